@@ -1,0 +1,5 @@
+//! Tells whether a deployment on Pipecat Cloud has rolled out.
+
+pub mod rollout;
+pub mod text;
+pub mod wire;

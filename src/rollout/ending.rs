@@ -1,0 +1,307 @@
+//! Why a watch ends, and the words that say so.
+
+use std::time::Duration;
+
+use super::evidence::{Cause, TroubleClass, replicas_started, restart_count};
+use super::machine::Machine;
+use super::observation::Failure;
+use super::policy::{TargetRule, Until};
+use super::report::Reason;
+use super::verdict::{Interruption, Verdict};
+use super::watermark::own_revision;
+use crate::text::short_duration;
+
+/// An unbroken run of failed polls.
+#[derive(Debug, Clone)]
+pub(super) struct Silence {
+    /// When the first of them failed.
+    pub(super) since: Duration,
+    /// How many there were.
+    pub(super) failed: u64,
+    /// The latest.
+    pub(super) last: Failure,
+}
+
+impl Silence {
+    pub(super) fn new(since: Duration, failure: Failure) -> Self {
+        Self {
+            since,
+            failed: 1,
+            last: failure,
+        }
+    }
+
+    pub(super) fn again(self, failure: Failure) -> Self {
+        Self {
+            failed: self.failed + 1,
+            last: failure,
+            ..self
+        }
+    }
+}
+
+/// Why a watch ends.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    /// Proven: desired, reconciled and ready, for as long as was asked.
+    Ready,
+    /// 401 or 403, confirmed or at the deadline.
+    Unauthorized,
+    /// Nothing but 404 for as long as the agent may take to appear.
+    NeverThere,
+    /// 404, confirmed, after the agent had been seen.
+    Deleted,
+    /// No usable answer for too long, or one that no retry mends.
+    Unavailable,
+    /// The target's revision has the phase Failed.
+    PhaseFailed,
+    /// The evidence is enough.
+    Trouble(Cause),
+    /// Ready on another deployment's revision, where a new one was asked for.
+    NotNew { running: String },
+    /// Nothing about the target has moved.
+    Stalled,
+    /// Another deployment took the target's place.
+    Superseded { by: String },
+    /// The target was not the desired deployment in time.
+    NeverDesired,
+    /// The deadline passed with the target in view.
+    Timeout,
+    /// The user ended it.
+    Interrupted(Interruption),
+}
+
+impl Ending {
+    /// The verdict; what fails or times out under an infrastructure issue is the platform's fault.
+    pub(super) fn verdict(&self, under_infrastructure_issue: bool) -> Verdict {
+        let blame = |verdict| {
+            if under_infrastructure_issue {
+                Verdict::Infrastructure
+            } else {
+                verdict
+            }
+        };
+        match self {
+            Ending::Ready => Verdict::Ready,
+            Ending::Unauthorized => Verdict::Unauthorized,
+            Ending::NeverThere | Ending::Deleted => Verdict::NotFound,
+            Ending::Unavailable => Verdict::Unavailable,
+            Ending::PhaseFailed | Ending::Trouble(_) => blame(Verdict::Failed),
+            Ending::NotNew { .. } => Verdict::Failed,
+            Ending::Stalled => blame(Verdict::Stalled),
+            Ending::Superseded { .. } => Verdict::Superseded,
+            Ending::NeverDesired => Verdict::Unchanged,
+            Ending::Timeout => blame(Verdict::Timeout),
+            Ending::Interrupted(interruption) => Verdict::Interrupted(*interruption),
+        }
+    }
+
+    /// Why it ended so, in words; none when ready.
+    pub(super) fn reason(&self, machine: &Machine, at: Duration) -> Option<Reason> {
+        let reason = |code: &str, summary: String| Reason {
+            code: code.to_owned(),
+            summary,
+            message: None,
+        };
+        let target = machine.target.as_deref().unwrap_or("none");
+        Some(match self {
+            Ending::Ready => return None,
+            Ending::Unauthorized | Ending::Unavailable => unanswered(machine, at),
+            Ending::NeverThere => Reason {
+                message: machine.absent_words.clone(),
+                ..reason("NotFound", "there is no such agent (404)".to_owned())
+            },
+            Ending::Deleted => reason(
+                "Deleted",
+                "the agent was deleted while it was watched (404)".to_owned(),
+            ),
+            Ending::PhaseFailed => phase_failed(machine),
+            Ending::Trouble(cause) => Reason {
+                code: cause.code.clone(),
+                summary: trouble_words(cause, machine, at),
+                message: cause.message.clone(),
+            },
+            Ending::NotNew { running } => reason(
+                "RevisionUnchanged",
+                format!(
+                    "it is ready, but deployment {running}'s revision serves it: the deploy changed no revision"
+                ),
+            ),
+            Ending::Stalled => pending(
+                machine,
+                "Stalled",
+                &format!(
+                    "nothing has moved for {} in phase {}",
+                    short_duration(at.saturating_sub(machine.moved_at)),
+                    machine.phase,
+                ),
+            ),
+            Ending::Superseded { by } => reason(
+                "Superseded",
+                format!("deployment {by} took the place of {target} as the desired one"),
+            ),
+            Ending::NeverDesired => reason("Unchanged", never_desired(machine)),
+            Ending::Timeout => pending(machine, "DeadlineExceeded", &timeout_words(machine, at)),
+            Ending::Interrupted(interruption) => reason(
+                "Interrupted",
+                format!(
+                    "{} in phase {}, after {}",
+                    match interruption {
+                        Interruption::Interrupt => "interrupted (SIGINT)",
+                        Interruption::Terminate => "terminated (SIGTERM)",
+                    },
+                    machine.phase,
+                    short_duration(at)
+                ),
+            ),
+        })
+    }
+}
+
+/// The API gave no usable answer: the last failure says why.
+fn unanswered(machine: &Machine, at: Duration) -> Reason {
+    let Some(silence) = &machine.silence else {
+        return Reason {
+            code: "NoAnswer".to_owned(),
+            summary: "no answer came in time".to_owned(),
+            message: None,
+        };
+    };
+    let times = match silence.failed {
+        1 => String::new(),
+        times => format!(
+            " ({times} failed polls in a row, over {})",
+            short_duration(at.saturating_sub(silence.since))
+        ),
+    };
+    Reason {
+        code: silence.last.code.clone(),
+        summary: format!("{}{times}", silence.last.summary),
+        message: None,
+    }
+}
+
+/// The phase Failed, with the state of the code where it tells why.
+fn phase_failed(machine: &Machine) -> Reason {
+    let own = machine.latest.as_deref().and_then(own_revision);
+    let health = own.and_then(|revision| revision.health.as_ref());
+    let why = health.and_then(|health| health.reason.clone());
+    let message = health.and_then(|health| health.message.clone());
+    match (&machine.trouble, why) {
+        (Some(cause), _) => Reason {
+            code: cause.code.clone(),
+            summary: format!("its revision has failed: {}", cause.code),
+            message: cause.message.clone().or(message),
+        },
+        (None, Some(why)) => Reason {
+            summary: format!("its revision has failed: {why}"),
+            code: why,
+            message,
+        },
+        (None, None) => Reason {
+            code: "PhaseFailed".to_owned(),
+            summary: "its revision has failed, and the platform gives no reason".to_owned(),
+            message,
+        },
+    }
+}
+
+/// What is wrong with the target, in one line.
+fn trouble_words(cause: &Cause, machine: &Machine, at: Duration) -> String {
+    let own = machine.latest.as_deref().and_then(own_revision);
+    let code = &cause.code;
+    match cause.class {
+        TroubleClass::Crashing => {
+            let exit = own
+                .and_then(|revision| revision.health.as_ref())
+                .and_then(|health| health.last_exit_code)
+                .map_or(String::new(), |exit| format!(", last exit code {exit}"));
+            let (restarts, replicas) = (restart_count(own), replicas_started(own));
+            format!(
+                "its code crashes: {code}, {restarts} restart{} of {replicas} replica{}{exit}",
+                plural(restarts),
+                plural(replicas)
+            )
+        }
+        TroubleClass::NotPulling => format!(
+            "its image or container does not come up: {code}, for {} in phase {}",
+            short_duration(at.saturating_sub(machine.phase_since)),
+            machine.phase
+        ),
+        TroubleClass::Unmendable => format!("its container cannot be made as described: {code}"),
+        TroubleClass::Reported => format!("the platform reports an error: {code}"),
+        TroubleClass::Unknown => {
+            format!("the platform gives a reason unknown to this program: {code}")
+        }
+    }
+}
+
+/// An ending without proof: the trouble of the newest answer is the best explanation there is.
+fn pending(machine: &Machine, code: &str, summary: &str) -> Reason {
+    match &machine.trouble {
+        None => Reason {
+            code: code.to_owned(),
+            summary: format!("{summary}{}", serving_words(machine)),
+            message: None,
+        },
+        Some(cause) => Reason {
+            code: cause.code.clone(),
+            summary: format!("{summary}, with {}{}", cause.code, serving_words(machine)),
+            message: cause.message.clone(),
+        },
+    }
+}
+
+fn timeout_words(machine: &Machine, at: Duration) -> String {
+    let limits = machine.policy.limits();
+    let phase = machine.phase;
+    let lasted = short_duration(at.saturating_sub(machine.phase_since));
+    match machine.ready_since {
+        _ if limits.timeout.is_zero() => format!("not ready yet: {phase}"),
+        Some(_) if limits.until == Until::Drained => {
+            format!(
+                "ready, but the previous revision was still draining after {}",
+                short_duration(at)
+            )
+        }
+        Some(since) => format!(
+            "ready for only {} of the {} that it has to hold",
+            short_duration(at.saturating_sub(since)),
+            short_duration(limits.stable_for)
+        ),
+        None => format!(
+            "not ready after {}: {phase} for {lasted}",
+            short_duration(at)
+        ),
+    }
+}
+
+/// Whether something serves meanwhile: the difference between late and down.
+fn serving_words(machine: &Machine) -> &'static str {
+    let latest = machine.latest.as_deref();
+    match latest.and_then(|details| details.available) {
+        Some(true) if machine.ready_since.is_none() => "; the old version still serves",
+        Some(false) => "; nothing serves: the agent takes no sessions",
+        Some(true) | None => "",
+    }
+}
+
+fn never_desired(machine: &Machine) -> String {
+    let desired = machine
+        .latest
+        .as_deref()
+        .and_then(|details| details.desired());
+    match (machine.policy.target(), desired) {
+        (_, None) => "the agent has no deployment".to_owned(),
+        (TargetRule::Deployment(id), Some(desired)) => {
+            format!("deployment {id} was never the desired one; {desired} is")
+        }
+        (TargetRule::AnyBut(_) | TargetRule::FirstSeen, Some(desired)) => {
+            format!("no new deployment: {desired}, the one from before, is still the desired one")
+        }
+    }
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,415 @@
+//! The state machine: observations in, events and in the end one verdict out.
+
+mod judge;
+mod tell;
+
+use std::time::Duration;
+
+use self::judge::Progress;
+use super::CONFIRMATIONS;
+use super::confirmation::Confirmation;
+use super::ending::{Ending, Silence};
+use super::event::Event;
+use super::evidence::{Cause, Evidence, restart_count};
+use super::observation::{Failure, FailureClass, Observation};
+use super::phase::Phase;
+use super::policy::{Policy, TargetRule};
+use super::report::{Outcome, PhaseEntry, RevisionReport};
+use super::verdict::{Interruption, Verdict};
+use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
+use crate::wire::{AgentDetails, Revision};
+
+/// What follows from one observation.
+#[derive(Debug)]
+#[must_use]
+pub struct Step {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// What to do now.
+    pub next: Next,
+}
+
+/// What to do after an observation.
+#[derive(Debug)]
+#[must_use]
+pub enum Next {
+    /// Look again.
+    Poll(Cadence),
+    /// Stop: this is how it ended. Later observations change nothing.
+    Done(Box<Outcome>),
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cadence {
+    /// When what is going on now began: polls are paced by its age.
+    pub since: Duration,
+    /// When something may be decided merely because time has passed: look no later than this.
+    pub by: Duration,
+}
+
+/// The rollout of one agent, from the first look to the verdict.
+///
+/// Times (`at`) are counted from the beginning of the watch and never run backwards.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub(super) policy: Policy,
+    /// The deployment that the verdict is about, once it is known.
+    pub(super) target: Option<String>,
+    /// Whether the target has been the desired deployment in an answer that was believed.
+    in_view: bool,
+    /// The newest answer that was believed, and the mark it left.
+    pub(super) latest: Option<Box<AgentDetails>>,
+    watermark: Option<Watermark>,
+    /// An answer that goes back behind the mark, waiting to be confirmed.
+    doubt: Confirmation<Claim>,
+    /// `ready` beside the phase Failed, waiting to be confirmed.
+    contradiction: Confirmation<()>,
+    /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
+    not_new: Confirmation<()>,
+    /// 401 or 403, waiting to be confirmed.
+    refusal: Confirmation<()>,
+    evidence: Evidence,
+    /// The gravest trouble of the newest answer.
+    pub(super) trouble: Option<Cause>,
+    under_infrastructure_issue: bool,
+    pub(super) ready_since: Option<Duration>,
+    revision_unchanged: bool,
+    pub(super) phase: Phase,
+    pub(super) phase_since: Duration,
+    phases: Vec<PhaseEntry>,
+    /// When something began that polls are paced by: a phase, a trouble, a doubt.
+    paced_from: Duration,
+    progress: Progress,
+    pub(super) moved_at: Duration,
+    pub(super) silence: Option<Silence>,
+    /// What the API said with its 404.
+    pub(super) absent_words: Option<String>,
+    pub(super) polls: u64,
+    failed_polls: u64,
+    outcome: Option<Box<Outcome>>,
+}
+
+impl Machine {
+    /// A watch that begins now.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let target = match policy.target() {
+            TargetRule::Deployment(id) => Some(id.clone()),
+            TargetRule::AnyBut(_) | TargetRule::FirstSeen => None,
+        };
+        Self {
+            policy,
+            target,
+            in_view: false,
+            latest: None,
+            watermark: None,
+            doubt: Confirmation::default(),
+            contradiction: Confirmation::default(),
+            not_new: Confirmation::default(),
+            refusal: Confirmation::default(),
+            evidence: Evidence::default(),
+            trouble: None,
+            under_infrastructure_issue: false,
+            ready_since: None,
+            revision_unchanged: false,
+            phase: Phase::Waiting,
+            phase_since: Duration::ZERO,
+            phases: vec![PhaseEntry {
+                phase: Phase::Waiting,
+                at_ms: 0,
+            }],
+            paced_from: Duration::ZERO,
+            progress: Progress::default(),
+            moved_at: Duration::ZERO,
+            silence: None,
+            absent_words: None,
+            polls: 0,
+            failed_polls: 0,
+            outcome: None,
+        }
+    }
+
+    /// Takes in what a poll that ended at `at` taught.
+    pub fn observe(&mut self, at: Duration, observation: Observation) -> Step {
+        let mut events = Vec::new();
+        if self.outcome.is_none() {
+            self.polls += 1;
+            let ending = match observation {
+                Observation::Details { details, .. } => {
+                    self.note_answer(at, &mut events);
+                    self.on_details(at, details, &mut events)
+                }
+                Observation::Absent(words) => {
+                    self.note_answer(at, &mut events);
+                    self.on_absent(at, words, &mut events)
+                }
+                Observation::Failed(failure) => self.on_failure(at, failure, &mut events),
+            };
+            if let Some(ending) = ending.or_else(|| self.overdue(at)) {
+                self.finish(at, &ending, &mut events);
+            }
+        }
+        self.step(at, events)
+    }
+
+    /// Takes in that it is `at` now, without a new observation.
+    pub fn lapse(&mut self, at: Duration) -> Step {
+        let mut events = Vec::new();
+        if self.outcome.is_none()
+            && let Some(ending) = self.overdue(at)
+        {
+            self.finish(at, &ending, &mut events);
+        }
+        self.step(at, events)
+    }
+
+    /// Ends the watch at `at` because the user said so.
+    pub fn interrupt(&mut self, at: Duration, interruption: Interruption) -> Step {
+        let mut events = Vec::new();
+        if self.outcome.is_none() {
+            self.finish(at, &Ending::Interrupted(interruption), &mut events);
+        }
+        self.step(at, events)
+    }
+
+    /// How things stand at `at`: for outputs that show that the watch is alive.
+    #[must_use]
+    pub fn heartbeat(&self, at: Duration) -> Event {
+        let own = self.own_revision();
+        Event::Heartbeat {
+            phase: self.phase,
+            in_phase: at.saturating_sub(self.phase_since),
+            ready_replicas: own.and_then(|revision| revision.ready_replicas),
+            restart_count: own.map(|own| restart_count(Some(own))),
+            polls: self.polls,
+            failing: self.silence.as_ref().map_or(0, |silence| silence.failed),
+        }
+    }
+
+    /// The newest details that were believed.
+    #[must_use]
+    pub fn latest(&self) -> Option<&AgentDetails> {
+        self.latest.as_deref()
+    }
+
+    fn step(&self, at: Duration, events: Vec<Event>) -> Step {
+        let next = match &self.outcome {
+            Some(outcome) => Next::Done(outcome.clone()),
+            None => Next::Poll(self.cadence(at)),
+        };
+        Step { events, next }
+    }
+
+    /// The API answered: what failed before is over.
+    fn note_answer(&mut self, at: Duration, events: &mut Vec<Event>) {
+        self.refusal.clear();
+        if let Some(silence) = self.silence.take() {
+            self.paced_from = at;
+            events.push(Event::PollRecovered {
+                failed: silence.failed,
+                after: at.saturating_sub(silence.since),
+            });
+        }
+    }
+
+    /// A failed poll says nothing about the rollout; in a row they may end the watch.
+    fn on_failure(
+        &mut self,
+        at: Duration,
+        failure: Failure,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        self.failed_polls += 1;
+        let silence = match self.silence.take() {
+            Some(silence) => silence.again(failure),
+            None => Silence::new(at, failure),
+        };
+        let failure = &silence.last;
+        events.push(Event::PollFailed {
+            code: failure.code.clone(),
+            summary: failure.summary.clone(),
+            in_a_row: silence.failed,
+        });
+        let ending = match failure.class {
+            FailureClass::Permanent => Some(Ending::Unavailable),
+            FailureClass::Unauthorized if self.refusal.confirms(()) => Some(Ending::Unauthorized),
+            FailureClass::Unauthorized | FailureClass::Transient { .. } => None,
+        };
+        self.silence = Some(silence);
+        ending
+    }
+
+    /// A 404: not yet there, or gone.
+    fn on_absent(
+        &mut self,
+        at: Duration,
+        words: Option<String>,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        self.absent_words = words;
+        if self.latest.is_some() {
+            return (!self.set_aside(at, Claim::Absent, events)).then_some(Ending::Deleted);
+        }
+        (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverThere)
+    }
+
+    fn on_details(
+        &mut self,
+        at: Duration,
+        details: Box<AgentDetails>,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        let burden = if self.in_view {
+            Burden::ProveNewer
+        } else {
+            Burden::NotOlder
+        };
+        if let Some(mark) = &self.watermark
+            && let Order::Behind(claim) = mark.compare(&details, burden)
+            && self.set_aside(at, claim, events)
+        {
+            return None;
+        }
+        self.doubt.clear();
+        let watermark = Watermark::of(&details);
+        if self.target_was_stale(&details, &watermark) {
+            self.lose_target();
+        }
+        self.watermark = Some(watermark);
+        self.latest = Some(details);
+        self.judge(at, events)
+    }
+
+    /// Whether an answer that goes back behind what was seen is to be passed over for now.
+    ///
+    /// That no deployment is desired is never believed once one was.
+    fn set_aside(&mut self, at: Duration, claim: Claim, events: &mut Vec<Event>) -> bool {
+        if !self.doubt.pending() {
+            self.paced_from = at;
+        }
+        let never = claim == Claim::NoDesired;
+        let words = claim.words();
+        let times = self.doubt.note(claim);
+        let aside = never || times < CONFIRMATIONS;
+        if aside {
+            events.push(Event::AnswerSetAside {
+                claim: words,
+                times,
+                needed: CONFIRMATIONS,
+            });
+        }
+        aside
+    }
+
+    /// Whether the target turns out to be from before the baseline: a lagging answer showed it
+    /// before any other was there to compare it with.
+    fn target_was_stale(&self, details: &AgentDetails, told: &Watermark) -> bool {
+        let TargetRule::AnyBut(baseline) = self.policy.target() else {
+            return false;
+        };
+        let Some(seen) = &self.watermark else {
+            return false;
+        };
+        self.in_view && details.desired() == Some(baseline) && seen.is_older_deployment(told)
+    }
+
+    fn lose_target(&mut self) {
+        self.target = None;
+        self.in_view = false;
+    }
+
+    /// What the time alone decides.
+    fn overdue(&self, at: Duration) -> Option<Ending> {
+        let limits = self.policy.limits();
+        if let Some(silence) = &self.silence
+            && at.saturating_sub(silence.since) >= limits.outage_timeout
+        {
+            return Some(Ending::Unavailable);
+        }
+        (at >= limits.timeout).then(|| self.at_deadline())
+    }
+
+    /// The deadline has passed: what is known decides how to say so.
+    fn at_deadline(&self) -> Ending {
+        match &self.silence {
+            Some(silence) if silence.last.class == FailureClass::Unauthorized => {
+                Ending::Unauthorized
+            }
+            Some(_) => Ending::Unavailable,
+            None if self.polls == 0 => Ending::Unavailable,
+            None if self.latest.is_none() => Ending::NeverThere,
+            None if !self.in_view => Ending::NeverDesired,
+            None => Ending::Timeout,
+        }
+    }
+
+    /// When to look again, and by when at the latest.
+    fn cadence(&self, at: Duration) -> Cadence {
+        let limits = self.policy.limits();
+        let after = |since: Option<Duration>, limit: Duration| Some(since?.saturating_add(limit));
+        let moments = [
+            Some(limits.timeout),
+            after(
+                self.silence.as_ref().map(|s| s.since),
+                limits.outage_timeout,
+            ),
+            (!self.in_view).then_some(limits.appear_timeout),
+            after(self.ready_since, limits.stable_for),
+            self.evidence.due(limits),
+            limits
+                .stall_timeout
+                .and_then(|limit| after(self.in_view.then_some(self.moved_at), limit)),
+        ];
+        let by = moments
+            .into_iter()
+            .flatten()
+            .filter(|moment| *moment > at)
+            .min();
+        Cadence {
+            since: self.paced_from,
+            by: by.unwrap_or(limits.timeout),
+        }
+    }
+
+    fn own_revision(&self) -> Option<&Revision> {
+        let details = self.latest.as_deref()?;
+        let reconciled = details.reconciled_deployment_id.is_some()
+            && details.reconciled_deployment_id == self.target;
+        own_revision(details).filter(|_| self.in_view && reconciled)
+    }
+
+    fn finish(&mut self, at: Duration, ending: &Ending, events: &mut Vec<Event>) {
+        let verdict = ending.verdict(self.under_infrastructure_issue);
+        let mut reason = ending.reason(self, at);
+        if let (Verdict::Infrastructure, Some(reason)) = (verdict, &mut reason) {
+            reason
+                .summary
+                .push_str("; the platform reports an infrastructure issue of its own");
+        }
+        let latest = self.latest.as_deref();
+        let baseline = match self.policy.target() {
+            TargetRule::AnyBut(id) => Some(id.clone()),
+            TargetRule::Deployment(_) | TargetRule::FirstSeen => None,
+        };
+        events.push(Event::Finished {
+            verdict,
+            reason: reason.clone(),
+            elapsed: at,
+        });
+        self.outcome = Some(Box::new(Outcome {
+            verdict,
+            reason,
+            deployment_id: self.target.clone(),
+            baseline_deployment_id: baseline,
+            available: latest.and_then(|details| details.available),
+            revision_unchanged: self.revision_unchanged && verdict == Verdict::Ready
+                || matches!(ending, Ending::NotNew { .. }),
+            revision: self.own_revision().map(RevisionReport::of),
+            elapsed: at,
+            phases: self.phases.clone(),
+            polls: self.polls,
+            failed_polls: self.failed_polls,
+        }));
+    }
+}

@@ -1,0 +1,149 @@
+//! How a watch ended, and the exit code that says so.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How the watch of one agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The target is desired, reconciled and ready, for as long as was asked.
+    Ready,
+    /// The API refused the key, confirmed.
+    Unauthorized,
+    /// There is no such agent, or it was deleted.
+    NotFound,
+    /// The API gave no usable answer: the state is unknown.
+    Unavailable,
+    /// The target's code or image cannot run.
+    Failed,
+    /// Nothing about the target has moved for too long.
+    Stalled,
+    /// Another deployment took the target's place.
+    Superseded,
+    /// The target never became the desired deployment.
+    Unchanged,
+    /// It failed, or time ran out, while the platform had an infrastructure issue.
+    Infrastructure,
+    /// Time ran out with the target in view.
+    Timeout,
+    /// The user ended the watch.
+    Interrupted(Interruption),
+}
+
+/// What ended a watch before its verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interruption {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Verdict {
+    /// Every verdict, the worst first: the order in which several agents' verdicts are weighed.
+    ///
+    /// An interruption outweighs all, since it cut the others short.
+    pub const WORST_FIRST: [Verdict; 12] = [
+        Verdict::Interrupted(Interruption::Interrupt),
+        Verdict::Interrupted(Interruption::Terminate),
+        Verdict::Failed,
+        Verdict::Stalled,
+        Verdict::Infrastructure,
+        Verdict::NotFound,
+        Verdict::Superseded,
+        Verdict::Unchanged,
+        Verdict::Unauthorized,
+        Verdict::Unavailable,
+        Verdict::Timeout,
+        Verdict::Ready,
+    ];
+
+    /// The process's exit code for this verdict.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Ready => 0,
+            Verdict::Unauthorized => 3,
+            Verdict::NotFound => 4,
+            Verdict::Unavailable => 5,
+            Verdict::Failed => 10,
+            Verdict::Stalled => 11,
+            Verdict::Superseded => 12,
+            Verdict::Unchanged => 13,
+            Verdict::Infrastructure => 14,
+            Verdict::Timeout => 124,
+            Verdict::Interrupted(Interruption::Interrupt) => 130,
+            Verdict::Interrupted(Interruption::Terminate) => 143,
+        }
+    }
+
+    /// The verdict in the report's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Ready => "ready",
+            Verdict::Unauthorized => "unauthorized",
+            Verdict::NotFound => "not-found",
+            Verdict::Unavailable => "unavailable",
+            Verdict::Failed => "failed",
+            Verdict::Stalled => "stalled",
+            Verdict::Superseded => "superseded",
+            Verdict::Unchanged => "unchanged",
+            Verdict::Infrastructure => "infrastructure",
+            Verdict::Timeout => "timeout",
+            Verdict::Interrupted(_) => "interrupted",
+        }
+    }
+}
+
+/// The worst of several verdicts; `None` of none.
+#[must_use]
+pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
+    let weight = |verdict: &Verdict| Verdict::WORST_FIRST.iter().position(|v| v == verdict);
+    verdicts.into_iter().min_by_key(weight)
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Verdict::WORST_FIRST
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown verdict {word:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_the_contracts_and_the_worst_comes_first() {
+        let codes = Verdict::WORST_FIRST.map(Verdict::exit_code);
+        assert_eq!(codes, [130, 143, 10, 11, 14, 4, 12, 13, 3, 5, 124, 0]);
+    }
+
+    #[test]
+    fn the_worst_of_each_pair_is_the_one_listed_first() {
+        for (i, one) in Verdict::WORST_FIRST.into_iter().enumerate() {
+            for (j, other) in Verdict::WORST_FIRST.into_iter().enumerate() {
+                let expected = Verdict::WORST_FIRST[i.min(j)];
+                assert_eq!(worst([one, other]), Some(expected), "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(worst([]), None);
+    }
+}

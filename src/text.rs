@@ -1,0 +1,232 @@
+//! Makes foreign text harmless and durations short, for terminals and logs.
+//!
+//! Crash messages, reasons and names come from elsewhere. Shown, they lose what a terminal or a CI
+//! log would obey; in JSON they stay whole, with the same characters escaped.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The most that is shown of one foreign text, in bytes.
+pub const SHOWN: usize = 8 * 1024;
+
+/// Foreign text as one line: line breaks become spaces.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let lines = clean(text);
+    let words: Vec<&str> = lines
+        .split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    cut(&words.join(" "))
+}
+
+/// Foreign text as lines, none of which holds anything but what can be read.
+///
+/// A text over [`SHOWN`] loses its middle.
+#[must_use]
+pub fn lines(text: &str) -> Vec<String> {
+    let cleaned = cut(clean(text).trim_end());
+    cleaned
+        .split('\n')
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// JSON with the characters escaped that a terminal or a CI log would obey; it means the same.
+///
+/// Every character concerned can only stand inside a JSON string, where an escape is allowed.
+#[must_use]
+pub fn harmless_json(json: &str) -> String {
+    let mut harmless = String::with_capacity(json.len());
+    for char in json.replace("##[", "##\\u005b").chars() {
+        if char != '\n' && is_obeyed(char) {
+            let mut units = [0; 2];
+            for unit in char.encode_utf16(&mut units) {
+                // Writing to a String cannot fail.
+                let _ = write!(harmless, "\\u{unit:04x}");
+            }
+        } else {
+            harmless.push(char);
+        }
+    }
+    harmless
+}
+
+/// A duration as a person says it: `0.4s`, `12.3s`, `2m 5s`, `1h 3m`.
+#[must_use]
+pub fn short_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds < 60 {
+        return format!("{}.{}s", seconds, duration.subsec_millis() / 100);
+    }
+    let (value, rest) = match seconds {
+        60..3600 => ((seconds / 60, "m"), (seconds % 60, "s")),
+        3600..86_400 => ((seconds / 3600, "h"), (seconds / 60 % 60, "m")),
+        _ => ((seconds / 86_400, "d"), (seconds / 3600 % 24, "h")),
+    };
+    match rest {
+        (0, _) => format!("{}{}", value.0, value.1),
+        _ => format!("{}{} {}{}", value.0, value.1, rest.0, rest.1),
+    }
+}
+
+/// Takes out escape sequences and the characters that are obeyed rather than read.
+fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_control_sequence(&mut chars),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                cleaned.push('\n');
+            }
+            '\t' => cleaned.push_str("    "),
+            char if is_obeyed(char) => {}
+            char => cleaned.push(char),
+        }
+    }
+    // What the GitHub runner's old syntax would obey anywhere in a line.
+    cleaned.replace("##[", "## [")
+}
+
+/// Whether a character steers the terminal, the direction or the line instead of being read.
+fn is_obeyed(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            // Bidirectional marks, embeddings, overrides and isolates.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Line and paragraph separators.
+            | '\u{2028}' | '\u{2029}'
+            // Invisible: zero width, byte order mark, interlinear annotation, tags.
+            | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// Skips what follows an ESC (ECMA-48): a control sequence, a string, or a short sequence.
+fn skip_escape(chars: &mut Chars<'_>) {
+    match chars.peek() {
+        Some('[') => {
+            chars.next();
+            skip_control_sequence(chars);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            chars.next();
+            skip_string(chars);
+        }
+        _ => {
+            while chars.next_if(|char| matches!(char, ' '..='/')).is_some() {}
+            chars.next_if(|char| matches!(char, '0'..='~'));
+        }
+    }
+}
+
+/// Skips parameters, intermediates and the final byte of a control sequence.
+fn skip_control_sequence(chars: &mut Chars<'_>) {
+    while chars.next_if(|char| matches!(char, ' '..='?')).is_some() {}
+    chars.next_if(|char| matches!(char, '@'..='~'));
+}
+
+/// Skips a string up to its terminator (ST or BEL).
+///
+/// An unterminated one ends with its line, lest one byte hide all that follows.
+fn skip_string(chars: &mut Chars<'_>) {
+    while let Some(char) = chars.next_if(|char| !matches!(char, '\n' | '\r')) {
+        match char {
+            '\u{7}' | '\u{9c}' => return,
+            '\u{1b}' if chars.next_if_eq(&'\\').is_some() => return,
+            _ => {}
+        }
+    }
+}
+
+/// Keeps head and tail of a text that is too long; the tail, where tracebacks end, keeps more.
+fn cut(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    let head = text.floor_char_boundary(SHOWN / 4);
+    let tail = text.ceil_char_boundary(text.len() - (SHOWN - SHOWN / 4));
+    format!(
+        "{}\n[... {} bytes left out ...]\n{}",
+        &text[..head],
+        tail - head,
+        &text[tail..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_gone() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{9b}31mred", "red"),
+            ("\u{1b}]0;title\u{7}shown", "shown"),
+            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            ("\u{1b}P1$r\u{9c}a", "a"),
+            ("\u{1b}(Ba\u{1b}7b\u{1b}cc", "abc"),
+            ("\u{1b}]never ended\nnext", " next"),
+            ("a\u{1b}", "a"),
+            ("bell\u{7}back\u{8}null\u{0}del\u{7f}", "bellbacknulldel"),
+            ("\u{202e}gnp.exe\u{202c}", "gnp.exe"),
+            ("ze\u{200b}ro", "zero"),
+            ("tags\u{e0041}", "tags"),
+            ("a\r\nb\rc\u{2028}d\u{85}e", "a b c d e"),
+            ("naïve 日本語 👋", "naïve 日本語 👋"),
+            ("##[error]x", "## [error]x"),
+            ("###[group]x", "### [group]x"),
+            ("#\u{200b}#\u{1b}[0m[error]x", "## [error]x"),
+        ] {
+            assert_eq!(one_line(text), expected.trim_start(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(lines("a\r\n\tb  \n\nc\n"), ["a", "    b", "", "c"]);
+    }
+
+    #[test]
+    fn long_texts_keep_head_and_tail() {
+        let text = format!("head{}tail", "é".repeat(SHOWN));
+        let shown = lines(&text).join("\n");
+        assert!(shown.starts_with("headé") && shown.ends_with("étail"));
+        assert!(shown.contains("bytes left out"), "{}", shown.len());
+        assert!(shown.len() < SHOWN + 64);
+    }
+
+    #[test]
+    fn json_is_harmless_and_means_the_same() {
+        let text = "##[error]\u{1b}[31m\u{9b}\u{202e}\u{e0041}\u{2028}\n::error::日本";
+        let json = serde_json::to_string_pretty(&serde_json::json!({ "text": text })).unwrap();
+        let harmless = harmless_json(&json);
+        assert!(!harmless.contains("##[") && !harmless.contains('\u{9b}'));
+        assert!(!harmless.contains('\u{202e}') && !harmless.contains('\u{e0041}'));
+        assert_eq!(harmless.lines().count(), 3);
+        let read: serde_json::Value = serde_json::from_str(&harmless).unwrap();
+        assert_eq!(read["text"], text);
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let said = |ms| short_duration(Duration::from_millis(ms));
+        assert_eq!(
+            [
+                0, 449, 12_399, 59_999, 60_000, 125_000, 3_780_000, 90_000_000
+            ]
+            .map(said),
+            [
+                "0.0s", "0.4s", "12.3s", "59.9s", "1m", "2m 5s", "1h 3m", "1d 1h"
+            ]
+        );
+    }
+}

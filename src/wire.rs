@@ -1,0 +1,14 @@
+//! What travels between us and the API: agent names, agent details, error bodies.
+//!
+//! Reading is tolerant, as design rule 10 asks: unknown fields and words pass, and a field of an
+//! unexpected type counts as absent rather than spoiling the whole answer.
+
+mod agent;
+mod lenient;
+mod name;
+
+pub use agent::{
+    AgentDetails, AgentError, AutoScaling, Condition, ContainerState, Deployment, ErrorBody,
+    Health, Manifest, ManifestSpec, NotAnAgent, Revision, RevisionPhase,
+};
+pub use name::{AgentName, BadAgentName};

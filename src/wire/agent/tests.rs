@@ -1,0 +1,188 @@
+//! The contract's example makes the round trip; odd values pass as design rule 10 says.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The example of the contract, with a crash added so that every field of ours occurs.
+fn example() -> Value {
+    json!({
+        "name": "voice-starter",
+        "region": "us-west",
+        "ready": true,
+        "available": true,
+        "createdAt": "2025-04-09T15:01:17.414Z",
+        "updatedAt": "2025-04-18T20:29:19.181Z",
+        "desiredDeploymentId": "4cab03c7-8f53-418d-9c3c-91a1265d179e",
+        "activeDeploymentId": "4cab03c7-8f53-418d-9c3c-91a1265d179e",
+        "reconciledDeploymentId": "4cab03c7-8f53-418d-9c3c-91a1265d179e",
+        "activeDeploymentReady": true,
+        "autoScaling": {"maxReplicas": 10, "minReplicas": 1},
+        "activeSessionCount": 0,
+        "deployment": {
+            "id": "4cab03c7-8f53-418d-9c3c-91a1265d179e",
+            "manifest": {
+                "apiVersion": "pipecatcloud.daily.co/v1",
+                "kind": "PCService",
+                "metadata": {"name": "voice-starter", "namespace": "tiny-ferret-maroon-123"},
+                "spec": {
+                    "dailyNodeType": "arm",
+                    "image": "your-dockername/voice-starter:0.1",
+                    "autoScaling": {"minReplicas": 1, "maxReplicas": 10},
+                    "imagePullSecretName": "dockerhub-credentials",
+                    "envFromSecretNames": ["voice-starter-secrets"],
+                    "resources": {"cpu": "500m", "memory": "1Gi"},
+                    "krispModels": {"enabled": false},
+                    "krispViva": {"audioFilters": true}
+                }
+            },
+            "serviceId": "c359e1ea-64d6-4bcf-a7c6-28d3bd1c8909",
+            "createdAt": "2025-04-18T20:29:19.177Z",
+            "updatedAt": "2025-04-18T20:29:19.177Z"
+        },
+        "agentProfile": "agent-1x",
+        "currentRevision": {
+            "deploymentID": "4cab03c7-8f53-418d-9c3c-91a1265d179e",
+            "phase": "Active",
+            "readyReplicas": 1,
+            "phaseStartedAt": "2025-04-18T20:30:00Z",
+            "health": {
+                "ready": true,
+                "state": "running",
+                "restartCount": 2,
+                "replicasStarted": 1,
+                "reason": "CrashLoopBackOff",
+                "lastExitCode": 137,
+                "lastTerminationReason": "OOMKilled",
+                "message": "Traceback"
+            },
+            "hasInfrastructureIssue": true
+        },
+        "previousRevision": null,
+        "errors": [{"code": "E1", "message": "m"}],
+        "conditions": [{"type": "Degraded", "status": "True", "reason": "R", "message": "m"}]
+    })
+}
+
+/// Whether every leaf of `part` stands in `whole` with the same value.
+fn within(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => part
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|other| within(value, other))),
+        _ => part == whole,
+    }
+}
+
+fn read(value: &Value) -> AgentDetails {
+    AgentDetails::parse(value.to_string().as_bytes(), "voice-starter").unwrap()
+}
+
+#[test]
+fn the_contracts_example_makes_the_round_trip() {
+    let details = read(&example());
+    let written = serde_json::to_value(&details).unwrap();
+    assert!(within(&written, &example()), "{written:#}");
+    assert_eq!(read(&written), details);
+
+    let revision = details.current_revision.unwrap();
+    assert_eq!(revision.phase, Some(RevisionPhase::Active));
+    assert_eq!(revision.health.unwrap().last_exit_code, Some(137));
+    assert_eq!(details.errors.len(), 1);
+    assert_eq!(details.conditions[0].kind.as_deref(), Some("Degraded"));
+}
+
+#[test]
+fn a_missing_ready_is_false_and_the_deprecated_flag_never_counts() {
+    let details = read(&json!({"name": "voice-starter", "activeDeploymentReady": true}));
+    assert!(!details.ready);
+    let details = read(&json!({"name": "voice-starter", "ready": "true"}));
+    assert!(!details.ready);
+}
+
+#[test]
+fn unknown_words_and_wrong_types_pass() {
+    let mut odd = example();
+    odd["currentRevision"]["phase"] = json!("Hibernating");
+    odd["currentRevision"]["health"]["state"] = json!("levitating");
+    odd["currentRevision"]["health"]["restartCount"] = json!(-3);
+    odd["currentRevision"]["readyReplicas"] = json!(1.5);
+    odd["currentRevision"]["phaseStartedAt"] = json!("yesterday");
+    odd["previousRevision"] = json!("none");
+    odd["errors"] = json!({"code": "E1"});
+    odd["conditions"] = json!([7, {"type": "Ready", "new": true}]);
+    odd["region"] = json!(null);
+    odd["brandNew"] = json!([{}]);
+    let details = read(&odd);
+    let revision = details.current_revision.unwrap();
+    assert_eq!(
+        revision.phase,
+        Some(RevisionPhase::Unknown("Hibernating".to_owned()))
+    );
+    assert_eq!(
+        (revision.ready_replicas, revision.phase_started_at),
+        (None, None)
+    );
+    let health = revision.health.unwrap();
+    assert_eq!(
+        health.state,
+        Some(ContainerState::Unknown("levitating".to_owned()))
+    );
+    assert_eq!(health.restart_count, None);
+    assert_eq!(details.previous_revision, None);
+    assert_eq!(details.errors, []);
+    assert_eq!(details.conditions.len(), 1);
+    assert!(details.ready);
+}
+
+#[test]
+fn desired_falls_back_on_the_deprecated_name_and_an_empty_id_is_none() {
+    let old = json!({"name": "voice-starter", "activeDeploymentId": "a"});
+    assert_eq!(read(&old).desired(), Some("a"));
+    let both =
+        json!({"name": "voice-starter", "desiredDeploymentId": "d", "activeDeploymentId": "a"});
+    assert_eq!(read(&both).desired(), Some("d"));
+    let empty =
+        json!({"name": "voice-starter", "desiredDeploymentId": "", "reconciledDeploymentId": ""});
+    assert_eq!(
+        (
+            read(&empty).desired(),
+            read(&empty).reconciled_deployment_id
+        ),
+        (None, None)
+    );
+}
+
+#[test]
+fn the_record_of_another_deployment_is_not_the_desired_ones() {
+    assert!(read(&example()).desired_deployment().is_some());
+    let mut other = example();
+    other["deployment"]["id"] = json!("another");
+    assert_eq!(read(&other).desired_deployment(), None);
+}
+
+#[test]
+fn what_is_not_the_agent_is_refused() {
+    let parse = |body: &str| AgentDetails::parse(body.as_bytes(), "voice-starter");
+    for body in ["", "<html>", "null", "{\"name\": \"voice-starter\"", "7"] {
+        assert!(
+            matches!(parse(body), Err(NotAnAgent::NotJson(_))),
+            "{body:.20}"
+        );
+    }
+    let deep = "[".repeat(5000);
+    for body in [
+        "{}",
+        "[]",
+        &deep,
+        r#"{"error": "x", "code": "y"}"#,
+        r#"{"name": 7}"#,
+    ] {
+        assert!(
+            matches!(parse(body), Err(NotAnAgent::Unrecognisable)),
+            "{body}"
+        );
+    }
+    let another = r#"{"name": "other", "ready": true}"#;
+    assert!(matches!(parse(another), Err(NotAnAgent::Another(name)) if name == "other"));
+}
