@@ -1,5 +1,7 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
 
+mod api;
+mod follow;
 pub mod rollout;
 pub mod text;
 pub mod wire;

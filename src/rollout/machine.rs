@@ -13,7 +13,7 @@ use super::event::Event;
 use super::evidence::{Cause, Evidence, restart_count};
 use super::observation::{Failure, FailureClass, Observation};
 use super::phase::Phase;
-use super::policy::{Policy, TargetRule};
+use super::policy::{Limits, Policy, TargetRule};
 use super::report::{Outcome, PhaseEntry, RevisionReport};
 use super::verdict::{Interruption, Verdict};
 use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
@@ -185,6 +185,12 @@ impl Machine {
             polls: self.polls,
             failing: self.silence.as_ref().map_or(0, |silence| silence.failed),
         }
+    }
+
+    /// The limits of the watch.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.policy.limits()
     }
 
     /// The newest details that were believed.

@@ -1,0 +1,166 @@
+//! The API client: one request, one typed answer.
+
+mod error;
+mod key;
+mod retry_after;
+mod tls;
+mod url;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode, redirect, retry};
+use tracing::debug;
+
+pub use self::error::{ClientError, RequestError};
+pub use self::key::{ApiKey, BadApiKey};
+pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
+use crate::rollout::Observation;
+use crate::text;
+use crate::wire::{AgentDetails, AgentName, ErrorBody};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most that is read of an answer, after decompression.
+const MOST_BODY: usize = 4 * 1024 * 1024;
+/// The most that is read of an answer that only explains an error.
+const MOST_ERROR_BODY: usize = 64 * 1024;
+
+/// A client of the agents API: one connection pool, one key.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: ApiUrl,
+    key: ApiKey,
+}
+
+/// What a 200 or a 404 says.
+#[derive(Debug, Clone, PartialEq)]
+enum Answer {
+    Details(Box<AgentDetails>),
+    Absent(Option<String>),
+}
+
+impl Client {
+    /// A client for the API at `url`.
+    ///
+    /// Certificates are checked against the system's roots (`SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// name others), or Mozilla's where the system has none, and those in `ca_file`.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn new(url: ApiUrl, key: ApiKey, ca_file: Option<&Path>) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            // Every attempt is counted and paced by the poll loop.
+            .retry(retry::never())
+            .connect_timeout(CONNECT_TIMEOUT);
+        builder = if url.is_https() {
+            builder.tls_backend_preconfigured(tls::config(ca_file)?)
+        } else {
+            // Plain http goes to loopback: no proxy may see the key.
+            builder
+                .tls_backend_preconfigured(tls::config_without_roots()?)
+                .no_proxy()
+        };
+        let http = builder.build().map_err(ClientError::Build)?;
+        Ok(Self { http, url, key })
+    }
+
+    /// Asks for the details of an agent, and takes at most `limit` for it.
+    pub async fn observe(&self, name: &AgentName, limit: Duration) -> Observation {
+        let mut server_time = None;
+        match self.details(name, limit, &mut server_time).await {
+            Ok(Answer::Details(details)) => Observation::Details {
+                details,
+                server_time,
+            },
+            Ok(Answer::Absent(words)) => Observation::Absent(words),
+            Err(error) => {
+                debug!(agent = name.as_str(), %error, "poll failed");
+                Observation::Failed(error.into_failure())
+            }
+        }
+    }
+
+    async fn details(
+        &self,
+        name: &AgentName,
+        limit: Duration,
+        server_time: &mut Option<Timestamp>,
+    ) -> Result<Answer, RequestError> {
+        let response = self
+            .http
+            .get(self.url.agent(name))
+            .header(AUTHORIZATION, self.key.header())
+            .header(ACCEPT, "application/json")
+            .timeout(limit)
+            .send()
+            .await
+            .map_err(|error| RequestError::of_transport(error, limit))?;
+        let status = response.status();
+        debug!(agent = name.as_str(), status = status.as_u16(), "answer");
+        *server_time = date(response.headers());
+        if status == StatusCode::OK {
+            let body = read_body(response, limit).await?;
+            let details = AgentDetails::parse(&body, name.as_str())?;
+            return Ok(Answer::Details(Box::new(details)));
+        }
+        let error = RequestError::Status {
+            status,
+            words: None,
+            location: header(response.headers(), LOCATION).map(|url| text::one_line(&url)),
+            retry_after: header(response.headers(), RETRY_AFTER)
+                .and_then(|value| retry_after::delay(&value, *server_time)),
+        };
+        let words = read_error_words(response).await;
+        match status {
+            StatusCode::NOT_FOUND => Ok(Answer::Absent(words)),
+            _ => Err(error.with_words(words)),
+        }
+    }
+}
+
+/// Reads a body whole, up to [`MOST_BODY`].
+async fn read_body(mut response: Response, limit: Duration) -> Result<Vec<u8>, RequestError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MOST_BODY => {
+                return Err(RequestError::BodyTooLarge { most: MOST_BODY });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(RequestError::of_body(error, limit)),
+        }
+    }
+}
+
+/// What an error's body says, as one line; a body that cannot be read says nothing.
+async fn read_error_words(mut response: Response) -> Option<String> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if body.len() + chunk.len() > MOST_ERROR_BODY {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let told: ErrorBody = serde_json::from_slice(&body).ok()?;
+    let parts = [told.error, told.code.map(|code| format!("({code})"))];
+    let words = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Some(text::one_line(&words)).filter(|words| !words.is_empty())
+}
+
+fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The server's clock, by its Date header.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let value = header(headers, DATE)?;
+    Timestamp::try_from(httpdate::parse_http_date(&value).ok()?).ok()
+}

@@ -1,0 +1,60 @@
+//! The Retry-After header (RFC 9110, section 10.2.3): seconds, or a date.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The longest wait that a server is believed to mean.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How long a server asks us to wait.
+///
+/// A date is held against the server's own clock, so that a wrong one on either side does not
+/// matter; where the answer has no Date, against ours.
+pub(super) fn delay(value: &str, server_time: Option<Timestamp>) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = value.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(LONGEST));
+    }
+    let until = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
+    let now = server_time.unwrap_or_else(Timestamp::now);
+    let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+    Some(wait.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_dates_are_understood() {
+        let now = "2026-11-23T15:00:00Z".parse().ok();
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(86_400)),
+            ("Mon, 23 Nov 2026 15:00:30 GMT", Some(30)),
+            ("Monday, 23-Nov-26 15:00:30 GMT", Some(30)),
+            ("Mon, 23 Nov 2026 14:00:00 GMT", Some(0)),
+            ("Tue, 23 Nov 2027 15:00:00 GMT", Some(86_400)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(
+                delay(value, now),
+                seconds.map(Duration::from_secs),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_server_clock_ours_serves() {
+        let past = delay("Mon, 23 Nov 2020 15:00:00 GMT", None);
+        assert_eq!(past, Some(Duration::ZERO));
+    }
+}
