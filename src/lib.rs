@@ -1,6 +1,6 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
 
-mod api;
+pub mod api;
 mod follow;
 pub mod rollout;
 pub mod text;
