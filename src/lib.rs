@@ -3,5 +3,6 @@
 pub mod api;
 mod follow;
 pub mod rollout;
+pub mod simulator;
 pub mod text;
 pub mod wire;
