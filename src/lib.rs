@@ -1,8 +1,50 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
+//!
+//! The layers, of which each imports only those below it: `cli`, `config` and `commands` (the
+//! surface); `follow` (the poll loop); `api`, `output` and the simulator's server (adapters);
+//! `rollout`, `wire`, `text`, `story` and the simulator's scripts (pure).
 
 pub mod api;
+mod cli;
+mod commands;
+mod config;
+mod error;
+mod exit;
 mod follow;
+mod output;
 pub mod rollout;
 pub mod simulator;
+pub mod story;
 pub mod text;
 pub mod wire;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::cli::Cli;
+use crate::error::Error;
+use crate::exit::Ending;
+
+/// Runs the program with these arguments, the first of which is its own name.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::read(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads is no error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ending = match runtime {
+        // The panic itself has been told on stderr; its exit code must be ours, not a verdict's.
+        Ok(runtime) => catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli))))
+            .unwrap_or(Ending::Failed(Error::Lost)),
+        Err(error) => Ending::Failed(Error::Setup(error)),
+    };
+    ExitCode::from(exit::code(&ending))
+}

@@ -1,3 +1,7 @@
 //! The program: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pipecat_rollout::run(std::env::args_os())
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 
 use crate::rollout::{Failure, FailureClass};
 use crate::text::{one_line, short_duration};
@@ -44,8 +44,16 @@ pub enum RequestError {
     /// The server's certificate is not trusted, not for this host, or expired.
     #[error("the server's certificate is not trusted: {0}")]
     Certificate(#[source] rustls::Error),
-    /// No connection, or it broke.
-    #[error("{}", innermost(.0))]
+    /// No connection was made.
+    #[error("cannot connect to {host}: {}", innermost(source))]
+    Connect {
+        /// Where to.
+        host: String,
+        /// Why not.
+        source: reqwest::Error,
+    },
+    /// The connection broke.
+    #[error("the connection broke: {}", innermost(.0))]
     Transport(#[source] reqwest::Error),
     /// No whole answer in time.
     #[error("no answer within {}", short_duration(*limit))]
@@ -54,7 +62,7 @@ pub enum RequestError {
         limit: Duration,
     },
     /// An answer that is neither 200 nor 404.
-    #[error("{}", status_words(*status, words.as_deref(), location.as_deref()))]
+    #[error("{}", status_words(*status, words.as_deref(), location.as_deref(), *retry_after))]
     Status {
         /// Its status.
         status: StatusCode,
@@ -87,6 +95,11 @@ impl RequestError {
         }
         if error.is_timeout() && !error.is_connect() {
             return RequestError::Timeout { limit };
+        }
+        if error.is_connect() {
+            let host = error.url().map(authority).unwrap_or_default();
+            let source = error.without_url();
+            return RequestError::Connect { host, source };
         }
         RequestError::Transport(error.without_url())
     }
@@ -121,7 +134,8 @@ impl RequestError {
     pub fn class(&self) -> FailureClass {
         match self {
             RequestError::Certificate(_) => FailureClass::Permanent,
-            RequestError::Transport(_)
+            RequestError::Connect { .. }
+            | RequestError::Transport(_)
             | RequestError::Timeout { .. }
             | RequestError::BodyCut(_)
             | RequestError::BodyTooLarge { .. }
@@ -139,7 +153,7 @@ impl RequestError {
     pub fn code(&self) -> String {
         match self {
             RequestError::Certificate(_) => "CertificateNotTrusted".to_owned(),
-            RequestError::Transport(error) if error.is_connect() => "ConnectFailed".to_owned(),
+            RequestError::Connect { .. } => "ConnectFailed".to_owned(),
             RequestError::Transport(_) => "ConnectionBroke".to_owned(),
             RequestError::Timeout { .. } => "RequestTimeout".to_owned(),
             RequestError::Status { status, .. } => format!("Http{}", status.as_u16()),
@@ -171,41 +185,57 @@ fn class_of(status: StatusCode, retry_after: Option<Duration>) -> FailureClass {
     }
 }
 
-fn status_words(status: StatusCode, words: Option<&str>, location: Option<&str>) -> String {
-    let mut said = format!("the API answered {status}");
-    if status.is_redirection() {
-        said.push_str(", a redirect, which is not followed");
-        if let Some(location) = location {
-            said.push_str(": --api-url would have to be ");
-            said.push_str(location);
-        }
-    }
-    if let Some(words) = words {
-        said.push_str(": ");
-        said.push_str(words);
-    }
-    said
+fn status_words(
+    status: StatusCode,
+    words: Option<&str>,
+    location: Option<&str>,
+    retry_after: Option<Duration>,
+) -> String {
+    let redirect = status.is_redirection().then(|| match location {
+        Some(location) => format!(", a redirect to {location}, which is not followed"),
+        None => ", a redirect, which is not followed".to_owned(),
+    });
+    let pause =
+        retry_after.map(|pause| format!(", and asks for a pause of {}", short_duration(pause)));
+    let words = words.map(|words| format!(": {words}"));
+    format!(
+        "the API answered {status}{}{}{}",
+        redirect.unwrap_or_default(),
+        pause.unwrap_or_default(),
+        words.unwrap_or_default()
+    )
 }
 
 /// The TLS library's word on an untrusted certificate, if that is what went wrong.
 fn certificate_error(error: &reqwest::Error) -> Option<rustls::Error> {
-    sources(error).find_map(|source| {
-        let tls = match source.downcast_ref::<io::Error>() {
-            Some(io) => io.get_ref()?.downcast_ref::<rustls::Error>(),
-            None => source.downcast_ref::<rustls::Error>(),
-        };
-        tls.filter(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
-            .cloned()
-    })
+    sources(error)
+        .find_map(tls_error)
+        .filter(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+        .cloned()
 }
 
-/// The last words of a chain of errors: where the cause is named.
+/// A TLS error, also within I/O errors, which do not name what they wrap as their source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => tls_error(io.get_ref()?),
+        None => error.downcast_ref(),
+    }
+}
+
+/// The innermost of a chain of errors, which names the cause.
 fn innermost(error: &reqwest::Error) -> String {
-    let words: Vec<String> = sources(error).map(ToString::to_string).collect();
-    match words.as_slice() {
-        [.., outer, inner] if !outer.contains(inner.as_str()) => format!("{outer}: {inner}"),
-        [.., inner] => inner.clone(),
-        [] => error.to_string(),
+    match sources(error).last() {
+        Some(innermost) => innermost.to_string(),
+        None => error.to_string(),
+    }
+}
+
+/// Host and port of a URL.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whom we trust: the system's certificate roots, Mozilla's in their stead, and the user's own.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{env, fs};
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -52,10 +52,9 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ClientError> {
         path: path.to_owned(),
         why,
     };
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+    let text = fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let before = roots.len();
-    for certificate in certificates {
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         roots
             .add(certificate)

@@ -147,7 +147,7 @@ mod tests {
             ("https://x/v1/", "a/../b", "https://x/v1/agents/a%2F..%2Fb"),
             ("https://x", "a?b#c d", "https://x/agents/a%3Fb%23c%20d"),
             ("https://x/v1", "%2e%2e", "https://x/v1/agents/%252e%252e"),
-            ("https://x/v1", "a\\b", "https://x/v1/agents/a\\b"),
+            ("https://x/v1", "a\\b", "https://x/v1/agents/a%5Cb"),
         ] {
             let name = name.parse().unwrap();
             assert_eq!(parse(base).unwrap().agent(&name).as_str(), url);

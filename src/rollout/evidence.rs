@@ -23,6 +23,20 @@ pub enum TroubleClass {
     Unknown,
 }
 
+impl TroubleClass {
+    /// The class in one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TroubleClass::Reported => "reported",
+            TroubleClass::Unmendable => "unmendable",
+            TroubleClass::Crashing => "crashing",
+            TroubleClass::NotPulling => "not-pulling",
+            TroubleClass::Unknown => "unknown",
+        }
+    }
+}
+
 /// A trouble of the target's, with the words of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {

@@ -1,0 +1,226 @@
+//! What we will do: the command line, the environment and the files that go with it, checked.
+
+mod agents;
+mod key;
+mod scenario;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use self::agents::BadAgents;
+pub(crate) use self::key::KeyError;
+pub(crate) use self::scenario::{ScenarioError, load_scenario};
+use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
+use crate::cli::{
+    ApiArgs, LimitArgs, OutputArgs, ProgressArg, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+};
+use crate::output::{Manner, ResultFormat, Style};
+use crate::rollout::pacing::Pace;
+use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Until};
+use crate::simulator::{Scenario, Speed};
+use crate::wire::AgentName;
+
+/// Why the command line, the environment or a file asks for what cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(transparent)]
+    Agents(#[from] BadAgents),
+    #[error("--api-url: {0}")]
+    Url(#[from] BadApiUrl),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Policy(#[from] BadPolicy),
+    #[error("--poll-interval must be longer than zero")]
+    NoInterval,
+    #[error(
+        "{switch} names a deployment of one agent, but {agents} agents are given; run one for each"
+    )]
+    OneTargetForMany { switch: &'static str, agents: usize },
+    #[error("{0} is empty; leave it out, or give the id of a deployment")]
+    EmptyId(&'static str),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+}
+
+/// Agents to look at, and how.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) agents: Vec<AgentName>,
+    pub(crate) source: Source,
+    pub(crate) policy: Policy,
+    pub(crate) pace: Pace,
+    pub(crate) output: OutputPlan,
+}
+
+/// Whom to ask.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The API.
+    Api {
+        url: ApiUrl,
+        key: ApiKey,
+        ca_file: Option<PathBuf>,
+    },
+    /// A simulator of our own.
+    Simulator { scenario: Scenario, speed: Speed },
+}
+
+/// What to show, and where.
+#[derive(Debug)]
+pub(crate) struct OutputPlan {
+    pub(crate) result: ResultFormat,
+    pub(crate) style: Style,
+    pub(crate) manner: Manner,
+    pub(crate) report_file: Option<PathBuf>,
+}
+
+/// What `wait-for-ready` will do.
+pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
+    let agents = agents::select(&args.subject.agents)?;
+    let source = source(args.api)?;
+    let target = target(&args.subject, &agents, &source)?;
+    let pace = pace(args.limits.poll_interval)?;
+    let policy = Policy::new(target, limits(&args.limits))?;
+    Ok(Plan {
+        agents,
+        source,
+        policy,
+        pace,
+        output,
+    })
+}
+
+/// What `status` will do.
+pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
+    let agents = agents::select(&args.subject.agents)?;
+    let source = source(args.api)?;
+    let target = target(&args.subject, &agents, &source)?;
+    let limits = Limits {
+        max_restarts: args.max_restarts,
+        ..Limits::default()
+    };
+    Ok(Plan {
+        agents,
+        source,
+        policy: Policy::one_look(target, limits),
+        pace: Pace::Proportional,
+        output,
+    })
+}
+
+fn target(
+    subject: &SubjectArgs,
+    agents: &[AgentName],
+    source: &Source,
+) -> Result<TargetRule, ConfigError> {
+    let given = [
+        ("--deployment", &subject.deployment),
+        ("--not-deployment", &subject.not_deployment),
+    ];
+    for (switch, id) in given {
+        let Some(id) = id else { continue };
+        if id.trim().is_empty() {
+            return Err(ConfigError::EmptyId(switch));
+        }
+        if agents.len() > 1 {
+            return Err(ConfigError::OneTargetForMany {
+                switch,
+                agents: agents.len(),
+            });
+        }
+    }
+    let scripted = match source {
+        Source::Simulator { scenario, .. } => agents
+            .first()
+            .zip(scenario.baseline())
+            .map(|(agent, alias)| Scenario::deployment_id(agent.as_str(), 0, alias)),
+        Source::Api { .. } => None,
+    };
+    Ok(
+        match (&subject.deployment, &subject.not_deployment, scripted) {
+            (Some(id), ..) => TargetRule::Deployment(id.clone()),
+            (None, Some(id), _) => TargetRule::AnyBut(id.clone()),
+            (None, None, Some(baseline)) => TargetRule::AnyBut(baseline),
+            (None, None, None) => TargetRule::FirstSeen,
+        },
+    )
+}
+
+fn source(args: ApiArgs) -> Result<Source, ConfigError> {
+    if let Some(name) = args.simulate {
+        return Ok(Source::Simulator {
+            scenario: load_scenario(&name)?,
+            speed: args.speed,
+        });
+    }
+    let plain_http = if args.allow_insecure_http {
+        PlainHttp::Anywhere
+    } else {
+        PlainHttp::LoopbackOnly
+    };
+    Ok(Source::Api {
+        url: ApiUrl::parse(&args.api_url, plain_http)?,
+        key: key::find(args.api_key_file.as_deref())?,
+        ca_file: args.ca_file,
+    })
+}
+
+fn pace(interval: Option<Duration>) -> Result<Pace, ConfigError> {
+    match interval {
+        None => Ok(Pace::Proportional),
+        Some(interval) if interval.is_zero() => Err(ConfigError::NoInterval),
+        Some(interval) => Ok(Pace::Fixed(interval)),
+    }
+}
+
+fn limits(args: &LimitArgs) -> Limits {
+    Limits {
+        timeout: args.timeout,
+        stall_timeout: Some(args.stall_timeout).filter(|limit| !limit.is_zero()),
+        appear_timeout: args.appear_timeout,
+        outage_timeout: args.outage_timeout,
+        stable_for: args.stable_for,
+        max_restarts: args.max_restarts,
+        pull_grace: args.pull_grace,
+        until: match args.until {
+            UntilArg::Ready => Until::Ready,
+            UntilArg::Drained => Until::Drained,
+        },
+        new_revision: if args.require_new_revision {
+            NewRevision::Required
+        } else {
+            NewRevision::Optional
+        },
+    }
+}
+
+/// What `--progress auto` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auto {
+    /// tty on a terminal, else plain.
+    ByTerminal,
+    /// Plain: there is nothing to see moving.
+    Plain,
+}
+
+impl OutputPlan {
+    /// What to show.
+    pub(crate) fn of(args: &OutputArgs, auto: Auto, manner: Manner) -> Self {
+        let terminal = std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let style = match (args.progress, auto) {
+            (ProgressArg::Auto, Auto::ByTerminal) | (ProgressArg::Tty, _) if terminal => Style::Tty,
+            (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, _) => Style::Plain,
+            (ProgressArg::Json, _) => Style::Json,
+            (ProgressArg::None, _) => Style::None,
+        };
+        Self {
+            result: args.output,
+            style,
+            manner,
+            report_file: args.report_file.clone(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Where the API key comes from: a file or the environment, never an argument.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::api::{ApiKey, BadApiKey};
+
+/// The environment variables that may hold the key, in the order in which they are asked.
+const VARIABLES: [&str; 2] = ["PIPECAT_API_KEY", "PCC_API_KEY"];
+
+/// Why there is no key. It never repeats one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    /// Nothing gives one.
+    #[error(
+        "no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file"
+    )]
+    Missing,
+    /// A variable is there, but empty: a secret that the pipeline may not see, for example.
+    #[error("no API key: {0} is set but empty; does the pipeline have access to the secret?")]
+    SetButEmpty(&'static str),
+    /// What a variable holds cannot be a key.
+    #[error("the API key in {variable} {error}")]
+    Variable {
+        variable: &'static str,
+        error: BadApiKey,
+    },
+    /// A variable holds no text.
+    #[error("the API key in {0} is not text")]
+    NotText(&'static str),
+    /// The file cannot be read.
+    #[error("--api-key-file: cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// What the file holds cannot be a key.
+    #[error("--api-key-file: the API key in {} {error}", path.display())]
+    File { path: PathBuf, error: BadApiKey },
+}
+
+/// The key in `file`, else in the environment.
+pub(super) fn find(file: Option<&Path>) -> Result<ApiKey, KeyError> {
+    match file {
+        Some(path) => from_file(path),
+        None => from_environment(),
+    }
+}
+
+fn from_file(path: &Path) -> Result<ApiKey, KeyError> {
+    let text = fs::read_to_string(path).map_err(|source| KeyError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    // Editors end a file with a line break.
+    ApiKey::parse(text.trim_end_matches(['\n', '\r'])).map_err(|error| KeyError::File {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn from_environment() -> Result<ApiKey, KeyError> {
+    let mut empty = None;
+    for variable in VARIABLES {
+        let Some(value) = std::env::var_os(variable) else {
+            continue;
+        };
+        let text = value.to_str().ok_or(KeyError::NotText(variable))?;
+        match ApiKey::parse(text) {
+            Ok(key) => return Ok(key),
+            Err(BadApiKey::Empty) => empty = empty.or(Some(variable)),
+            Err(error) => return Err(KeyError::Variable { variable, error }),
+        }
+    }
+    Err(empty.map_or(KeyError::Missing, KeyError::SetButEmpty))
+}

@@ -1,0 +1,56 @@
+//! Everything that can keep a command from giving a verdict.
+
+use std::io;
+
+use crate::api::ClientError;
+use crate::config::{ConfigError, ScenarioError};
+use crate::output::{BadFilter, ReportFileError};
+use crate::simulator::SimulatorError;
+use crate::wire::BadAgentName;
+
+/// Why a command gave no verdict, or could not tell it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// What was asked for cannot be done.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `RUST_LOG` cannot be understood.
+    #[error(transparent)]
+    Filter(#[from] BadFilter),
+    /// There is no scenario to play.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A simulated agent's name cannot be one.
+    #[error("--agent: {0}")]
+    Agent(#[from] BadAgentName),
+    /// The API client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The simulator cannot be started.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    /// The report file cannot be written; found out before the wait.
+    #[error("--report-file: {0}")]
+    ReportFile(#[source] ReportFileError),
+    /// The runtime or the signal handlers cannot be set up.
+    #[error("cannot set up the runtime")]
+    Setup(#[source] io::Error),
+    /// A task ended without a result: a fault of ours.
+    #[error("internal error: a watch ended without a verdict; please report this")]
+    Lost,
+}
+
+/// An error and its causes, as one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let words = error.to_string();
+        // Some errors already say what caused them.
+        if !line.contains(&words) {
+            line = format!("{line}: {words}");
+        }
+        source = error.source();
+    }
+    line
+}

@@ -1,0 +1,50 @@
+//! The story as plain lines: for logs, pipes and CI.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::{Detail, Manner};
+use crate::rollout::{AgentReport, Event, Verdict};
+use crate::story;
+use crate::text::{one_line, short_duration};
+
+/// A line for each change. No line begins with foreign text.
+pub(crate) struct Plain {
+    manner: Manner,
+    agents: Vec<String>,
+}
+
+impl Plain {
+    pub(super) fn begin(manner: Manner, agents: Vec<String>) -> Self {
+        Self { manner, agents }
+    }
+
+    pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+        // How it ended is told at its end, with all that is known about it.
+        if self.manner.detail == Detail::Ending || matches!(event, Event::Finished { .. }) {
+            return;
+        }
+        write(&line(&self.agents[agent], at, &story::line(event)));
+    }
+
+    pub(super) fn end(&mut self, report: &AgentReport) {
+        if report.verdict != Verdict::Ready {
+            write(&story::failure_block(report, self.manner.occasion).join("\n"));
+        } else if self.manner.detail == Detail::Whole {
+            let at = Duration::from_millis(report.elapsed_ms);
+            write(&line(&report.agent, at, "ready"));
+        }
+    }
+}
+
+/// `[  12.3s] my-agent: validating`
+pub(super) fn line(agent: &str, at: Duration, words: &str) -> String {
+    format!("[{:>7}] {}: {words}", short_duration(at), one_line(agent))
+}
+
+/// Writes lines to stderr in one piece. If nobody reads them there is nobody to tell, either.
+fn write(lines: &str) {
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("{lines}\n").as_bytes());
+}

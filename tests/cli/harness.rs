@@ -1,0 +1,260 @@
+//! Runs the binary in a folder and an environment of its own, and compares all that it leaves.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use regex_lite::Regex;
+use tempfile::TempDir;
+
+/// What stderr must hold.
+enum Stderr {
+    /// What the test looks at by itself.
+    Any,
+    /// This and nothing else.
+    Exactly(String),
+    /// These lines, in this order, whatever is between them; the last of them at the very end.
+    Lines(Vec<String>),
+}
+
+/// A run of the binary with what it must leave; [`Test::run`] compares.
+///
+/// Times, deployment ids and ports differ from run to run: in what is compared, on both sides,
+/// they read TIME, ID and PORT.
+#[must_use = "nothing is tested until it runs"]
+pub(crate) struct Test {
+    command: Command,
+    folder: TempDir,
+    status: i32,
+    stdout: String,
+    stdout_whole: bool,
+    stdout_to: Option<Stdio>,
+    stderr_to: Option<Stdio>,
+    stderr: Stderr,
+    afterwards: Option<Box<dyn FnOnce()>>,
+}
+
+/// What a run left, as it was.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Test {
+    /// A run with these arguments, separated by blanks.
+    pub(crate) fn new(arguments: &str) -> Self {
+        Self::with(arguments.split_whitespace())
+    }
+
+    /// A run with these arguments.
+    pub(crate) fn with<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipecat-rollout"));
+        command
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        Self {
+            command,
+            folder,
+            status: 0,
+            stdout: String::new(),
+            stdout_whole: true,
+            stdout_to: None,
+            stderr_to: None,
+            stderr: Stderr::Exactly(String::new()),
+            afterwards: None,
+        }
+    }
+
+    /// A run against the API at `url`, with a key.
+    pub(crate) fn against(url: &str, arguments: &str) -> Self {
+        Self::new(arguments)
+            .env("PIPECAT_API_URL", url)
+            .env("PIPECAT_API_KEY", KEY)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// A file in the folder in which it runs.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+        self
+    }
+
+    /// The folder in which it runs.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Has stdout go elsewhere.
+    pub(crate) fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout_to = Some(stdout.into());
+        self
+    }
+
+    /// Has stdout and stderr go elsewhere; the test looks at them by itself.
+    pub(crate) fn stdio_to(mut self, file: std::fs::File) -> Self {
+        self.stderr_to = Some(file.try_clone().unwrap().into());
+        self.stderr_any().stdout_to(file)
+    }
+
+    /// The exit code that it must end with; 0 unless it is said.
+    pub(crate) fn status(mut self, status: i32) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What it must write to stdout; nothing unless it is said.
+    pub(crate) fn stdout(mut self, stdout: &str) -> Self {
+        self.stdout = normal(stdout);
+        self
+    }
+
+    /// What a line that it must write to stdout begins with; the rest depends on time.
+    pub(crate) fn stdout_starts(mut self, start: &str) -> Self {
+        self.stdout = normal(start);
+        self.stdout_whole = false;
+        self
+    }
+
+    /// What it must write to stderr; nothing unless it is said.
+    pub(crate) fn stderr(mut self, stderr: &str) -> Self {
+        self.stderr = Stderr::Exactly(normal(stderr));
+        self
+    }
+
+    /// Lines that stderr must hold in this order, the last of them at the end; what is between
+    /// them depends on when the polls fell.
+    pub(crate) fn stderr_lines(mut self, lines: &str) -> Self {
+        self.stderr = Stderr::Lines(normal(lines).lines().map(str::to_owned).collect());
+        self
+    }
+
+    /// Has the test look at stderr by itself.
+    pub(crate) fn stderr_any(mut self) -> Self {
+        self.stderr = Stderr::Any;
+        self
+    }
+
+    /// What to look at when the run is over and its folder still there.
+    pub(crate) fn afterwards(mut self, check: impl FnOnce() + 'static) -> Self {
+        self.afterwards = Some(Box::new(check));
+        self
+    }
+
+    /// Runs the binary, compares what it left, and hands it on.
+    pub(crate) fn run(self) -> Left {
+        let (expected, stdout, stderr) = (self.status, self.stdout.clone(), &self.stderr);
+        let mut command = self.command;
+        let child = command
+            .stdout(self.stdout_to.unwrap_or_else(Stdio::piped))
+            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped))
+            .spawn()
+            .unwrap();
+        // Where they went may only come to its end once nothing here holds it open.
+        drop(command);
+        let (status, left) = finish(child);
+        let context = format!("stdout:\n{}\nstderr:\n{}", left.stdout, left.stderr);
+        assert_eq!(status.code(), Some(expected), "{status}\n{context}");
+        let told = normal(&left.stdout);
+        if self.stdout_whole {
+            assert_eq!(told, stdout, "{context}");
+        } else {
+            assert!(told.starts_with(&stdout), "{context}");
+        }
+        match stderr {
+            Stderr::Any => {}
+            Stderr::Exactly(expected) => assert_eq!(&normal(&left.stderr), expected, "{context}"),
+            Stderr::Lines(expected) => assert_lines(&normal(&left.stderr), expected),
+        }
+        if let Some(check) = self.afterwards {
+            check();
+        }
+        left
+    }
+
+    /// Starts the binary, for a test that has something to do meanwhile.
+    pub(crate) fn start(mut self) -> (Child, TempDir) {
+        let child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (child, self.folder)
+    }
+}
+
+/// The key of all tests, which must turn up nowhere.
+pub(crate) const KEY: &str = "sk_test_5ecret";
+
+/// Waits for the end of a run and gathers what it wrote.
+pub(crate) fn finish(mut child: Child) -> (ExitStatus, Left) {
+    let stdout = child.stdout.take().map(|pipe| thread::spawn(|| read(pipe)));
+    let stderr = child.stderr.take().map(|pipe| thread::spawn(|| read(pipe)));
+    let status = child.wait().unwrap();
+    let text = |reader: Option<thread::JoinHandle<String>>| {
+        reader.map_or(String::new(), |reader| reader.join().unwrap())
+    };
+    let left = Left {
+        stdout: text(stdout),
+        stderr: text(stderr),
+    };
+    assert!(!left.stdout.contains(KEY), "the key is on stdout");
+    assert!(!left.stderr.contains(KEY), "the key is on stderr");
+    (status, left)
+}
+
+/// Times, deployment ids and ports by their names.
+pub(crate) fn normal(text: &str) -> String {
+    let patterns = [
+        (r"\[ *(\d+[dhms]|\d+\.\d+s)( \d+[hms])?\]", "[TIME]"),
+        (r"\b(\d+\.\d+s|\d+[dhm]( \d+[hms])?)\b", "TIME"),
+        (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    ];
+    patterns
+        .iter()
+        .fold(text.to_owned(), |text, (pattern, name)| {
+            let pattern = Regex::new(pattern).unwrap();
+            pattern.replace_all(&text, *name).into_owned()
+        })
+}
+
+/// The path of a file of the project.
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn assert_lines(text: &str, expected: &[String]) {
+    let mut lines = text.lines();
+    for wanted in expected {
+        assert!(
+            lines.any(|line| line == wanted),
+            "no line {wanted:?}, or not in its place, in:\n{text}"
+        );
+    }
+    assert_eq!(
+        lines.next(),
+        None,
+        "more lines than expected at the end of:\n{text}"
+    );
+}
+
+fn read(mut pipe: impl Read) -> String {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).expect("output is UTF-8")
+}

@@ -1,0 +1,383 @@
+//! Bad input of every kind: one clear line that names the thing and the mend, and the exit code.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::{KEY, Test};
+use crate::server::{Server, agent, send};
+
+/// An address at which nobody listens: whatever is refused must be refused before any request.
+const NOWHERE: &str = "http://127.0.0.1:9/v1";
+
+/// Runs with these arguments, and expects usage to be refused with this line.
+fn refused(arguments: &[&str], line: &str) {
+    Test::with(arguments.iter().copied())
+        .env("PIPECAT_API_URL", NOWHERE)
+        .env("PIPECAT_API_KEY", KEY)
+        .status(2)
+        .stderr(&format!("error: {line}\n"))
+        .run();
+}
+
+/// The same where clap adds how the command is used.
+fn refused_by_clap(arguments: &[&str], lines: &str) {
+    Test::with(arguments.iter().copied())
+        .env("PIPECAT_API_URL", NOWHERE)
+        .env("PIPECAT_API_KEY", KEY)
+        .status(2)
+        .stderr_lines(&format!("{lines}\nFor more information, try '--help'."))
+        .run();
+}
+
+#[test]
+fn agent_names() {
+    refused(&["wait", ""], "an agent name cannot be empty");
+    refused(
+        &["wait", ".."],
+        "\"..\" cannot be an agent name: a URL path would resolve it away",
+    );
+    refused(
+        &["wait", "a\u{1b}[31m\nb"],
+        "an agent name cannot hold control characters: \"a\\u{1b}[31m\\nb\"",
+    );
+}
+
+#[test]
+fn a_name_with_a_slash_is_one_path_segment() {
+    let server = Server::start(|_, stream| {
+        send(stream, &agent(true).replace("my-agent", "my/agent"));
+    });
+    Test::against(&server.url(), "wait my/agent --progress none")
+        .stdout("my/agent: ready after TIME, deployment new\n")
+        .run();
+    assert!(
+        server.requests()[0]
+            .head
+            .starts_with("GET /v1/agents/my%2Fagent HTTP/1.1\r\n")
+    );
+}
+
+#[test]
+fn times() {
+    refused(
+        &["wait", "a", "--timeout", "0"],
+        "--timeout must be longer than zero; for a single look use `status`",
+    );
+    refused_by_clap(
+        &["wait", "a", "--timeout", "1M"],
+        "error: invalid value '1M' for '--timeout <TIME>': a capital M is a month; for minutes write 1m, for months days",
+    );
+    refused_by_clap(
+        &["wait", "a", "--timeout", "abc"],
+        "error: invalid value 'abc' for '--timeout <TIME>': a time is written like 90s, 10m, 1h 30m, or as seconds: 90",
+    );
+    refused(
+        &["wait", "a", "--outage-timeout", "0s"],
+        "--outage-timeout must be longer than zero",
+    );
+    refused(
+        &["wait", "a", "--poll-interval", "0"],
+        "--poll-interval must be longer than zero",
+    );
+    refused(
+        &["wait", "a", "--stable-for", "20m"],
+        "--stable-for (20m) must be shorter than --timeout (10m), or ready can never hold that long",
+    );
+    refused_by_clap(
+        &["wait", "a", "--max-restarts", "0"],
+        "error: invalid value '0' for '--max-restarts <N>': number would be zero for non-zero type",
+    );
+}
+
+#[test]
+fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
+    Test::against(NOWHERE, "wait a")
+        .env("PIPECAT_ROLLOUT_TIMEOUT", "soon")
+        .status(2)
+        .stderr_lines(
+            "error: invalid value 'soon' for '--timeout <TIME>': a time is written like 90s, 10m, 1h 30m, or as seconds: 90\n\
+             For more information, try '--help'.",
+        )
+        .run();
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    Test::against(&server.url(), "wait my-agent --progress none")
+        .env("PIPECAT_ROLLOUT_TIMEOUT", "")
+        .env("PIPECAT_ROLLOUT_DEPLOYMENT", "")
+        .env("PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION", "")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+}
+
+#[test]
+fn contradictions() {
+    refused_by_clap(
+        &["wait", "a", "--deployment", "x", "--not-deployment", "y"],
+        "error: the argument '--deployment <ID>' cannot be used with '--not-deployment <ID>'",
+    );
+    refused_by_clap(
+        &["wait", "a", "-v", "-q"],
+        "error: the argument '--verbose...' cannot be used with '--quiet'",
+    );
+    refused_by_clap(
+        &["wait", "a", "--simulate", "stuck", "--api-url", "https://x"],
+        "error: --simulate takes the API's place: leave out --simulate or --api-url",
+    );
+    refused_by_clap(
+        &["wait", "a", "--speed", "3"],
+        "error: --speed is the simulator's: add --simulate SCENARIO, or leave it out",
+    );
+    refused(
+        &["wait", "a", "b", "--deployment", "x"],
+        "--deployment names a deployment of one agent, but 2 agents are given; run one for each",
+    );
+    refused(
+        &["wait", "a", "--not-deployment", " "],
+        "--not-deployment is empty; leave it out, or give the id of a deployment",
+    );
+}
+
+#[test]
+fn addresses() {
+    for (url, words) in [
+        (
+            "http://example.com/v1",
+            "--api-url: plain http to example.com would send the key in the open; use https, or --allow-insecure-http",
+        ),
+        (
+            "api.pipecat.daily.co/v1",
+            "--api-url: \"api.pipecat.daily.co/v1\" is not a URL; it looks like https://api.pipecat.daily.co/v1",
+        ),
+        (
+            "https://user:pass@example.com/v1",
+            "--api-url: the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY",
+        ),
+    ] {
+        refused(&["wait", "a", "--api-url", url], words);
+    }
+}
+
+#[test]
+fn keys() {
+    let without = || {
+        Test::new("wait a")
+            .env("PIPECAT_API_URL", NOWHERE)
+            .status(2)
+    };
+    without()
+        .stderr("error: no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file\n")
+        .run();
+    without()
+        .env("PIPECAT_API_KEY", "")
+        .stderr("error: no API key: PIPECAT_API_KEY is set but empty; does the pipeline have access to the secret?\n")
+        .run();
+    without()
+        .env("PIPECAT_API_KEY", format!("{KEY}\n"))
+        .stderr("error: the API key in PIPECAT_API_KEY holds a line break; give the key alone, on one line\n")
+        .run();
+    without()
+        .env("PCC_API_KEY", format!("\"{KEY}\" "))
+        .stderr("error: the API key in PCC_API_KEY holds a character that no API key has; copy the key again, without quotes or blanks\n")
+        .run();
+    without()
+        .arg("--api-key-file=missing")
+        .stderr(
+            "error: --api-key-file: cannot read missing: No such file or directory (os error 2)\n",
+        )
+        .run();
+    without()
+        .file("key", "\n")
+        .arg("--api-key-file=key")
+        .env("PIPECAT_API_KEY", KEY)
+        .stderr("error: --api-key-file: the API key in key is empty\n")
+        .run();
+}
+
+#[test]
+fn the_key_comes_from_the_file_then_from_either_variable() {
+    let asked = |test: fn(Test) -> Test| {
+        let server = Server::start(|_, stream| send(stream, &agent(true)));
+        let run = Test::new("wait my-agent --progress none").env("PIPECAT_API_URL", server.url());
+        test(run)
+            .stdout("my-agent: ready after TIME, deployment new\n")
+            .run();
+        let head = server.requests().remove(0).head;
+        let bearer = head.lines().find_map(|line| line.split_once("Bearer "));
+        bearer.unwrap().1.to_owned()
+    };
+    let both = |test: Test| {
+        test.env("PIPECAT_API_KEY", "first")
+            .env("PCC_API_KEY", "second")
+    };
+    assert_eq!(asked(both), "first");
+    assert_eq!(
+        asked(|test| test.env("PIPECAT_API_KEY", "").env("PCC_API_KEY", "second")),
+        "second"
+    );
+    let file = |test: Test| {
+        let test = test.file("key", "filed\n").arg("--api-key-file").arg("key");
+        test.env("PIPECAT_API_KEY", "first")
+    };
+    assert_eq!(asked(file), "filed");
+}
+
+#[test]
+fn the_vendor_s_file_names_the_agent() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    Test::against(&server.url(), "wait --progress none")
+        .file(
+            "pcc-deploy.toml",
+            "agent_name = \"my-agent\"\nimage = \"x:1\"\n[scaling]\nmin_agents = 1\n",
+        )
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+
+    let bad = |content: &[u8]| {
+        Test::against(NOWHERE, "wait")
+            .file("pcc-deploy.toml", content)
+            .status(2)
+    };
+    bad(b"agent_name = \"x\"\nimage")
+        .stderr("error: pcc-deploy.toml: line 2: key with no value, expected `=`; mend it, or name an agent\n")
+        .run();
+    bad(b"image = 1\n")
+        .stderr("error: pcc-deploy.toml: it has no agent_name; mend it, or name an agent\n")
+        .run();
+    bad(b"agent_name = 1\n")
+        .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; mend it, or name an agent\n")
+        .run();
+    bad(b"agent_name = '..'\n")
+        .stderr("error: pcc-deploy.toml, agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
+        .run();
+    bad(b"\xff")
+        .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; mend it, or name an agent: stream did not contain valid UTF-8\n")
+        .run();
+    Test::against(NOWHERE, "wait")
+        .status(2)
+        .stderr("error: no agent is named, and there is no pcc-deploy.toml here; name one: pipecat-rollout wait-for-ready my-agent\n")
+        .run();
+}
+
+#[test]
+fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
+    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    for (path, words) in [
+        ("missing/report.json", "entity not found"),
+        ("/", "is a directory"),
+        ("file/report.json", "not a directory"),
+    ] {
+        let left = Test::against(&server.url(), "wait my-agent --report-file")
+            .arg(path)
+            .file("file", "")
+            .status(2)
+            .stderr_lines(&format!(
+                "error: --report-file: cannot write the report to {path}: {words}"
+            ))
+            .run();
+        assert_eq!(left.stderr.lines().count(), 1);
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let test = Test::against(
+        &server.url(),
+        "wait my-agent --progress none --report-file link.json",
+    )
+    .file("report.json", "old");
+    let folder = test.folder();
+    std::os::unix::fs::symlink("report.json", folder.join("link.json")).unwrap();
+    let before = File::open(folder.join("report.json")).unwrap();
+    let copy = folder.clone();
+    test.afterwards(move || {
+        let text = fs::read_to_string(copy.join("report.json")).unwrap();
+        assert!(text.starts_with("{\"exitCode\":0,"), "{text}");
+        assert!(
+            fs::symlink_metadata(copy.join("link.json"))
+                .unwrap()
+                .is_symlink()
+        );
+        // The old file was replaced, not written over.
+        assert_eq!(std::io::read_to_string(&before).unwrap(), "old");
+        assert_eq!(
+            fs::read_dir(&copy).unwrap().count(),
+            2,
+            "nothing else is left behind"
+        );
+    })
+    .stdout("my-agent: ready after TIME, deployment new\n")
+    .run();
+}
+
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    Test::against(
+        &server.url(),
+        "wait my-agent --progress none --report-file /dev/stdout",
+    )
+    .stdout_starts("my-agent: ready after TIME, deployment new\n{\"exitCode\":0,")
+    .run();
+    assert!(!fs::metadata("/dev/stdout").unwrap().is_file());
+}
+
+#[test]
+fn a_closed_stdout_is_no_error_and_a_full_one_is() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Test::against(&server.url(), "wait my-agent --progress none")
+        .stdout_to(writer)
+        .run();
+    Test::against(&server.url(), "wait my-agent --progress none")
+        .stdout_to(File::create("/dev/full").unwrap())
+        .status(1)
+        .stderr("error: cannot write the result to stdout: No space left on device (os error 28)\n")
+        .run();
+}
+
+#[test]
+fn a_read_only_report_file_is_refused() {
+    let test = Test::against(NOWHERE, "wait my-agent --report-file report.json")
+        .file("report.json", "old");
+    fs::set_permissions(
+        test.folder().join("report.json"),
+        Permissions::from_mode(0o444),
+    )
+    .unwrap();
+    test.status(2)
+        .stderr("error: --report-file: cannot write the report to report.json: permission denied\n")
+        .run();
+}
+
+#[test]
+fn filters_and_scenarios() {
+    Test::against(NOWHERE, "wait a")
+        .env("RUST_LOG", "pipecat_rollout=loud")
+        .status(2)
+        .stderr("error: RUST_LOG: cannot understand \"pipecat_rollout=loud\"; write `debug`, or `pipecat_rollout=debug,hyper=info`: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5\n")
+        .run();
+    refused(
+        &["wait", "a", "--simulate", "crashloop"],
+        "there is no scenario \"crashloop\" (did you mean crash-loop?); `pipecat-rollout simulate --list` shows them all",
+    );
+    refused(
+        &["wait", "a", "--simulate", "./missing.toml"],
+        "cannot read the scenario ./missing.toml: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn a_usage_error_is_a_log_line_where_logs_are_json() {
+    let left = Test::new("wait a --progress json")
+        .env("PIPECAT_API_URL", NOWHERE)
+        .status(2)
+        .stderr_any()
+        .run();
+    let line: serde_json::Value = serde_json::from_str(&left.stderr).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert_eq!(line["event"], "error");
+    assert_eq!(line["exitCode"], 2);
+    assert!(line["message"].as_str().unwrap().starts_with("no API key"));
+}

@@ -1,0 +1,545 @@
+//! What a run shows: the story in every style, the result in both formats, all of it harmless.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Left, Test, normal, project};
+use crate::server::{Server, agent, answer, send};
+
+/// Answers one request after the other, the last for ever.
+fn play(answers: Vec<String>) -> Server {
+    Server::start(move |number, stream| {
+        send(stream, answers.get(number).or(answers.last()).unwrap());
+    })
+}
+
+fn details(changes: Value) -> String {
+    let mut body = json!({
+        "name": "my-agent", "ready": false, "available": true,
+        "desiredDeploymentId": "new", "reconciledDeploymentId": "new",
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    answer(
+        "200 OK",
+        "Content-Type: application/json\r\n",
+        &body.to_string(),
+    )
+}
+
+fn revision(phase: &str, health: Value) -> String {
+    details(json!({"currentRevision": {
+        "deploymentID": "new", "phase": phase, "readyReplicas": 0, "health": health,
+    }}))
+}
+
+fn crashing(restarts: u64, message: &str) -> String {
+    revision(
+        "Validating",
+        json!({
+            "state": "waiting", "reason": "CrashLoopBackOff", "restartCount": restarts, "replicasStarted": 1,
+            "lastExitCode": 1, "lastTerminationReason": "Error", "message": message,
+        }),
+    )
+}
+
+/// A rollout with a little of everything, that comes well in the end.
+fn eventful() -> Server {
+    let infrastructure = details(json!({"currentRevision": {
+        "deploymentID": "new", "phase": "Validating", "hasInfrastructureIssue": true, "readyReplicas": 0,
+    }}));
+    play(vec![
+        answer("502 Bad Gateway", "", ""),
+        details(
+            json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
+        ),
+        details(json!({"reconciledDeploymentId": "old", "ready": true})),
+        details(
+            json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
+        ),
+        revision("Creating", Value::Null),
+        revision(
+            "Validating",
+            json!({"state": "waiting", "replicasStarted": 2, "restartCount": 0}),
+        ),
+        revision(
+            "Validating",
+            json!({"state": "waiting", "reason": "ErrImagePull", "replicasStarted": 2, "restartCount": 0}),
+        ),
+        infrastructure,
+        revision(
+            "Validating",
+            json!({
+                "state": "running", "replicasStarted": 2, "restartCount": 1, "lastExitCode": 137, "lastTerminationReason": "OOMKilled",
+            }),
+        ),
+        details(
+            json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
+        ),
+    ])
+}
+
+const EVENTFUL: &str = "wait my-agent --deployment new --poll-interval 1ms";
+
+#[test]
+fn the_story_in_plain_lines() {
+    Test::against(&eventful().url(), EVENTFUL)
+        .stdout("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n")
+        .stderr(
+            "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
+             [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
+             [TIME] my-agent: deployment new is the target\n\
+             [TIME] my-agent: reconciling (waiting took TIME)\n\
+             [TIME] my-agent: doubtful answer (1 of 3 that it takes): deployment old is the desired one\n\
+             [TIME] my-agent: creating (reconciling took TIME)\n\
+             [TIME] my-agent: validating (creating took TIME)\n\
+             [TIME] my-agent: 0 of 2 replicas ready\n\
+             [TIME] my-agent: its image or container does not come up: ErrImagePull\n\
+             [TIME] my-agent: the platform reports an infrastructure issue of its own\n\
+             [TIME] my-agent: ErrImagePull is over\n\
+             [TIME] my-agent: 0 of 2 replicas ready\n\
+             [TIME] my-agent: restarted, 1 in all: OOMKilled, exit code 137 (killed (SIGKILL), nearly always out of memory)\n\
+             [TIME] my-agent: the platform's infrastructure issue is over\n\
+             [TIME] my-agent: doubtful answer (1 of 3 that it takes): the revision is in an earlier phase\n\
+             [TIME] my-agent: doubtful answer (2 of 3 that it takes): the revision is in an earlier phase\n\
+             [TIME] my-agent: active (validating took TIME)\n\
+             [TIME] my-agent: ready on the revision of deployment old: the old code may go on serving\n\
+             [TIME] my-agent: ready\n",
+        )
+        .run();
+}
+
+fn validate(schema: &str, value: &Value) {
+    let text = std::fs::read_to_string(project("config/schema").join(schema)).unwrap();
+    let schema = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{value:#}\n{errors:#?}");
+}
+
+fn log_lines(left: &Left) -> Vec<Value> {
+    let lines: Vec<Value> = left
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    for line in &lines {
+        validate("log-line.schema.json", line);
+    }
+    lines
+}
+
+#[test]
+fn the_story_in_log_lines_as_the_schema_describes_them() {
+    let left = Test::against(&eventful().url(), EVENTFUL)
+        .arg("--progress=json")
+        .stdout("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n")
+        .stderr_any()
+        .run();
+    let lines = log_lines(&left);
+    let events: Vec<&str> = lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        events,
+        [
+            "poll-failed",
+            "poll-recovered",
+            "target-found",
+            "phase-changed",
+            "answer-set-aside",
+            "phase-changed",
+            "phase-changed",
+            "replicas-changed",
+            "trouble-seen",
+            "infrastructure-issue",
+            "trouble-gone",
+            "replicas-changed",
+            "restarted",
+            "infrastructure-recovered",
+            "answer-set-aside",
+            "answer-set-aside",
+            "phase-changed",
+            "revision-unchanged",
+            "finished",
+        ]
+    );
+    let restarted = lines
+        .iter()
+        .find(|line| line["event"] == "restarted")
+        .unwrap();
+    assert_eq!(restarted["level"], "WARN");
+    assert_eq!(restarted["agent"], "my-agent");
+    assert_eq!(restarted["lastExitCode"], 137);
+    let finished = lines.last().unwrap();
+    assert_eq!(
+        (&finished["verdict"], &finished["exitCode"]),
+        (&json!("ready"), &json!(0))
+    );
+}
+
+#[test]
+fn log_lines_of_failures_holds_and_debugging() {
+    let ready = |ready| details(json!({"ready": ready}));
+    let server = play(vec![ready(true), ready(false), crashing(3, "boom")]);
+    let left = Test::against(
+        &server.url(),
+        "wait my-agent --stable-for 1m --poll-interval 1ms --progress json -v --output json",
+    )
+    .status(10)
+    .stdout_starts("{\"exitCode\":10,")
+    .stderr_any()
+    .run();
+    validate(
+        "report.schema.json",
+        &serde_json::from_str(&left.stdout).unwrap(),
+    );
+    let lines = log_lines(&left);
+    let has = |event: &str| lines.iter().any(|line| line["event"] == event);
+    assert!(has("holding") && has("ready-lost"), "{}", left.stderr);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["level"] == "DEBUG" && line["status"] == 200)
+    );
+    let finished = lines.last().unwrap();
+    assert_eq!(finished["level"], "ERROR");
+    assert_eq!(finished["code"], "CrashLoopBackOff");
+    assert_eq!(finished["details"], "boom");
+}
+
+/// What a crash may write to do harm.
+fn hostile() -> String {
+    let mut lines: Vec<String> = (0..9000)
+        .map(|line| format!("  filler {line} \u{1b}[5m"))
+        .collect();
+    for line in [
+        "::error::owned",
+        "##[error]owned",
+        "::stop-commands::x",
+        "\u{1b}[2J\u{1b}]0;owned\u{7}",
+        "\u{9b}2J",
+        "\u{202e}txt.exe",
+        "\r::add-mask::x",
+        "```",
+        "</details>",
+        "ModuleNotFoundError: No module named 'x'",
+    ] {
+        lines.push(line.to_owned());
+    }
+    lines.join("\n")
+}
+
+/// That a terminal and a CI log find nothing to obey in a text.
+fn assert_harmless(text: &str) {
+    for (number, line) in text.lines().enumerate() {
+        let obeyed = |char: char| char.is_control() || ('\u{202a}'..='\u{202e}').contains(&char);
+        assert!(!line.chars().any(obeyed), "line {number}: {line:?}");
+        assert!(
+            !line.trim_start().starts_with("::"),
+            "line {number}: {line:?}"
+        );
+        assert!(!line.contains("##["), "line {number}: {line:?}");
+    }
+}
+
+#[test]
+fn a_crash_is_told_in_a_block_that_nothing_can_obey() {
+    let server = play(vec![crashing(4, &hostile())]);
+    let left = Test::against(&server.url(), "wait my-agent --report-file report.json")
+        .status(10)
+        .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n")
+        .stderr_lines(
+            "[TIME] my-agent: its code crashes: CrashLoopBackOff\n\
+             my-agent: failed after TIME (exit code 10)\n\
+             \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+             \x20 phase       validating, for TIME\n\
+             \x20 deployment  new\n\
+             \x20 last exit   code 1: an error in the application\n\
+             \x20 restarts    4 restarts over 1 replica\n\
+             \x20 serving     yes: the agent still takes sessions\n\
+             \x20 message\n\
+             \x20   | ::error::owned\n\
+             \x20   | ## [error]owned\n\
+             \x20   | ModuleNotFoundError: No module named 'x'\n\
+             \x20 next        the image lacks a package: add it to the requirements and build again",
+        )
+        .run();
+    assert!(left.stderr.len() < 4096, "{} bytes", left.stderr.len());
+    assert_harmless(&left.stderr);
+    assert_harmless(&left.stdout);
+}
+
+#[test]
+fn in_json_foreign_text_is_whole_and_still_harmless() {
+    let server = play(vec![crashing(4, &hostile())]);
+    let left = Test::against(&server.url(), "wait my-agent --output json --progress json")
+        .status(10)
+        .stdout_starts("{\"exitCode\":10,")
+        .stderr_any()
+        .run();
+    assert_harmless(&left.stdout);
+    assert_harmless(&left.stderr);
+    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    validate("report.schema.json", &report);
+    assert_eq!(report["agents"][0]["reason"]["message"], hostile());
+    assert_eq!(log_lines(&left).last().unwrap()["details"], hostile());
+}
+
+#[test]
+fn the_report_tells_all_that_is_known() {
+    let left = Test::against(&eventful().url(), EVENTFUL)
+        .arg("--output=json")
+        .arg("--progress=none")
+        .stdout_starts("{")
+        .run();
+    let mut report: Value = serde_json::from_str(&left.stdout).unwrap();
+    validate("report.schema.json", &report);
+    let agent = &mut report["agents"][0];
+    for phase in agent["phases"].as_array_mut().unwrap() {
+        *phase = phase["phase"].take();
+    }
+    agent["startedAt"] = Value::Null;
+    agent["elapsedMs"] = Value::Null;
+    assert_eq!(
+        report,
+        json!({"exitCode": 0, "agents": [{
+            "agent": "my-agent", "verdict": "ready", "exitCode": 0,
+            "deploymentId": "new", "baselineDeploymentId": null, "reason": null,
+            "available": true, "revisionUnchanged": true, "revision": null,
+            "startedAt": null, "elapsedMs": null,
+            "phases": ["waiting", "reconciling", "creating", "validating", "active"],
+            "polls": 12, "failedPolls": 1, "logs": [],
+        }]})
+    );
+}
+
+#[test]
+fn quiet_tells_only_of_failures_and_none_of_nothing() {
+    let ready = || play(vec![agent(true)]);
+    let failed = || play(vec![revision("Failed", Value::Null)]);
+    let said = "my-agent: failed after TIME, deployment new: its revision has failed, and the platform gives no reason\n";
+    Test::against(&ready().url(), "wait my-agent -q")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+    Test::against(&failed().url(), "wait my-agent -q")
+        .status(10)
+        .stdout(said)
+        .stderr(
+            "my-agent: failed after TIME (exit code 10)\n\
+             \x20 reason      its revision has failed, and the platform gives no reason\n\
+             \x20 phase       failed, for TIME\n\
+             \x20 deployment  new\n\
+             \x20 serving     yes: the agent still takes sessions\n\
+             \x20 next        read the message above; the same image fails the same way on your own machine\n",
+        )
+        .run();
+    Test::against(&failed().url(), "wait my-agent --progress none")
+        .status(10)
+        .stdout(said)
+        .run();
+}
+
+#[test]
+fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
+    let left = Test::against(&play(vec![agent(true)]).url(), "wait my-agent -v")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .stderr_any()
+        .run();
+    assert!(
+        left.stderr
+            .contains("DEBUG pipecat_rollout::api: answer agent=\"my-agent\" status=200"),
+        "{}",
+        left.stderr
+    );
+    let left = Test::against(&play(vec![agent(true)]).url(), "wait my-agent -v")
+        .env("RUST_LOG", "pipecat_rollout=info")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .stderr_any()
+        .run();
+    assert!(!left.stderr.contains("DEBUG"), "{}", left.stderr);
+}
+
+#[test]
+fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
+    let server =
+        Server::start(|_, stream| send(stream, &details(json!({"name": null, "ready": true}))));
+    let slow = Server::start(|number, stream| {
+        send(
+            stream,
+            &details(json!({"name": null, "ready": number > 20})),
+        );
+    });
+    Test::against(&server.url(), "wait b a b --progress none")
+        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .run();
+    Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
+        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .run();
+    let mixed = Server::start_by_head(|head| {
+        let answered = match head.split_whitespace().nth(1).unwrap() {
+            "/v1/agents/good" => details(json!({"name": "good", "ready": true})),
+            "/v1/agents/bad" => details(
+                json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
+            ),
+            _ => answer(
+                "404 Not Found",
+                "Content-Type: application/json\r\n",
+                r#"{"error":"Service not found","code":"404"}"#,
+            ),
+        };
+        answered
+    });
+    let left = Test::against(
+        &mixed.url(),
+        "wait missing good bad --appear-timeout 1 --output json",
+    )
+    .status(10)
+    .stdout_starts("{\"exitCode\":10,")
+    .stderr_any()
+    .run();
+    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    validate("report.schema.json", &report);
+    let verdicts: Vec<_> = report["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| &agent["verdict"])
+        .collect();
+    assert_eq!(verdicts, ["not-found", "ready", "failed"]);
+    assert_eq!(
+        report["agents"][0]["reason"]["message"],
+        "Service not found (404)"
+    );
+}
+
+#[test]
+fn status_looks_once() {
+    let server = play(vec![agent(true)]);
+    Test::against(&server.url(), "status my-agent")
+        .stdout("my-agent: ready, deployment new\n")
+        .run();
+    assert_eq!(server.requests().len(), 1);
+    Test::against(&play(vec![revision("Creating", Value::Null)]).url(), "status my-agent")
+        .status(124)
+        .stdout("my-agent: still progressing, deployment new: not ready yet: creating; the old version still serves\n")
+        .stderr(
+            "my-agent: still progressing (exit code 124)\n\
+             \x20 reason      not ready yet: creating; the old version still serves\n\
+             \x20 phase       creating\n\
+             \x20 deployment  new\n\
+             \x20 serving     yes: the agent still takes sessions\n\
+             \x20 next        it may still come up: pipecat-rollout wait-for-ready my-agent --deployment new\n",
+        )
+        .run();
+    Test::against(&play(vec![crashing(3, "boom")]).url(), "status my-agent --progress none")
+        .status(10)
+        .stdout("my-agent: failed, deployment new: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1\n")
+        .run();
+    Test::against(
+        &play(vec![answer("404 Not Found", "", "")]).url(),
+        "status my-agent --progress none",
+    )
+    .status(4)
+    .stdout("my-agent: not-found: there is no such agent (404)\n")
+    .run();
+    Test::against(
+        &play(vec![answer("503 Service Unavailable", "", "")]).url(),
+        "status my-agent --progress none",
+    )
+    .status(5)
+    .stdout("my-agent: unavailable: the API answered 503 Service Unavailable\n")
+    .run();
+}
+
+/// Runs on a terminal of its own and gives all that is drawn on it.
+fn on_a_terminal(test: Test, status: i32) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut master, mut drawn, mut bytes) = (File::from(master), Vec::new(), [0; 4096]);
+        // The end of a terminal is an error, EIO.
+        while let Ok(count @ 1..) = master.read(&mut bytes) {
+            drawn.extend_from_slice(&bytes[..count]);
+        }
+        String::from_utf8_lossy(&drawn).into_owned()
+    });
+    test.env("TERM", "xterm-256color")
+        .status(status)
+        .stdio_to(slave)
+        .run();
+    reader.join().unwrap()
+}
+
+#[test]
+fn a_terminal_shows_a_living_line_and_the_story_above_it() {
+    let server = eventful();
+    let drawn = on_a_terminal(Test::against(&server.url(), EVENTFUL), 0);
+    // The end of a colour looks like a time.
+    let drawn = normal(&drawn.replace("\u{1b}[0m", "<plain>"));
+    assert!(drawn.contains("my-agent: waiting"), "{drawn:?}");
+    assert!(
+        drawn.contains("[TIME] my-agent: creating (reconciling took TIME)"),
+        "{drawn:?}"
+    );
+    assert!(
+        drawn.contains("\u{1b}[33mready on the revision of deployment old"),
+        "{drawn:?}"
+    );
+    assert!(
+        drawn.contains("my-agent: \u{1b}[32mready<plain>"),
+        "{drawn:?}"
+    );
+    let last = drawn.trim_end().lines().last().unwrap();
+    assert!(last.ends_with("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code"), "{last:?}");
+}
+
+#[test]
+fn no_color_is_obeyed_and_a_dumb_terminal_gets_plain_lines() {
+    let server = play(vec![crashing(4, "boom")]);
+    let drawn = on_a_terminal(
+        Test::against(&server.url(), "wait my-agent").env("NO_COLOR", "1"),
+        10,
+    );
+    assert!(
+        !drawn.contains("\u{1b}[3") && !drawn.contains("\u{1b}[1m"),
+        "{drawn:?}"
+    );
+    assert!(drawn.contains("my-agent: failed after"), "{drawn:?}");
+
+    let server = play(vec![agent(true)]);
+    let drawn = on_a_terminal(
+        Test::against(&server.url(), "wait my-agent --progress plain"),
+        0,
+    );
+    assert!(!drawn.contains('\u{1b}'), "{drawn:?}");
+}
+
+#[test]
+fn tty_without_a_terminal_is_plain() {
+    Test::against(
+        &play(vec![agent(true)]).url(),
+        "wait my-agent --progress tty",
+    )
+    .stdout("my-agent: ready after TIME, deployment new\n")
+    .stderr_lines("[TIME] my-agent: ready")
+    .run();
+}

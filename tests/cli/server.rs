@@ -1,0 +1,118 @@
+//! A server that answers as a test wants, down to the bytes and resets.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) at: Instant,
+    /// Request line and headers.
+    pub(crate) head: String,
+}
+
+/// A server on loopback that hands the `n`th request, from 0 on, to a test's handler.
+pub(crate) struct Server {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    pub(crate) fn start(handler: impl Fn(usize, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::start_with(move |number, _, stream| handler(number, stream))
+    }
+
+    /// A server that answers by the head of a request.
+    pub(crate) fn start_by_head(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::start_with(move |_, head, stream| send(stream, &answer(head)))
+    }
+
+    fn start_with(handler: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, handler) = (Arc::clone(&requests), Arc::new(handler));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, handler) = (Arc::clone(&seen), Arc::clone(&handler));
+                thread::spawn(move || serve(stream, &seen, &*handler));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// The address of the API.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// One request a connection: the answers say that it closes.
+fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Request>>,
+    handler: &impl Fn(usize, &str, &mut TcpStream),
+) {
+    let Some(head) = read_head(&stream) else {
+        return;
+    };
+    let number = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(Request {
+            at: Instant::now(),
+            head: head.clone(),
+        });
+        seen.len() - 1
+    };
+    handler(number, &head, &mut stream);
+}
+
+pub(crate) fn read_head(stream: impl std::io::Read) -> Option<String> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    loop {
+        let start = head.len();
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+        if head[start..].trim().is_empty() {
+            return Some(head);
+        }
+    }
+}
+
+/// An answer with this status line, these headers (each ended by CRLF) and this body.
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The answer of an agent that is ready, or not yet.
+pub(crate) fn agent(ready: bool) -> String {
+    let body = format!(
+        r#"{{"name":"my-agent","ready":{ready},"available":true,
+            "desiredDeploymentId":"new","reconciledDeploymentId":"new",
+            "currentRevision":{{"deploymentID":"new","phase":"Validating","readyReplicas":1}}}}"#
+    );
+    answer("200 OK", "Content-Type: application/json\r\n", &body)
+}
+
+/// Sends text; that the client has hung up is its own affair.
+pub(crate) fn send(stream: &mut TcpStream, text: &str) {
+    let _ = stream.write_all(text.as_bytes());
+}
+
+/// Ends a connection with a reset instead of a farewell.
+pub(crate) fn reset(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+}
