@@ -64,7 +64,10 @@ pub(crate) enum Source {
         ca_file: Option<PathBuf>,
     },
     /// A simulator of our own.
-    Simulator { scenario: Scenario, speed: Speed },
+    Simulator {
+        scenario: Box<Scenario>,
+        speed: Speed,
+    },
 }
 
 /// What to show, and where.
@@ -151,7 +154,7 @@ fn target(
 fn source(args: ApiArgs) -> Result<Source, ConfigError> {
     if let Some(name) = args.simulate {
         return Ok(Source::Simulator {
-            scenario: load_scenario(&name)?,
+            scenario: Box::new(load_scenario(&name)?),
             speed: args.speed,
         });
     }

@@ -163,7 +163,7 @@ async fn connect(source: Source, agents: &[AgentName]) -> Result<Arc<Client>, Er
     let client = match source {
         Source::Api { url, key, ca_file } => Client::new(url, key, ca_file.as_deref())?,
         Source::Simulator { scenario, speed } => {
-            let scenario = Arc::new(scenario);
+            let scenario = Arc::from(scenario);
             let cast = agents
                 .iter()
                 .map(|agent| (agent.as_str().to_owned(), Arc::clone(&scenario)));

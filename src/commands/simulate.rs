@@ -59,13 +59,13 @@ fn cast(args: &SimulateArgs) -> Result<Cast, Error> {
 
 /// Every built-in scenario with its verdict, a line each.
 fn scenario_list() -> String {
-    Scenario::built_in_names()
+    let scenarios = Scenario::built_in_names()
         .filter_map(|name| Some((name, Scenario::built_in(name)?)))
         .map(|(name, scenario)| {
             let verdict = scenario.verdict().as_str();
-            format!("{name:<22}{verdict:<16}{}\n", scenario.summary())
-        })
-        .collect()
+            format!("{name:<22}{verdict:<16}{}", scenario.summary())
+        });
+    scenarios.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Prints to stdout. That nobody reads it is no error.

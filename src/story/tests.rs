@@ -10,6 +10,7 @@ fn text(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of all events")]
 fn every_event_has_its_words_and_its_tone() {
     let heartbeat = |ready, restarts, failing| Event::Heartbeat {
         phase: Phase::Validating,
@@ -250,7 +251,7 @@ fn report(verdict: Verdict, change: impl FnOnce(&mut Outcome)) -> AgentReport {
 #[test]
 fn the_result_is_one_line() {
     let ready = report(Verdict::Ready, |outcome| {
-        outcome.deployment_id = Some(text("new"))
+        outcome.deployment_id = Some(text("new"));
     });
     assert_eq!(
         result_line(&ready, Occasion::Watch),

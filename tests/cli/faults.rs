@@ -149,7 +149,7 @@ fn twelve_gibibytes_of_brackets() {
             stream,
             &format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"),
         );
-        let brackets = [b'['; 65_536];
+        let brackets = vec![b'['; 65_536];
         let mut sent = 0;
         while sent < size && stream.write_all(&brackets).is_ok() {
             sent += brackets.len() as u64;

@@ -281,16 +281,16 @@ fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
 #[test]
 fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
     let server = Server::start(|_, stream| send(stream, &agent(true)));
-    let test = Test::against(
+    let run = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file link.json",
     )
     .file("report.json", "old");
-    let folder = test.folder();
+    let folder = run.folder();
     std::os::unix::fs::symlink("report.json", folder.join("link.json")).unwrap();
     let before = File::open(folder.join("report.json")).unwrap();
     let copy = folder.clone();
-    test.afterwards(move || {
+    run.afterwards(move || {
         let text = fs::read_to_string(copy.join("report.json")).unwrap();
         assert!(text.starts_with("{\"exitCode\":0,"), "{text}");
         assert!(

@@ -1,5 +1,7 @@
 //! Tests of the real binary: its exit code, stdout and stderr, always all three.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod faults;
 mod harness;
 mod input;

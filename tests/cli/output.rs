@@ -15,7 +15,7 @@ fn play(answers: Vec<String>) -> Server {
     })
 }
 
-fn details(changes: Value) -> String {
+fn details(changes: &Value) -> String {
     let mut body = json!({
         "name": "my-agent", "ready": false, "available": true,
         "desiredDeploymentId": "new", "reconciledDeploymentId": "new",
@@ -30,8 +30,8 @@ fn details(changes: Value) -> String {
     )
 }
 
-fn revision(phase: &str, health: Value) -> String {
-    details(json!({"currentRevision": {
+fn revision(phase: &str, health: &Value) -> String {
+    details(&json!({"currentRevision": {
         "deploymentID": "new", "phase": phase, "readyReplicas": 0, "health": health,
     }}))
 }
@@ -39,7 +39,7 @@ fn revision(phase: &str, health: Value) -> String {
 fn crashing(restarts: u64, message: &str) -> String {
     revision(
         "Validating",
-        json!({
+        &json!({
             "state": "waiting", "reason": "CrashLoopBackOff", "restartCount": restarts, "replicasStarted": 1,
             "lastExitCode": 1, "lastTerminationReason": "Error", "message": message,
         }),
@@ -48,36 +48,36 @@ fn crashing(restarts: u64, message: &str) -> String {
 
 /// A rollout with a little of everything, that comes well in the end.
 fn eventful() -> Server {
-    let infrastructure = details(json!({"currentRevision": {
+    let infrastructure = details(&json!({"currentRevision": {
         "deploymentID": "new", "phase": "Validating", "hasInfrastructureIssue": true, "readyReplicas": 0,
     }}));
     play(vec![
         answer("502 Bad Gateway", "", ""),
         details(
-            json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
+            &json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
         ),
-        details(json!({"reconciledDeploymentId": "old", "ready": true})),
+        details(&json!({"reconciledDeploymentId": "old", "ready": true})),
         details(
-            json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
+            &json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
         ),
-        revision("Creating", Value::Null),
+        revision("Creating", &Value::Null),
         revision(
             "Validating",
-            json!({"state": "waiting", "replicasStarted": 2, "restartCount": 0}),
+            &json!({"state": "waiting", "replicasStarted": 2, "restartCount": 0}),
         ),
         revision(
             "Validating",
-            json!({"state": "waiting", "reason": "ErrImagePull", "replicasStarted": 2, "restartCount": 0}),
+            &json!({"state": "waiting", "reason": "ErrImagePull", "replicasStarted": 2, "restartCount": 0}),
         ),
         infrastructure,
         revision(
             "Validating",
-            json!({
+            &json!({
                 "state": "running", "replicasStarted": 2, "restartCount": 1, "lastExitCode": 137, "lastTerminationReason": "OOMKilled",
             }),
         ),
         details(
-            json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
+            &json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
         ),
     ])
 }
@@ -190,7 +190,7 @@ fn the_story_in_log_lines_as_the_schema_describes_them() {
 
 #[test]
 fn log_lines_of_failures_holds_and_debugging() {
-    let ready = |ready| details(json!({"ready": ready}));
+    let ready = |ready| details(&json!({"ready": ready}));
     let server = play(vec![ready(true), ready(false), crashing(3, "boom")]);
     let left = Test::against(
         &server.url(),
@@ -327,7 +327,7 @@ fn the_report_tells_all_that_is_known() {
 #[test]
 fn quiet_tells_only_of_failures_and_none_of_nothing() {
     let ready = || play(vec![agent(true)]);
-    let failed = || play(vec![revision("Failed", Value::Null)]);
+    let failed = || play(vec![revision("Failed", &Value::Null)]);
     let said = "my-agent: failed after TIME, deployment new: its revision has failed, and the platform gives no reason\n";
     Test::against(&ready().url(), "wait my-agent -q")
         .stdout("my-agent: ready after TIME, deployment new\n")
@@ -373,11 +373,11 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
 #[test]
 fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     let server =
-        Server::start(|_, stream| send(stream, &details(json!({"name": null, "ready": true}))));
+        Server::start(|_, stream| send(stream, &details(&json!({"name": null, "ready": true}))));
     let slow = Server::start(|number, stream| {
         send(
             stream,
-            &details(json!({"name": null, "ready": number > 20})),
+            &details(&json!({"name": null, "ready": number > 20})),
         );
     });
     Test::against(&server.url(), "wait b a b --progress none")
@@ -386,19 +386,16 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
         .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
         .run();
-    let mixed = Server::start_by_head(|head| {
-        let answered = match head.split_whitespace().nth(1).unwrap() {
-            "/v1/agents/good" => details(json!({"name": "good", "ready": true})),
-            "/v1/agents/bad" => details(
-                json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
-            ),
-            _ => answer(
-                "404 Not Found",
-                "Content-Type: application/json\r\n",
-                r#"{"error":"Service not found","code":"404"}"#,
-            ),
-        };
-        answered
+    let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
+        "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
+        "/v1/agents/bad" => details(
+            &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
+        ),
+        _ => answer(
+            "404 Not Found",
+            "Content-Type: application/json\r\n",
+            r#"{"error":"Service not found","code":"404"}"#,
+        ),
     });
     let left = Test::against(
         &mixed.url(),
@@ -430,7 +427,7 @@ fn status_looks_once() {
         .stdout("my-agent: ready, deployment new\n")
         .run();
     assert_eq!(server.requests().len(), 1);
-    Test::against(&play(vec![revision("Creating", Value::Null)]).url(), "status my-agent")
+    Test::against(&play(vec![revision("Creating", &Value::Null)]).url(), "status my-agent")
         .status(124)
         .stdout("my-agent: still progressing, deployment new: not ready yet: creating; the old version still serves\n")
         .stderr(

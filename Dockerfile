@@ -1,0 +1,19 @@
+# One static binary in an empty image: no shell, no user with rights, certificate roots built in.
+#
+# The build image must make static binaries of its own accord, as Alpine's (musl) does.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-alpine
+FROM ${RUST_IMAGE} AS build
+WORKDIR /src
+# The dependencies are a layer of their own, which only a change of them builds anew.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
+    && cargo build --release --locked && rm -r src
+COPY config/scenarios config/scenarios
+COPY src src
+# The stubs above are newer than the sources.
+RUN touch src/main.rs src/lib.rs && cargo build --release --locked
+
+FROM scratch
+COPY --from=build /src/target/release/pipecat-rollout /pipecat-rollout
+USER 65534:65534
+ENTRYPOINT ["/pipecat-rollout"]
