@@ -20,20 +20,20 @@ fn distance(one: &str, other: &str) -> usize {
     let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<_>>();
     let (one, other) = (letters(one), letters(other));
     // Rows of the table of distances between the beginnings of both words.
-    let mut before_last = Vec::new();
-    let mut last: Vec<usize> = (0..=other.len()).collect();
+    let mut two_above = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
     for i in 0..one.len() {
         let mut row = vec![i + 1];
         for j in 0..other.len() {
-            let exchanged = last[j] + usize::from(one[i] != other[j]);
-            let mut least = exchanged.min(last[j + 1] + 1).min(row[j] + 1);
+            let exchanged = above[j] + usize::from(one[i] != other[j]);
+            let mut least = exchanged.min(above[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && one[i] == other[j - 1] && one[i - 1] == other[j] {
-                let swapped: usize = before_last[j - 1];
+                let swapped: usize = two_above[j - 1];
                 least = least.min(swapped + 1);
             }
             row.push(least);
         }
-        before_last = std::mem::replace(&mut last, row);
+        two_above = std::mem::replace(&mut above, row);
     }
-    last[other.len()]
+    above[other.len()]
 }

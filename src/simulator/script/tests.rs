@@ -2,6 +2,7 @@
 //! them.
 
 mod contract;
+mod faults;
 mod parsing;
 mod playing;
 mod verdicts;
