@@ -110,17 +110,18 @@ impl Aliases<'_> {
     }
 }
 
-fn traits(agent: AgentTable) -> Result<Traits, Slip> {
+fn traits(table: Option<Spanned<AgentTable>>) -> Result<Traits, Slip> {
+    let table = table.unwrap_or_else(|| Spanned::new(0..0, AgentTable::default()));
+    let agent = table.get_ref();
     let min_replicas = agent.min_replicas.unwrap_or(1);
     let max_replicas = agent.max_replicas.unwrap_or(min_replicas.max(10));
     if min_replicas > max_replicas {
-        return Err(Slip {
-            span: None,
-            what: format!(
-                "min-replicas ({min_replicas}) is more than max-replicas ({max_replicas})"
-            ),
-        });
+        return Err(Slip::at(
+            &table,
+            format!("min-replicas ({min_replicas}) is more than max-replicas ({max_replicas})"),
+        ));
     }
+    let agent = table.into_inner();
     Ok(Traits {
         region: agent.region.unwrap_or_else(|| "us-west".to_owned()),
         profile: agent.profile,

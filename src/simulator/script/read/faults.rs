@@ -83,7 +83,7 @@ fn status(fault: &FaultTable) -> Result<Act, String> {
         if ["content-length", "transfer-encoding"].contains(&name.to_lowercase().as_str()) {
             return Err(format!("the header {name} follows from the body"));
         }
-        Ok((name.clone(), value.get_ref().clone()))
+        Ok((name.clone(), value.clone()))
     });
     Ok(Act::Status {
         status,

@@ -7,7 +7,7 @@ use super::*;
 enum Kind {
     Text,
     /// RFC 3339, in UTC.
-    Instant,
+    TimeOfDay,
     Flag,
     Number,
     Object(&'static [(&'static str, Kind)]),
@@ -16,7 +16,7 @@ enum Kind {
     Nullable(&'static Kind),
 }
 
-use Kind::{Flag, Instant, Nullable, Number, Object, OneOf, Text, Texts};
+use Kind::{Flag, Nullable, Number, Object, OneOf, Text, Texts, TimeOfDay};
 
 const SCALING: Kind = Object(&[("maxReplicas", Number), ("minReplicas", Number)]);
 const HEALTH: Kind = Object(&[
@@ -36,7 +36,7 @@ const REVISION: Kind = Object(&[
         OneOf(&["Creating", "Validating", "Active", "Draining", "Failed"]),
     ),
     ("readyReplicas", Number),
-    ("phaseStartedAt", Instant),
+    ("phaseStartedAt", TimeOfDay),
     ("health", HEALTH),
     ("hasInfrastructureIssue", Flag),
 ]);
@@ -60,8 +60,8 @@ const DETAILS: Kind = Object(&[
     ("region", Text),
     ("ready", Flag),
     ("available", Flag),
-    ("createdAt", Instant),
-    ("updatedAt", Instant),
+    ("createdAt", TimeOfDay),
+    ("updatedAt", TimeOfDay),
     ("desiredDeploymentId", Text),
     ("activeDeploymentId", Text),
     ("reconciledDeploymentId", Text),
@@ -74,8 +74,8 @@ const DETAILS: Kind = Object(&[
             ("id", Text),
             ("manifest", MANIFEST),
             ("serviceId", Text),
-            ("createdAt", Instant),
-            ("updatedAt", Instant),
+            ("createdAt", TimeOfDay),
+            ("updatedAt", TimeOfDay),
         ]),
     ),
     ("agentProfile", Nullable(&Text)),
@@ -111,7 +111,7 @@ fn every_answer_of_every_built_in_is_in_the_contracts_form() {
 fn check(place: &str, value: &Value, kind: Kind) {
     let fits = match kind {
         Text => value.is_string(),
-        Instant => value
+        TimeOfDay => value
             .as_str()
             .is_some_and(|text| text.ends_with('Z') && text.parse::<Timestamp>().is_ok()),
         Flag => value.is_boolean(),

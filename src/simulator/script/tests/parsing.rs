@@ -299,7 +299,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         "[[log]]",
         "[agent]\nmin-replicas = 3\nmax-replicas = 2\n[[log]]",
-        "min-replicas (3) is more than max-replicas (2)",
+        "line 25: min-replicas (3) is more than max-replicas (2)",
     ),
     (
         "[[log]]",
@@ -337,4 +337,15 @@ fn a_text_that_is_no_scenario_at_all_says_so() {
     ] {
         assert_eq!(Scenario::parse(text).unwrap_err().to_string(), said);
     }
+}
+
+#[test]
+fn the_example_in_the_readme_is_a_scenario() {
+    let readme = include_str!("../../../../config/scenarios/README.md");
+    let blocks = readme.split("```toml\n").skip(1);
+    let example: String = blocks
+        .map(|block| block.split("```").next().unwrap())
+        .collect();
+    let scenario = Scenario::parse(&example).unwrap();
+    assert_eq!((scenario.faults.len(), scenario.log.len()), (1, 1));
 }
