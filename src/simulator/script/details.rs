@@ -149,13 +149,14 @@ impl Scene<'_> {
         json!({ "maxReplicas": traits.max_replicas, "minReplicas": traits.min_replicas })
     }
 
-    /// When the agent was made: with its first deployment.
+    /// When the agent was made: with the earliest deployment that there is before the deploy, or
+    /// else with the deploy.
     fn created(&self) -> Timestamp {
-        let old = self.scenario.deployments.get("old");
-        match old.filter(|_| self.scenario.standing(None).is_some()) {
-            Some(old) => self.after(self.opened, old.made),
-            None => self.began_before.unwrap_or(self.began),
+        if self.scenario.standing(None).is_none() {
+            return self.began_before.unwrap_or(self.began);
         }
+        let made = self.scenario.deployments.values().map(|known| known.made);
+        self.after(self.opened, made.min().unwrap_or_default())
     }
 
     /// When a deployment was made.

@@ -19,8 +19,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "words::verdict")]
     pub(super) verdict: Verdict,
     pub(super) baseline: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) agent: AgentTable,
+    pub(super) agent: Option<Spanned<AgentTable>>,
     #[serde(default)]
     pub(super) deployments: BTreeMap<String, words::Deployment>,
     pub(super) before: Option<Spanned<StateTable>>,
@@ -103,7 +102,7 @@ pub(super) struct FaultTable {
     pub(super) every: Option<NonZeroU64>,
     pub(super) kind: FaultKind,
     pub(super) status: Option<Spanned<u16>>,
-    pub(super) headers: Option<BTreeMap<String, Spanned<Template>>>,
+    pub(super) headers: Option<BTreeMap<String, Template>>,
     pub(super) body: Option<String>,
     pub(super) after: Option<CutAfter>,
     pub(super) by: Option<Moment>,

@@ -14,19 +14,26 @@ pub(super) fn nearest<'a>(
     (distance <= most).then_some(candidate)
 }
 
-/// How many letters have to be put in, left out or exchanged (Levenshtein), capitals aside.
+/// How many letters have to be put in, left out, exchanged or swapped with their neighbour
+/// (optimal string alignment), capitals aside.
 fn distance(one: &str, other: &str) -> usize {
     let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<_>>();
     let (one, other) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, letter) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, against) in other.iter().enumerate() {
-            let exchanged = diagonal + usize::from(letter != against);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(row[j] + 1).min(diagonal + 1);
+    // Rows of the table of distances between the beginnings of both words.
+    let mut two_above = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    for i in 0..one.len() {
+        let mut row = vec![i + 1];
+        for j in 0..other.len() {
+            let exchanged = above[j] + usize::from(one[i] != other[j]);
+            let mut least = exchanged.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && one[i] == other[j - 1] && one[i - 1] == other[j] {
+                let swapped: usize = two_above[j - 1];
+                least = least.min(swapped + 1);
+            }
+            row.push(least);
         }
+        two_above = std::mem::replace(&mut above, row);
     }
-    row[other.len()]
+    above[other.len()]
 }

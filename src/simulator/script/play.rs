@@ -219,7 +219,8 @@ impl Play {
         }
     }
 
-    fn scene<'a>(&'a self, agent: &'a str) -> Scene<'a> {
+    /// What the agent's answers are told of; `agent` is its name, or another for a mix-up.
+    pub(super) fn scene<'a>(&'a self, agent: &'a str) -> Scene<'a> {
         Scene {
             scenario: &self.scenario,
             agent,

@@ -1,12 +1,13 @@
 //! From the file to the scenario: what the form cannot hold is checked here, with its line.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
 
-use super::fault::{Act, CutAfter, Fault, Window};
-use super::file::{AgentTable, FaultKind, FaultTable, File, LogTable, RevisionTable, StateTable};
+use super::file::{AgentTable, File, LogTable, RevisionTable, StateTable};
 use super::nearest::nearest;
 use super::standing::Timeline;
 use super::words::OrNone;
@@ -50,10 +51,8 @@ impl Slip {
 }
 
 fn checked(file: File) -> Result<Scenario, Slip> {
-    let known = Aliases(&file.deployments.keys().cloned().collect::<Vec<_>>())
-        .0
-        .to_vec();
-    let known = Aliases(&known);
+    let declared: Vec<String> = file.deployments.keys().cloned().collect();
+    let known = Aliases(&declared);
     let summary = file.summary.get_ref().trim();
     if summary.is_empty() || summary.contains('\n') {
         return Err(Slip::at(&file.summary, "the summary is one line"));
@@ -62,11 +61,8 @@ fn checked(file: File) -> Result<Scenario, Slip> {
         known.check(baseline)?;
     }
     let timeline = timeline(file.before, file.state, known)?;
-    let faults = file
-        .fault
-        .into_iter()
-        .map(fault)
-        .collect::<Result<_, _>>()?;
+    let faults = file.fault.iter().map(faults::fault);
+    let faults = faults.collect::<Result<_, _>>()?;
     let log = log(file.log, known)?;
     Ok(Scenario {
         summary: summary.to_owned(),
@@ -114,17 +110,18 @@ impl Aliases<'_> {
     }
 }
 
-fn traits(agent: AgentTable) -> Result<Traits, Slip> {
+fn traits(table: Option<Spanned<AgentTable>>) -> Result<Traits, Slip> {
+    let table = table.unwrap_or_else(|| Spanned::new(0..0, AgentTable::default()));
+    let agent = table.get_ref();
     let min_replicas = agent.min_replicas.unwrap_or(1);
     let max_replicas = agent.max_replicas.unwrap_or(min_replicas.max(10));
     if min_replicas > max_replicas {
-        return Err(Slip {
-            span: None,
-            what: format!(
-                "min-replicas ({min_replicas}) is more than max-replicas ({max_replicas})"
-            ),
-        });
+        return Err(Slip::at(
+            &table,
+            format!("min-replicas ({min_replicas}) is more than max-replicas ({max_replicas})"),
+        ));
     }
+    let agent = table.into_inner();
     Ok(Traits {
         region: agent.region.unwrap_or_else(|| "us-west".to_owned()),
         profile: agent.profile,
@@ -213,91 +210,6 @@ fn check_absence(state: &Spanned<StateTable>) -> Result<(), Slip> {
         return Err(Slip::at(state, "an absent agent has nothing else"));
     }
     Ok(())
-}
-
-fn fault(table: Spanned<FaultTable>) -> Result<Fault, Slip> {
-    let slip = |what: String| Slip::at(&table, what);
-    let fault = table.get_ref();
-    let [from, until] = [fault.from, fault.until].map(|moment| moment.map(|moment| moment.0));
-    if let (Some(from), Some(until)) = (from, until)
-        && until <= from
-    {
-        let [from, until] = [from, until].map(humantime::format_duration);
-        return Err(slip(format!(
-            "the fault is over (`until` {until}) before it begins (`from` {from})"
-        )));
-    }
-    check_keys(fault).map_err(slip)?;
-    Ok(Fault {
-        window: Window {
-            from,
-            until,
-            requests: fault.requests,
-            every: fault.every,
-        },
-        act: act(fault).map_err(slip)?,
-    })
-}
-
-/// Each kind of fault has keys of its own; one that would have no effect is an error.
-fn check_keys(fault: &FaultTable) -> Result<(), String> {
-    use FaultKind::{Html, Lag, Reset, Status};
-    let said: [(&str, bool, &[FaultKind]); 5] = [
-        ("status", fault.status.is_some(), &[Status]),
-        ("headers", fault.headers.is_some(), &[Status]),
-        ("body", fault.body.is_some(), &[Status, Html]),
-        ("after", fault.after.is_some(), &[Reset]),
-        ("by", fault.by.is_some(), &[Lag]),
-    ];
-    match said
-        .iter()
-        .find(|(_, said, kinds)| *said && !kinds.contains(&fault.kind))
-    {
-        Some((key, ..)) => Err(format!("a fault of this kind has no `{key}`")),
-        None => Ok(()),
-    }
-}
-
-fn act(fault: &FaultTable) -> Result<Act, String> {
-    Ok(match fault.kind {
-        FaultKind::Status => status(fault)?,
-        FaultKind::Html => Act::Html {
-            body: fault.body.clone(),
-        },
-        FaultKind::Reset => Act::Reset(fault.after.unwrap_or(CutAfter::Nothing)),
-        FaultKind::Hang => Act::Hang,
-        FaultKind::CutBody => Act::CutBody,
-        FaultKind::SlowBody => Act::SlowBody,
-        FaultKind::HugeBody => Act::HugeBody,
-        FaultKind::Lag => Act::Lag(fault.by.ok_or("a lag needs `by`, a time")?.0),
-        FaultKind::AnotherAgent => Act::AnotherAgent,
-    })
-}
-
-fn status(fault: &FaultTable) -> Result<Act, String> {
-    let status = *fault
-        .status
-        .as_ref()
-        .ok_or("a status fault needs `status`")?
-        .get_ref();
-    if !(200..=599).contains(&status) {
-        return Err(format!("{status} is no status from 200 to 599"));
-    }
-    let headers = fault.headers.iter().flatten().map(|(name, value)| {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err(format!("{name:?} is no name of a header"));
-        }
-        if ["content-length", "transfer-encoding"].contains(&name.to_lowercase().as_str()) {
-            return Err(format!("the header {name} follows from the body"));
-        }
-        Ok((name.clone(), value.get_ref().clone()))
-    });
-    Ok(Act::Status {
-        status,
-        headers: headers.collect::<Result<_, _>>()?,
-        body: fault.body.clone(),
-    })
 }
 
 fn log(tables: Vec<Spanned<LogTable>>, known: Aliases<'_>) -> Result<Vec<LogLine>, Slip> {
