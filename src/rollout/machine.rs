@@ -419,3 +419,6 @@ impl Machine {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;
