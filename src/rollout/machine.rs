@@ -280,7 +280,7 @@ impl Machine {
         self.doubt.clear();
         let watermark = Watermark::of(&details);
         if self.target_was_stale(&details, &watermark) {
-            self.lose_target();
+            self.lose_target(at, events);
         }
         self.watermark = Some(watermark);
         self.latest = Some(details);
@@ -320,9 +320,10 @@ impl Machine {
         self.in_view && details.desired() == Some(baseline) && seen.is_older_deployment(told)
     }
 
-    fn lose_target(&mut self) {
+    fn lose_target(&mut self, at: Duration, events: &mut Vec<Event>) {
         self.target = None;
         self.in_view = false;
+        self.forget(at, events);
     }
 
     /// What the time alone decides.
@@ -382,7 +383,8 @@ impl Machine {
         let details = self.latest.as_deref()?;
         let reconciled = details.reconciled_deployment_id.is_some()
             && details.reconciled_deployment_id == self.target;
-        own_revision(details).filter(|_| self.in_view && reconciled)
+        let desired = details.desired() == self.target.as_deref();
+        own_revision(details).filter(|_| self.in_view && desired && reconciled)
     }
 
     fn finish(&mut self, at: Duration, ending: &Ending, events: &mut Vec<Event>) {
