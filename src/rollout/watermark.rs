@@ -64,6 +64,8 @@ pub(super) enum Burden {
     ProveNewer,
     /// Nothing, unless its deployment was made earlier: the target has yet to appear.
     NotOlder,
+    /// Itself again: after a roll-back the order of making tells nothing.
+    Repeat,
 }
 
 impl Watermark {
@@ -120,6 +122,7 @@ impl Watermark {
         match burden {
             Burden::ProveNewer => self.is_older_deployment(told),
             Burden::NotOlder => !told.is_older_deployment(self),
+            Burden::Repeat => false,
         }
     }
 

@@ -43,7 +43,7 @@ impl Machine {
                 return Some(Ending::Superseded { by: by.to_owned() });
             }
             self.enter(at, Phase::Waiting, events);
-            return (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverDesired);
+            return self.never_desired(at);
         }
         if !self.in_view {
             self.in_view = true;

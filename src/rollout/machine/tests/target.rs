@@ -250,13 +250,22 @@ fn nothing_of_a_dropped_target_counts_for_the_next_one() {
 }
 
 #[test]
-fn a_target_that_was_confirmed_after_the_baseline_is_superseded_by_it_not_dropped() {
-    let mut watch = Watch::new(any_but("old"));
-    watch.see(0, ids("old", "old").created(5));
-    watch
-        .steady(1000..=3000, ids("ancient", "old").created(1))
-        .goes_on();
-    assert_eq!(watch.machine.target.as_deref(), Some("ancient"));
-    watch.see(4000, ids("old", "old").created(5));
-    watch.ended(Verdict::Superseded);
+fn after_a_roll_back_the_age_of_a_deployment_proves_nothing() {
+    let (ancient, old) = (
+        ids("ancient", "old").created(1),
+        ids("old", "old").created(5),
+    );
+    for rule in [any_but("old"), named("ancient")] {
+        let mut watch = Watch::new(rule);
+        watch.see(0, old.clone());
+        watch.steady(1000..=3000, ancient.clone()).goes_on();
+        assert_eq!(watch.machine.target.as_deref(), Some("ancient"));
+        assert_eq!(watch.count("target-found"), 1);
+        // The answers that lag show the deployment from before, which was made later.
+        watch.steady(4000..=5000, old.clone()).goes_on();
+        watch.see(6000, ancient.clone()).goes_on();
+        watch.steady(7000..=8000, old.clone()).goes_on();
+        watch.see(9000, old.clone());
+        watch.ended(Verdict::Superseded);
+    }
 }
