@@ -308,6 +308,9 @@ impl Machine {
         let times = self.doubt.note(claim);
         let aside = never || times < CONFIRMATIONS;
         if aside {
+            // It does not show them, so they are not seen in a row.
+            self.contradiction.clear();
+            self.not_new.clear();
             events.push(Event::AnswerSetAside {
                 claim: words,
                 times,
