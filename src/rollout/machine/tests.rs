@@ -5,6 +5,7 @@ mod deadline;
 mod ending;
 mod evidence;
 mod lag;
+mod platform;
 mod ready;
 mod table;
 mod target;
@@ -312,6 +313,18 @@ fn waiting(reason: &str, restarts: u64) -> Health {
         message: Some("Traceback".to_owned()),
         ..Health::default()
     }
+}
+
+/// The target's revision is being checked, and its code fares like this.
+fn faring(health: Health) -> Answer {
+    reconciled().own(Told::Validating).health(health)
+}
+
+fn crashing(restarts: u64, replicas: u64) -> Answer {
+    faring(Health {
+        replicas_started: Some(replicas),
+        ..waiting("CrashLoopBackOff", restarts)
+    })
 }
 
 fn absent() -> Observation {
