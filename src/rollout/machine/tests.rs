@@ -1,12 +1,14 @@
 //! The machine on literal answers at literal times: the small language here, the rules in the
 //! submodules. Times are milliseconds since the watch began.
 
+mod answer;
 mod deadline;
 mod ending;
 mod evidence;
 mod lag;
 mod platform;
 mod ready;
+mod stall;
 mod table;
 mod target;
 mod tell;
@@ -14,6 +16,7 @@ mod words;
 
 use std::ops::RangeInclusive;
 
+use self::answer::*;
 use super::*;
 use crate::rollout::policy::{NewRevision, Until};
 use crate::rollout::report::Reason;
@@ -177,172 +180,4 @@ fn named(id: &str) -> TargetRule {
 
 fn any_but(id: &str) -> TargetRule {
     TargetRule::AnyBut(id.to_owned())
-}
-
-/// An answer in the making.
-#[derive(Clone)]
-struct Answer(AgentDetails);
-
-/// `desired` is requested, `reconciled` is processed.
-fn ids(desired: &str, reconciled: &str) -> Answer {
-    Answer(AgentDetails {
-        desired_deployment_id: Some(desired.to_owned()),
-        reconciled_deployment_id: Some(reconciled.to_owned()),
-        ..AgentDetails::default()
-    })
-}
-
-/// `new` is desired, and `old` is what was processed last.
-fn reconciling() -> Answer {
-    ids("new", "old")
-}
-
-/// `new` is desired and processed.
-fn reconciled() -> Answer {
-    ids("new", "new")
-}
-
-impl Answer {
-    fn with(mut self, change: impl FnOnce(&mut AgentDetails)) -> Self {
-        change(&mut self.0);
-        self
-    }
-
-    fn ready(self) -> Self {
-        self.with(|a| a.ready = true)
-    }
-
-    fn available(self, available: bool) -> Self {
-        self.with(|a| a.available = Some(available))
-    }
-
-    /// `id`'s revision is the current one, in this phase.
-    fn revision(self, id: &str, phase: Told) -> Self {
-        self.with(|a| {
-            a.current_revision = Some(Revision {
-                deployment_id: Some(id.to_owned()),
-                phase: Some(phase),
-                ..Revision::default()
-            });
-        })
-    }
-
-    /// The current revision is `new`'s own, in this phase.
-    fn own(self, phase: Told) -> Self {
-        self.revision("new", phase)
-    }
-
-    /// The health of the current revision.
-    fn health(self, health: Health) -> Self {
-        self.with(|a| a.current_revision.as_mut().unwrap().health = Some(health))
-    }
-
-    /// The current revision suffers from the platform.
-    fn issue(self) -> Self {
-        self.with(|a| {
-            a.current_revision
-                .as_mut()
-                .unwrap()
-                .has_infrastructure_issue = true
-        })
-    }
-
-    /// A previous revision is still there.
-    fn previous(self) -> Self {
-        self.with(|a| a.previous_revision = Some(Revision::default()))
-    }
-
-    /// The desired deployment's record, made at this second.
-    fn created(self, second: i64) -> Self {
-        self.with(|a| {
-            a.deployment = Some(Deployment {
-                id: a.desired().map(str::to_owned),
-                created_at: Some(second_of_day(second)),
-                ..Deployment::default()
-            });
-        })
-    }
-
-    /// The agent's record was changed at this second.
-    fn updated(self, second: i64) -> Self {
-        self.with(|a| a.updated_at = Some(second_of_day(second)))
-    }
-
-    fn error(self, code: &str, message: &str) -> Self {
-        self.with(|a| {
-            a.errors.push(AgentError {
-                code: Some(code.to_owned()),
-                message: Some(message.to_owned()),
-            });
-        })
-    }
-
-    fn degraded(self, status: &str) -> Self {
-        self.with(|a| {
-            a.conditions.push(Condition {
-                kind: Some("Degraded".to_owned()),
-                status: Some(status.to_owned()),
-                reason: Some("PodsPending".to_owned()),
-                message: Some("2 pods are pending".to_owned()),
-            });
-        })
-    }
-}
-
-impl From<Answer> for Observation {
-    fn from(answer: Answer) -> Self {
-        Observation::Details {
-            details: Box::new(answer.0),
-            server_time: None,
-        }
-    }
-}
-
-fn second_of_day(second: i64) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(1_750_000_000 + second).unwrap()
-}
-
-/// A container that waits for this reason, in an agent of one replica.
-fn waiting(reason: &str, restarts: u64) -> Health {
-    Health {
-        ready: Some(false),
-        state: Some(ContainerState::Waiting),
-        reason: Some(reason.to_owned()),
-        restart_count: Some(restarts),
-        replicas_started: Some(1),
-        message: Some("Traceback".to_owned()),
-        ..Health::default()
-    }
-}
-
-/// The target's revision is being checked, and its code fares like this.
-fn faring(health: Health) -> Answer {
-    reconciled().own(Told::Validating).health(health)
-}
-
-fn crashing(restarts: u64, replicas: u64) -> Answer {
-    faring(Health {
-        replicas_started: Some(replicas),
-        ..waiting("CrashLoopBackOff", restarts)
-    })
-}
-
-fn absent() -> Observation {
-    Observation::Absent(Some("Agent not found".to_owned()))
-}
-
-fn failure(class: FailureClass, code: &str) -> Observation {
-    Observation::Failed(Failure {
-        class,
-        code: code.to_owned(),
-        summary: format!("the API said {code}"),
-    })
-}
-
-fn transient() -> Observation {
-    failure(FailureClass::Transient { retry_after: None }, "Http503")
-}
-
-fn refused() -> Observation {
-    failure(FailureClass::Unauthorized, "Http401")
 }
