@@ -349,12 +349,12 @@ impl Machine {
     /// What the time alone decides.
     fn overdue(&self, at: Duration) -> Option<Ending> {
         let limits = self.policy.limits();
-        if let Some(silence) = &self.silence
-            && at.saturating_sub(silence.since) >= limits.outage_timeout
-        {
-            return Some(Ending::Unavailable);
+        if at >= limits.timeout {
+            return Some(self.at_deadline());
         }
-        (at >= limits.timeout).then(|| self.at_deadline())
+        let silence = self.silence.as_ref()?;
+        let silent = at.saturating_sub(silence.since);
+        (silent >= limits.outage_timeout).then_some(Ending::Unavailable)
     }
 
     /// The deadline has passed: what is known decides how to say so.
