@@ -1,4 +1,4 @@
-//! What time decides: the deadline, outages, appearing, and when to look for them.
+//! What time decides: the deadline, outages, and appearing.
 
 use super::*;
 
@@ -218,32 +218,27 @@ fn three_refusals_are_unauthorized_and_only_an_answer_breaks_their_run() {
 }
 
 #[test]
-fn the_next_look_is_due_at_the_earliest_of_what_time_alone_decides() {
-    let mut watch = Watch::limited(named("new"), |l| {
-        l.stall_timeout = Some(ms(60_000));
-        l.stable_for = ms(10_000);
-    });
-    watch.see(0, absent());
-    assert_eq!(watch.by(), 30_000);
-    watch.see(1000, reconciling());
-    assert_eq!(watch.by(), 61_000);
-    watch.see(
-        2000,
-        reconciled()
-            .own(Told::Creating)
-            .health(waiting("ErrImagePull", 0)),
-    );
-    assert_eq!(watch.by(), 22_000);
-    watch.see(3000, reconciled().own(Told::Active).ready());
-    assert_eq!(watch.by(), 13_000);
-    watch.see(4000, transient());
-    assert_eq!(watch.by(), 13_000);
-    watch.see(14_000, transient());
+fn failed_polls_are_counted_and_so_is_the_silence_when_it_ends() {
+    let mut watch = watch();
+    watch
+        .see(1000, transient())
+        .see(2000, refused())
+        .see(4500, reconciling())
+        .see(5000, transient());
+    let poll_failed = |code: &str, in_a_row| Event::PollFailed {
+        code: code.to_owned(),
+        summary: format!("the API said {code}"),
+        in_a_row,
+    };
+    let failed = [poll_failed("Http503", 1), poll_failed("Http401", 2)];
+    assert_eq!(watch.told[..2], failed);
     assert_eq!(
-        watch.by(),
-        63_000,
-        "what was due has passed; the stall clock is next"
+        watch.told[2],
+        Event::PollRecovered {
+            failed: 2,
+            after: ms(3500)
+        }
     );
-    watch.see(64_000, transient());
-    assert_eq!(watch.by(), 124_000);
+    assert_eq!(watch.told.last(), Some(&poll_failed("Http503", 1)));
+    assert_eq!(watch.count("poll-recovered"), 1);
 }
