@@ -58,9 +58,6 @@ pub struct Machine {
     pub(super) target: Option<String>,
     /// Whether the target has been the desired deployment in an answer that was believed.
     in_view: bool,
-    /// Whether an older deployment was confirmed to have taken a later one's place: from then on
-    /// the order in which deployments were made does not tell which answer is the newer one.
-    rolled_back: bool,
     /// The newest answer that was believed, and the mark it left.
     pub(super) latest: Option<Box<AgentDetails>>,
     watermark: Option<Watermark>,
@@ -105,7 +102,6 @@ impl Machine {
             policy,
             target,
             in_view: false,
-            rolled_back: false,
             latest: None,
             watermark: None,
             doubt: Confirmation::default(),
@@ -270,24 +266,24 @@ impl Machine {
         details: Box<AgentDetails>,
         events: &mut Vec<Event>,
     ) -> Option<Ending> {
-        let burden = match (self.in_view, self.rolled_back) {
-            (true, true) => Burden::Repeat,
-            (true, false) => Burden::ProveNewer,
-            (false, _) => Burden::NotOlder,
+        let burden = if self.in_view {
+            Burden::ProveNewer
+        } else {
+            Burden::NotOlder
         };
-        if let Some(mark) = &self.watermark
-            && let Order::Behind(claim) = mark.compare(&details, burden)
-        {
-            let back = matches!(claim, Claim::Desired(_));
-            if self.set_aside(at, claim, events) {
-                // No target shows in it, whatever else is true.
-                let targetless = !self.in_view && details.desired().is_none();
-                return self.never_desired(at).filter(|_| targetless);
+        let mut watermark = Watermark::of(&details);
+        if let Some(mark) = &self.watermark {
+            watermark.after_roll_back = mark.after_roll_back;
+            if let Order::Behind(claim) = mark.compare(&details, burden) {
+                watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
+                if self.set_aside(at, claim, events) {
+                    // No target shows in it, whatever else is true.
+                    let targetless = !self.in_view && details.desired().is_none();
+                    return self.never_desired(at).filter(|_| targetless);
+                }
             }
-            self.rolled_back |= back;
         }
         self.doubt.clear();
-        let watermark = Watermark::of(&details);
         if self.target_was_stale(&details, &watermark) {
             self.lose_target(at, events);
         }
@@ -329,10 +325,7 @@ impl Machine {
         let Some(seen) = &self.watermark else {
             return false;
         };
-        self.in_view
-            && !self.rolled_back
-            && details.desired() == Some(baseline)
-            && seen.is_older_deployment(told)
+        self.in_view && details.desired() == Some(baseline) && seen.is_older_deployment(told)
     }
 
     /// The target has not appeared in the time that it may take.

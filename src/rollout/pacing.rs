@@ -72,7 +72,7 @@ mod tests {
     fn a_fixed_interval_is_kept_to_the_letter() {
         let pace = Pace::Fixed(Duration::from_millis(7));
         assert_eq!(
-            pace.wait(Duration::from_secs(3600), 0.9),
+            pace.wait(Duration::from_hours(1), 0.9),
             Duration::from_millis(7)
         );
     }

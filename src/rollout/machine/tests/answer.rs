@@ -66,7 +66,7 @@ impl Answer {
             a.current_revision
                 .as_mut()
                 .unwrap()
-                .has_infrastructure_issue = true
+                .has_infrastructure_issue = true;
         })
     }
 
