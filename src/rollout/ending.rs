@@ -256,17 +256,27 @@ fn timeout_words(machine: &Machine, at: Duration) -> String {
     let limits = machine.policy.limits();
     let phase = machine.phase;
     let lasted = short_duration(at.saturating_sub(machine.phase_since));
-    match machine.ready_since {
+    let drains = machine
+        .latest
+        .as_deref()
+        .is_some_and(|details| details.previous_revision.is_some());
+    let held = machine.ready_since.map(|since| at.saturating_sub(since));
+    match held {
         _ if limits.timeout.is_zero() => format!("not ready yet: {phase}"),
-        Some(_) if limits.until == Until::Drained => {
+        Some(_) if limits.until == Until::Drained && drains => {
             format!(
                 "ready, but the previous revision was still draining after {}",
                 short_duration(at)
             )
         }
-        Some(since) => format!(
+        Some(held) if held < limits.stable_for => format!(
             "ready for only {} of the {} that it has to hold",
-            short_duration(at.saturating_sub(since)),
+            short_duration(held),
+            short_duration(limits.stable_for)
+        ),
+        Some(held) => format!(
+            "ready for {}, but no answer in time shows that it held for {}",
+            short_duration(held),
             short_duration(limits.stable_for)
         ),
         None => format!(

@@ -214,10 +214,12 @@ impl Evidence {
     }
 
     /// Rule 8: under an infrastructure issue rule 6 waits, and afterwards it starts anew.
+    ///
+    /// An answer without a restart count takes nothing back of what is excused.
     fn excuse(&mut self, own: Option<&Revision>) {
         *self = Self {
             reported_in_a_row: self.reported_in_a_row,
-            excused_restarts: restart_count(own),
+            excused_restarts: known_restarts(own).unwrap_or(self.excused_restarts),
             under_infrastructure_issue: true,
             ..Self::default()
         };
@@ -226,8 +228,11 @@ impl Evidence {
 
 /// Restarts in all, over all replicas.
 pub(super) fn restart_count(own: Option<&Revision>) -> u64 {
-    let health = own.and_then(|revision| revision.health.as_ref());
-    health.and_then(|health| health.restart_count).unwrap_or(0)
+    known_restarts(own).unwrap_or(0)
+}
+
+fn known_restarts(own: Option<&Revision>) -> Option<u64> {
+    own?.health.as_ref()?.restart_count
 }
 
 /// Started replicas, at least one: a restart count without a replica count is one replica's.

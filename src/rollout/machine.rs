@@ -271,16 +271,21 @@ impl Machine {
         } else {
             Burden::NotOlder
         };
-        if let Some(mark) = &self.watermark
-            && let Order::Behind(claim) = mark.compare(&details, burden)
-            && self.set_aside(at, claim, events)
-        {
-            return None;
+        let mut watermark = Watermark::of(&details);
+        if let Some(mark) = &self.watermark {
+            watermark.after_roll_back = mark.after_roll_back;
+            if let Order::Behind(claim) = mark.compare(&details, burden) {
+                watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
+                if self.set_aside(at, claim, events) {
+                    // No target shows in it, whatever else is true.
+                    let targetless = !self.in_view && details.desired().is_none();
+                    return self.never_desired(at).filter(|_| targetless);
+                }
+            }
         }
         self.doubt.clear();
-        let watermark = Watermark::of(&details);
         if self.target_was_stale(&details, &watermark) {
-            self.lose_target();
+            self.lose_target(at, events);
         }
         self.watermark = Some(watermark);
         self.latest = Some(details);
@@ -299,6 +304,9 @@ impl Machine {
         let times = self.doubt.note(claim);
         let aside = never || times < CONFIRMATIONS;
         if aside {
+            // It does not show them, so they are not seen in a row.
+            self.contradiction.clear();
+            self.not_new.clear();
             events.push(Event::AnswerSetAside {
                 claim: words,
                 times,
@@ -320,20 +328,26 @@ impl Machine {
         self.in_view && details.desired() == Some(baseline) && seen.is_older_deployment(told)
     }
 
-    fn lose_target(&mut self) {
+    /// The target has not appeared in the time that it may take.
+    fn never_desired(&self, at: Duration) -> Option<Ending> {
+        (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverDesired)
+    }
+
+    fn lose_target(&mut self, at: Duration, events: &mut Vec<Event>) {
         self.target = None;
         self.in_view = false;
+        self.forget(at, events);
     }
 
     /// What the time alone decides.
     fn overdue(&self, at: Duration) -> Option<Ending> {
         let limits = self.policy.limits();
-        if let Some(silence) = &self.silence
-            && at.saturating_sub(silence.since) >= limits.outage_timeout
-        {
-            return Some(Ending::Unavailable);
+        if at >= limits.timeout {
+            return Some(self.at_deadline());
         }
-        (at >= limits.timeout).then(|| self.at_deadline())
+        let silence = self.silence.as_ref()?;
+        let silent = at.saturating_sub(silence.since);
+        (silent >= limits.outage_timeout).then_some(Ending::Unavailable)
     }
 
     /// The deadline has passed: what is known decides how to say so.
@@ -382,7 +396,8 @@ impl Machine {
         let details = self.latest.as_deref()?;
         let reconciled = details.reconciled_deployment_id.is_some()
             && details.reconciled_deployment_id == self.target;
-        own_revision(details).filter(|_| self.in_view && reconciled)
+        let desired = details.desired() == self.target.as_deref();
+        own_revision(details).filter(|_| self.in_view && desired && reconciled)
     }
 
     fn finish(&mut self, at: Duration, ending: &Ending, events: &mut Vec<Event>) {
@@ -419,3 +434,6 @@ impl Machine {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

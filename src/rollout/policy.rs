@@ -123,10 +123,12 @@ impl Policy {
         Ok(Self { target, limits })
     }
 
-    /// A single look: the deadline is now, so the first observation brings the verdict.
+    /// A single look: the deadline is now, so the first observation brings the verdict, and
+    /// nothing is asked to hold.
     #[must_use]
     pub fn one_look(target: TargetRule, mut limits: Limits) -> Self {
         limits.timeout = Duration::ZERO;
+        limits.stable_for = Duration::ZERO;
         Self { target, limits }
     }
 

@@ -14,6 +14,9 @@ pub(super) struct Watermark {
     updated_at: Option<Timestamp>,
     reconciled: Option<String>,
     rank: Option<u8>,
+    /// Whether another deployment was confirmed although nothing showed that it is a newer one: from
+    /// then on the order in which deployments were made does not tell which answer is the newer.
+    pub(super) after_roll_back: bool,
 }
 
 /// How an answer goes back behind what was seen. It must be confirmed before it decides anything.
@@ -77,6 +80,7 @@ impl Watermark {
             updated_at: details.updated_at,
             reconciled: details.reconciled_deployment_id.clone(),
             rank: phase::rank(own_revision(details)),
+            after_roll_back: false,
         }
     }
 
@@ -125,7 +129,7 @@ impl Watermark {
 
     /// Whether this mark's deployment is known to be older than that of `other`.
     pub(super) fn is_older_deployment(&self, other: &Self) -> bool {
-        older(self.desired_created_at, other.desired_created_at)
+        !self.after_roll_back && older(self.desired_created_at, other.desired_created_at)
     }
 
     fn is_reconciled(&self) -> bool {

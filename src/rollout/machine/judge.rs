@@ -43,7 +43,7 @@ impl Machine {
                 return Some(Ending::Superseded { by: by.to_owned() });
             }
             self.enter(at, Phase::Waiting, events);
-            return (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverDesired);
+            return self.never_desired(at);
         }
         if !self.in_view {
             self.in_view = true;
@@ -56,16 +56,21 @@ impl Machine {
             self.judge_reconciled(at, details, events)
         } else {
             // Rule 1: all else in the answer speaks of an older deployment.
-            self.evidence = Evidence::default();
-            self.contradiction.clear();
-            self.not_new.clear();
-            self.set_infrastructure(false, events);
-            self.set_trouble(at, None, events);
-            self.lose_ready(at, events);
+            self.forget(at, events);
             self.enter(at, Phase::Reconciling, events);
             self.note_progress(at, details);
             self.stalled(at)
         }
+    }
+
+    /// Nothing of what was seen counts any more, for or against.
+    pub(super) fn forget(&mut self, at: Duration, events: &mut Vec<Event>) {
+        self.evidence = Evidence::default();
+        self.contradiction.clear();
+        self.not_new.clear();
+        self.set_infrastructure(false, events);
+        self.set_trouble(at, None, events);
+        self.lose_ready(at, events);
     }
 
     /// The first desired deployment that the rule admits becomes the target.
