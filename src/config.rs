@@ -138,7 +138,7 @@ fn target(
         Source::Simulator { scenario, .. } => agents
             .first()
             .zip(scenario.baseline())
-            .map(|(agent, alias)| Scenario::deployment_id(agent.as_str(), 0, alias)),
+            .map(|(agent, alias)| Scenario::deployment_id(agent.as_str(), 1, alias)),
         Source::Api { .. } => None,
     };
     Ok(

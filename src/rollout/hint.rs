@@ -105,6 +105,9 @@ fn failed_step(report: &AgentReport) -> String {
         "RevisionUnchanged" => {
             "force a redeploy, or give the image a new tag: the old code goes on serving"
         }
+        _ if message.is_none() => {
+            return format!("look at what it logged: pipecat cloud agent logs {}", report.agent);
+        }
         _ => "read the message above; the same image fails the same way on your own machine",
     }
     .to_owned()

@@ -1,7 +1,7 @@
 //! The block that tells a person who was woken at night what is wrong and what to do.
 
 use super::{Occasion, ending_words, replicas, restarts};
-use crate::rollout::{AgentReport, decode_exit_code, next_step};
+use crate::rollout::{AgentReport, Verdict, decode_exit_code, next_step};
 use crate::text::{lines, one_line, short_duration};
 
 /// The most lines of a message that are shown; the report has them all.
@@ -47,6 +47,11 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
         }
     }
     match report.available {
+        // What is gone serves nobody, whatever was seen before.
+        _ if report.verdict == Verdict::NotFound => {}
+        Some(true) if report.verdict == Verdict::Unavailable => {
+            row("serving", "yes, when it was seen last".to_owned());
+        }
         Some(true) => row("serving", "yes: the agent still takes sessions".to_owned()),
         Some(false) => row("serving", "no: the agent takes no sessions".to_owned()),
         None => {}

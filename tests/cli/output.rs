@@ -341,7 +341,7 @@ fn quiet_tells_only_of_failures_and_none_of_nothing() {
              \x20 phase       failed, for TIME\n\
              \x20 deployment  new\n\
              \x20 serving     yes: the agent still takes sessions\n\
-             \x20 next        read the message above; the same image fails the same way on your own machine\n",
+             \x20 next        look at what it logged: pipecat cloud agent logs my-agent\n",
         )
         .run();
     Test::against(&failed().url(), "wait my-agent --progress none")

@@ -1,1 +1,312 @@
-//! x
+//! Every built-in scenario ends in the verdict that its name says, and the simulator serves.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use pipecat_rollout::simulator::Scenario;
+
+use crate::harness::{Test, finish, project};
+
+/// A scenario at twenty times its speed: limits, exit code, stdout, and lines that stderr has in
+/// this order, the last at its end. All of them follow from how the scenario ends, whenever the
+/// polls fall.
+const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
+    (
+        "rolling-update",
+        "",
+        0,
+        "ready after TIME, deployment ID",
+        "",
+    ),
+    ("first-deploy", "", 0, "ready after TIME, deployment ID", ""),
+    (
+        "scale-to-zero",
+        "",
+        0,
+        "ready after TIME, deployment ID",
+        "",
+    ),
+    ("bad-gateway", "", 0, "ready after TIME, deployment ID", ""),
+    ("rate-limited", "", 0, "ready after TIME, deployment ID", ""),
+    (
+        "lagging-reads",
+        "",
+        0,
+        "ready after TIME, deployment ID",
+        "",
+    ),
+    ("flapping", "", 0, "ready after TIME, deployment ID", ""),
+    (
+        "crash-loop",
+        "",
+        10,
+        "failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1",
+        "  phase       validating, for TIME\n\
+         \x20 restarts    3 restarts over 1 replica\n\
+         \x20   | ModuleNotFoundError: No module named 'websockets'\n\
+         \x20 next        the image lacks a package: add it to the requirements and build again",
+    ),
+    (
+        "image-pull",
+        "--pull-grace 1s",
+        10,
+        "failed after TIME, deployment ID: its image or container does not come up: ImagePullBackOff, for TIME",
+        "  phase       creating, for TIME\n\
+         \x20   | Back-off pulling image \"registry.example.com/acme/voice-starter:1.5.O\"\n\
+         \x20 next        check the image's name and tag, and the image pull secret",
+    ),
+    (
+        "out-of-memory",
+        "",
+        10,
+        "failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 137",
+        "  last exit   code 137: killed (SIGKILL), nearly always out of memory\n\
+         \x20 next        it needs more memory: choose a larger agent profile, or make the code use less",
+    ),
+    (
+        "phase-failed",
+        "",
+        10,
+        "failed after TIME, deployment ID: its revision has failed, and the platform gives no reason",
+        "  phase       failed, for TIME\n\
+         \x20 next        look at what it logged: pipecat cloud agent logs voice-starter",
+    ),
+    (
+        "stuck",
+        "--timeout 2s",
+        124,
+        "timeout after TIME, deployment ID: not ready after TIME: validating for TIME; the old version still serves",
+        "  serving     yes: the agent still takes sessions\n\
+         \x20 next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID",
+    ),
+    (
+        "superseded",
+        "",
+        12,
+        "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
+        "  next        a later deploy or a roll-back took over: judge that one, or deploy again",
+    ),
+    (
+        "rolled-back",
+        "",
+        12,
+        "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
+        "  next        a later deploy or a roll-back took over: judge that one, or deploy again",
+    ),
+    (
+        "unchanged",
+        "--appear-timeout 1s",
+        13,
+        "unchanged after TIME: no new deployment: ID, the one from before, is still the desired one",
+        "  next        the deploy made no new deployment: check that it ran, and that something about it changed (an image tag, not only its content)",
+    ),
+    (
+        "infrastructure-issue",
+        "",
+        14,
+        "infrastructure after TIME, deployment ID: its revision has failed, and the platform gives no reason; the platform reports an infrastructure issue of its own",
+        "  next        the platform reports a problem of its own: contact Pipecat Cloud's support; the code need not be at fault",
+    ),
+    (
+        "deleted",
+        "",
+        4,
+        "not-found after TIME, deployment ID: the agent was deleted while it was watched (404)",
+        "  next        check the agent's name, and that the key belongs to the organization it was deployed to",
+    ),
+    (
+        "not-found",
+        "--appear-timeout 1s",
+        4,
+        "not-found after TIME: there is no such agent (404)",
+        "    | agent \"voice-starter\" not found (NOT_FOUND)\n\
+         \x20 next        check the agent's name, and that the key belongs to the organization it was deployed to",
+    ),
+    (
+        "unauthorized",
+        "",
+        3,
+        "unauthorized after TIME: the API answered 401 Unauthorized: invalid API key (UNAUTHORIZED) (3 failed polls in a row, over TIME)",
+        "  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)",
+    ),
+    (
+        "outage",
+        "--outage-timeout 2s --poll-interval 10ms",
+        5,
+        "unavailable after TIME, deployment ID: the API answered 503 Service Unavailable: service unavailable (SERVICE_UNAVAILABLE)",
+        "  next        look at the API's state, then ask again: pipecat-rollout status voice-starter",
+    ),
+];
+
+#[test]
+fn each_ends_in_the_verdict_that_its_name_says() {
+    let play = |(scenario, limits, status, stdout, stderr): (&str, &str, i32, &str, &str)| {
+        let arguments =
+            format!("wait-for-ready voice-starter --simulate {scenario} --speed 20 {limits}");
+        let stderr = if stderr.is_empty() {
+            "[TIME] voice-starter: ready"
+        } else {
+            stderr
+        };
+        Test::new(&arguments)
+            .status(status)
+            .stdout_starts(&format!("voice-starter: {stdout}"))
+            .stderr_lines(stderr)
+            .run();
+    };
+    std::thread::scope(|scope| {
+        for ending in ENDINGS {
+            scope.spawn(move || play(ending));
+        }
+    });
+    let played: Vec<&str> = ENDINGS.iter().map(|(scenario, ..)| *scenario).collect();
+    for name in Scenario::built_in_names() {
+        assert!(played.contains(&name), "{name} is not tried");
+        let (_, _, status, ..) = ENDINGS[played.iter().position(|played| *played == name).unwrap()];
+        assert_eq!(
+            i32::from(Scenario::built_in(name).unwrap().verdict().exit_code()),
+            status
+        );
+    }
+}
+
+#[test]
+fn an_agent_that_is_never_ready_for_long_fails_where_ready_must_hold() {
+    Test::new("wait voice-starter --simulate flapping --speed 20 --stable-for 2s")
+        .status(10)
+        .stdout("voice-starter: failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1\n")
+        .stderr_lines("    | KeyError: 'access_token'\n  next        read the message above; the same image fails the same way on your own machine")
+        .run();
+}
+
+#[test]
+fn a_status_of_a_simulated_agent_is_its_first_state() {
+    Test::new("status voice-starter --simulate rolling-update")
+        .status(124)
+        .stdout("voice-starter: still progressing, deployment ID: not ready yet: reconciling; the old version still serves\n")
+        .stderr_lines("  next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID")
+        .run();
+}
+
+#[test]
+fn a_scenario_of_one_s_own_is_played_from_a_path() {
+    let text = std::fs::read_to_string(project("config/scenarios/phase-failed.toml")).unwrap();
+    Test::new("wait a --progress none --speed 50 --simulate own.toml")
+        .file("own.toml", &text)
+        .status(10)
+        .stdout("a: failed after TIME, deployment ID: its revision has failed, and the platform gives no reason\n")
+        .run();
+    let left = Test::new("wait a --simulate own.toml")
+        .file("own.toml", text.replace("verdict = ", "verdikt = "))
+        .status(2)
+        .stderr_any()
+        .run();
+    assert!(
+        left.stderr
+            .starts_with("error: the scenario own.toml: line ")
+            && left.stderr.contains("did you mean"),
+        "{}",
+        left.stderr
+    );
+}
+
+#[test]
+fn the_scenarios_are_listed_with_their_verdicts() {
+    let left = Test::new("simulate --list")
+        .stdout_starts("rolling-update        ready           ")
+        .run();
+    assert_eq!(left.stdout.lines().count(), ENDINGS.len());
+}
+
+/// Sends a request to a simulator and gives status line and body.
+fn ask(address: &str, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer any\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_simulator_serves_until_it_is_told_to_end() {
+    let (mut child, _folder) = Test::new(
+        "simulate rolling-update --agent a --agent b=crash-loop --listen 127.0.0.1:0 --speed 50",
+    )
+    .start();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let url = line
+        .strip_prefix("listening on ")
+        .unwrap()
+        .trim()
+        .to_owned();
+    let address = url
+        .strip_prefix("http://")
+        .unwrap()
+        .strip_suffix("/v1")
+        .unwrap();
+
+    let standing = |body: &str| body.contains("\"ready\":true");
+    let (status, body) = ask(address, "GET /v1/agents/a");
+    assert!(
+        status == "HTTP/1.1 200 OK" && standing(&body),
+        "{status} {body}"
+    );
+    Test::against(&url, "status a --progress none")
+        .stdout("a: ready, deployment ID\n")
+        .run();
+    for agent in ["a", "b"] {
+        let (status, _) = ask(address, &format!("POST /v1/agents/{agent}"));
+        assert_eq!(status, "HTTP/1.1 200 OK");
+    }
+    Test::against(&url, "wait a b --progress none")
+        .status(10)
+        .stdout_starts("a: ready after TIME, deployment ID\nb: failed after TIME, deployment ID: its code crashes")
+        .run();
+    let (status, body) = ask(address, "GET /v1/agents/missing");
+    assert!(
+        status.starts_with("HTTP/1.1 404") && body.contains("\"error\""),
+        "{status} {body}"
+    );
+
+    let kill = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let (status, left) = finish(child);
+    assert_eq!((status.code(), left.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_simulator_that_cannot_be_had_says_why() {
+    let refused = |arguments: &str, line: &str| {
+        Test::new(arguments)
+            .status(2)
+            .stderr(&format!("error: {line}\n"))
+            .run();
+    };
+    refused(
+        "simulate --listen 0.0.0.0:8080",
+        "the simulator serves on loopback addresses only, not on 0.0.0.0:8080",
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    refused(
+        &format!("simulate --listen {address}"),
+        &format!("cannot listen on {address}: Address already in use (os error 98)"),
+    );
+    refused(
+        "simulate --agent ..",
+        "--agent: \"..\" cannot be an agent name: a URL path would resolve it away",
+    );
+    refused(
+        "simulate --agent a=rolling",
+        "there is no scenario \"rolling\"; `pipecat-rollout simulate --list` shows them all",
+    );
+}
