@@ -250,6 +250,24 @@ fn nothing_of_a_dropped_target_counts_for_the_next_one() {
 }
 
 #[test]
+fn what_was_counted_for_a_dropped_target_is_not_counted_for_the_next_one() {
+    let old = || ids("old", "old").created(5);
+    let failed = |id: &str| ids(id, id).ready().revision(id, Told::Failed);
+    let unchanged = |id: &str| ids(id, id).ready().revision("older", Told::Active);
+    let cases: [fn(&str) -> Answer; 2] = [failed, unchanged];
+    for answer in cases {
+        let required = |l: &mut Limits| l.new_revision = NewRevision::Required;
+        let mut watch = Watch::limited(any_but("old"), required);
+        watch.see(0, answer("ancient").created(1)).see(1000, old());
+        watch
+            .steady(2000..=3000, answer("new").created(9))
+            .goes_on();
+        watch.see(4000, answer("new").created(9));
+        watch.ended(Verdict::Failed);
+    }
+}
+
+#[test]
 fn after_a_roll_back_the_age_of_a_deployment_proves_nothing() {
     let (ancient, old) = (
         ids("ancient", "old").created(1),
