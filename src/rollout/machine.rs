@@ -397,7 +397,7 @@ impl Machine {
         let reconciled = details.reconciled_deployment_id.is_some()
             && details.reconciled_deployment_id == self.target;
         let desired = details.desired() == self.target.as_deref();
-        own_revision(details).filter(|_| self.in_view && desired && reconciled)
+        own_revision(details).filter(|_| desired && reconciled)
     }
 
     fn finish(&mut self, at: Duration, ending: &Ending, events: &mut Vec<Event>) {

@@ -2,6 +2,7 @@
 //! submodules. Times are milliseconds since the watch began.
 
 mod answer;
+mod any;
 mod deadline;
 mod ending;
 mod evidence;

@@ -66,4 +66,11 @@ fn polls_are_paced_from_the_latest_thing_that_began() {
     assert_eq!(since(&watch), 40_000, "ready");
     watch.see(50_000, reconciled().own(Told::Active));
     assert_eq!(since(&watch), 50_000, "ready lost");
+    watch.see(60_000, reconciled().own(Told::Active).ready());
+    watch.see(61_000, reconciled().own(Told::Active).ready());
+    assert_eq!(since(&watch), 60_000, "ready in the same phase");
+    watch.see(70_000, reconciled().own(Told::Failed).ready());
+    watch.see(71_000, absent());
+    watch.see(72_000, reconciled().own(Told::Failed).ready());
+    assert_eq!(since(&watch), 72_000, "a contradiction");
 }

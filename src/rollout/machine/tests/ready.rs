@@ -216,6 +216,24 @@ fn where_a_new_revision_is_required_it_is_ready_when_it_has_come() {
 }
 
 #[test]
+fn any_other_answer_breaks_the_run_of_the_old_revision_and_the_old_revision_breaks_a_hold() {
+    let old = || reconciled().ready().revision("old", Told::Active);
+    let shiny = || reconciled().own(Told::Unknown("Shiny".to_owned()));
+    for between in [shiny().ready().into(), shiny().into(), absent()] {
+        let mut watch = watch_with(|l| {
+            required(l);
+            held(l);
+        });
+        watch.steady(0..=1000, old()).see(2000, between);
+        watch.steady(3000..=4000, old()).goes_on();
+        watch.see(5000, shiny().ready());
+        watch.see(14_999, shiny().ready()).goes_on();
+        watch.see(15_000, shiny().ready());
+        watch.ended(Verdict::Ready);
+    }
+}
+
+#[test]
 fn ready_beside_the_phase_failed_decides_nothing_until_three_observations_in_a_row() {
     let both = || reconciled().ready().own(Told::Failed);
     let mut ready = watch();
@@ -243,6 +261,7 @@ fn an_answer_that_shows_no_contradiction_breaks_its_run() {
             .ready()
             .own(Told::Unknown("Shiny".to_owned()))
             .into(),
+        reconciled().own(Told::Unknown("Shiny".to_owned())).into(),
         absent(),
     ] {
         let mut watch = watch_with(held);

@@ -64,17 +64,39 @@ fn what_moves_about_another_deployment_is_no_movement_of_the_target() {
 }
 
 #[test]
+fn what_an_unreconciled_answer_says_of_the_target_and_who_still_talks_to_the_old_is_none_either() {
+    let mut early = watch_with(stall);
+    let mut talking = watch_with(stall);
+    for i in 0..=60 {
+        let own = reconciling().own(Told::Active).health(waiting("Error", i));
+        early.see(i * 1000, own);
+        let sessions = reconciled().own(Told::Creating).previous();
+        talking.see(
+            i * 1000,
+            sessions.with(|a| a.active_session_count = Some(i)),
+        );
+    }
+    early.ended(Verdict::Stalled);
+    talking.ended(Verdict::Stalled);
+}
+
+#[test]
 fn before_the_target_is_in_view_nothing_stalls_and_the_clock_starts_when_it_is() {
-    let mut watch = Watch::limited(named("new"), |l| {
-        stall(l);
-        l.appear_timeout = ms(300_000);
-    });
-    watch
-        .steady(0..=100_000, ids("old", "old"))
-        .see(101_000, reconciling());
-    watch.see(160_999, reconciling()).goes_on();
-    watch.see(161_000, reconciling());
-    watch.ended(Verdict::Stalled);
+    let nothing_yet = reconciling().with(|a| a.reconciled_deployment_id = None);
+    for answer in [reconciling(), nothing_yet] {
+        let mut watch = Watch::limited(named("new"), |l| {
+            stall(l);
+            l.appear_timeout = ms(300_000);
+        });
+        let none = ids("old", "old").with(|a| a.reconciled_deployment_id = None);
+        watch.see(0, none.clone());
+        assert_eq!(watch.by(), 300_000);
+        watch.steady(1000..=100_000, none);
+        watch.see(101_000, answer.clone());
+        watch.see(160_999, answer.clone()).goes_on();
+        watch.see(161_000, answer);
+        watch.ended(Verdict::Stalled);
+    }
 }
 
 #[test]

@@ -134,15 +134,17 @@ fn the_deprecated_name_of_the_desired_deployment_is_read_where_the_new_one_is_mi
 
 #[test]
 fn a_deployment_that_was_made_later_supersedes_the_target_at_once() {
-    let mut watch = watch();
-    watch.see(0, reconciling().created(10)).goes_on();
-    watch.see(1000, ids("newer", "old").created(11));
-    let outcome = watch.ended(Verdict::Superseded);
-    assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
-    assert_eq!(
-        outcome.reason.as_ref().unwrap().summary,
-        "deployment newer took the place of new as the desired one"
-    );
+    for rule in [TargetRule::FirstSeen, named("new"), any_but("old")] {
+        let mut watch = Watch::new(rule);
+        watch.see(0, reconciling().created(10)).goes_on();
+        watch.see(1000, ids("newer", "old").created(11));
+        let outcome = watch.ended(Verdict::Superseded);
+        assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
+        assert_eq!(
+            watch.because(Verdict::Superseded).summary,
+            "deployment newer took the place of new as the desired one"
+        );
+    }
 }
 
 #[test]
@@ -214,6 +216,8 @@ fn a_target_from_before_the_baseline_is_dropped_when_the_baseline_shows() {
         .see(1000, ids("old", "old").created(5).ready())
         .goes_on();
     assert_eq!(watch.machine.target, None);
+    let (reconciled_one, waiting) = ((Phase::Progressing, 0), (Phase::Waiting, 1000));
+    assert_eq!(watch.phases()[1..], [reconciled_one, waiting]);
     watch.see(2000, reconciled().created(9).ready());
     assert_eq!(
         watch.ended(Verdict::Ready).deployment_id.as_deref(),
@@ -247,6 +251,24 @@ fn nothing_of_a_dropped_target_counts_for_the_next_one() {
         .goes_on();
     watch.see(22_000, pulling(reconciled().created(9), "new"));
     watch.ended(Verdict::Failed);
+}
+
+#[test]
+fn what_was_counted_for_a_dropped_target_is_not_counted_for_the_next_one() {
+    let old = || ids("old", "old").created(5);
+    let failed = |id: &str| ids(id, id).ready().revision(id, Told::Failed);
+    let unchanged = |id: &str| ids(id, id).ready().revision("older", Told::Active);
+    let cases: [fn(&str) -> Answer; 2] = [failed, unchanged];
+    for answer in cases {
+        let required = |l: &mut Limits| l.new_revision = NewRevision::Required;
+        let mut watch = Watch::limited(any_but("old"), required);
+        watch.see(0, answer("ancient").created(1)).see(1000, old());
+        watch
+            .steady(2000..=3000, answer("new").created(9))
+            .goes_on();
+        watch.see(4000, answer("new").created(9));
+        watch.ended(Verdict::Failed);
+    }
 }
 
 #[test]

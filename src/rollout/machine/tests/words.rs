@@ -61,10 +61,10 @@ fn a_timeout_of_what_was_ready_says_what_it_still_lacked() {
         said(&watch, Verdict::Timeout),
         ("DeadlineExceeded", not_held)
     );
-    let unproven = "ready for 2m, but no answer in time shows that it held for 1m";
+    let unproven = "ready for 1m, but no answer in time shows that it held for 1m";
     let mut watch = watch_with(held);
     watch
-        .see(480_000, ready())
+        .see(540_000, ready())
         .see(599_000, reconciling())
         .lapse(600_000);
     assert_eq!(said(&watch, Verdict::Timeout).1, unproven);
@@ -77,6 +77,15 @@ fn a_timeout_of_what_was_ready_says_what_it_still_lacked() {
         .see(560_000, ready())
         .lapse(600_000);
     assert_eq!(said(&watch, Verdict::Timeout).1, not_held);
+}
+
+#[test]
+fn a_single_look_that_is_not_ready_says_where_things_stand() {
+    let one_look = || Watch::of(Policy::one_look(TargetRule::FirstSeen, Limits::default()));
+    let mut pulling = one_look();
+    pulling.see(400, faring(waiting("ErrImagePull", 0)).available(true));
+    let summary = "not ready yet: validating, with ErrImagePull; the old version still serves";
+    assert_eq!(said(&pulling, Verdict::Timeout), ("ErrImagePull", summary));
 }
 
 #[test]
@@ -185,6 +194,13 @@ fn a_failure_carries_the_platforms_or_the_codes_own_words_whole() {
         (
             reconciled().own(Told::Failed).error("Quota", "too many"),
             Some("too many"),
+        ),
+        (
+            reconciled()
+                .own(Told::Failed)
+                .health(waiting("Error", 0))
+                .with(|a| a.errors = vec![AgentError::default()]),
+            Some("Traceback"),
         ),
         (reconciled().own(Told::Failed), None),
     ] {
