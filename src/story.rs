@@ -48,7 +48,8 @@ pub fn tone(event: &Event) -> Tone {
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
         | Event::RevisionUnchanged { .. } => Tone::Doubtful,
-        Event::TargetFound { .. }
+        Event::TargetAwaited { .. }
+        | Event::TargetFound { .. }
         | Event::PhaseChanged { .. }
         | Event::ReplicasChanged { .. }
         | Event::TroubleGone { .. }
@@ -81,6 +82,15 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 #[must_use]
 pub fn line(event: &Event) -> String {
     match event {
+        Event::TargetAwaited { desired: None } => {
+            "waiting: there is no such agent yet, or it has no deployment".to_owned()
+        }
+        Event::TargetAwaited { desired: Some(id) } => {
+            format!(
+                "waiting: deployment {} is still the desired one",
+                one_line(id)
+            )
+        }
         Event::TargetFound { deployment_id } => {
             format!("deployment {} is the target", one_line(deployment_id))
         }
@@ -226,6 +236,7 @@ fn trouble_line(class: TroubleClass, code: &str) -> String {
         TroubleClass::Unmendable => format!("the container cannot be made as described: {code}"),
         TroubleClass::Crashing => format!("its code crashes: {code}"),
         TroubleClass::NotPulling => format!("its image or container does not come up: {code}"),
+        TroubleClass::Degraded => format!("the platform calls it degraded: {code}"),
         TroubleClass::Unknown => format!("the platform gives a reason unknown here: {code}"),
     }
 }

@@ -34,6 +34,9 @@ impl Json {
             };
         }
         match event {
+            Event::TargetAwaited { desired } => {
+                log!(info, "target-awaited", "desired" = desired.as_deref());
+            }
             Event::TargetFound { deployment_id } => {
                 log!(
                     info,

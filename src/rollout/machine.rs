@@ -56,6 +56,8 @@ pub struct Machine {
     pub(super) policy: Policy,
     /// The deployment that the verdict is about, once it is known.
     pub(super) target: Option<String>,
+    /// What was told last to be there in the target's stead: a deployment, or nothing.
+    awaited: Option<Option<String>>,
     /// Whether the target has been the desired deployment in an answer that was believed.
     in_view: bool,
     /// The newest answer that was believed, and the mark it left.
@@ -69,7 +71,7 @@ pub struct Machine {
     not_new: Confirmation<()>,
     /// 401 or 403, waiting to be confirmed.
     refusal: Confirmation<()>,
-    evidence: Evidence,
+    pub(super) evidence: Evidence,
     /// The gravest trouble of the newest answer.
     pub(super) trouble: Option<Cause>,
     under_infrastructure_issue: bool,
@@ -101,6 +103,7 @@ impl Machine {
         Self {
             policy,
             target,
+            awaited: None,
             in_view: false,
             latest: None,
             watermark: None,
@@ -257,6 +260,7 @@ impl Machine {
         if self.latest.is_some() {
             return (!self.set_aside(at, Claim::Absent, events)).then_some(Ending::Deleted);
         }
+        self.tell_awaited(None, events);
         (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverThere)
     }
 

@@ -46,15 +46,8 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
             );
         }
     }
-    match report.available {
-        // What is gone serves nobody, whatever was seen before.
-        _ if report.verdict == Verdict::NotFound => {}
-        Some(true) if report.verdict == Verdict::Unavailable => {
-            row("serving", "yes, when it was seen last".to_owned());
-        }
-        Some(true) => row("serving", "yes: the agent still takes sessions".to_owned()),
-        Some(false) => row("serving", "no: the agent takes no sessions".to_owned()),
-        None => {}
+    if let Some(serving) = serving(report) {
+        row("serving", serving.to_owned());
     }
     let message = report.reason.as_ref().and_then(|r| r.message.as_deref());
     if let Some(message) = message {
@@ -66,6 +59,28 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
         line.truncate(line.trim_end().len());
     }
     block
+}
+
+/// Whether the agent takes sessions, where the reason does not already say so.
+fn serving(report: &AgentReport) -> Option<&'static str> {
+    match report.verdict {
+        // What is gone serves nobody, whatever was seen before.
+        Verdict::NotFound
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Infrastructure
+        | Verdict::Timeout => None,
+        Verdict::Unavailable | Verdict::Unauthorized => {
+            report.available?.then_some("yes, when it was seen last")
+        }
+        Verdict::Ready | Verdict::Superseded | Verdict::Unchanged | Verdict::Interrupted(_) => {
+            Some(if report.available? {
+                "yes: the agent still takes sessions"
+            } else {
+                "no: the agent takes no sessions"
+            })
+        }
+    }
 }
 
 /// The last lines of a message, none of which a log can obey.

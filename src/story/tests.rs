@@ -57,6 +57,18 @@ fn every_event_has_its_words_and_its_tone() {
     let id = || text("new");
     for (event, expected, meant) in [
         (
+            Event::TargetAwaited { desired: None },
+            "waiting: there is no such agent yet, or it has no deployment",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetAwaited {
+                desired: Some(text("old")),
+            },
+            "waiting: deployment old is still the desired one",
+            Tone::Neutral,
+        ),
+        (
             Event::TargetFound {
                 deployment_id: id(),
             },
@@ -302,7 +314,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
     });
     let block = failure_block(&crashed, Occasion::Watch);
     assert_eq!(
-        block[..9],
+        block[..8],
         [
             "my-agent: failed after 12.0s (exit code 10)",
             "  reason      its code crashes",
@@ -310,7 +322,6 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             "  deployment  new",
             "  last exit   code 1: an error in the application",
             "  restarts    3 restarts over 1 replica",
-            "  serving     yes: the agent still takes sessions",
             "  message",
             "    | (12 lines above these are in the JSON report)",
         ]

@@ -43,6 +43,7 @@ impl Machine {
                 return Some(Ending::Superseded { by: by.to_owned() });
             }
             self.enter(at, Phase::Waiting, events);
+            self.tell_awaited(desired, events);
             return self.never_desired(at);
         }
         if !self.in_view {

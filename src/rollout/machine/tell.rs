@@ -26,6 +26,15 @@ impl Machine {
         self.paced_from = at;
     }
 
+    /// Tells what is there while the target is not in view, whenever that changes.
+    pub(super) fn tell_awaited(&mut self, desired: Option<&str>, events: &mut Vec<Event>) {
+        let desired = desired.map(str::to_owned);
+        if self.awaited.as_ref() != Some(&desired) {
+            self.awaited = Some(desired.clone());
+            events.push(Event::TargetAwaited { desired });
+        }
+    }
+
     pub(super) fn lose_ready(&mut self, at: Duration, events: &mut Vec<Event>) {
         if let Some(since) = self.ready_since.take() {
             self.paced_from = at;
