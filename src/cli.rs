@@ -214,6 +214,15 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION")]
     pub(crate) require_new_revision: bool,
 
+    /// What to make of it when no new deployment appears
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "fail",
+        env = "PIPECAT_ROLLOUT_IF_UNCHANGED"
+    )]
+    pub(crate) if_unchanged: IfUnchangedArg,
+
     /// Poll at this interval instead of ever more calmly
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_POLL_INTERVAL", value_parser = duration::parse)]
     pub(crate) poll_interval: Option<Duration>,
@@ -226,6 +235,15 @@ pub(crate) enum UntilArg {
     Ready,
     /// And nothing of the old one is left
     Drained,
+}
+
+/// `--if-unchanged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IfUnchangedArg {
+    /// Exit 13: the deploy did nothing
+    Fail,
+    /// Judge the deployment that stands
+    Accept,
 }
 
 /// What is shown, and where.

@@ -13,11 +13,12 @@ pub(crate) use self::key::KeyError;
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::cli::{
-    ApiArgs, LimitArgs, OutputArgs, ProgressArg, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+    ApiArgs, IfUnchangedArg, LimitArgs, OutputArgs, ProgressArg, StatusArgs, SubjectArgs, UntilArg,
+    WaitArgs,
 };
 use crate::output::{Manner, ResultFormat, Style};
 use crate::rollout::pacing::Pace;
-use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Until};
+use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 use crate::simulator::{Scenario, Speed};
 use crate::wire::AgentName;
 
@@ -195,6 +196,10 @@ fn limits(args: &LimitArgs) -> Limits {
             NewRevision::Required
         } else {
             NewRevision::Optional
+        },
+        unchanged: match args.if_unchanged {
+            IfUnchangedArg::Fail => Unchanged::Fail,
+            IfUnchangedArg::Accept => Unchanged::Accept,
         },
     }
 }

@@ -71,8 +71,9 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
                 .to_owned()
         }
         Verdict::Unchanged => {
-            "the deploy made no new deployment: check that it ran, and that something about it \
-             changed (an image tag, not only its content)"
+            "the deploy made no new deployment; the usual causes: the same image tag, only the \
+             scaling changed, or only a secret's value; give the image a new tag, force a \
+             redeploy, or take --if-unchanged accept"
                 .to_owned()
         }
         Verdict::Infrastructure => {

@@ -97,7 +97,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "--appear-timeout 1s",
         13,
         "unchanged after TIME: no new deployment: ID, the one from before, is still the desired one",
-        "  next        the deploy made no new deployment: check that it ran, and that something about it changed (an image tag, not only its content)",
+        "  next        the deploy made no new deployment; the usual causes: the same image tag, only the scaling changed, or only a secret's value; give the image a new tag, force a redeploy, or take --if-unchanged accept",
     ),
     (
         "infrastructure-issue",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::{Machine, Standing};
 use crate::rollout::event::{Event, whole_millis};
 use crate::rollout::evidence::{Cause, replicas_started, restart_count};
 use crate::rollout::phase::Phase;
@@ -27,10 +27,13 @@ impl Machine {
     }
 
     /// Tells what is there while the target is not in view, whenever that changes.
-    pub(super) fn tell_awaited(&mut self, desired: Option<&str>, events: &mut Vec<Event>) {
-        let desired = desired.map(str::to_owned);
-        if self.awaited.as_ref() != Some(&desired) {
-            self.awaited = Some(desired.clone());
+    pub(super) fn tell_awaited(&mut self, standing: Standing, events: &mut Vec<Event>) {
+        if self.awaited.as_ref() != Some(&standing) {
+            let desired = match &standing {
+                Standing::Desired(id) => Some(id.clone()),
+                Standing::Absent | Standing::Undeployed => None,
+            };
+            self.awaited = Some(standing);
             events.push(Event::TargetAwaited { desired });
         }
     }
