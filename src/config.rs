@@ -3,18 +3,21 @@
 mod agents;
 mod key;
 mod scenario;
+mod stdin;
 
 use std::io::IsTerminal;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::agents::BadAgents;
 pub(crate) use self::key::KeyError;
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
+pub(crate) use self::stdin::BadStdin;
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::cli::{
-    ApiArgs, IfUnchangedArg, LimitArgs, OutputArgs, ProgressArg, StatusArgs, SubjectArgs, UntilArg,
-    WaitArgs,
+    ApiArgs, IfUnchangedArg, LimitArgs, OutputArgs, ProgressArg, RunArgs, StatusArgs, SubjectArgs,
+    UntilArg, WaitArgs,
 };
 use crate::output::{Manner, ResultFormat, Style};
 use crate::rollout::pacing::Pace;
@@ -42,6 +45,8 @@ pub(crate) enum ConfigError {
     #[error("{0} is empty; leave it out, or give the id of a deployment")]
     EmptyId(&'static str),
     #[error(transparent)]
+    Stdin(#[from] BadStdin),
+    #[error(transparent)]
     Scenario(#[from] ScenarioError),
 }
 
@@ -52,7 +57,19 @@ pub(crate) struct Plan {
     pub(crate) source: Source,
     pub(crate) policy: Policy,
     pub(crate) pace: Pace,
+    /// The most requests a second, over all agents.
+    pub(crate) max_rps: NonZeroU32,
+    pub(crate) together: Together,
     pub(crate) output: OutputPlan,
+}
+
+/// What the end of one agent's watch means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// Nothing: each is followed to its own end.
+    EachToItsEnd,
+    /// The first that is not ready ends all.
+    FailFast,
 }
 
 /// Whom to ask.
@@ -78,13 +95,16 @@ pub(crate) struct OutputPlan {
     pub(crate) style: Style,
     pub(crate) manner: Manner,
     pub(crate) report_file: Option<PathBuf>,
+    /// The most lines of its log to show of a deployment that is not ready.
+    pub(crate) logs: usize,
 }
 
 /// What `wait-for-ready` will do.
 pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let agents = agents::select(&args.subject.agents)?;
+    let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(&args.subject, &agents, &source)?;
+    let target = target(args.subject, &agents, &source)?;
     let pace = pace(args.limits.poll_interval)?;
     let policy = Policy::new(target, limits(&args.limits))?;
     Ok(Plan {
@@ -92,6 +112,26 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         source,
         policy,
         pace,
+        max_rps,
+        together: if args.fail_fast {
+            Together::FailFast
+        } else {
+            Together::EachToItsEnd
+        },
+        output,
+    })
+}
+
+/// What `run` will do around its command: which deployment to wait for shows before it.
+pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
+    let agents = agents::select(args.agent.as_slice())?;
+    Ok(Plan {
+        agents,
+        max_rps: args.api.max_rps,
+        source: source(args.api)?,
+        policy: Policy::new(TargetRule::FirstSeen, limits(&args.limits))?,
+        pace: pace(args.limits.poll_interval)?,
+        together: Together::EachToItsEnd,
         output,
     })
 }
@@ -99,8 +139,9 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
 /// What `status` will do.
 pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let agents = agents::select(&args.subject.agents)?;
+    let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(&args.subject, &agents, &source)?;
+    let target = target(args.subject, &agents, &source)?;
     let limits = Limits {
         max_restarts: args.max_restarts,
         ..Limits::default()
@@ -110,12 +151,14 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         source,
         policy: Policy::one_look(target, limits),
         pace: Pace::Proportional,
+        max_rps,
+        together: Together::EachToItsEnd,
         output,
     })
 }
 
 fn target(
-    subject: &SubjectArgs,
+    subject: SubjectArgs,
     agents: &[AgentName],
     source: &Source,
 ) -> Result<TargetRule, ConfigError> {
@@ -143,9 +186,10 @@ fn target(
         Source::Api { .. } => None,
     };
     Ok(
-        match (&subject.deployment, &subject.not_deployment, scripted) {
-            (Some(id), ..) => TargetRule::Deployment(id.clone()),
-            (None, Some(id), _) => TargetRule::AnyBut(id.clone()),
+        match (subject.deployment, subject.not_deployment, scripted) {
+            (Some(id), ..) if id == "-" => TargetRule::Deployment(stdin::deployment_id()?),
+            (Some(id), ..) => TargetRule::Deployment(id),
+            (None, Some(id), _) => TargetRule::AnyBut(id),
             (None, None, Some(baseline)) => TargetRule::AnyBut(baseline),
             (None, None, None) => TargetRule::FirstSeen,
         },
@@ -229,6 +273,7 @@ impl OutputPlan {
             style,
             manner,
             report_file: args.report_file.clone(),
+            logs: usize::from(args.logs),
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) enum Error {
     /// The report file cannot be written; found out before the wait.
     #[error("--report-file: {0}")]
     ReportFile(#[source] ReportFileError),
+    /// The deploy command cannot be started.
+    #[error("cannot run {program}")]
+    NotStarted { program: String, source: io::Error },
     /// The runtime or the signal handlers cannot be set up.
     #[error("cannot set up the runtime")]
     Setup(#[source] io::Error),

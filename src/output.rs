@@ -7,12 +7,16 @@ mod report;
 mod tty;
 mod writer;
 
+use std::io::{self, Write};
 use std::time::Duration;
+
+use tracing::error;
 
 pub(crate) use self::logging::{BadFilter, Level, install};
 pub(crate) use self::report::{ReportFile, ReportFileError, ResultFormat, print_report};
 use crate::rollout::{AgentReport, Event};
 use crate::story::Occasion;
+use crate::text::one_line;
 
 /// How the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,20 @@ impl Progress {
             Progress::Plain(plain) => plain.end(report),
             // The event that it has finished says it all.
             Progress::Json(_) | Progress::None => {}
+        }
+    }
+}
+
+/// Says on stderr what is wrong, and with which exit code it ends.
+pub(crate) fn complain(style: Style, line: &str, exit_code: u8) {
+    let line = one_line(line);
+    match style {
+        Style::Json => error!(event = "error", "exitCode" = exit_code, "{line}"),
+        Style::Tty | Style::Plain | Style::None => {
+            // If nobody reads it there is nobody to tell.
+            let _ = io::stderr()
+                .lock()
+                .write_all(format!("error: {line}\n").as_bytes());
         }
     }
 }

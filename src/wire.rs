@@ -5,10 +5,12 @@
 
 mod agent;
 mod lenient;
+mod logs;
 mod name;
 
 pub use agent::{
     AgentDetails, AgentError, AutoScaling, Condition, ContainerState, Deployment, ErrorBody,
     Health, Manifest, ManifestSpec, NotAnAgent, Revision, RevisionPhase,
 };
+pub use logs::LogPage;
 pub use name::{AgentName, BadAgentName};

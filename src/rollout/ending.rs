@@ -155,6 +155,7 @@ impl Ending {
                     match interruption {
                         Interruption::Interrupt => "interrupted (SIGINT)",
                         Interruption::Terminate => "terminated (SIGTERM)",
+                        Interruption::FailFast => "given up because another agent is not ready",
                     },
                     machine.phase,
                     short_duration(at)

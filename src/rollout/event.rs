@@ -17,6 +17,11 @@ use super::verdict::Verdict;
     rename_all_fields = "camelCase"
 )]
 pub enum Event {
+    /// The baseline of a deploy is known.
+    BaselineNoted {
+        /// The deployment that is desired before the deploy; none where it is the first.
+        deployment_id: Option<String>,
+    },
     /// The target is not in view yet.
     TargetAwaited {
         /// The deployment that is desired meanwhile; none where there is no agent or none is.

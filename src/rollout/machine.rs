@@ -296,10 +296,7 @@ impl Machine {
             return (!self.set_aside(at, Claim::Absent, events)).then_some(Ending::Deleted);
         }
         if self.policy.limits().until == Until::Desired {
-            return self
-                .standing
-                .confirms(Standing::Absent)
-                .then_some(Ending::NeverThere);
+            return self.note_standing(Standing::Absent, Ending::NeverThere, events);
         }
         self.tell_awaited(Standing::Absent, events);
         (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverThere)

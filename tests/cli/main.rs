@@ -5,7 +5,9 @@
 mod faults;
 mod harness;
 mod input;
+mod logs;
 mod output;
+mod run;
 mod scenarios;
 mod server;
 mod signals;

@@ -370,6 +370,12 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
     assert!(!left.stderr.contains("DEBUG"), "{}", left.stderr);
 }
 
+const BOTH: &str = "\
+AGENT  VERDICT  AFTER  DEPLOYMENT  REASON
+b      ready    TIME   new
+a      ready    TIME   new
+";
+
 #[test]
 fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     let server =
@@ -381,10 +387,10 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
         );
     });
     Test::against(&server.url(), "wait b a b --progress none")
-        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .stdout(BOTH)
         .run();
     Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
-        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .stdout(BOTH)
         .run();
     let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
         "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),

@@ -265,7 +265,11 @@ fn the_simulator_serves_until_it_is_told_to_end() {
     }
     Test::against(&url, "wait a b --progress none")
         .status(10)
-        .stdout_starts("a: ready after TIME, deployment ID\nb: failed after TIME, deployment ID: its code crashes")
+        .stdout(
+            "AGENT  VERDICT  AFTER  DEPLOYMENT                            REASON\n\
+             a      ready    TIME   ID\n\
+             b      failed   TIME   ID  its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; the old version still serves\n",
+        )
         .run();
     let (status, body) = ask(address, "GET /v1/agents/missing");
     assert!(

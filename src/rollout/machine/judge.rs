@@ -37,7 +37,7 @@ impl Machine {
         events: &mut Vec<Event>,
     ) -> Option<Ending> {
         if self.policy.limits().until == Until::Desired {
-            return self.note_desired(details);
+            return self.note_desired(details, events);
         }
         self.accept_unchanged(at, details, events);
         self.find_target(details);
@@ -69,14 +69,28 @@ impl Machine {
     }
 
     /// Notes which deployment is desired, where that is all that is asked.
-    fn note_desired(&mut self, details: &AgentDetails) -> Option<Ending> {
+    fn note_desired(&mut self, details: &AgentDetails, events: &mut Vec<Event>) -> Option<Ending> {
         self.target = details.desired().map(str::to_owned);
         let ending = match self.target {
             Some(_) => Ending::Ready,
             None => Ending::NeverDesired,
         };
-        let confirmed = self.standing.confirms(Standing::of(details));
-        confirmed.then_some(ending)
+        self.note_standing(Standing::of(details), ending, events)
+    }
+
+    /// Notes how the agent stands; confirmed, it is the baseline.
+    pub(super) fn note_standing(
+        &mut self,
+        standing: Standing,
+        ending: Ending,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        if !self.standing.confirms(standing) {
+            return None;
+        }
+        let deployment_id = self.target.clone();
+        events.push(Event::BaselineNoted { deployment_id });
+        Some(ending)
     }
 
     /// Where that is accepted, the baseline becomes the target once no new deployment has appeared

@@ -5,7 +5,7 @@ use crate::rollout::Unchanged;
 
 fn reading() -> Watch {
     Watch::limited(TargetRule::FirstSeen, |limits| {
-        limits.until = Until::Desired
+        limits.until = Until::Desired;
     })
 }
 
