@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod error;
 mod exit;
+pub mod fleet;
 mod follow;
 mod output;
 pub mod rollout;
