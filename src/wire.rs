@@ -7,6 +7,7 @@ mod agent;
 mod lenient;
 mod logs;
 mod name;
+mod service;
 
 pub use agent::{
     AgentDetails, AgentError, AutoScaling, Condition, ContainerState, Deployment, ErrorBody,
@@ -14,3 +15,4 @@ pub use agent::{
 };
 pub use logs::LogPage;
 pub use name::{AgentName, BadAgentName};
+pub use service::{NotAList, Service, parse_list};

@@ -22,6 +22,8 @@ pub struct AgentRecord {
     pub standing: Standing,
     /// How often it stopped being ready without a deploy, since it is known.
     pub unready_episodes: u64,
+    /// How often each step from one deployment to another was seen, the latest steps only.
+    pub steps: Vec<(String, u32)>,
     /// When this was last changed.
     pub changed_at: Timestamp,
 }
@@ -38,6 +40,8 @@ pub enum Standing {
     RollingOut {
         /// The deployment that is rolled out.
         deployment_id: String,
+        /// What the ids of its notices begin with.
+        id: String,
         /// When it was first seen.
         started_at: Timestamp,
         /// The phases that were told so far, each once.
@@ -49,9 +53,13 @@ pub enum Standing {
     Settled {
         /// The verdict of its last rollout; none where that was never watched.
         verdict: Option<Verdict>,
+        /// When it was known.
+        since: Timestamp,
     },
     /// It stopped being ready without a deploy. Left when it is ready again, or with a deploy.
     Unready {
+        /// What the ids of its notices begin with.
+        id: String,
         /// When that was noticed.
         since: Timestamp,
         /// Why, as far as the platform tells.
