@@ -16,6 +16,7 @@ mod output;
 pub mod rollout;
 pub mod simulator;
 pub mod story;
+pub mod strict;
 pub mod text;
 pub mod wire;
 

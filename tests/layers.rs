@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The rooms of the house by their layer, counted from the bottom.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("wire", 0),
     ("text", 0),
     ("rollout", 0),
     ("story", 0),
+    ("strict", 0),
     ("fleet", 0),
     ("store", 1),
     ("delivery", 1),
