@@ -30,7 +30,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
                 detail,
                 occasion: Occasion::Watch,
             };
-            let output = OutputPlan::of(&args.output, Auto::ByTerminal, manner);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
             told(output.style, wait(*args, output, level).await)
         }
         Command::Status(args) => {
@@ -76,15 +76,23 @@ fn told(style: Style, result: Result<Ending, Error>) -> Ending {
         let line = one_line(&error::chain(error));
         match style {
             Style::Json => error!(event = "error", "exitCode" = exit::code(&ending), "{line}"),
-            Style::Tty | Style::Plain | Style::None => complain(&line),
+            Style::Tty | Style::Plain | Style::Github | Style::Gitlab | Style::None => {
+                complain(style, &line);
+            }
         }
     }
     ending
 }
 
 /// Says on stderr what is wrong. If nobody reads it there is nobody to tell.
-fn complain(line: &str) {
+fn complain(style: Style, line: &str) {
+    let line = match style {
+        Style::Github => output::github_error(line),
+        Style::Tty | Style::Plain | Style::Gitlab | Style::Json | Style::None => {
+            format!("error: {line}")
+        }
+    };
     let _ = io::stderr()
         .lock()
-        .write_all(format!("error: {line}\n").as_bytes());
+        .write_all(format!("{line}\n").as_bytes());
 }

@@ -2,20 +2,18 @@
 
 mod agents;
 mod key;
+mod output;
 mod scenario;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::agents::BadAgents;
 pub(crate) use self::key::KeyError;
+pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
-use crate::cli::{
-    ApiArgs, LimitArgs, OutputArgs, ProgressArg, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
-};
-use crate::output::{Manner, ResultFormat, Style};
+use crate::cli::{ApiArgs, LimitArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Until};
 use crate::simulator::{Scenario, Speed};
@@ -68,15 +66,6 @@ pub(crate) enum Source {
         scenario: Box<Scenario>,
         speed: Speed,
     },
-}
-
-/// What to show, and where.
-#[derive(Debug)]
-pub(crate) struct OutputPlan {
-    pub(crate) result: ResultFormat,
-    pub(crate) style: Style,
-    pub(crate) manner: Manner,
-    pub(crate) report_file: Option<PathBuf>,
 }
 
 /// What `wait-for-ready` will do.
@@ -196,34 +185,5 @@ fn limits(args: &LimitArgs) -> Limits {
         } else {
             NewRevision::Optional
         },
-    }
-}
-
-/// What `--progress auto` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auto {
-    /// tty on a terminal, else plain.
-    ByTerminal,
-    /// Plain: there is nothing to see moving.
-    Plain,
-}
-
-impl OutputPlan {
-    /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, manner: Manner) -> Self {
-        let terminal = std::io::stderr().is_terminal()
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let style = match (args.progress, auto) {
-            (ProgressArg::Auto, Auto::ByTerminal) | (ProgressArg::Tty, _) if terminal => Style::Tty,
-            (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, _) => Style::Plain,
-            (ProgressArg::Json, _) => Style::Json,
-            (ProgressArg::None, _) => Style::None,
-        };
-        Self {
-            result: args.output,
-            style,
-            manner,
-            report_file: args.report_file.clone(),
-        }
     }
 }

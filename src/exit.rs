@@ -8,7 +8,7 @@ use crate::rollout::Report;
 pub(crate) enum Ending {
     /// With verdicts, which were told in full.
     Judged(Report),
-    /// With verdicts, but stdout or the report file could not be written.
+    /// With verdicts, but stdout or one of the files could not be written.
     Untold(Report),
     /// With nothing to judge.
     Done,
@@ -32,7 +32,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Agent(_)
             | Error::Client(_)
             | Error::Simulator(_)
-            | Error::ReportFile(_) => USAGE,
+            | Error::File(_) => USAGE,
             Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }

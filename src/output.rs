@@ -1,16 +1,32 @@
 //! What a run shows: the story on stderr while it lasts, the report on stdout when it is over.
 
+mod file;
+mod files;
+mod folded;
+mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod lines;
 mod logging;
 mod plain;
 mod report;
+#[cfg(test)]
+mod samples;
+mod summary;
 mod tty;
+mod variables;
 mod writer;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+pub(crate) use self::file::FileError;
+pub(crate) use self::files::{FilePlan, Files};
+pub(crate) use self::github::error as github_error;
 pub(crate) use self::logging::{BadFilter, Level, install};
-pub(crate) use self::report::{ReportFile, ReportFileError, ResultFormat, print_report};
+pub(crate) use self::report::{ResultFormat, print_report};
 use crate::rollout::{AgentReport, Event};
 use crate::story::Occasion;
 
@@ -21,6 +37,10 @@ pub(crate) enum Style {
     Tty,
     /// A line for each change.
     Plain,
+    /// Plain lines in a group, and annotations, for GitHub Actions.
+    Github,
+    /// Plain lines in a section that can be collapsed, for GitLab CI.
+    Gitlab,
     /// Structured logs, one JSON object a line.
     Json,
     /// Not at all.
@@ -47,16 +67,25 @@ pub(crate) struct Manner {
 pub(crate) enum Progress {
     Tty(tty::Tty),
     Plain(plain::Plain),
+    Folded(folded::Folded),
     Json(json::Json),
     None,
 }
 
 impl Progress {
-    /// Begins the story of `agents`; in it each is known by its place in this list.
-    pub(crate) fn begin(style: Style, manner: Manner, agents: Vec<String>) -> Self {
+    /// Begins the story of `agents` at this time; in it each is known by its place in this list.
+    pub(crate) fn begin(
+        style: Style,
+        manner: Manner,
+        began: Timestamp,
+        agents: Vec<String>,
+    ) -> Self {
+        let folded = |log| Progress::Folded(folded::Folded::begin(log, manner, agents.clone()));
         match style {
             Style::Tty => Progress::Tty(tty::Tty::begin(manner, agents)),
             Style::Plain => Progress::Plain(plain::Plain::begin(manner, agents)),
+            Style::Github => folded(folded::Log::Github),
+            Style::Gitlab => folded(folded::Log::Gitlab { began }),
             Style::Json => Progress::Json(json::Json::begin(agents)),
             Style::None => Progress::None,
         }
@@ -67,6 +96,7 @@ impl Progress {
         match self {
             Progress::Tty(tty) => tty.tell(agent, at, event),
             Progress::Plain(plain) => plain.tell(agent, at, event),
+            Progress::Folded(folded) => folded.tell(agent, at, event),
             Progress::Json(json) => json.tell(agent, at, event),
             Progress::None => {}
         }
@@ -77,6 +107,7 @@ impl Progress {
         match self {
             Progress::Tty(tty) => tty.end(agent, report),
             Progress::Plain(plain) => plain.end(report),
+            Progress::Folded(folded) => folded.end(agent, report),
             // The event that it has finished says it all.
             Progress::Json(_) | Progress::None => {}
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use self::block::failure_block;
 use crate::rollout::{AgentReport, Event, Phase, TroubleClass, Verdict, decode_exit_code};
-use crate::text::{one_line, short_duration};
+use crate::text::{line_start, one_line, short_duration};
 
 /// What is being told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,8 +181,9 @@ pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
 }
 
 /// `my-agent: failed after 12.3s`
-fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
-    let agent = one_line(&report.agent);
+#[must_use]
+pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
+    let agent = line_start(&report.agent);
     let verdict = report.verdict;
     match (occasion, verdict) {
         (Occasion::Look, Verdict::Timeout) => format!("{agent}: still progressing"),

@@ -14,11 +14,12 @@ use crate::config::{Plan, Source};
 use crate::error::{self, Error};
 use crate::exit::Ending;
 use crate::follow::{LONGEST_REQUEST, follow};
-use crate::output::{Progress, ReportFile, print_report};
+use crate::output::{FileError, Files, Progress, print_report};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{AgentReport, Event, Machine, Next, Outcome, Report};
 use crate::simulator::{Cast, Settings, Simulator, Start};
 use crate::story::Occasion;
+use crate::text::one_line;
 use crate::wire::AgentName;
 
 /// What the watch of an agent has to tell.
@@ -33,14 +34,14 @@ type Teller = mpsc::UnboundedSender<(usize, Tidings)>;
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     // What would keep the report from being written has to show before the wait.
-    let report_file = plan.output.report_file.as_deref().map(ReportFile::prepare);
-    let report_file = report_file.transpose().map_err(Error::ReportFile)?;
+    let files = Files::prepare(&plan.output.files)?;
     let signals = Signals::listen().map_err(Error::Setup)?;
     let client = connect(plan.source, &plan.agents).await?;
 
     let occasion = plan.output.manner.occasion;
     let names = plan.agents.iter().map(|name| name.as_str().to_owned());
-    let mut progress = Progress::begin(plan.output.style, plan.output.manner, names.collect());
+    let (style, began) = (plan.output.style, Timestamp::now());
+    let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
     let (teller, mut tidings) = mpsc::unbounded_channel();
     let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
     for (index, agent) in plan.agents.into_iter().enumerate() {
@@ -69,11 +70,11 @@ pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let report = Report::new(reports.ok_or(Error::Lost)?);
 
     let printed = print_report(&report, plan.output.result, occasion).map_err(Untold::Stdout);
-    let written = report_file.map_or(Ok(()), |file| file.write(&report));
-    let failures = [printed.err(), written.err().map(Untold::ReportFile)];
+    let written = files.write(&report, || fastrand::u64(..));
+    let failures = printed.err().into_iter();
     let mut ending = Ending::Judged(report);
-    for failure in failures.into_iter().flatten() {
-        complain(&error::chain(&failure));
+    for failure in failures.chain(written.into_iter().map(Untold::File)) {
+        complain(style, &one_line(&error::chain(&failure)));
         ending = match ending {
             Ending::Judged(report) => Ending::Untold(report),
             other => other,
@@ -87,8 +88,8 @@ pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
 enum Untold {
     #[error("cannot write the result to stdout")]
     Stdout(#[source] std::io::Error),
-    #[error("--report-file: {0}")]
-    ReportFile(#[source] crate::output::ReportFileError),
+    #[error(transparent)]
+    File(FileError),
 }
 
 /// The watch of one agent.

@@ -51,7 +51,7 @@ pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Res
     };
     let kind = match style {
         Style::Json => Kind::Json,
-        Style::Tty | Style::Plain | Style::None => Kind::Text,
+        Style::Tty | Style::Plain | Style::Github | Style::Gitlab | Style::None => Kind::Text,
     };
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
