@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod faults;
+mod github;
+mod gitlab;
 mod harness;
 mod input;
+mod junit;
 mod output;
+mod runner;
 mod scenarios;
 mod server;
 mod signals;

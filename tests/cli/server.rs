@@ -151,7 +151,7 @@ pub(crate) fn crashing(restarts: u64, message: &str) -> String {
 
 /// What a crash may write to do harm.
 pub(crate) fn hostile() -> String {
-    let mut lines: Vec<String> = (0..9000)
+    let mut lines: Vec<String> = (0..18_000)
         .map(|line| format!("  filler {line} \u{1b}[5m"))
         .collect();
     for line in [
