@@ -41,8 +41,8 @@ fn a_failure_in_a_job() {
     let left = in_a_job(test)
         .file("rollout.env", "replaced")
         .afterwards(move || {
-            let text = fs::read_to_string(path).unwrap();
-            let lines: Vec<&str> = text.lines().collect();
+            let written = fs::read_to_string(path).unwrap();
+            let lines: Vec<&str> = written.lines().collect();
             assert_eq!(
                 lines[..3],
                 [
@@ -52,7 +52,7 @@ fn a_failure_in_a_job() {
                 ]
             );
             let elapsed = lines[3].strip_prefix("PIPECAT_ROLLOUT_ELAPSED_MS=").unwrap();
-            assert!(elapsed.parse::<u64>().is_ok() && lines.len() == 4, "{text}");
+            assert!(elapsed.parse::<u64>().is_ok() && lines.len() == 4, "{written}");
         })
         .status(10)
         .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n")
@@ -126,11 +126,11 @@ fn an_id_that_is_none_makes_no_variable_of_its_own() {
     let test = Test::against(&play(vec![odd]).url(), "wait my-agent -q --dotenv d.env");
     let path = test.folder().join("d.env");
     test.afterwards(move || {
-        let text = fs::read_to_string(path).unwrap();
-        assert_eq!(text.lines().count(), 4, "{text}");
+        let written = fs::read_to_string(path).unwrap();
+        assert_eq!(written.lines().count(), 4, "{written}");
         assert!(
-            text.contains("\nPIPECAT_ROLLOUT_DEPLOYMENT_ID=\n"),
-            "{text}"
+            written.contains("\nPIPECAT_ROLLOUT_DEPLOYMENT_ID=\n"),
+            "{written}"
         );
     })
     .stdout("my-agent: ready after TIME, deployment x LD_PRELOAD=/tmp/x.so\n")

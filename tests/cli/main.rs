@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(target_os = "linux")]
+mod action;
 mod faults;
 mod github;
 mod gitlab;
 mod harness;
+mod hostile;
 mod input;
 mod junit;
 mod output;
+mod readme;
+#[cfg(target_os = "linux")]
+mod release;
 mod runner;
 mod scenarios;
 mod server;

@@ -16,6 +16,11 @@ pub(crate) struct Command {
     pub(crate) data: String,
 }
 
+/// The names of commands.
+pub(crate) fn names(commands: &[Command]) -> Vec<&str> {
+    commands.iter().map(|found| found.name.as_str()).collect()
+}
+
 /// The commands in a log, in the new form and in the old.
 pub(crate) fn commands(log: &str) -> Vec<Command> {
     log.split(['\n', '\r'])
@@ -128,8 +133,7 @@ const FILES: [(&str, &str); 5] = [
 fn the_parser_finds_what_the_runner_obeys() {
     let log = "plain ::no::\n  ::error title=a%3Ab,file=c::d%0Ae%25\n\u{a0}::x::\nfoo ##[warning]y\n::z\rq\r::mask::s";
     let found = commands(log);
-    let names: Vec<&str> = found.iter().map(|command| command.name.as_str()).collect();
-    assert_eq!(names, ["error", "x", "warning", "mask"]);
+    assert_eq!(names(&found), ["error", "x", "warning", "mask"]);
     assert_eq!(found[0].properties["title"], "a:b");
     assert_eq!(found[0].data, "d\ne%");
     let found = outputs("a=b<<c\n\nd<<E\n1\nx=2\nE\ne=\n");
