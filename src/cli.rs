@@ -330,17 +330,29 @@ pub(crate) struct OutputArgs {
     /// Write the JSON report to this file as well, in one piece
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_REPORT_FILE")]
     pub(crate) report_file: Option<PathBuf>,
+
+    /// Write the verdicts to this file as test results (JUnit XML), for any CI to show
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_JUNIT")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write the verdict to this file as variables for later jobs (a dotenv artifact of GitLab's)
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_DOTENV")]
+    pub(crate) dotenv: Option<PathBuf>,
 }
 
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressArg {
-    /// tty on a terminal, else plain
+    /// github or gitlab where it runs there, tty on a terminal, else plain
     Auto,
     /// A living line an agent
     Tty,
     /// A line for each change
     Plain,
+    /// Plain lines in a group, and annotations
+    Github,
+    /// Plain lines in a section that can be collapsed
+    Gitlab,
     /// Structured logs, one JSON object a line
     Json,
     /// Nothing

@@ -28,7 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
                 detail,
                 occasion: Occasion::Watch,
             };
-            let output = OutputPlan::of(&args.output, Auto::ByTerminal, manner);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
             told(output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
@@ -36,7 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
                 detail,
                 occasion: Occasion::Watch,
             };
-            let output = OutputPlan::of(&args.output, Auto::ByTerminal, manner);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
             told(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {

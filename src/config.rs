@@ -2,24 +2,23 @@
 
 mod agents;
 mod key;
+mod output;
 mod scenario;
 mod stdin;
 
-use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::agents::BadAgents;
 pub(crate) use self::key::KeyError;
+pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::stdin::BadStdin;
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::cli::{
-    ApiArgs, IfUnchangedArg, LimitArgs, OutputArgs, ProgressArg, RunArgs, StatusArgs, SubjectArgs,
-    UntilArg, WaitArgs,
+    ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
 };
-use crate::output::{Manner, ResultFormat, Style};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 use crate::simulator::{Scenario, Speed};
@@ -86,17 +85,6 @@ pub(crate) enum Source {
         scenario: Box<Scenario>,
         speed: Speed,
     },
-}
-
-/// What to show, and where.
-#[derive(Debug)]
-pub(crate) struct OutputPlan {
-    pub(crate) result: ResultFormat,
-    pub(crate) style: Style,
-    pub(crate) manner: Manner,
-    pub(crate) report_file: Option<PathBuf>,
-    /// The most lines of its log to show of a deployment that is not ready.
-    pub(crate) logs: usize,
 }
 
 /// What `wait-for-ready` will do.
@@ -245,35 +233,5 @@ fn limits(args: &LimitArgs) -> Limits {
             IfUnchangedArg::Fail => Unchanged::Fail,
             IfUnchangedArg::Accept => Unchanged::Accept,
         },
-    }
-}
-
-/// What `--progress auto` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auto {
-    /// tty on a terminal, else plain.
-    ByTerminal,
-    /// Plain: there is nothing to see moving.
-    Plain,
-}
-
-impl OutputPlan {
-    /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, manner: Manner) -> Self {
-        let terminal = std::io::stderr().is_terminal()
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let style = match (args.progress, auto) {
-            (ProgressArg::Auto, Auto::ByTerminal) | (ProgressArg::Tty, _) if terminal => Style::Tty,
-            (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, _) => Style::Plain,
-            (ProgressArg::Json, _) => Style::Json,
-            (ProgressArg::None, _) => Style::None,
-        };
-        Self {
-            result: args.output,
-            style,
-            manner,
-            report_file: args.report_file.clone(),
-            logs: usize::from(args.logs),
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::api::ClientError;
 use crate::config::{ConfigError, ScenarioError};
-use crate::output::{BadFilter, ReportFileError};
+use crate::output::{BadFilter, FileError};
 use crate::simulator::SimulatorError;
 use crate::wire::BadAgentName;
 
@@ -29,12 +29,12 @@ pub(crate) enum Error {
     /// The simulator cannot be started.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
-    /// The report file cannot be written; found out before the wait.
-    #[error("--report-file: {0}")]
-    ReportFile(#[source] ReportFileError),
     /// The deploy command cannot be started.
     #[error("cannot run {program}")]
     NotStarted { program: String, source: io::Error },
+    /// A file cannot be written; found out before the wait.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The runtime or the signal handlers cannot be set up.
     #[error("cannot set up the runtime")]
     Setup(#[source] io::Error),

@@ -10,7 +10,7 @@ use crate::rollout::Report;
 pub(crate) enum Ending {
     /// With verdicts, which were told in full.
     Judged(Report),
-    /// With verdicts, but stdout or the report file could not be written.
+    /// With verdicts, but stdout or one of the files could not be written.
     Untold(Report),
     /// With the deploy command's own failure, before there was anything to judge.
     CommandFailed { code: u8 },
@@ -39,7 +39,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Agent(_)
             | Error::Client(_)
             | Error::Simulator(_)
-            | Error::ReportFile(_) => USAGE,
+            | Error::File(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,

@@ -1,19 +1,33 @@
 //! What a run shows: the story on stderr while it lasts, the report on stdout when it is over.
 
+mod file;
+mod files;
+mod folded;
+mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod lines;
 mod logging;
 mod plain;
 mod report;
+#[cfg(test)]
+mod samples;
+mod summary;
 mod tty;
+mod variables;
 mod writer;
 
 use std::io::{self, Write};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::error;
 
+pub(crate) use self::file::FileError;
+pub(crate) use self::files::{FilePlan, Files};
 pub(crate) use self::logging::{BadFilter, Level, install};
-pub(crate) use self::report::{ReportFile, ReportFileError, ResultFormat, print_report};
+pub(crate) use self::report::{ResultFormat, print_report};
 use crate::rollout::{AgentReport, Event};
 use crate::story::Occasion;
 use crate::text::one_line;
@@ -25,6 +39,10 @@ pub(crate) enum Style {
     Tty,
     /// A line for each change.
     Plain,
+    /// Plain lines in a group, and annotations, for GitHub Actions.
+    Github,
+    /// Plain lines in a section that can be collapsed, for GitLab CI.
+    Gitlab,
     /// Structured logs, one JSON object a line.
     Json,
     /// Not at all.
@@ -51,16 +69,25 @@ pub(crate) struct Manner {
 pub(crate) enum Progress {
     Tty(tty::Tty),
     Plain(plain::Plain),
+    Folded(folded::Folded),
     Json(json::Json),
     None,
 }
 
 impl Progress {
-    /// Begins the story of `agents`; in it each is known by its place in this list.
-    pub(crate) fn begin(style: Style, manner: Manner, agents: Vec<String>) -> Self {
+    /// Begins the story of `agents` at this time; in it each is known by its place in this list.
+    pub(crate) fn begin(
+        style: Style,
+        manner: Manner,
+        began: Timestamp,
+        agents: Vec<String>,
+    ) -> Self {
+        let folded = |log| Progress::Folded(folded::Folded::begin(log, manner, agents.clone()));
         match style {
             Style::Tty => Progress::Tty(tty::Tty::begin(manner, agents)),
             Style::Plain => Progress::Plain(plain::Plain::begin(manner, agents)),
+            Style::Github => folded(folded::Log::Github),
+            Style::Gitlab => folded(folded::Log::Gitlab { began }),
             Style::Json => Progress::Json(json::Json::begin(agents)),
             Style::None => Progress::None,
         }
@@ -71,6 +98,7 @@ impl Progress {
         match self {
             Progress::Tty(tty) => tty.tell(agent, at, event),
             Progress::Plain(plain) => plain.tell(agent, at, event),
+            Progress::Folded(folded) => folded.tell(agent, at, event),
             Progress::Json(json) => json.tell(agent, at, event),
             Progress::None => {}
         }
@@ -81,6 +109,7 @@ impl Progress {
         match self {
             Progress::Tty(tty) => tty.end(agent, report),
             Progress::Plain(plain) => plain.end(report),
+            Progress::Folded(folded) => folded.end(agent, report),
             // The event that it has finished says it all.
             Progress::Json(_) | Progress::None => {}
         }
@@ -92,11 +121,16 @@ pub(crate) fn complain(style: Style, line: &str, exit_code: u8) {
     let line = one_line(line);
     match style {
         Style::Json => error!(event = "error", "exitCode" = exit_code, "{line}"),
-        Style::Tty | Style::Plain | Style::None => {
-            // If nobody reads it there is nobody to tell.
-            let _ = io::stderr()
-                .lock()
-                .write_all(format!("error: {line}\n").as_bytes());
+        Style::Github => write_line(&github::error(&line)),
+        Style::Tty | Style::Plain | Style::Gitlab | Style::None => {
+            write_line(&format!("error: {line}"));
         }
     }
+}
+
+/// Writes a line to stderr. If nobody reads it there is nobody to tell.
+fn write_line(line: &str) {
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use self::block::failure_block;
 use crate::rollout::{AgentReport, Event, Phase, TroubleClass, Verdict, decode_exit_code};
-use crate::text::{one_line, short_duration};
+use crate::text::{line_start, one_line, short_duration};
 
 /// What is being told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> 
     let rows: Vec<[String; 5]> = std::iter::once(head)
         .chain(reports.iter().map(|report| {
             [
-                one_line(&report.agent),
+                line_start(&report.agent),
                 verdict_words(report.verdict, occasion).to_owned(),
                 short_duration(Duration::from_millis(report.elapsed_ms)),
                 report
@@ -241,8 +241,9 @@ fn why(report: &AgentReport) -> Option<String> {
 }
 
 /// `my-agent: failed after 12.3s`
-fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
-    let agent = one_line(&report.agent);
+#[must_use]
+pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
+    let agent = line_start(&report.agent);
     let verdict = verdict_words(report.verdict, occasion);
     match occasion {
         Occasion::Look => format!("{agent}: {verdict}"),

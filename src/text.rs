@@ -18,7 +18,17 @@ pub fn one_line(text: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    cut(&words.join(" "))
+    cut(&words.join(" "), ' ')
+}
+
+/// Foreign text as one line that begins with it: a CI runner obeys `::` there.
+#[must_use]
+pub fn line_start(text: &str) -> String {
+    let line = one_line(text);
+    match line.strip_prefix("::") {
+        Some(rest) => format!(": :{rest}"),
+        None => line,
+    }
 }
 
 /// Foreign text as lines, none of which holds anything but what can be read.
@@ -26,7 +36,7 @@ pub fn one_line(text: &str) -> String {
 /// A text over [`SHOWN`] loses its middle.
 #[must_use]
 pub fn lines(text: &str) -> Vec<String> {
-    let cleaned = cut(clean(text).trim_end());
+    let cleaned = cut(clean(text).trim_end(), '\n');
     cleaned
         .split('\n')
         .map(|line| line.trim_end().to_owned())
@@ -146,14 +156,16 @@ fn skip_string(chars: &mut Chars<'_>) {
 }
 
 /// Keeps head and tail of a text that is too long; the tail, where tracebacks end, keeps more.
-fn cut(text: &str) -> String {
+///
+/// `gap` stands on both sides of the note that says so.
+fn cut(text: &str, gap: char) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
     }
     let head = text.floor_char_boundary(SHOWN / 4);
     let tail = text.ceil_char_boundary(text.len() - (SHOWN - SHOWN / 4));
     format!(
-        "{}\n[... {} bytes left out ...]\n{}",
+        "{}{gap}[... {} bytes left out ...]{gap}{}",
         &text[..head],
         tail - head,
         &text[tail..]
@@ -202,6 +214,22 @@ mod tests {
         assert!(shown.starts_with("headé") && shown.ends_with("étail"));
         assert!(shown.contains("bytes left out"), "{}", shown.len());
         assert!(shown.len() < SHOWN + 64);
+        let line = one_line(&text);
+        assert!(line.starts_with("headé") && line.ends_with("étail"));
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_line_begins_with_nothing_that_a_ci_runner_obeys() {
+        for (text, expected) in [
+            ("my-agent", "my-agent"),
+            (":a::b", ":a::b"),
+            ("::error::x", ": :error::x"),
+            (" \u{a0}\u{200b}::error::x", ": :error::x"),
+            ("::::x", ": :::x"),
+        ] {
+            assert_eq!(line_start(text), expected, "{text:?}");
+        }
     }
 
     #[test]

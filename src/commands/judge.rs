@@ -2,6 +2,7 @@
 
 use std::io;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::connect::{Connection, connect};
@@ -10,7 +11,7 @@ use super::watch::{Tidings, Watch};
 use crate::config::{Plan, Together};
 use crate::error::{self, Error};
 use crate::exit::{self, Ending};
-use crate::output::{Progress, ReportFile, ReportFileError, complain, print_report};
+use crate::output::{FileError, Files, Progress, complain, print_report};
 use crate::rollout::{AgentReport, Interruption, Machine, Report, Verdict};
 
 /// Judges the agents of a plan, tells the story and reports.
@@ -26,21 +27,20 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     pub(super) connection: Connection,
     pub(super) signals: Signals,
-    report_file: Option<ReportFile>,
+    files: Files,
 }
 
 impl Prepared {
     /// Opens what the plan needs; what would spoil its end has to show now.
     pub(super) async fn of(plan: Plan) -> Result<Self, Error> {
-        let report_file = plan.output.report_file.as_deref().map(ReportFile::prepare);
-        let report_file = report_file.transpose().map_err(Error::ReportFile)?;
+        let files = Files::prepare(&plan.output.files)?;
         let signals = Signals::listen().map_err(Error::Setup)?;
         let connection = connect(&plan).await?;
         Ok(Self {
             plan,
             connection,
             signals,
-            report_file,
+            files,
         })
     }
 
@@ -54,7 +54,8 @@ impl Prepared {
         } = self;
         let occasion = plan.output.manner.occasion;
         let names = plan.agents.iter().map(|name| name.as_str().to_owned());
-        let mut progress = Progress::begin(plan.output.style, plan.output.manner, names.collect());
+        let (style, began) = (plan.output.style, Timestamp::now());
+        let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
         let (teller, mut tidings) = mpsc::unbounded_channel();
         for (index, agent) in plan.agents.iter().enumerate() {
             let watch = Watch {
@@ -90,7 +91,8 @@ impl Prepared {
     /// Reports on an agent whose watch ended before it began.
     pub(super) fn give_up(self, report: AgentReport) -> Ending {
         let names = vec![report.agent.clone()];
-        let mut progress = Progress::begin(self.plan.output.style, self.plan.output.manner, names);
+        let output = &self.plan.output;
+        let mut progress = Progress::begin(output.style, output.manner, Timestamp::now(), names);
         progress.end(0, &report);
         self.report(Report::new(vec![report]))
     }
@@ -99,13 +101,11 @@ impl Prepared {
     fn report(self, report: Report) -> Ending {
         let output = &self.plan.output;
         let printed = print_report(&report, output.result, output.manner.occasion);
-        let written = self.report_file.map_or(Ok(()), |file| file.write(&report));
-        let failures = [
-            printed.err().map(Untold::Stdout),
-            written.err().map(Untold::ReportFile),
-        ];
+        let written = self.files.write(&report, || fastrand::u64(..));
+        let printed = printed.err().map(Untold::Stdout).into_iter();
+        let failures = printed.chain(written.into_iter().map(Untold::File));
         let mut ending = Ending::Judged(report);
-        for failure in failures.into_iter().flatten() {
+        for failure in failures {
             if let Ending::Judged(report) = ending {
                 ending = Ending::Untold(report);
             }
@@ -120,6 +120,6 @@ impl Prepared {
 enum Untold {
     #[error("cannot write the result to stdout")]
     Stdout(#[source] io::Error),
-    #[error("--report-file: {0}")]
-    ReportFile(#[source] ReportFileError),
+    #[error(transparent)]
+    File(FileError),
 }

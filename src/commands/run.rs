@@ -64,12 +64,13 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
 async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Box<AgentDetails>>) {
     let plan = &prepared.plan;
     let agent = &plan.agents[0];
-    // A living line would be in the command's way.
+    // A living line, or an open group, would be in the command's way.
     let style = match plan.output.style {
-        Style::Tty => Style::Plain,
-        other => other,
+        Style::Tty | Style::Github | Style::Gitlab => Style::Plain,
+        other @ (Style::Plain | Style::Json | Style::None) => other,
     };
-    let mut progress = Progress::begin(style, plan.output.manner, vec![agent.as_str().to_owned()]);
+    let names = vec![agent.as_str().to_owned()];
+    let mut progress = Progress::begin(style, plan.output.manner, Timestamp::now(), names);
     let outage_timeout = plan.policy.limits().outage_timeout;
     let limits = Limits {
         timeout: outage_timeout,

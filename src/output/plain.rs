@@ -1,12 +1,11 @@
 //! The story as plain lines: for logs, pipes and CI.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
+use super::lines::{line, write};
 use super::{Detail, Manner};
 use crate::rollout::{AgentReport, Event, Verdict};
 use crate::story;
-use crate::text::{one_line, short_duration};
 
 /// A line for each change. No line begins with foreign text.
 pub(crate) struct Plain {
@@ -35,16 +34,4 @@ impl Plain {
             write(&line(&report.agent, at, "ready"));
         }
     }
-}
-
-/// `[  12.3s] my-agent: validating`
-pub(super) fn line(agent: &str, at: Duration, words: &str) -> String {
-    format!("[{:>7}] {}: {words}", short_duration(at), one_line(agent))
-}
-
-/// Writes lines to stderr in one piece. If nobody reads them there is nobody to tell, either.
-fn write(lines: &str) {
-    let _ = io::stderr()
-        .lock()
-        .write_all(format!("{lines}\n").as_bytes());
 }

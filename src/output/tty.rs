@@ -5,7 +5,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Detail, Manner, logging, plain};
+use super::lines::line;
+use super::{Detail, Manner, logging};
 use crate::rollout::{AgentReport, Event, Phase};
 use crate::story::{self, Tone};
 use crate::text::one_line;
@@ -62,11 +63,11 @@ impl Tty {
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
         let living = &mut self.agents[agent];
         living.note(event);
-        let told = matches!(event, Event::Finished { .. } | Event::Heartbeat { .. });
-        if self.manner.detail == Detail::Whole && !told {
+        let shown_below = matches!(event, Event::Finished { .. } | Event::Heartbeat { .. });
+        if self.manner.detail == Detail::Whole && !shown_below {
             let words = self.colour.paint(story::tone(event), &story::line(event));
-            let line = plain::line(&living.agent, at, &words);
-            self.print(&line);
+            let told = line(&living.agent, at, &words);
+            self.print(&told);
         }
     }
 
@@ -79,8 +80,8 @@ impl Tty {
             self.print(&block.join("\n"));
         } else if self.manner.detail == Detail::Whole {
             let at = Duration::from_millis(report.elapsed_ms);
-            let line = plain::line(&report.agent, at, &self.colour.paint(tone, "ready"));
-            self.print(&line);
+            let told = line(&report.agent, at, &self.colour.paint(tone, "ready"));
+            self.print(&told);
         }
     }
 

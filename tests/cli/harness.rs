@@ -50,8 +50,13 @@ impl Test {
 
     /// A run with these arguments.
     pub(crate) fn with<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of(PROGRAM, arguments)
+    }
+
+    /// A run of another program, which is expected to run ours.
+    pub(crate) fn of<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pipecat-rollout"));
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(folder.path())
@@ -204,6 +209,9 @@ impl Test {
         (child, self.folder)
     }
 }
+
+/// Our binary.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
 
 /// The key of all tests, which must turn up nowhere.
 pub(crate) const KEY: &str = "sk_test_5ecret";

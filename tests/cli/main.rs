@@ -2,12 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(target_os = "linux")]
+mod action;
 mod faults;
+mod github;
+mod gitlab;
 mod harness;
+mod hostile;
 mod input;
+mod junit;
 mod logs;
 mod output;
+mod readme;
+#[cfg(target_os = "linux")]
+mod release;
 mod run;
+mod runner;
 mod scenarios;
 mod server;
 mod signals;

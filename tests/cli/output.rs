@@ -6,45 +6,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Left, Test, normal, project};
-use crate::server::{Server, agent, answer, send};
-
-/// Answers one request after the other, the last for ever.
-fn play(answers: Vec<String>) -> Server {
-    Server::start(move |number, stream| {
-        send(stream, answers.get(number).or(answers.last()).unwrap());
-    })
-}
-
-fn details(changes: &Value) -> String {
-    let mut body = json!({
-        "name": "my-agent", "ready": false, "available": true,
-        "desiredDeploymentId": "new", "reconciledDeploymentId": "new",
-    });
-    for (key, value) in changes.as_object().unwrap() {
-        body[key] = value.clone();
-    }
-    answer(
-        "200 OK",
-        "Content-Type: application/json\r\n",
-        &body.to_string(),
-    )
-}
-
-fn revision(phase: &str, health: &Value) -> String {
-    details(&json!({"currentRevision": {
-        "deploymentID": "new", "phase": phase, "readyReplicas": 0, "health": health,
-    }}))
-}
-
-fn crashing(restarts: u64, message: &str) -> String {
-    revision(
-        "Validating",
-        &json!({
-            "state": "waiting", "reason": "CrashLoopBackOff", "restartCount": restarts, "replicasStarted": 1,
-            "lastExitCode": 1, "lastTerminationReason": "Error", "message": message,
-        }),
-    )
-}
+use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision, send};
 
 /// A rollout with a little of everything, that comes well in the end.
 fn eventful() -> Server {
@@ -218,28 +180,6 @@ fn log_lines_of_failures_holds_and_debugging() {
     assert_eq!(finished["level"], "ERROR");
     assert_eq!(finished["code"], "CrashLoopBackOff");
     assert_eq!(finished["details"], "boom");
-}
-
-/// What a crash may write to do harm.
-fn hostile() -> String {
-    let mut lines: Vec<String> = (0..9000)
-        .map(|line| format!("  filler {line} \u{1b}[5m"))
-        .collect();
-    for line in [
-        "::error::owned",
-        "##[error]owned",
-        "::stop-commands::x",
-        "\u{1b}[2J\u{1b}]0;owned\u{7}",
-        "\u{9b}2J",
-        "\u{202e}txt.exe",
-        "\r::add-mask::x",
-        "```",
-        "</details>",
-        "ModuleNotFoundError: No module named 'x'",
-    ] {
-        lines.push(line.to_owned());
-    }
-    lines.join("\n")
 }
 
 /// That a terminal and a CI log find nothing to obey in a text.

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -104,6 +106,69 @@ pub(crate) fn agent(ready: bool) -> String {
             "currentRevision":{{"deploymentID":"new","phase":"Validating","readyReplicas":1}}}}"#
     );
     answer("200 OK", "Content-Type: application/json\r\n", &body)
+}
+
+/// Answers one request after the other, the last for ever.
+pub(crate) fn play(answers: Vec<String>) -> Server {
+    Server::start(move |number, stream| {
+        send(stream, answers.get(number).or(answers.last()).unwrap());
+    })
+}
+
+/// The answer of an agent that is not ready, with these changes.
+pub(crate) fn details(changes: &Value) -> String {
+    let mut body = json!({
+        "name": "my-agent", "ready": false, "available": true,
+        "desiredDeploymentId": "new", "reconciledDeploymentId": "new",
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    answer(
+        "200 OK",
+        "Content-Type: application/json\r\n",
+        &body.to_string(),
+    )
+}
+
+/// The answer of an agent whose target's revision is in this phase.
+pub(crate) fn revision(phase: &str, health: &Value) -> String {
+    details(&json!({"currentRevision": {
+        "deploymentID": "new", "phase": phase, "readyReplicas": 0, "health": health,
+    }}))
+}
+
+/// The answer of an agent whose target crashes with this message.
+pub(crate) fn crashing(restarts: u64, message: &str) -> String {
+    revision(
+        "Validating",
+        &json!({
+            "state": "waiting", "reason": "CrashLoopBackOff", "restartCount": restarts, "replicasStarted": 1,
+            "lastExitCode": 1, "lastTerminationReason": "Error", "message": message,
+        }),
+    )
+}
+
+/// What a crash may write to do harm.
+pub(crate) fn hostile() -> String {
+    let mut lines: Vec<String> = (0..18_000)
+        .map(|line| format!("  filler {line} \u{1b}[5m"))
+        .collect();
+    for line in [
+        "::error::owned",
+        "##[error]owned",
+        "::stop-commands::x",
+        "\u{1b}[2J\u{1b}]0;owned\u{7}",
+        "\u{9b}2J",
+        "\u{202e}txt.exe",
+        "\r::add-mask::x",
+        "```",
+        "</details>",
+        "ModuleNotFoundError: No module named 'x'",
+    ] {
+        lines.push(line.to_owned());
+    }
+    lines.join("\n")
 }
 
 /// Sends text; that the client has hung up is its own affair.

@@ -1,0 +1,136 @@
+//! Foreign text that wants to be obeyed: crash messages, reasons and names, in every output.
+
+use serde_json::json;
+
+use crate::harness::Test;
+use crate::runner::{Step, commands, names, outputs};
+use crate::server::{Server, answer, crashing, details, hostile, play, revision, send};
+
+/// What is outside of fences, in Markdown.
+fn outside_fences(page: &str) -> String {
+    let mut fence = String::new();
+    let mut outside = String::new();
+    for line in page.lines() {
+        let ticks = line.chars().take_while(|char| *char == '`').count();
+        if !fence.is_empty() {
+            if ticks >= fence.len() && line.trim_matches('`').trim().is_empty() {
+                fence.clear();
+            }
+        } else if ticks >= 3 {
+            fence = "`".repeat(ticks);
+        } else {
+            outside.push_str(line);
+            outside.push('\n');
+        }
+    }
+    assert_eq!(fence, "", "a fence is still open");
+    outside
+}
+
+#[test]
+fn a_hostile_crash_does_no_harm_in_any_output() {
+    assert!(hostile().len() > 300_000);
+    // Cut to what is shown, the rest of this one would begin with a command.
+    let tail = "::error::owned";
+    let code = format!(
+        "{}{tail}{}",
+        "a".repeat(300_000),
+        "b".repeat(6 * 1024 - tail.len())
+    );
+    let answers = || {
+        vec![
+            revision("Creating", &json!({"state": "waiting", "reason": code})),
+            crashing(4, &hostile()),
+        ]
+    };
+    for progress in ["auto", "plain", "json", "gitlab", "none"] {
+        for output in ["text", "json"] {
+            let (test, step) = Step::around(Test::against(
+                &play(answers()).url(),
+                "wait my-agent --poll-interval 1ms --report-file r.json --junit j.xml --dotenv d.env -v",
+            ));
+            let left = test
+                .arg(format!("--progress={progress}"))
+                .arg(format!("--output={output}"))
+                .afterwards(move || {
+                    let page = step.read("step_summary");
+                    let markup = outside_fences(&page);
+                    let tags: Vec<&str> = markup.lines().filter(|l| l.contains('<')).collect();
+                    assert_eq!(tags, ["<details><summary>Message</summary>", "</details>"]);
+                    assert!(page.len() < 20_000, "{}", page.len());
+                    assert_eq!(outputs(&step.read("set_output")).len(), 6);
+                    for file in ["step_summary", "set_output", "j.xml", "d.env", "r.json"] {
+                        let written = step.read(file);
+                        let obeyed = |char: char| char.is_control() && char != '\n';
+                        let turned = |char: char| ('\u{202a}'..='\u{202e}').contains(&char);
+                        assert!(
+                            !written.contains(|char| obeyed(char) || turned(char)),
+                            "{file}"
+                        );
+                        assert!(!written.contains("##["), "{file}");
+                    }
+                    for file in ["set_env", "add_path", "save_state"] {
+                        assert_eq!(step.read(file), "", "{file}");
+                    }
+                })
+                .status(10)
+                .stdout_starts("")
+                .stderr_any()
+                .run();
+            let ours: &[&str] = match progress {
+                "auto" => &["group", "endgroup", "error"],
+                _ => &[],
+            };
+            assert_eq!(names(&commands(&left.stderr)), ours, "{progress}");
+            assert_eq!(names(&commands(&left.stdout)), [""; 0], "{output}");
+            assert!(left.stderr.contains("ModuleNotFoundError") || progress == "none");
+        }
+    }
+}
+
+#[test]
+fn a_hostile_name_begins_no_line() {
+    for name in [
+        "::error::owned",
+        "\u{a0}::stop-commands::x",
+        "##[error]x",
+        "a%0A::error::x",
+    ] {
+        for progress in ["github", "plain", "gitlab"] {
+            let server = Server::start(|_, stream| {
+                send(
+                    stream,
+                    &details(
+                        &json!({"name": null, "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
+                    ),
+                );
+            });
+            let (test, step) = Step::around(Test::against(&server.url(), "wait -v"));
+            let left = test
+                .arg(format!("--progress={progress}"))
+                .arg(name)
+                .afterwards(move || {
+                    assert_eq!(commands(&step.read("step_summary")), []);
+                    assert_eq!(outputs(&step.read("set_output"))["verdict"], "failed");
+                })
+                .status(10)
+                .stdout_starts("")
+                .stderr_any()
+                .run();
+            let ours: &[&str] = match progress {
+                "github" => &["group", "endgroup", "error"],
+                _ => &[],
+            };
+            assert_eq!(names(&commands(&left.stderr)), ours, "{}", left.stderr);
+            assert_eq!(commands(&left.stdout), []);
+        }
+    }
+    let gone = play(vec![answer("404 Not Found", "", "")]);
+    let (test, _) = Step::around(Test::against(&gone.url(), "status ::error::owned"));
+    let left = test
+        .status(4)
+        .stdout(": :error::owned: not-found: there is no such agent (404)\n")
+        .stderr_any()
+        .run();
+    assert_eq!(commands(&left.stderr), []);
+}

@@ -1,0 +1,116 @@
+//! The verdicts as test results, read by an XML parser.
+
+use std::fs;
+
+use roxmltree::Document;
+use serde_json::json;
+
+use crate::harness::{Test, normal};
+use crate::server::{Server, agent, answer, crashing, details, hostile, play};
+
+/// Judges three agents, of which one is ready.
+fn three() -> Server {
+    Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
+        "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
+        "/v1/agents/bad" => details(
+            &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
+        ),
+        _ => answer("401 Unauthorized", "", ""),
+    })
+}
+
+#[test]
+fn a_suite_with_a_case_an_agent() {
+    let server = three();
+    let test = Test::against(
+        &server.url(),
+        "wait good bad shut --poll-interval 1ms --progress none --junit rollout.xml",
+    );
+    let path = test.folder().join("rollout.xml");
+    test.afterwards(move || {
+        let xml = normal(&fs::read_to_string(path).unwrap());
+        let times = regex_lite::Regex::new(r#"time(stamp)?="[^"]*""#).unwrap();
+        assert_eq!(
+            times.replace_all(&xml, "time$1=\"\""),
+            r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites>
+<testsuite name="pipecat-rollout" tests="3" failures="1" errors="1" skipped="0" time="" timestamp="">
+<testcase classname="pipecat-rollout" name="good" time="">
+</testcase>
+<testcase classname="pipecat-rollout" name="bad" time="">
+<failure type="PhaseFailed" message="bad: failed after TIME, deployment new: its revision has failed, and the platform gives no reason; the agent still takes sessions">bad: failed after TIME (exit code 10)
+  reason      its revision has failed, and the platform gives no reason; the agent still takes sessions
+  phase       failed, for TIME
+  deployment  new
+  next        look at what it logged: pipecat cloud agent logs bad</failure>
+</testcase>
+<testcase classname="pipecat-rollout" name="shut" time="">
+<error type="Http401" message="shut: unauthorized after TIME: the API answered 401 Unauthorized (3 failed polls in a row, over TIME)">shut: unauthorized after TIME (exit code 3)
+  reason      the API answered 401 Unauthorized (3 failed polls in a row, over TIME)
+  phase       waiting, for TIME
+  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)</error>
+</testcase>
+</testsuite>
+</testsuites>
+"#
+        );
+    })
+    .status(10)
+    .stdout_starts("AGENT  VERDICT       AFTER  DEPLOYMENT  REASON\ngood   ready         TIME   new\n")
+    .run();
+}
+
+#[test]
+fn a_hostile_crash_is_well_formed() {
+    let message = format!("{}\n]]></system-out><x/>\u{fffe}\u{8}\u{1f}&#0;", hostile());
+    let server = play(vec![crashing(4, &message)]);
+    let test = Test::against(
+        &server.url(),
+        "wait my-agent --progress none --junit /dev/stdout",
+    );
+    let left = test.status(10).stdout_starts("my-agent: failed").run();
+    let xml = &left.stdout[left.stdout.find("<?xml").unwrap()..];
+    let document = Document::parse(xml).expect(xml);
+    let case = document
+        .descendants()
+        .find(|node| node.has_tag_name("testcase"))
+        .unwrap();
+    let names: Vec<&str> = case
+        .children()
+        .filter(roxmltree::Node::is_element)
+        .map(|child| child.tag_name().name())
+        .collect();
+    assert_eq!(names, ["failure", "system-out"]);
+    assert!(
+        xml.contains("]]&gt;&lt;/system-out&gt;&lt;x/&gt;\u{fffd}&amp;#0;"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn what_cannot_be_written_is_found_out_before_the_wait() {
+    let server = play(vec![agent(true)]);
+    for (switch, words) in [
+        ("--junit", "cannot write the test results"),
+        ("--dotenv", "cannot write the variables"),
+    ] {
+        Test::against(&server.url(), "wait my-agent")
+            .arg(switch)
+            .arg("missing/file")
+            .status(2)
+            .stderr(&format!(
+                "error: {switch}: {words} to missing/file: entity not found\n"
+            ))
+            .run();
+        Test::against(&server.url(), "wait my-agent -q")
+            .arg(switch)
+            .arg("/dev/full")
+            .status(1)
+            .stdout("my-agent: ready after TIME, deployment new\n")
+            .stderr(&format!(
+                "error: {switch}: {words} to /dev/full: No space left on device (os error 28)\n"
+            ))
+            .run();
+    }
+    assert_eq!(server.requests().len(), 2);
+}

@@ -1,0 +1,191 @@
+//! What the README shows is true: our program understands every command line, and the workflows use
+//! what the action and the job template have.
+
+use std::fs;
+use std::process::Command;
+
+use regex_lite::Regex;
+use serde_json::Value;
+
+use crate::harness::{Test, project};
+
+/// A file of the project's as YAML.
+pub(crate) fn yaml(path: &str) -> Value {
+    parse(&fs::read_to_string(project(path)).unwrap())
+}
+
+pub(crate) fn parse(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Every text in a tree of YAML.
+pub(crate) fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(values) => values.values().flat_map(texts).collect(),
+        _ => vec![],
+    }
+}
+
+/// The shell scripts of the README: its blocks, and its lines of code within the text.
+fn scripts() -> Vec<String> {
+    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
+    let inline = Regex::new(r"`(pipecat-rollout [^`]+)`").unwrap();
+    let found = |pattern: &Regex| {
+        let scripts = pattern
+            .captures_iter(&readme)
+            .map(|found| found[1].to_owned());
+        scripts.collect::<Vec<_>>()
+    };
+    [found(&block), found(&inline)].concat()
+}
+
+/// The arguments with which a script calls our program: it runs where there is nothing else, and
+/// where our program is one that prints its arguments.
+fn calls(script: &str) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let stand_ins = r#"
+pipecat-rollout() { printf '%s\n' "$@" >>"$LOG"; echo "end of call" >>"$LOG"; echo id; }
+cargo() { while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || { shift; pipecat-rollout "$@"; }; }
+docker() { [ "$1" = run ] || return 0; while [ $# -gt 0 ] && [ "$1" != pipecat-rollout ]; do shift; done; [ $# -lt 2 ] || { shift; pipecat-rollout "$@"; }; }
+pipecat() { :; }
+jq() { read -r line; echo "$line"; }
+"#;
+    let done = Command::new("/bin/bash")
+        .args(["-e", "-c", &format!("{stand_ins}\n{script}")])
+        .env_clear()
+        .env("PATH", folder.path())
+        .env("LOG", &log)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success() && done.stderr.is_empty(),
+        "{script}\n{done:?}"
+    );
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    let calls = text.split("end of call\n").filter(|call| !call.is_empty());
+    calls
+        .map(|call| call.lines().map(str::to_owned).collect())
+        .collect()
+}
+
+#[test]
+fn every_command_line_that_the_readme_shows_is_understood() {
+    let mut tried = 0;
+    for script in scripts() {
+        for call in calls(&script) {
+            tried += 1;
+            let arguments = call.iter().map(String::as_str);
+            let simulated = call.iter().any(|argument| argument == "--simulate");
+            if call[0] == "simulate" {
+                // It would serve for ever: an address that it refuses shows that it has read all.
+                let served: Vec<&str> = arguments
+                    .map(|argument| {
+                        argument
+                            .strip_prefix("127.0.0.1:")
+                            .map_or(argument, |_| "0.0.0.0:1")
+                    })
+                    .collect();
+                let refuses = served.contains(&"0.0.0.0:1");
+                assert!(
+                    refuses || served.contains(&"--list") || served == ["simulate"],
+                    "{script}"
+                );
+                if refuses {
+                    Test::with(served)
+                        .status(2)
+                        .stderr("error: the simulator serves on loopback addresses only, not on 0.0.0.0:1\n")
+                        .run();
+                }
+            } else if simulated {
+                let status = if call.iter().any(|word| word == "rolling-update") {
+                    0
+                } else {
+                    10
+                };
+                Test::with(arguments)
+                    .arg("--speed=50")
+                    .status(status)
+                    .stdout_starts("voice-starter: ")
+                    .stderr_any()
+                    .run();
+            } else {
+                let left = Test::with(arguments)
+                    .env("PIPECAT_API_URL", "https://unknown.invalid/v1")
+                    .status(2)
+                    .stderr_any()
+                    .run();
+                assert!(
+                    left.stderr.contains("no API key"),
+                    "{call:?}\n{}",
+                    left.stderr
+                );
+            }
+        }
+    }
+    assert!(tried >= 9, "only {tried} command lines were found");
+}
+
+#[test]
+fn every_switch_that_the_readme_names_is_one() {
+    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let (_, table) = readme.split_once("| switch | default | meaning |").unwrap();
+    let help = Test::new("wait-for-ready --help")
+        .stdout_starts("Wait")
+        .run();
+    let row = Regex::new(r"(?m)^\| `(--[a-z-]+)").unwrap();
+    let mut rows = 0;
+    for found in row.captures_iter(table) {
+        assert!(help.stdout.contains(&found[1]), "{}", &found[1]);
+        rows += 1;
+    }
+    assert!(rows > 15, "only {rows} switches were found");
+}
+
+#[test]
+fn the_readme_uses_inputs_outputs_and_a_job_that_are_there() {
+    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let block = |start: &str| {
+        let from = readme.find(start).unwrap();
+        let (text, _) = readme[from..].split_once("\n```").unwrap();
+        parse(text)
+    };
+    let action = yaml("action.yml");
+    let workflow = block("# .github/workflows/deploy.yml\n");
+    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
+    let ours = |step: &&Value| {
+        let uses = step["uses"].as_str().unwrap_or_default();
+        uses.contains("/pipecat-rollout@")
+    };
+    let mut uses = 0;
+    for step in steps.iter().filter(ours) {
+        uses += 1;
+        for input in step["with"].as_object().unwrap().keys() {
+            assert!(action["inputs"][input].is_object(), "no input {input}");
+        }
+    }
+    assert_eq!(uses, 2);
+    let outputs = Regex::new(r"steps\.(\w+)\.outputs\.([a-z-]+)").unwrap();
+    for text in texts(&workflow) {
+        for found in outputs.captures_iter(text) {
+            assert!(action["outputs"][&found[2]].is_object(), "{text}");
+            assert!(steps.iter().any(|step| step["id"] == found[1]), "{text}");
+        }
+    }
+
+    let pipeline = block("# .gitlab-ci.yml\n");
+    let template = yaml("config/ci/gitlab.yml");
+    let job = &pipeline["rollout"];
+    let parent = &template[job["extends"].as_str().unwrap()];
+    assert!(parent.is_object());
+    let include = texts(&pipeline["include"]);
+    assert!(include[0].ends_with("/config/ci/gitlab.yml"));
+    for name in ["AGENT", "PIPECAT_ROLLOUT_RELEASE"] {
+        assert!(parent["variables"][name].is_string(), "{name}");
+        assert!(job["variables"][name].is_string(), "{name}");
+    }
+}
