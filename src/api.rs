@@ -19,7 +19,7 @@ pub use self::key::{ApiKey, BadApiKey};
 pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
 use crate::rollout::Observation;
 use crate::text;
-use crate::wire::{AgentDetails, AgentName, ErrorBody};
+use crate::wire::{AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,15 +92,7 @@ impl Client {
         limit: Duration,
         server_time: &mut Option<Timestamp>,
     ) -> Result<Answer, RequestError> {
-        let response = self
-            .http
-            .get(self.url.agent(name))
-            .header(AUTHORIZATION, self.key.header())
-            .header(ACCEPT, "application/json")
-            .timeout(limit)
-            .send()
-            .await
-            .map_err(|error| RequestError::of_transport(error, limit))?;
+        let response = self.get(self.url.agent(name), limit).await?;
         let status = response.status();
         debug!(agent = name.as_str(), status = status.as_u16(), "answer");
         *server_time = date(response.headers());
@@ -109,19 +101,57 @@ impl Client {
             let details = AgentDetails::parse(&body, name.as_str())?;
             return Ok(Answer::Details(Box::new(details)));
         }
-        let error = RequestError::Status {
-            status,
-            words: None,
-            location: header(response.headers(), LOCATION).map(|url| text::one_line(&url)),
-            retry_after: header(response.headers(), RETRY_AFTER)
-                .and_then(|value| retry_after::delay(&value, *server_time)),
-        };
-        let words = read_error_words(response).await;
-        match status {
-            StatusCode::NOT_FOUND => Ok(Answer::Absent(words)),
-            _ => Err(error.with_words(words)),
+        if status == StatusCode::NOT_FOUND {
+            return Ok(Answer::Absent(read_error_words(response).await));
         }
+        Err(status_error(response).await)
     }
+
+    /// Asks for the newest `most` lines that a deployment logged, and takes at most `limit` for it;
+    /// the oldest comes first.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn logs(
+        &self,
+        name: &AgentName,
+        deployment: &str,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Vec<String>, RequestError> {
+        let url = self.url.logs(name, deployment, most);
+        let response = self.get(url, limit).await?;
+        if response.status() != StatusCode::OK {
+            return Err(status_error(response).await);
+        }
+        let body = read_body(response, limit).await?;
+        let page: LogPage = serde_json::from_slice(&body).map_err(NotAnAgent::NotJson)?;
+        Ok(page.lines_of(deployment, most))
+    }
+
+    async fn get(&self, url: reqwest::Url, limit: Duration) -> Result<Response, RequestError> {
+        self.http
+            .get(url)
+            .header(AUTHORIZATION, self.key.header())
+            .header(ACCEPT, "application/json")
+            .timeout(limit)
+            .send()
+            .await
+            .map_err(|error| RequestError::of_transport(error, limit))
+    }
+}
+
+/// What a status says that is neither 200 nor 404.
+async fn status_error(response: Response) -> RequestError {
+    let headers = response.headers();
+    let error = RequestError::Status {
+        status: response.status(),
+        words: None,
+        location: header(headers, LOCATION).map(|url| text::one_line(&url)),
+        retry_after: header(headers, RETRY_AFTER)
+            .and_then(|value| retry_after::delay(&value, date(headers))),
+    };
+    error.with_words(read_error_words(response).await)
 }
 
 /// Reads a body whole, up to [`MOST_BODY`].

@@ -2,6 +2,7 @@
 
 mod duration;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     /// Wait until the rollout has ended, and exit with its verdict
     #[command(visible_alias = "wait", after_help = EXIT_CODES, after_long_help = WAIT_EXAMPLES)]
     WaitForReady(Box<WaitArgs>),
+    /// Note the baseline, run a deploy command, then wait for what it deployed
+    #[command(after_help = EXIT_CODES, after_long_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
     /// Look once: exit 0 if ready, 124 if still progressing
     #[command(after_help = EXIT_CODES)]
     Status(Box<StatusArgs>),
@@ -64,6 +68,19 @@ Exit codes:
   10 failed   11 stalled   12 superseded   13 unchanged   14 infrastructure issue
   124 timeout   130/143 interrupted   2 wrong usage   1 internal error";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  pipecat-rollout run my-agent -- pipecat cloud deploy --yes
+  pipecat-rollout run my-agent --timeout 15m --report-file report.json -- ./deploy.sh
+
+The command's own failure passes through: its exit code, or 128 plus the number of the signal that ended it;
+126 and 127 only when it could not be started. Then nothing is waited for.
+
+Exit codes:
+  0 ready   3 unauthorized   4 not found   5 unavailable (state unknown)
+  10 failed   11 stalled   12 superseded   13 unchanged   14 infrastructure issue
+  124 timeout   130/143 interrupted   2 wrong usage   1 internal error";
+
 /// `wait-for-ready`.
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
@@ -75,6 +92,29 @@ pub(crate) struct WaitArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    /// Give up on all agents as soon as one of them ends and is not ready
+    #[arg(long, env = "PIPECAT_ROLLOUT_FAIL_FAST", help_heading = "Verdict")]
+    pub(crate) fail_fast: bool,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The agent; without it, `agent_name` of ./pcc-deploy.toml
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// The command that deploys, and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// `status`.
@@ -105,7 +145,7 @@ pub(crate) struct SubjectArgs {
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
 
-    /// Judge this deployment, also while reads lag and still show another
+    /// Judge this deployment, also while reads lag and still show another; - reads its id from stdin
     #[arg(
         long,
         value_name = "ID",
@@ -149,6 +189,15 @@ pub(crate) struct ApiArgs {
     /// Allow plain http to other machines, with the key in the open
     #[arg(long, env = "PIPECAT_ROLLOUT_ALLOW_INSECURE_HTTP")]
     pub(crate) allow_insecure_http: bool,
+
+    /// Send at most this many requests a second, over all agents
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10",
+        env = "PIPECAT_ROLLOUT_MAX_RPS"
+    )]
+    pub(crate) max_rps: NonZeroU32,
 
     /// Instead of the API: play a scripted rollout, by name or from a file
     #[arg(long, value_name = "SCENARIO", env = "PIPECAT_ROLLOUT_SIMULATE")]
@@ -214,6 +263,15 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION")]
     pub(crate) require_new_revision: bool,
 
+    /// What to make of it when no new deployment appears
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "fail",
+        env = "PIPECAT_ROLLOUT_IF_UNCHANGED"
+    )]
+    pub(crate) if_unchanged: IfUnchangedArg,
+
     /// Poll at this interval instead of ever more calmly
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_POLL_INTERVAL", value_parser = duration::parse)]
     pub(crate) poll_interval: Option<Duration>,
@@ -226,6 +284,15 @@ pub(crate) enum UntilArg {
     Ready,
     /// And nothing of the old one is left
     Drained,
+}
+
+/// `--if-unchanged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IfUnchangedArg {
+    /// Exit 13: the deploy did nothing
+    Fail,
+    /// Judge the deployment that stands
+    Accept,
 }
 
 /// What is shown, and where.
@@ -249,6 +316,16 @@ pub(crate) struct OutputArgs {
         env = "PIPECAT_ROLLOUT_PROGRESS"
     )]
     pub(crate) progress: ProgressArg,
+
+    /// On failure, show the last lines that the deployment logged; 0 is none
+    #[arg(
+        long,
+        value_name = "LINES",
+        default_value = "25",
+        env = "PIPECAT_ROLLOUT_LOGS",
+        value_parser = clap::value_parser!(u16).range(0..=1000)
+    )]
+    pub(crate) logs: u16,
 
     /// Write the JSON report to this file as well, in one piece
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_REPORT_FILE")]
@@ -324,7 +401,7 @@ impl Cli {
     /// # Errors
     /// What clap has to say, help and version included.
     pub(crate) fn read(
-        arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_subcommands(|sub| sub.mut_args(pass_over_empty));
         let matches = command.try_get_matches_from_mut(arguments)?;

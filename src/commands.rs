@@ -1,20 +1,18 @@
 //! The commands: each makes a plan of what was typed, carries it out, and says how it ended.
 
+mod connect;
 mod judge;
+mod run;
 mod signals;
 mod simulate;
+mod watch;
 
-use std::io::{self, Write};
-
-use tracing::error;
-
-use crate::cli::{Cli, Command, StatusArgs, WaitArgs};
+use crate::cli::{Cli, Command, RunArgs, StatusArgs, WaitArgs};
 use crate::config::{self, Auto, OutputPlan};
 use crate::error::{self, Error};
 use crate::exit::{self, Ending};
-use crate::output::{self, Detail, Level, Manner, Style};
+use crate::output::{self, Detail, Level, Manner, Style, complain};
 use crate::story::Occasion;
-use crate::text::one_line;
 
 /// Does what was typed, to its end.
 pub(crate) async fn run(cli: Cli) -> Ending {
@@ -32,6 +30,14 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             };
             let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
             told(output.style, wait(*args, output, level).await)
+        }
+        Command::Run(args) => {
+            let manner = Manner {
+                detail,
+                occasion: Occasion::Watch,
+            };
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
+            told(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {
             // A single look has no story, only an end.
@@ -57,6 +63,12 @@ async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending
     judge::judge(config::wait_plan(args, output)?).await
 }
 
+async fn deploy(mut args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+    install(output.style, level)?;
+    let command = std::mem::take(&mut args.command);
+    run::run(config::run_plan(args, output)?, command).await
+}
+
 async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
     judge::judge(config::status_plan(args, output)?).await
@@ -73,26 +85,7 @@ fn install(style: Style, level: Level) -> Result<(), Error> {
 fn told(style: Style, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
     if let Ending::Failed(error) = &ending {
-        let line = one_line(&error::chain(error));
-        match style {
-            Style::Json => error!(event = "error", "exitCode" = exit::code(&ending), "{line}"),
-            Style::Tty | Style::Plain | Style::Github | Style::Gitlab | Style::None => {
-                complain(style, &line);
-            }
-        }
+        complain(style, &error::chain(error), exit::code(&ending));
     }
     ending
-}
-
-/// Says on stderr what is wrong. If nobody reads it there is nobody to tell.
-fn complain(style: Style, line: &str) {
-    let line = match style {
-        Style::Github => output::github_error(line),
-        Style::Tty | Style::Plain | Style::Gitlab | Style::Json | Style::None => {
-            format!("error: {line}")
-        }
-    };
-    let _ = io::stderr()
-        .lock()
-        .write_all(format!("{line}\n").as_bytes());
 }

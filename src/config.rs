@@ -4,7 +4,9 @@ mod agents;
 mod key;
 mod output;
 mod scenario;
+mod stdin;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,10 +14,13 @@ pub(crate) use self::agents::BadAgents;
 pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
+pub(crate) use self::stdin::BadStdin;
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
-use crate::cli::{ApiArgs, LimitArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs};
+use crate::cli::{
+    ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+};
 use crate::rollout::pacing::Pace;
-use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Until};
+use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 use crate::simulator::{Scenario, Speed};
 use crate::wire::AgentName;
 
@@ -39,6 +44,8 @@ pub(crate) enum ConfigError {
     #[error("{0} is empty; leave it out, or give the id of a deployment")]
     EmptyId(&'static str),
     #[error(transparent)]
+    Stdin(#[from] BadStdin),
+    #[error(transparent)]
     Scenario(#[from] ScenarioError),
 }
 
@@ -49,7 +56,19 @@ pub(crate) struct Plan {
     pub(crate) source: Source,
     pub(crate) policy: Policy,
     pub(crate) pace: Pace,
+    /// The most requests a second, over all agents.
+    pub(crate) max_rps: NonZeroU32,
+    pub(crate) together: Together,
     pub(crate) output: OutputPlan,
+}
+
+/// What the end of one agent's watch means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// Nothing: each is followed to its own end.
+    EachToItsEnd,
+    /// The first that is not ready ends all.
+    FailFast,
 }
 
 /// Whom to ask.
@@ -71,8 +90,9 @@ pub(crate) enum Source {
 /// What `wait-for-ready` will do.
 pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let agents = agents::select(&args.subject.agents)?;
+    let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(&args.subject, &agents, &source)?;
+    let target = target(args.subject, &agents, &source)?;
     let pace = pace(args.limits.poll_interval)?;
     let policy = Policy::new(target, limits(&args.limits))?;
     Ok(Plan {
@@ -80,6 +100,26 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         source,
         policy,
         pace,
+        max_rps,
+        together: if args.fail_fast {
+            Together::FailFast
+        } else {
+            Together::EachToItsEnd
+        },
+        output,
+    })
+}
+
+/// What `run` will do around its command: which deployment to wait for shows before it.
+pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
+    let agents = agents::select(args.agent.as_slice())?;
+    Ok(Plan {
+        agents,
+        max_rps: args.api.max_rps,
+        source: source(args.api)?,
+        policy: Policy::new(TargetRule::FirstSeen, limits(&args.limits))?,
+        pace: pace(args.limits.poll_interval)?,
+        together: Together::EachToItsEnd,
         output,
     })
 }
@@ -87,8 +127,9 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
 /// What `status` will do.
 pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let agents = agents::select(&args.subject.agents)?;
+    let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(&args.subject, &agents, &source)?;
+    let target = target(args.subject, &agents, &source)?;
     let limits = Limits {
         max_restarts: args.max_restarts,
         ..Limits::default()
@@ -98,12 +139,14 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         source,
         policy: Policy::one_look(target, limits),
         pace: Pace::Proportional,
+        max_rps,
+        together: Together::EachToItsEnd,
         output,
     })
 }
 
 fn target(
-    subject: &SubjectArgs,
+    subject: SubjectArgs,
     agents: &[AgentName],
     source: &Source,
 ) -> Result<TargetRule, ConfigError> {
@@ -131,9 +174,10 @@ fn target(
         Source::Api { .. } => None,
     };
     Ok(
-        match (&subject.deployment, &subject.not_deployment, scripted) {
-            (Some(id), ..) => TargetRule::Deployment(id.clone()),
-            (None, Some(id), _) => TargetRule::AnyBut(id.clone()),
+        match (subject.deployment, subject.not_deployment, scripted) {
+            (Some(id), ..) if id == "-" => TargetRule::Deployment(stdin::deployment_id()?),
+            (Some(id), ..) => TargetRule::Deployment(id),
+            (None, Some(id), _) => TargetRule::AnyBut(id),
             (None, None, Some(baseline)) => TargetRule::AnyBut(baseline),
             (None, None, None) => TargetRule::FirstSeen,
         },
@@ -184,6 +228,10 @@ fn limits(args: &LimitArgs) -> Limits {
             NewRevision::Required
         } else {
             NewRevision::Optional
+        },
+        unchanged: match args.if_unchanged {
+            IfUnchangedArg::Fail => Unchanged::Fail,
+            IfUnchangedArg::Accept => Unchanged::Accept,
         },
     }
 }

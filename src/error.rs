@@ -29,6 +29,9 @@ pub(crate) enum Error {
     /// The simulator cannot be started.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
+    /// The deploy command cannot be started.
+    #[error("cannot run {program}")]
+    NotStarted { program: String, source: io::Error },
     /// A file cannot be written; found out before the wait.
     #[error(transparent)]
     File(#[from] FileError),

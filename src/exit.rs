@@ -1,5 +1,7 @@
 //! Exit codes: one exhaustive match.
 
+use std::io::ErrorKind;
+
 use crate::error::Error;
 use crate::rollout::Report;
 
@@ -10,6 +12,8 @@ pub(crate) enum Ending {
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
     Untold(Report),
+    /// With the deploy command's own failure, before there was anything to judge.
+    CommandFailed { code: u8 },
     /// With nothing to judge.
     Done,
     /// With an error.
@@ -20,10 +24,13 @@ pub(crate) enum Ending {
 pub(crate) fn code(ending: &Ending) -> u8 {
     const INTERNAL: u8 = 1;
     const USAGE: u8 = 2;
+    const NOT_EXECUTABLE: u8 = 126;
+    const NOT_FOUND: u8 = 127;
     match ending {
         // Success is only claimed where its proof could be handed over.
         Ending::Untold(report) if report.exit_code == 0 => INTERNAL,
         Ending::Judged(report) | Ending::Untold(report) => report.exit_code,
+        Ending::CommandFailed { code } => *code,
         Ending::Done => 0,
         Ending::Failed(error) => match error {
             Error::Config(_)
@@ -33,6 +40,9 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Client(_)
             | Error::Simulator(_)
             | Error::File(_) => USAGE,
+            // What a shell says of a command that is not there, or that it may not run.
+            Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
+            Error::NotStarted { .. } => NOT_EXECUTABLE,
             Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }

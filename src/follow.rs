@@ -3,12 +3,14 @@
 //! It decides nothing about the rollout. The machine says what an answer means and by when to look
 //! again; the loop keeps time, adds the jitter, and backs off where requests fail.
 
+mod gate;
 mod retry;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use self::gate::Gate;
 use self::retry::{Pause, Retry};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{Cadence, Event, Interruption, Machine, Next, Observation, Outcome, Step};

@@ -10,11 +10,13 @@ mod commands;
 mod config;
 mod error;
 mod exit;
+pub mod fleet;
 mod follow;
 mod output;
 pub mod rollout;
 pub mod simulator;
 pub mod story;
+pub mod strict;
 pub mod text;
 pub mod wire;
 

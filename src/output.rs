@@ -18,17 +18,19 @@ mod tty;
 mod variables;
 mod writer;
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::error;
 
 pub(crate) use self::file::FileError;
 pub(crate) use self::files::{FilePlan, Files};
-pub(crate) use self::github::error as github_error;
 pub(crate) use self::logging::{BadFilter, Level, install};
 pub(crate) use self::report::{ResultFormat, print_report};
 use crate::rollout::{AgentReport, Event};
 use crate::story::Occasion;
+use crate::text::one_line;
 
 /// How the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,4 +114,23 @@ impl Progress {
             Progress::Json(_) | Progress::None => {}
         }
     }
+}
+
+/// Says on stderr what is wrong, and with which exit code it ends.
+pub(crate) fn complain(style: Style, line: &str, exit_code: u8) {
+    let line = one_line(line);
+    match style {
+        Style::Json => error!(event = "error", "exitCode" = exit_code, "{line}"),
+        Style::Github => write_line(&github::error(&line)),
+        Style::Tty | Style::Plain | Style::Gitlab | Style::None => {
+            write_line(&format!("error: {line}"));
+        }
+    }
+}
+
+/// Writes a line to stderr. If nobody reads it there is nobody to tell.
+fn write_line(line: &str) {
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }

@@ -22,7 +22,7 @@ pub use hint::{decode_exit_code, next_step};
 pub use machine::{Cadence, Machine, Next, Step};
 pub use observation::{Failure, FailureClass, Observation};
 pub use phase::Phase;
-pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Until};
+pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 pub use report::{AgentReport, Outcome, PhaseEntry, Reason, Report, RevisionReport};
 pub use verdict::{Interruption, Verdict, worst};
 

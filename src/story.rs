@@ -48,7 +48,9 @@ pub fn tone(event: &Event) -> Tone {
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
         | Event::RevisionUnchanged { .. } => Tone::Doubtful,
-        Event::TargetFound { .. }
+        Event::BaselineNoted { .. }
+        | Event::TargetAwaited { .. }
+        | Event::TargetFound { .. }
         | Event::PhaseChanged { .. }
         | Event::ReplicasChanged { .. }
         | Event::TroubleGone { .. }
@@ -81,6 +83,21 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 #[must_use]
 pub fn line(event: &Event) -> String {
     match event {
+        Event::BaselineNoted {
+            deployment_id: None,
+        } => "there is no deployment yet: this is the first".to_owned(),
+        Event::BaselineNoted {
+            deployment_id: Some(id),
+        } => format!("the baseline is deployment {}", one_line(id)),
+        Event::TargetAwaited { desired: None } => {
+            "waiting: there is no such agent yet, or it has no deployment".to_owned()
+        }
+        Event::TargetAwaited { desired: Some(id) } => {
+            format!(
+                "waiting: deployment {} is still the desired one",
+                one_line(id)
+            )
+        }
         Event::TargetFound { deployment_id } => {
             format!("deployment {} is the target", one_line(deployment_id))
         }
@@ -170,25 +187,67 @@ pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
         Some(id) => format!(", deployment {}", one_line(id)),
         None => String::new(),
     };
-    let rest = match &report.reason {
-        Some(reason) => format!(": {}", one_line(&reason.summary)),
-        None if report.revision_unchanged => {
-            "; the old revision goes on serving, with the old code".to_owned()
-        }
-        None => String::new(),
-    };
+    let mark = if report.reason.is_some() { ':' } else { ';' };
+    let rest = why(report).map_or(String::new(), |why| format!("{mark} {why}"));
     format!("{ending}{deployment}{rest}")
+}
+
+/// How it ended with several agents, as a table.
+#[must_use]
+pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> {
+    let head = ["AGENT", "VERDICT", "AFTER", "DEPLOYMENT", "REASON"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = std::iter::once(head)
+        .chain(reports.iter().map(|report| {
+            [
+                line_start(&report.agent),
+                verdict_words(report.verdict, occasion).to_owned(),
+                short_duration(Duration::from_millis(report.elapsed_ms)),
+                report
+                    .deployment_id
+                    .as_deref()
+                    .map_or("-".to_owned(), one_line),
+                why(report).unwrap_or_default(),
+            ]
+        }))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let line = |row: &[String; 5]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A verdict in the words of the occasion.
+fn verdict_words(verdict: Verdict, occasion: Occasion) -> &'static str {
+    match (occasion, verdict) {
+        (Occasion::Look, Verdict::Timeout) => "still progressing",
+        _ => verdict.as_str(),
+    }
+}
+
+/// Why it ended so, or what to mind although it is ready; on one line.
+fn why(report: &AgentReport) -> Option<String> {
+    match &report.reason {
+        Some(reason) => Some(one_line(&reason.summary)),
+        None => report
+            .revision_unchanged
+            .then(|| "the old revision goes on serving, with the old code".to_owned()),
+    }
 }
 
 /// `my-agent: failed after 12.3s`
 #[must_use]
 pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
     let agent = line_start(&report.agent);
-    let verdict = report.verdict;
-    match (occasion, verdict) {
-        (Occasion::Look, Verdict::Timeout) => format!("{agent}: still progressing"),
-        (Occasion::Look, _) => format!("{agent}: {verdict}"),
-        (Occasion::Watch, _) => {
+    let verdict = verdict_words(report.verdict, occasion);
+    match occasion {
+        Occasion::Look => format!("{agent}: {verdict}"),
+        Occasion::Watch => {
             let elapsed = short_duration(Duration::from_millis(report.elapsed_ms));
             format!("{agent}: {verdict} after {elapsed}")
         }
@@ -227,6 +286,7 @@ fn trouble_line(class: TroubleClass, code: &str) -> String {
         TroubleClass::Unmendable => format!("the container cannot be made as described: {code}"),
         TroubleClass::Crashing => format!("its code crashes: {code}"),
         TroubleClass::NotPulling => format!("its image or container does not come up: {code}"),
+        TroubleClass::Degraded => format!("the platform calls it degraded: {code}"),
         TroubleClass::Unknown => format!("the platform gives a reason unknown here: {code}"),
     }
 }

@@ -5,10 +5,14 @@
 
 mod agent;
 mod lenient;
+mod logs;
 mod name;
+mod service;
 
 pub use agent::{
     AgentDetails, AgentError, AutoScaling, Condition, ContainerState, Deployment, ErrorBody,
     Health, Manifest, ManifestSpec, NotAnAgent, Revision, RevisionPhase,
 };
+pub use logs::LogPage;
 pub use name::{AgentName, BadAgentName};
+pub use service::{NotAList, Service, parse_list};

@@ -10,11 +10,18 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The rooms of the house by their layer, counted from the bottom.
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 22] = [
     ("wire", 0),
     ("text", 0),
     ("rollout", 0),
     ("story", 0),
+    ("strict", 0),
+    ("fleet", 0),
+    ("store", 1),
+    ("delivery", 1),
+    ("metrics", 1),
+    ("http", 1),
+    ("daemon", 2),
     ("simulator::script", 0),
     ("api", 1),
     ("output", 1),

@@ -79,6 +79,20 @@ impl ApiUrl {
         }
         url
     }
+
+    /// The address of the newest `most` lines that a deployment of an agent logged.
+    #[must_use]
+    pub fn logs(&self, name: &AgentName, deployment: &str, most: usize) -> Url {
+        let mut url = self.agent(name);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push("logs");
+        }
+        url.query_pairs_mut()
+            .append_pair("deploymentId", deployment)
+            .append_pair("limit", &most.to_string())
+            .append_pair("order", "desc");
+        url
+    }
 }
 
 /// Whether a URL's host is this machine by its very name, without asking a resolver.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::strict;
 use crate::text::one_line;
 use crate::wire::{AgentName, BadAgentName};
 
@@ -62,9 +63,7 @@ fn from_file(path: &Path) -> Result<AgentName, BadAgents> {
         Err(error) => return Err(BadAgents::Unreadable(error)),
     };
     let file: DeployFile = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text[..span.start.min(text.len())].matches('\n').count() + 1
-        });
+        let line = error.span().map_or(1, |span| strict::line(&text, &span));
         BadAgents::BadFile {
             why: format!("line {line}: {}", one_line(error.message())),
         }

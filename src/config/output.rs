@@ -15,6 +15,8 @@ pub(crate) struct OutputPlan {
     pub(crate) style: Style,
     pub(crate) manner: Manner,
     pub(crate) files: FilePlan,
+    /// The most lines of its log to show of a deployment that is not ready.
+    pub(crate) logs: usize,
 }
 
 /// What `--progress auto` means.
@@ -58,6 +60,7 @@ impl OutputPlan {
             style,
             manner,
             files,
+            logs: usize::from(args.logs),
         }
     }
 }

@@ -216,3 +216,17 @@ async fn an_interruption_ends_the_watch_at_once_even_within_a_request() {
     assert_eq!(outcome.elapsed, 3 * SECOND);
     assert!(matches!(told.as_slice(), [(_, Event::Finished { .. })]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_lets_no_more_pass_than_it_may() {
+    let gate = Gate::new(std::num::NonZeroU32::new(10).unwrap());
+    let start = Instant::now();
+    let mut passed = Vec::new();
+    for _ in 0..30 {
+        gate.pass().await;
+        passed.push(start.elapsed());
+    }
+    assert!(passed[9] < SECOND / 100, "{passed:?}");
+    assert!(passed[29] >= 2 * SECOND, "{passed:?}");
+    assert!(passed[29] < 3 * SECOND, "{passed:?}");
+}

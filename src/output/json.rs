@@ -34,6 +34,16 @@ impl Json {
             };
         }
         match event {
+            Event::BaselineNoted { deployment_id } => {
+                log!(
+                    info,
+                    "baseline-noted",
+                    "deploymentId" = deployment_id.as_deref()
+                );
+            }
+            Event::TargetAwaited { desired } => {
+                log!(info, "target-awaited", "desired" = desired.as_deref());
+            }
             Event::TargetFound { deployment_id } => {
                 log!(
                     info,

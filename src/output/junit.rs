@@ -151,10 +151,12 @@ mod tests {
   deployment  59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3
   last exit   code 1: an error in the application
   restarts    3 restarts over 1 replica
-  serving     yes: the agent still takes sessions
   message
     | Traceback:
     | KeyError: &apos;&lt;a&gt; &amp; ]]&gt;&apos;
+  logs
+    | one
+    | two
   next        read the message above; the same image fails the same way on your own machine</failure>
 <system-out>message:
 Traceback:
@@ -183,7 +185,7 @@ two
         let codes: Vec<u8> = of(Result::Failure).into_iter().map(V::exit_code).collect();
         assert_eq!(codes, [10, 11, 14, 12, 13]);
         let codes: Vec<u8> = of(Result::Error).into_iter().map(V::exit_code).collect();
-        assert_eq!(codes, [130, 143, 4, 3, 5, 124]);
+        assert_eq!(codes, [130, 143, 4, 3, 5, 124, 130]);
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub(super) fn write_above(screen: MultiProgress) {
 
 fn default_filter(style: Style, level: Level) -> Targets {
     let ours = match (level, style) {
+        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
         (Level::Quiet, _) => LevelFilter::ERROR,
         // The structured logs are the story itself.
         (Level::Usual, Style::Json) => LevelFilter::INFO,
@@ -84,9 +85,10 @@ fn default_filter(style: Style, level: Level) -> Targets {
         (Level::Verbose, _) => LevelFilter::DEBUG,
         (Level::Everything, _) => LevelFilter::TRACE,
     };
-    let others = match level {
-        Level::Everything => LevelFilter::DEBUG,
-        Level::Quiet | Level::Usual | Level::Verbose => LevelFilter::WARN,
+    let others = match (level, style) {
+        (Level::Everything, _) => LevelFilter::DEBUG,
+        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
+        (Level::Quiet | Level::Usual | Level::Verbose, _) => LevelFilter::WARN,
     };
     Targets::new()
         .with_default(others)

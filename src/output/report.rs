@@ -9,7 +9,7 @@ use crate::text::harmless_json;
 /// How the result is written to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ResultFormat {
-    /// A line an agent.
+    /// A line, or a table of several agents.
     Text,
     /// One JSON object.
     Json,
@@ -24,8 +24,10 @@ pub(crate) fn print_report(
     let text = match format {
         ResultFormat::Json => json(report),
         ResultFormat::Text => {
-            let line = |agent| story::result_line(agent, occasion);
-            let lines: Vec<String> = report.agents.iter().map(line).collect();
+            let lines = match report.agents.as_slice() {
+                [one] => vec![story::result_line(one, occasion)],
+                several => story::result_table(several, occasion),
+            };
             lines.join("\n")
         }
     };

@@ -111,16 +111,22 @@ impl Ending {
                 message: machine.absent_words.clone(),
                 ..reason("NotFound", "there is no such agent (404)".to_owned())
             },
-            Ending::Deleted => reason(
-                "Deleted",
-                "the agent was deleted while it was watched (404)".to_owned(),
-            ),
-            Ending::PhaseFailed => phase_failed(machine),
-            Ending::Trouble(cause) => Reason {
-                code: cause.code.clone(),
-                summary: trouble_words(cause, machine, at),
-                message: cause.message.clone(),
+            Ending::Deleted => Reason {
+                message: machine.absent_words.clone(),
+                ..reason(
+                    "Deleted",
+                    "the agent was deleted while it was watched (404)".to_owned(),
+                )
             },
+            Ending::PhaseFailed => served(phase_failed(machine), machine),
+            Ending::Trouble(cause) => served(
+                Reason {
+                    code: cause.code.clone(),
+                    summary: trouble_words(cause, machine, at),
+                    message: cause.message.clone(),
+                },
+                machine,
+            ),
             Ending::NotNew { running } => reason(
                 "RevisionUnchanged",
                 format!(
@@ -149,6 +155,7 @@ impl Ending {
                     match interruption {
                         Interruption::Interrupt => "interrupted (SIGINT)",
                         Interruption::Terminate => "terminated (SIGTERM)",
+                        Interruption::FailFast => "given up because another agent is not ready",
                     },
                     machine.phase,
                     short_duration(at)
@@ -210,24 +217,32 @@ fn phase_failed(machine: &Machine) -> Reason {
 fn trouble_words(cause: &Cause, machine: &Machine, at: Duration) -> String {
     let own = machine.latest.as_deref().and_then(own_revision);
     let code = &cause.code;
+    let since = machine.evidence.not_pulling_since().unwrap_or(at);
+    let lasted = short_duration(at.saturating_sub(since));
     match cause.class {
         TroubleClass::Crashing => {
+            let does = if code == "Completed" {
+                "ends instead of running"
+            } else {
+                "crashes"
+            };
             let exit = own
                 .and_then(|revision| revision.health.as_ref())
                 .and_then(|health| health.last_exit_code)
                 .map_or(String::new(), |exit| format!(", last exit code {exit}"));
             let (restarts, replicas) = (restart_count(own), replicas_started(own));
             format!(
-                "its code crashes: {code}, {restarts} restart{} of {replicas} replica{}{exit}",
+                "its code {does}: {code}, {restarts} restart{} of {replicas} replica{}{exit}",
                 plural(restarts),
                 plural(replicas)
             )
         }
-        TroubleClass::NotPulling => format!(
-            "its image or container does not come up: {code}, for {} in phase {}",
-            short_duration(at.saturating_sub(machine.phase_since)),
-            machine.phase
-        ),
+        TroubleClass::NotPulling => {
+            format!("its image or container does not come up: {code}, for {lasted}")
+        }
+        TroubleClass::Degraded => {
+            format!("the platform calls it degraded: {code}, for {lasted}")
+        }
         TroubleClass::Unmendable => format!("its container cannot be made as described: {code}"),
         TroubleClass::Reported => format!("the platform reports an error: {code}"),
         TroubleClass::Unknown => {
@@ -238,17 +253,26 @@ fn trouble_words(cause: &Cause, machine: &Machine, at: Duration) -> String {
 
 /// An ending without proof: the trouble of the newest answer is the best explanation there is.
 fn pending(machine: &Machine, code: &str, summary: &str) -> Reason {
-    match &machine.trouble {
+    let reason = match &machine.trouble {
         None => Reason {
             code: code.to_owned(),
-            summary: format!("{summary}{}", serving_words(machine)),
+            summary: summary.to_owned(),
             message: None,
         },
         Some(cause) => Reason {
             code: cause.code.clone(),
-            summary: format!("{summary}, with {}{}", cause.code, serving_words(machine)),
+            summary: format!("{summary}, with {}", cause.code),
             message: cause.message.clone(),
         },
+    };
+    served(reason, machine)
+}
+
+/// A reason that also says whether anything serves meanwhile: the difference between late and down.
+fn served(reason: Reason, machine: &Machine) -> Reason {
+    Reason {
+        summary: format!("{}{}", reason.summary, serving_words(machine)),
+        ..reason
     }
 }
 
@@ -286,13 +310,21 @@ fn timeout_words(machine: &Machine, at: Duration) -> String {
     }
 }
 
-/// Whether something serves meanwhile: the difference between late and down.
+/// Whether anything serves meanwhile, and what.
 fn serving_words(machine: &Machine) -> &'static str {
-    let latest = machine.latest.as_deref();
-    match latest.and_then(|details| details.available) {
-        Some(true) if machine.ready_since.is_none() => "; the old version still serves",
+    let Some(details) = machine.latest.as_deref() else {
+        return "";
+    };
+    let reconciled = details.reconciled_deployment_id.is_some()
+        && details.reconciled_deployment_id == machine.target;
+    let old_is_there = details.previous_revision.is_some()
+        || !reconciled && details.reconciled_deployment_id.is_some();
+    match details.available {
+        Some(true) if machine.ready_since.is_some() => "",
+        Some(true) if old_is_there => "; the old version still serves",
+        Some(true) => "; the agent still takes sessions",
         Some(false) => "; nothing serves: the agent takes no sessions",
-        Some(true) | None => "",
+        None => "",
     }
 }
 

@@ -17,6 +17,16 @@ use super::verdict::Verdict;
     rename_all_fields = "camelCase"
 )]
 pub enum Event {
+    /// The baseline of a deploy is known.
+    BaselineNoted {
+        /// The deployment that is desired before the deploy; none where it is the first.
+        deployment_id: Option<String>,
+    },
+    /// The target is not in view yet.
+    TargetAwaited {
+        /// The deployment that is desired meanwhile; none where there is no agent or none is.
+        desired: Option<String>,
+    },
     /// The target became the desired deployment.
     TargetFound {
         /// The deployment that the verdict is about.

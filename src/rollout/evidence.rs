@@ -19,6 +19,8 @@ pub enum TroubleClass {
     Crashing,
     /// The image does not come, or the container cannot be made: fails when it has lasted.
     NotPulling,
+    /// The platform's condition `Degraded` holds: weighed like not pulling.
+    Degraded,
     /// A reason that this program does not know: shown, and never fails.
     Unknown,
 }
@@ -32,6 +34,7 @@ impl TroubleClass {
             TroubleClass::Unmendable => "unmendable",
             TroubleClass::Crashing => "crashing",
             TroubleClass::NotPulling => "not-pulling",
+            TroubleClass::Degraded => "degraded",
             TroubleClass::Unknown => "unknown",
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn causes(details: &AgentDetails, own: Option<&Revision>) -> Vec<Caus
         .chain(health.and_then(of_health))
         .chain(degraded.map(|condition| {
             Cause {
-                class: TroubleClass::NotPulling,
+                class: TroubleClass::Degraded,
                 code: condition
                     .reason
                     .clone()
@@ -150,6 +153,7 @@ impl Evidence {
         limits: &Limits,
     ) -> Option<Cause> {
         let find = |class| causes.iter().find(|cause| cause.class == class);
+        let not_pulling = find(TroubleClass::NotPulling).or(find(TroubleClass::Degraded));
         let decisive = self.weigh_reported(find(TroubleClass::Reported));
         if own.is_some_and(|revision| revision.has_infrastructure_issue) {
             self.excuse(own);
@@ -162,8 +166,13 @@ impl Evidence {
         let decisive = decisive
             .or(self.weigh_unmendable(find(TroubleClass::Unmendable)))
             .or(self.weigh_crashing(find(TroubleClass::Crashing), own, limits))
-            .or(self.weigh_not_pulling(find(TroubleClass::NotPulling), at, limits));
+            .or(self.weigh_not_pulling(not_pulling, at, limits));
         decisive.cloned()
+    }
+
+    /// Since when the image has not come, or the platform has called the target degraded.
+    pub(super) fn not_pulling_since(&self) -> Option<Duration> {
+        self.not_pulling_since
     }
 
     /// When the present trouble becomes decisive by lasting.
@@ -172,8 +181,12 @@ impl Evidence {
     }
 
     /// Restarts that count against the target.
+    ///
+    /// A count below what is excused has begun anew, with new replicas: all of it counts. (An
+    /// answer from before the issue shows no more than the limit, or it would have decided.)
     pub(super) fn restarts(&self, own: Option<&Revision>) -> u64 {
-        restart_count(own).saturating_sub(self.excused_restarts)
+        let count = restart_count(own);
+        count.checked_sub(self.excused_restarts).unwrap_or(count)
     }
 
     /// Rule 7: a non-empty `errors` fails on the second observation in a row.

@@ -1,5 +1,6 @@
 //! What a person does next: one line for each way in which a rollout ends.
 
+use super::phase::Phase;
 use super::report::AgentReport;
 use super::verdict::Verdict;
 
@@ -29,12 +30,19 @@ pub fn decode_exit_code(code: i64) -> Option<&'static str> {
 #[must_use]
 pub fn next_step(report: &AgentReport) -> Option<String> {
     let agent = &report.agent;
+    let code = report.reason.as_ref().map_or("", |reason| &reason.code);
+    let drains = report
+        .last_phase()
+        .is_some_and(|(phase, _)| phase == Phase::Draining);
     let step = match report.verdict {
         Verdict::Ready => return None,
         Verdict::Unauthorized => {
             "check the key: it must be a private API key of this organization (Dashboard, Settings, \
              API Keys)"
                 .to_owned()
+        }
+        Verdict::NotFound if code == "Deleted" => {
+            "somebody deleted it meanwhile: deploy it again if that was not meant".to_owned()
         }
         Verdict::NotFound => {
             "check the agent's name, and that the key belongs to the organization it was deployed to"
@@ -44,6 +52,11 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
             format!("look at the API's state, then ask again: pipecat-rollout status {agent}")
         }
         Verdict::Failed => failed_step(report),
+        Verdict::Stalled | Verdict::Timeout if drains => {
+            "it is up; sessions of the old version go on: let them end, or do not wait for them \
+             (--until ready)"
+                .to_owned()
+        }
         Verdict::Stalled => {
             "nothing was scheduled or moved: check the region's capacity and the replica limits, \
              then contact Pipecat Cloud's support"
@@ -52,9 +65,15 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
         Verdict::Superseded => {
             "a later deploy or a roll-back took over: judge that one, or deploy again".to_owned()
         }
+        Verdict::Unchanged if report.deployment_id.is_some() => {
+            "check the id: the deployment may be another agent's, or have been replaced before \
+             the watch began"
+                .to_owned()
+        }
         Verdict::Unchanged => {
-            "the deploy made no new deployment: check that it ran, and that something about it \
-             changed (an image tag, not only its content)"
+            "the deploy made no new deployment; the usual causes: the same image tag, only the \
+             scaling changed, or only a secret's value; give the image a new tag, force a \
+             redeploy, or take --if-unchanged accept"
                 .to_owned()
         }
         Verdict::Infrastructure => {
@@ -84,7 +103,12 @@ fn failed_step(report: &AgentReport) -> String {
     let reason = report.reason.as_ref();
     let message = reason.and_then(|reason| reason.message.as_deref());
     let code = reason.map_or("", |reason| reason.code.as_str());
-    let out_of_memory = code == "OOMKilled" || ended == Some("OOMKilled") || exit_code == Some(137);
+    let crashes = matches!(
+        code,
+        "CrashLoopBackOff" | "Error" | "Terminated" | "OOMKilled"
+    );
+    let killed = ended == Some("OOMKilled") || exit_code == Some(137);
+    let out_of_memory = code == "OOMKilled" || crashes && killed;
     let lacks_module = message.is_some_and(|text| {
         text.contains("ModuleNotFoundError") || text.contains("Cannot find module")
     });

@@ -13,7 +13,7 @@ use super::event::Event;
 use super::evidence::{Cause, Evidence, restart_count};
 use super::observation::{Failure, FailureClass, Observation};
 use super::phase::Phase;
-use super::policy::{Limits, Policy, TargetRule};
+use super::policy::{Limits, Policy, TargetRule, Until};
 use super::report::{Outcome, PhaseEntry, RevisionReport};
 use super::verdict::{Interruption, Verdict};
 use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
@@ -48,6 +48,26 @@ pub struct Cadence {
     pub by: Duration,
 }
 
+/// How an agent stands, whatever is asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// There is no such agent.
+    Absent,
+    /// It has no deployment.
+    Undeployed,
+    /// It desires this deployment.
+    Desired(String),
+}
+
+impl Standing {
+    fn of(details: &AgentDetails) -> Self {
+        match details.desired() {
+            Some(id) => Standing::Desired(id.to_owned()),
+            None => Standing::Undeployed,
+        }
+    }
+}
+
 /// The rollout of one agent, from the first look to the verdict.
 ///
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
@@ -56,6 +76,8 @@ pub struct Machine {
     pub(super) policy: Policy,
     /// The deployment that the verdict is about, once it is known.
     pub(super) target: Option<String>,
+    /// What was told last to be there in the target's stead: a deployment, or nothing.
+    awaited: Option<Standing>,
     /// Whether the target has been the desired deployment in an answer that was believed.
     in_view: bool,
     /// The newest answer that was believed, and the mark it left.
@@ -67,9 +89,11 @@ pub struct Machine {
     contradiction: Confirmation<()>,
     /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
     not_new: Confirmation<()>,
+    /// How the agent stands, waiting to be confirmed where that is all that is asked.
+    standing: Confirmation<Standing>,
     /// 401 or 403, waiting to be confirmed.
     refusal: Confirmation<()>,
-    evidence: Evidence,
+    pub(super) evidence: Evidence,
     /// The gravest trouble of the newest answer.
     pub(super) trouble: Option<Cause>,
     under_infrastructure_issue: bool,
@@ -101,12 +125,14 @@ impl Machine {
         Self {
             policy,
             target,
+            awaited: None,
             in_view: false,
             latest: None,
             watermark: None,
             doubt: Confirmation::default(),
             contradiction: Confirmation::default(),
             not_new: Confirmation::default(),
+            standing: Confirmation::default(),
             refusal: Confirmation::default(),
             evidence: Evidence::default(),
             trouble: None,
@@ -127,6 +153,18 @@ impl Machine {
             polls: 0,
             failed_polls: 0,
             outcome: None,
+        }
+    }
+
+    /// A watch that begins after a deploy, before which the agent stood as `baseline` says.
+    ///
+    /// Answers from before that are known to lag.
+    #[must_use]
+    pub fn after(policy: Policy, baseline: Box<AgentDetails>) -> Self {
+        Self {
+            watermark: Some(Watermark::of(&baseline)),
+            latest: Some(baseline),
+            ..Self::new(policy)
         }
     }
 
@@ -257,6 +295,10 @@ impl Machine {
         if self.latest.is_some() {
             return (!self.set_aside(at, Claim::Absent, events)).then_some(Ending::Deleted);
         }
+        if self.policy.limits().until == Until::Desired {
+            return self.note_standing(Standing::Absent, Ending::NeverThere, events);
+        }
+        self.tell_awaited(Standing::Absent, events);
         (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverThere)
     }
 

@@ -17,10 +17,21 @@ pub enum TargetRule {
 /// What counts as complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
+    /// It is known, confirmed, which deployment is desired: to note the baseline of a deploy.
+    Desired,
     /// The target is ready.
     Ready,
     /// The target is ready and no previous revision is left.
     Drained,
+}
+
+/// What to make of it when no new deployment appears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// It ends the watch: the deploy did nothing.
+    Fail,
+    /// The baseline, which still stands, is judged instead.
+    Accept,
 }
 
 /// What to make of a deployment that is ready but runs on another deployment's revision.
@@ -53,6 +64,8 @@ pub struct Limits {
     pub until: Until,
     /// Whether the target must have a revision of its own.
     pub new_revision: NewRevision,
+    /// What to make of it when no new deployment appears.
+    pub unchanged: Unchanged,
 }
 
 impl Default for Limits {
@@ -68,6 +81,7 @@ impl Default for Limits {
             pull_grace: Duration::from_secs(20),
             until: Until::Ready,
             new_revision: NewRevision::Optional,
+            unchanged: Unchanged::Fail,
         }
     }
 }

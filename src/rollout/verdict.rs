@@ -38,13 +38,16 @@ pub enum Interruption {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// Another agent was not ready, and that was to end all.
+    FailFast,
 }
 
 impl Verdict {
     /// Every verdict, the worst first: the order in which several agents' verdicts are weighed.
     ///
-    /// An interruption outweighs all, since it cut the others short.
-    pub const WORST_FIRST: [Verdict; 12] = [
+    /// A signal outweighs all, since it cut the others short; what was given up because of another
+    /// says nothing of its own.
+    pub const WORST_FIRST: [Verdict; 13] = [
         Verdict::Interrupted(Interruption::Interrupt),
         Verdict::Interrupted(Interruption::Terminate),
         Verdict::Failed,
@@ -56,6 +59,7 @@ impl Verdict {
         Verdict::Unauthorized,
         Verdict::Unavailable,
         Verdict::Timeout,
+        Verdict::Interrupted(Interruption::FailFast),
         Verdict::Ready,
     ];
 
@@ -73,7 +77,7 @@ impl Verdict {
             Verdict::Unchanged => 13,
             Verdict::Infrastructure => 14,
             Verdict::Timeout => 124,
-            Verdict::Interrupted(Interruption::Interrupt) => 130,
+            Verdict::Interrupted(Interruption::Interrupt | Interruption::FailFast) => 130,
             Verdict::Interrupted(Interruption::Terminate) => 143,
         }
     }
@@ -133,7 +137,7 @@ mod tests {
     #[test]
     fn exit_codes_are_the_contracts_and_the_worst_comes_first() {
         let codes = Verdict::WORST_FIRST.map(Verdict::exit_code);
-        assert_eq!(codes, [130, 143, 10, 11, 14, 4, 12, 13, 3, 5, 124, 0]);
+        assert_eq!(codes, [130, 143, 10, 11, 14, 4, 12, 13, 3, 5, 124, 130, 0]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod fault;
 mod file;
 mod ids;
 mod logs;
-mod nearest;
 mod play;
 mod read;
 mod speed;
@@ -30,6 +29,7 @@ pub use self::speed::{BadSpeed, Speed};
 use self::fault::Fault;
 use self::standing::{Standing, Timeline};
 use crate::rollout::Verdict;
+use crate::strict::nearest;
 
 /// A scripted rollout: what an agent answers, from before the deploy until for ever after.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ impl Scenario {
     /// The built-in name that `name` is most likely a misspelling of.
     #[must_use]
     pub fn nearest(name: &str) -> Option<&'static str> {
-        nearest::nearest(name, built_in::names())
+        nearest(name, built_in::names())
     }
 
     /// What happens, in one line.

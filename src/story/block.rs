@@ -4,8 +4,8 @@ use super::{Occasion, ending_words, replicas, restarts};
 use crate::rollout::{AgentReport, Verdict, decode_exit_code, next_step};
 use crate::text::{lines, one_line, short_duration};
 
-/// The most lines of a message that are shown; the report has them all.
-const SHOWN_LINES: usize = 20;
+/// The most lines of a message, or of logs, that are shown; the report has them all.
+const SHOWN_LINES: usize = 25;
 
 /// What to show about an agent that is not ready: verdict, phase, reason, exit code, restarts, the
 /// tail of the message and what to do next. Nothing when it is ready.
@@ -46,20 +46,17 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
             );
         }
     }
-    match report.available {
-        // What is gone serves nobody, whatever was seen before.
-        _ if report.verdict == Verdict::NotFound => {}
-        Some(true) if report.verdict == Verdict::Unavailable => {
-            row("serving", "yes, when it was seen last".to_owned());
-        }
-        Some(true) => row("serving", "yes: the agent still takes sessions".to_owned()),
-        Some(false) => row("serving", "no: the agent takes no sessions".to_owned()),
-        None => {}
+    if let Some(serving) = serving(report) {
+        row("serving", serving.to_owned());
     }
     let message = report.reason.as_ref().and_then(|r| r.message.as_deref());
     if let Some(message) = message {
         row("message", String::new());
-        block.extend(tail(message));
+        block.extend(tail(&lines(message)));
+    }
+    if !report.logs.is_empty() {
+        block.push("  logs".to_owned());
+        block.extend(tail(&lines(&report.logs.join("\n"))));
     }
     block.push(format!("  {:<11} {}", "next", one_line(&next)));
     for line in &mut block {
@@ -68,9 +65,30 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
     block
 }
 
-/// The last lines of a message, none of which a log can obey.
-fn tail(message: &str) -> Vec<String> {
-    let all = lines(message);
+/// Whether the agent takes sessions, where the reason does not already say so.
+fn serving(report: &AgentReport) -> Option<&'static str> {
+    match report.verdict {
+        // What is gone serves nobody, whatever was seen before.
+        Verdict::NotFound
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Infrastructure
+        | Verdict::Timeout => None,
+        Verdict::Unavailable | Verdict::Unauthorized => {
+            report.available?.then_some("yes, when it was seen last")
+        }
+        Verdict::Ready | Verdict::Superseded | Verdict::Unchanged | Verdict::Interrupted(_) => {
+            Some(if report.available? {
+                "yes: the agent still takes sessions"
+            } else {
+                "no: the agent takes no sessions"
+            })
+        }
+    }
+}
+
+/// The last of these lines.
+fn tail(all: &[String]) -> Vec<String> {
     let left_out = all.len().saturating_sub(SHOWN_LINES);
     let note = (left_out > 0)
         .then(|| format!("    | ({left_out} lines above these are in the JSON report)"));

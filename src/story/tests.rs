@@ -57,6 +57,32 @@ fn every_event_has_its_words_and_its_tone() {
     let id = || text("new");
     for (event, expected, meant) in [
         (
+            Event::BaselineNoted {
+                deployment_id: None,
+            },
+            "there is no deployment yet: this is the first",
+            Tone::Neutral,
+        ),
+        (
+            Event::BaselineNoted {
+                deployment_id: Some(text("old")),
+            },
+            "the baseline is deployment old",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetAwaited { desired: None },
+            "waiting: there is no such agent yet, or it has no deployment",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetAwaited {
+                desired: Some(text("old")),
+            },
+            "waiting: deployment old is still the desired one",
+            Tone::Neutral,
+        ),
+        (
             Event::TargetFound {
                 deployment_id: id(),
             },
@@ -302,7 +328,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
     });
     let block = failure_block(&crashed, Occasion::Watch);
     assert_eq!(
-        block[..9],
+        block[..8],
         [
             "my-agent: failed after 12.0s (exit code 10)",
             "  reason      its code crashes",
@@ -310,9 +336,8 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             "  deployment  new",
             "  last exit   code 1: an error in the application",
             "  restarts    3 restarts over 1 replica",
-            "  serving     yes: the agent still takes sessions",
             "  message",
-            "    | (12 lines above these are in the JSON report)",
+            "    | (7 lines above these are in the JSON report)",
         ]
     );
     assert_eq!(
@@ -357,4 +382,48 @@ fn a_single_look_tells_of_no_time() {
     );
     let ready = report(Verdict::Ready, |_| ());
     assert_eq!(result_line(&ready, Occasion::Look), "my-agent: ready");
+}
+
+#[test]
+fn several_results_are_a_table() {
+    let ready = report(Verdict::Ready, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+    });
+    let missing = report(Verdict::NotFound, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("NotFound"),
+            summary: text("there is no\nsuch agent"),
+            message: None,
+        });
+    });
+    assert_eq!(
+        result_table(&[ready, missing], Occasion::Watch),
+        [
+            "AGENT     VERDICT    AFTER  DEPLOYMENT  REASON",
+            "my-agent  ready      12.0s  new",
+            "my-agent  not-found  12.0s  -           there is no such agent",
+        ]
+    );
+}
+
+#[test]
+fn logs_come_after_the_message() {
+    let mut failed = report(Verdict::Failed, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("Error"),
+            summary: text("its code crashes"),
+            message: Some(text("boom")),
+        });
+    });
+    failed.logs = vec![text("one\u{1b}[2J"), text("::error::two")];
+    assert_eq!(
+        failure_block(&failed, Occasion::Watch)[3..8],
+        [
+            "  message",
+            "    | boom",
+            "  logs",
+            "    | one",
+            "    | ::error::two"
+        ]
+    );
 }

@@ -133,7 +133,7 @@ fn inputs_become_switches_and_are_no_code() {
             format!("wait-for-ready -- {owned}")
         );
     })
-    .stdout_starts("$(touch: ready")
+    .stdout_starts("AGENT    VERDICT  AFTER  DEPLOYMENT  REASON\n$(touch  ready ")
     .stderr_any()
     .run();
 

@@ -16,7 +16,7 @@ fn failing(message: &str) -> Server {
     ])
 }
 
-const FAILED: &str = "my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n";
+const FAILED: &str = "my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n";
 
 #[test]
 fn a_failure_in_a_step() {
@@ -37,7 +37,7 @@ fn a_failure_in_a_step() {
 
 | agent | verdict | exit code | deployment | after | reason |
 |---|---|---|---|---|---|
-| my-agent | **failed** | 10 | new | TIME | its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1 |
+| my-agent | **failed** | 10 | new | TIME | its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions |
 
 ### my-agent
 
@@ -88,21 +88,20 @@ KeyError: 'access_token'
              [TIME] my-agent: validating (creating took TIME)\n\
              [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
              [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
-             [TIME] my-agent: failed after TIME: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+             [TIME] my-agent: failed after TIME: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
              ::endgroup::\n\
              my-agent: failed after TIME (exit code 10)\n\
-             \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+             \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
              \x20 phase       validating, for TIME\n\
              \x20 deployment  new\n\
              \x20 last exit   code 1: an error in the application\n\
              \x20 restarts    4 restarts over 1 replica\n\
-             \x20 serving     yes: the agent still takes sessions\n\
              \x20 message\n\
              \x20   | Traceback:\n\
              \x20   |   File \"bot.py\", line 1\n\
              \x20   | KeyError: 'access_token'\n\
              \x20 next        read the message above; the same image fails the same way on your own machine\n\
-             ::error title=my-agent%3A failed after TIME::its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1%0AKeyError: 'access_token'%0Anext: read the message above; the same image fails the same way on your own machine\n",
+             ::error title=my-agent%3A failed after TIME::its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions%0AKeyError: 'access_token'%0Anext: read the message above; the same image fails the same way on your own machine\n",
         )
         .run();
     let found = commands(&left.stderr);
@@ -172,7 +171,7 @@ fn several_agents_share_a_group_and_have_an_annotation_each() {
             assert_eq!(step.read("step_summary").matches("\n### ").count(), 3);
         })
         .status(10)
-        .stdout_starts("good: ready after TIME")
+        .stdout_starts("AGENT  VERDICT  AFTER  DEPLOYMENT  REASON\ngood   ready    TIME   new\n")
         .stderr_any()
         .run();
     let found = commands(&left.stderr);
@@ -224,7 +223,7 @@ fn a_single_look_gives_outputs_but_neither_page_nor_annotation() {
             assert_eq!(step.read("step_summary"), "");
         })
         .status(124)
-        .stdout("my-agent: still progressing, deployment new: not ready yet: validating; the old version still serves\n")
+        .stdout("my-agent: still progressing, deployment new: not ready yet: validating; the agent still takes sessions\n")
         .stderr_any()
         .run();
     assert_eq!(commands(&left.stderr), []);

@@ -55,7 +55,7 @@ fn a_failure_in_a_job() {
             assert!(elapsed.parse::<u64>().is_ok() && lines.len() == 4, "{written}");
         })
         .status(10)
-        .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n")
+        .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n")
         .stderr_any()
         .run();
     assert_eq!(
@@ -66,15 +66,14 @@ fn a_failure_in_a_job() {
          [TIME] my-agent: 0 of 1 replica ready\n\
          [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
          [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
-         [TIME] my-agent: failed after TIME: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+         [TIME] my-agent: failed after TIME: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
          <end>\n\
          my-agent: failed after TIME (exit code 10)\n\
-         \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+         \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
          \x20 phase       validating, for TIME\n\
          \x20 deployment  new\n\
          \x20 last exit   code 1: an error in the application\n\
          \x20 restarts    4 restarts over 1 replica\n\
-         \x20 serving     yes: the agent still takes sessions\n\
          \x20 message\n\
          \x20   | boom\n\
          \x20 next        read the message above; the same image fails the same way on your own machine\n"

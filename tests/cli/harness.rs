@@ -115,6 +115,14 @@ impl Test {
         self.stderr_any().stdout_to(file)
     }
 
+    /// What stdin holds.
+    pub(crate) fn stdin(mut self, text: &str) -> Self {
+        let path = self.folder.path().join(".stdin");
+        std::fs::write(&path, text).unwrap();
+        self.command.stdin(std::fs::File::open(path).unwrap());
+        self
+    }
+
     /// The exit code that it must end with; 0 unless it is said.
     pub(crate) fn status(mut self, status: i32) -> Self {
         self.status = status;

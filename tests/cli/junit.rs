@@ -39,11 +39,10 @@ fn a_suite_with_a_case_an_agent() {
 <testcase classname="pipecat-rollout" name="good" time="">
 </testcase>
 <testcase classname="pipecat-rollout" name="bad" time="">
-<failure type="PhaseFailed" message="bad: failed after TIME, deployment new: its revision has failed, and the platform gives no reason">bad: failed after TIME (exit code 10)
-  reason      its revision has failed, and the platform gives no reason
+<failure type="PhaseFailed" message="bad: failed after TIME, deployment new: its revision has failed, and the platform gives no reason; the agent still takes sessions">bad: failed after TIME (exit code 10)
+  reason      its revision has failed, and the platform gives no reason; the agent still takes sessions
   phase       failed, for TIME
   deployment  new
-  serving     yes: the agent still takes sessions
   next        look at what it logged: pipecat cloud agent logs bad</failure>
 </testcase>
 <testcase classname="pipecat-rollout" name="shut" time="">
@@ -58,7 +57,7 @@ fn a_suite_with_a_case_an_agent() {
         );
     })
     .status(10)
-    .stdout_starts("good: ready after TIME")
+    .stdout_starts("AGENT  VERDICT       AFTER  DEPLOYMENT  REASON\ngood   ready         TIME   new\n")
     .run();
 }
 

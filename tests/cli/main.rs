@@ -11,10 +11,12 @@ mod harness;
 mod hostile;
 mod input;
 mod junit;
+mod logs;
 mod output;
 mod readme;
 #[cfg(target_os = "linux")]
 mod release;
+mod run;
 mod runner;
 mod scenarios;
 mod server;

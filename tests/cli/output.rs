@@ -53,6 +53,7 @@ fn the_story_in_plain_lines() {
         .stderr(
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
+             [TIME] my-agent: waiting: deployment old is still the desired one\n\
              [TIME] my-agent: deployment new is the target\n\
              [TIME] my-agent: reconciling (waiting took TIME)\n\
              [TIME] my-agent: doubtful answer (1 of 3 that it takes): deployment old is the desired one\n\
@@ -117,6 +118,7 @@ fn the_story_in_log_lines_as_the_schema_describes_them() {
         [
             "poll-failed",
             "poll-recovered",
+            "target-awaited",
             "target-found",
             "phase-changed",
             "answer-set-aside",
@@ -198,16 +200,15 @@ fn a_crash_is_told_in_a_block_that_nothing_can_obey() {
     let server = play(vec![crashing(4, &hostile())]);
     let left = Test::against(&server.url(), "wait my-agent --report-file report.json")
         .status(10)
-        .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n")
+        .stdout("my-agent: failed after TIME, deployment new: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n")
         .stderr_lines(
             "[TIME] my-agent: its code crashes: CrashLoopBackOff\n\
              my-agent: failed after TIME (exit code 10)\n\
-             \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1\n\
+             \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
              \x20 phase       validating, for TIME\n\
              \x20 deployment  new\n\
              \x20 last exit   code 1: an error in the application\n\
              \x20 restarts    4 restarts over 1 replica\n\
-             \x20 serving     yes: the agent still takes sessions\n\
              \x20 message\n\
              \x20   | ::error::owned\n\
              \x20   | ## [error]owned\n\
@@ -268,7 +269,7 @@ fn the_report_tells_all_that_is_known() {
 fn quiet_tells_only_of_failures_and_none_of_nothing() {
     let ready = || play(vec![agent(true)]);
     let failed = || play(vec![revision("Failed", &Value::Null)]);
-    let said = "my-agent: failed after TIME, deployment new: its revision has failed, and the platform gives no reason\n";
+    let said = "my-agent: failed after TIME, deployment new: its revision has failed, and the platform gives no reason; the agent still takes sessions\n";
     Test::against(&ready().url(), "wait my-agent -q")
         .stdout("my-agent: ready after TIME, deployment new\n")
         .run();
@@ -277,10 +278,9 @@ fn quiet_tells_only_of_failures_and_none_of_nothing() {
         .stdout(said)
         .stderr(
             "my-agent: failed after TIME (exit code 10)\n\
-             \x20 reason      its revision has failed, and the platform gives no reason\n\
+             \x20 reason      its revision has failed, and the platform gives no reason; the agent still takes sessions\n\
              \x20 phase       failed, for TIME\n\
              \x20 deployment  new\n\
-             \x20 serving     yes: the agent still takes sessions\n\
              \x20 next        look at what it logged: pipecat cloud agent logs my-agent\n",
         )
         .run();
@@ -310,6 +310,12 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
     assert!(!left.stderr.contains("DEBUG"), "{}", left.stderr);
 }
 
+const BOTH: &str = "\
+AGENT  VERDICT  AFTER  DEPLOYMENT  REASON
+b      ready    TIME   new
+a      ready    TIME   new
+";
+
 #[test]
 fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     let server =
@@ -321,10 +327,10 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
         );
     });
     Test::against(&server.url(), "wait b a b --progress none")
-        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .stdout(BOTH)
         .run();
     Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
-        .stdout("b: ready after TIME, deployment new\na: ready after TIME, deployment new\n")
+        .stdout(BOTH)
         .run();
     let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
         "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
@@ -369,19 +375,18 @@ fn status_looks_once() {
     assert_eq!(server.requests().len(), 1);
     Test::against(&play(vec![revision("Creating", &Value::Null)]).url(), "status my-agent")
         .status(124)
-        .stdout("my-agent: still progressing, deployment new: not ready yet: creating; the old version still serves\n")
+        .stdout("my-agent: still progressing, deployment new: not ready yet: creating; the agent still takes sessions\n")
         .stderr(
             "my-agent: still progressing (exit code 124)\n\
-             \x20 reason      not ready yet: creating; the old version still serves\n\
+             \x20 reason      not ready yet: creating; the agent still takes sessions\n\
              \x20 phase       creating\n\
              \x20 deployment  new\n\
-             \x20 serving     yes: the agent still takes sessions\n\
              \x20 next        it may still come up: pipecat-rollout wait-for-ready my-agent --deployment new\n",
         )
         .run();
     Test::against(&play(vec![crashing(3, "boom")]).url(), "status my-agent --progress none")
         .status(10)
-        .stdout("my-agent: failed, deployment new: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1\n")
+        .stdout("my-agent: failed, deployment new: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; the agent still takes sessions\n")
         .run();
     Test::against(
         &play(vec![answer("404 Not Found", "", "")]).url(),

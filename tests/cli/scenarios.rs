@@ -76,8 +76,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "--timeout 2s",
         124,
         "timeout after TIME, deployment ID: not ready after TIME: validating for TIME; the old version still serves",
-        "  serving     yes: the agent still takes sessions\n\
-         \x20 next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID",
+        "  next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID",
     ),
     (
         "superseded",
@@ -98,13 +97,13 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "--appear-timeout 1s",
         13,
         "unchanged after TIME: no new deployment: ID, the one from before, is still the desired one",
-        "  next        the deploy made no new deployment: check that it ran, and that something about it changed (an image tag, not only its content)",
+        "  next        the deploy made no new deployment; the usual causes: the same image tag, only the scaling changed, or only a secret's value; give the image a new tag, force a redeploy, or take --if-unchanged accept",
     ),
     (
         "infrastructure-issue",
         "",
         14,
-        "infrastructure after TIME, deployment ID: its revision has failed, and the platform gives no reason; the platform reports an infrastructure issue of its own",
+        "infrastructure after TIME, deployment ID: its revision has failed, and the platform gives no reason; the old version still serves; the platform reports an infrastructure issue of its own",
         "  next        the platform reports a problem of its own: contact Pipecat Cloud's support; the code need not be at fault",
     ),
     (
@@ -112,7 +111,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "",
         4,
         "not-found after TIME, deployment ID: the agent was deleted while it was watched (404)",
-        "  next        check the agent's name, and that the key belongs to the organization it was deployed to",
+        "  next        somebody deleted it meanwhile: deploy it again if that was not meant",
     ),
     (
         "not-found",
@@ -174,7 +173,7 @@ fn each_ends_in_the_verdict_that_its_name_says() {
 fn an_agent_that_is_never_ready_for_long_fails_where_ready_must_hold() {
     Test::new("wait voice-starter --simulate flapping --speed 20 --stable-for 2s")
         .status(10)
-        .stdout("voice-starter: failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1\n")
+        .stdout("voice-starter: failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; nothing serves: the agent takes no sessions\n")
         .stderr_lines("    | KeyError: 'access_token'\n  next        read the message above; the same image fails the same way on your own machine")
         .run();
 }
@@ -194,7 +193,7 @@ fn a_scenario_of_one_s_own_is_played_from_a_path() {
     Test::new("wait a --progress none --speed 50 --simulate own.toml")
         .file("own.toml", &text)
         .status(10)
-        .stdout("a: failed after TIME, deployment ID: its revision has failed, and the platform gives no reason\n")
+        .stdout("a: failed after TIME, deployment ID: its revision has failed, and the platform gives no reason; the old version still serves\n")
         .run();
     let left = Test::new("wait a --simulate own.toml")
         .file("own.toml", text.replace("verdict = ", "verdikt = "))
@@ -266,7 +265,11 @@ fn the_simulator_serves_until_it_is_told_to_end() {
     }
     Test::against(&url, "wait a b --progress none")
         .status(10)
-        .stdout_starts("a: ready after TIME, deployment ID\nb: failed after TIME, deployment ID: its code crashes")
+        .stdout(
+            "AGENT  VERDICT  AFTER  DEPLOYMENT                            REASON\n\
+             a      ready    TIME   ID\n\
+             b      failed   TIME   ID  its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; the old version still serves\n",
+        )
         .run();
     let (status, body) = ask(address, "GET /v1/agents/missing");
     assert!(

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::{Machine, Standing};
 use crate::rollout::CONFIRMATIONS;
 use crate::rollout::ending::Ending;
 use crate::rollout::event::Event;
 use crate::rollout::evidence::{Evidence, causes};
 use crate::rollout::phase::{self, Phase};
-use crate::rollout::policy::{NewRevision, TargetRule, Until};
+use crate::rollout::policy::{NewRevision, TargetRule, Unchanged, Until};
 use crate::rollout::watermark::own_revision;
 use crate::wire::{AgentDetails, Revision, RevisionPhase};
 
@@ -36,6 +36,10 @@ impl Machine {
         details: &AgentDetails,
         events: &mut Vec<Event>,
     ) -> Option<Ending> {
+        if self.policy.limits().until == Until::Desired {
+            return self.note_desired(details, events);
+        }
+        self.accept_unchanged(at, details, events);
         self.find_target(details);
         let desired = details.desired();
         if self.target.is_none() || desired != self.target.as_deref() {
@@ -43,6 +47,7 @@ impl Machine {
                 return Some(Ending::Superseded { by: by.to_owned() });
             }
             self.enter(at, Phase::Waiting, events);
+            self.tell_awaited(Standing::of(details), events);
             return self.never_desired(at);
         }
         if !self.in_view {
@@ -60,6 +65,49 @@ impl Machine {
             self.enter(at, Phase::Reconciling, events);
             self.note_progress(at, details);
             self.stalled(at)
+        }
+    }
+
+    /// Notes which deployment is desired, where that is all that is asked.
+    fn note_desired(&mut self, details: &AgentDetails, events: &mut Vec<Event>) -> Option<Ending> {
+        self.target = details.desired().map(str::to_owned);
+        let ending = match self.target {
+            Some(_) => Ending::Ready,
+            None => Ending::NeverDesired,
+        };
+        self.note_standing(Standing::of(details), ending, events)
+    }
+
+    /// Notes how the agent stands; confirmed, it is the baseline.
+    pub(super) fn note_standing(
+        &mut self,
+        standing: Standing,
+        ending: Ending,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        if !self.standing.confirms(standing) {
+            return None;
+        }
+        let deployment_id = self.target.clone();
+        events.push(Event::BaselineNoted { deployment_id });
+        Some(ending)
+    }
+
+    /// Where that is accepted, the baseline becomes the target once no new deployment has appeared
+    /// in time; should one appear later, it takes its place.
+    fn accept_unchanged(&mut self, at: Duration, details: &AgentDetails, events: &mut Vec<Event>) {
+        let limits = self.policy.limits();
+        let (TargetRule::AnyBut(baseline), Unchanged::Accept) =
+            (self.policy.target(), limits.unchanged)
+        else {
+            return;
+        };
+        let stands = details.desired() == Some(baseline);
+        let in_time = at < limits.appear_timeout.min(limits.timeout);
+        if self.target.is_none() && stands && !in_time {
+            self.target = Some(baseline.clone());
+        } else if self.target.as_ref() == Some(baseline) && !stands && details.desired().is_some() {
+            self.lose_target(at, events);
         }
     }
 
@@ -189,7 +237,7 @@ impl Machine {
         };
         let held = at.saturating_sub(since) >= limits.stable_for;
         let complete = match limits.until {
-            Until::Ready => true,
+            Until::Desired | Until::Ready => true,
             Until::Drained => details.previous_revision.is_none(),
         };
         if held && complete {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::{Machine, Standing};
 use crate::rollout::event::{Event, whole_millis};
 use crate::rollout::evidence::{Cause, replicas_started, restart_count};
 use crate::rollout::phase::Phase;
@@ -24,6 +24,18 @@ impl Machine {
         self.phase = phase;
         self.phase_since = at;
         self.paced_from = at;
+    }
+
+    /// Tells what is there while the target is not in view, whenever that changes.
+    pub(super) fn tell_awaited(&mut self, standing: Standing, events: &mut Vec<Event>) {
+        if self.awaited.as_ref() != Some(&standing) {
+            let desired = match &standing {
+                Standing::Desired(id) => Some(id.clone()),
+                Standing::Absent | Standing::Undeployed => None,
+            };
+            self.awaited = Some(standing);
+            events.push(Event::TargetAwaited { desired });
+        }
     }
 
     pub(super) fn lose_ready(&mut self, at: Duration, events: &mut Vec<Event>) {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod any;
+mod baseline;
 mod deadline;
 mod ending;
 mod evidence;
@@ -46,8 +47,12 @@ impl Watch {
     }
 
     fn of(policy: Policy) -> Self {
+        Self::around(Machine::new(policy))
+    }
+
+    fn around(machine: Machine) -> Self {
         Self {
-            machine: Machine::new(policy),
+            machine,
             told: Vec::new(),
             next: None,
         }

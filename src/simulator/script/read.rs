@@ -8,10 +8,10 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::file::{AgentTable, File, LogTable, RevisionTable, StateTable};
-use super::nearest::nearest;
 use super::standing::Timeline;
 use super::words::OrNone;
 use super::{Deployment, LogLine, Scenario, Traits};
+use crate::strict::{line, nearest, with_suggestion};
 
 /// Why a text is no scenario.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -231,36 +231,4 @@ fn log(tables: Vec<Spanned<LogTable>>, known: Aliases<'_>) -> Result<Vec<LogLine
     }
     lines.sort_by_key(|line| line.at);
     Ok(lines)
-}
-
-/// The number of the line on which `span` begins.
-fn line(text: &str, span: &Range<usize>) -> usize {
-    let before = text.as_bytes().iter().take(span.start);
-    before.filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// The TOML reader's message, with the nearest known word where it names the known ones.
-///
-/// It says "unknown field `x`, expected one of `a`, `b`"; of a file's author we speak of keys.
-fn with_suggestion(message: &str) -> String {
-    let message = message.trim().replace('\n', ": ");
-    let message = message.replace("missing field", "missing key");
-    let unknown = ["unknown field", "unknown variant"];
-    let Some(what) = unknown.into_iter().find(|what| message.starts_with(what)) else {
-        return message;
-    };
-    let noun = if what == "unknown field" {
-        "key"
-    } else {
-        "word"
-    };
-    let mut words = message.split('`').skip(1).step_by(2);
-    let Some(word) = words.next() else {
-        return message;
-    };
-    let known: Vec<&str> = words.collect();
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("unknown {noun} `{word}`; did you mean `{near}`?"),
-        None => format!("unknown {noun} `{word}`; known here: {}", known.join(", ")),
-    }
 }

@@ -89,6 +89,40 @@ fn the_next_step_fits_the_failure() {
 }
 
 #[test]
+fn the_next_step_fits_how_it_came_to_the_ending() {
+    let mut deleted = watch();
+    deleted.see(0, reconciling()).steady(1000..=3000, absent());
+    assert!(step(&deleted, Verdict::NotFound).starts_with("somebody deleted it"));
+    let mut never = watch();
+    never.see(30_000, absent());
+    assert!(step(&never, Verdict::NotFound).starts_with("check the agent's name"));
+    let mut named = Watch::new(named("new"));
+    named.see(30_000, ids("old", "old"));
+    assert!(step(&named, Verdict::Unchanged).starts_with("check the id"));
+    let mut baseline = Watch::new(any_but("old"));
+    baseline.see(30_000, ids("old", "old"));
+    assert!(step(&baseline, Verdict::Unchanged).starts_with("the deploy made no new"));
+    let mut draining = watch_with(|l| l.until = Until::Drained);
+    draining
+        .see(0, reconciled().ready().previous())
+        .lapse(600_000);
+    assert!(step(&draining, Verdict::Timeout).starts_with("it is up; sessions"));
+    let pulling = Health {
+        last_exit_code: Some(137),
+        ..waiting("ImagePullBackOff", 0)
+    };
+    let mut watch = watch();
+    watch.steady(0..=20_000, faring(pulling));
+    assert!(step(&watch, Verdict::Failed).starts_with("check the image's name"));
+    let mut silent = super::watch();
+    silent.see(0, reconciled().own(Told::Failed));
+    assert_eq!(
+        step(&silent, Verdict::Failed),
+        "look at what it logged: pipecat cloud agent logs bot"
+    );
+}
+
+#[test]
 fn an_exit_code_is_decoded_as_far_as_convention_tells() {
     let known: Vec<i64> = (-1..=256)
         .filter(|code| decode_exit_code(*code).is_some())

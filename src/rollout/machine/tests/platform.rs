@@ -93,6 +93,19 @@ fn restarts_under_the_issue_stay_excused_when_the_count_is_missing_for_a_while()
 }
 
 #[test]
+fn a_restart_count_that_begins_anew_after_the_issue_counts_in_full() {
+    let mut watch = watch();
+    watch
+        .see(0, crashing(50, 1).issue())
+        .see(1000, crashing(50, 1))
+        .see(2000, crashing(0, 1))
+        .see(3000, crashing(50, 1))
+        .see(4000, crashing(2, 1))
+        .goes_on();
+    watch.see(5000, crashing(3, 1)).ended(Verdict::Failed);
+}
+
+#[test]
 fn when_the_issue_clears_the_clock_of_not_pulling_starts_anew() {
     let pulling = || faring(waiting("ErrImagePull", 0));
     let mut watch = watch();

@@ -22,8 +22,14 @@ fn trouble(class: TroubleClass, code: &str) -> Event {
 #[test]
 fn a_rollout_is_told_change_by_change_and_a_quiet_one_tells_nothing() {
     let mut watch = Watch::new(named("new"));
-    watch.see(0, ids("old", "old")).see(1000, ids("old", "old"));
-    assert_eq!(watch.told, []);
+    let awaited = |desired: Option<&str>| Event::TargetAwaited {
+        desired: desired.map(str::to_owned),
+    };
+    watch.see(0, absent()).see(500, absent());
+    watch
+        .see(800, ids("old", "old"))
+        .see(1000, ids("old", "old"));
+    assert_eq!(watch.told, [awaited(None), awaited(Some("old"))]);
     watch.see(2000, reconciling()).see(3000, reconciling());
     watch.see(4000, reconciled()).see(5000, reconciled());
     watch.see(6000, reconciled().own(Told::Creating));
@@ -34,6 +40,8 @@ fn a_rollout_is_told_change_by_change_and_a_quiet_one_tells_nothing() {
         .see(9000, reconciled().own(Told::Active))
         .see(10_000, reconciled().own(Told::Active).ready());
     let expected = [
+        awaited(None),
+        awaited(Some("old")),
         Event::TargetFound {
             deployment_id: "new".to_owned(),
         },

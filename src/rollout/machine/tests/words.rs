@@ -39,7 +39,7 @@ fn a_timeout_with_trouble_gives_the_trouble_as_the_reason() {
         .lapse(600_000);
     let reason = watch.because(Verdict::Timeout);
     assert_eq!(reason.code, "CrashLoopBackOff");
-    let summary = "not ready after 10m: validating for 9m, with CrashLoopBackOff; the old version still serves";
+    let summary = "not ready after 10m: validating for 9m, with CrashLoopBackOff; the agent still takes sessions";
     assert_eq!(reason.summary, summary);
     assert_eq!(reason.message.as_deref(), Some("Traceback"));
     let next = "it may still come up: pipecat-rollout wait-for-ready bot --deployment new";
@@ -84,7 +84,7 @@ fn a_single_look_that_is_not_ready_says_where_things_stand() {
     let one_look = || Watch::of(Policy::one_look(TargetRule::FirstSeen, Limits::default()));
     let mut pulling = one_look();
     pulling.see(400, faring(waiting("ErrImagePull", 0)).available(true));
-    let summary = "not ready yet: validating, with ErrImagePull; the old version still serves";
+    let summary = "not ready yet: validating, with ErrImagePull; the agent still takes sessions";
     assert_eq!(said(&pulling, Verdict::Timeout), ("ErrImagePull", summary));
 }
 
@@ -144,7 +144,31 @@ fn a_failure_says_what_failed() {
         (
             faring(waiting("ErrImagePull", 0)),
             "ErrImagePull",
-            "its image or container does not come up: ErrImagePull, for 20.0s in phase validating",
+            "its image or container does not come up: ErrImagePull, for 20.0s",
+        ),
+        (
+            faring(Health {
+                state: Some(ContainerState::Terminated),
+                last_exit_code: Some(0),
+                ..waiting("Completed", 3)
+            }),
+            "Completed",
+            "its code ends instead of running: Completed, 3 restarts of 1 replica, last exit code 0",
+        ),
+        (
+            reconciled().degraded("True"),
+            "PodsPending",
+            "the platform calls it degraded: PodsPending, for 20.0s",
+        ),
+        (
+            crashing(3, 1).available(true).previous(),
+            "CrashLoopBackOff",
+            "its code crashes: CrashLoopBackOff, 3 restarts of 1 replica; the old version still serves",
+        ),
+        (
+            reconciled().own(Told::Failed).available(false),
+            "PhaseFailed",
+            "its revision has failed, and the platform gives no reason; nothing serves: the agent takes no sessions",
         ),
         (
             faring(waiting("InvalidImageName", 0)),

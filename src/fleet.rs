@@ -1,0 +1,95 @@
+//! What is known of an organization's agents, and what the world is told of them. Pure.
+//!
+//! The list says where to look; what a rollout is and how it ends, the machine says; here it
+//! becomes what is remembered and told.
+
+mod health;
+mod list;
+mod notice;
+mod record;
+mod rollouts;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub use health::{Look, NextLook};
+pub use list::{Begin, ListStep};
+pub use notice::{Notice, NoticeData, NoticeKind};
+pub use record::{AgentRecord, Change, RolloutRecord, Standing};
+
+/// The agents of an organization.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    agents: BTreeMap<String, Agent>,
+    /// What was there when the list was read last; none before the first list.
+    listed: Option<Timestamp>,
+    /// Whether anything was remembered from before this start.
+    remembers: bool,
+}
+
+/// An agent with what is known of it only while the program runs.
+#[derive(Debug, Clone)]
+struct Agent {
+    record: AgentRecord,
+    /// When the platform changed its record last, as far as the list has shown: an entry from
+    /// before is from a replica that lags.
+    updated_at: Option<Timestamp>,
+    /// How many lists in a row it has been missing from.
+    missing: u32,
+    /// The rollout that is being followed.
+    followed: Option<Followed>,
+    /// How many looks in a row found it not ready.
+    not_ready: u32,
+}
+
+/// A rollout that is being followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    /// It showed while the program ran.
+    InTime,
+    /// It showed in the first list: it may have begun, or even ended, while nobody watched.
+    Late,
+}
+
+impl Fleet {
+    /// The agents as they were remembered; with none it is the first start.
+    #[must_use]
+    pub fn restore(records: Vec<AgentRecord>) -> Self {
+        let remembers = !records.is_empty();
+        let agents = records
+            .into_iter()
+            .map(|record| (record.name.clone(), Agent::new(record)));
+        Self {
+            agents: agents.collect(),
+            listed: None,
+            remembers,
+        }
+    }
+
+    /// The agents, by name.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentRecord> {
+        self.agents.values().map(|agent| &agent.record)
+    }
+
+    /// What is known of an agent.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
+        self.agents.get(name).map(|agent| &agent.record)
+    }
+}
+
+impl Agent {
+    fn new(record: AgentRecord) -> Self {
+        Self {
+            record,
+            updated_at: None,
+            missing: 0,
+            followed: None,
+            not_ready: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

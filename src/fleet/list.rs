@@ -1,0 +1,173 @@
+//! What the list of agents shows: where to look, who is new and who is gone.
+
+use jiff::Timestamp;
+
+use super::notice::{Notice, NoticeData, NoticeKind};
+use super::record::{AgentRecord, Change, Standing};
+use super::{Agent, Fleet, Followed};
+use crate::rollout::CONFIRMATIONS;
+use crate::wire::Service;
+
+/// A rollout to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// The agent.
+    pub agent: String,
+    /// The deployment that is desired.
+    pub deployment_id: String,
+}
+
+/// What follows from a list.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[must_use]
+pub struct ListStep {
+    /// What to remember and to tell.
+    pub change: Change,
+    /// Rollouts to follow from now on. Each has to be ended by [`Fleet::ended`].
+    pub begin: Vec<Begin>,
+    /// Agents that have come: they want a first look.
+    pub added: Vec<String>,
+}
+
+impl Fleet {
+    /// Takes in a list that was read at `now`.
+    ///
+    /// On the first start ever, agents at rest are taken as they stand: nothing is told of them.
+    pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
+        let mut step = ListStep::default();
+        for agent in self.agents.values_mut() {
+            agent.missing = agent.missing.saturating_add(1);
+        }
+        for service in services
+            .iter()
+            .filter(|service| service.deleted_at.is_none())
+        {
+            if let Some(name) = &service.name {
+                self.on_service(now, name, service, &mut step);
+            }
+        }
+        self.remove_missing(now, &mut step.change);
+        self.listed = Some(now);
+        step
+    }
+
+    fn on_service(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
+        let replaced = self.agents.get(name).is_some_and(|agent| {
+            let known = &agent.record.service_id;
+            known.is_some() && service.id.is_some() && *known != service.id
+        });
+        if replaced {
+            self.remove(now, name, &mut step.change);
+        }
+        let followed = match self.listed {
+            None => Followed::Late,
+            Some(_) => Followed::InTime,
+        };
+        let first_start = self.listed.is_none() && !self.remembers;
+        let agent = self.agents.entry(name.to_owned()).or_insert_with(|| {
+            step.added.push(name.to_owned());
+            let at_rest = first_start && service.is_reconciled();
+            let record = AgentRecord {
+                name: name.to_owned(),
+                service_id: service.id.clone(),
+                region: service.region.clone(),
+                deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
+                standing: Standing::Settled {
+                    verdict: None,
+                    since: now,
+                },
+                unready_episodes: 0,
+                steps: Vec::new(),
+                changed_at: now,
+            };
+            if !first_start {
+                let notice = Notice {
+                    id: format!("{name}/{}/added", service.id.as_deref().unwrap_or("-")),
+                    kind: NoticeKind::AgentAdded,
+                    time: now,
+                    data: NoticeData {
+                        deployment_id: service.desired().map(str::to_owned),
+                        ..NoticeData::of(&record)
+                    },
+                };
+                step.change.notices.push(notice);
+            }
+            step.change.agents.push(record.clone());
+            Agent::new(record)
+        });
+        agent.missing = 0;
+        if matches!((service.updated_at, agent.updated_at), (Some(told), Some(seen)) if told < seen)
+        {
+            return;
+        }
+        agent.updated_at = service.updated_at.or(agent.updated_at);
+        step.begin.extend(agent.begin(service.desired(), followed));
+    }
+
+    /// Begins to follow what an agent's details show to be desired, if that is new.
+    pub fn on_desired(&mut self, name: &str, desired: Option<&str>) -> Option<Begin> {
+        self.agents.get_mut(name)?.begin(desired, Followed::InTime)
+    }
+
+    /// Agents that several lists in a row have not shown are gone.
+    fn remove_missing(&mut self, now: Timestamp, change: &mut Change) {
+        let gone: Vec<String> = self
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.missing >= CONFIRMATIONS)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            self.remove(now, &name, change);
+        }
+    }
+
+    fn remove(&mut self, now: Timestamp, name: &str, change: &mut Change) {
+        let Some(agent) = self.agents.remove(name) else {
+            return;
+        };
+        let record = agent.record;
+        change.agents.retain(|changed| changed.name != name);
+        change.removed.push(name.to_owned());
+        change.notices.push(Notice {
+            id: format!(
+                "{name}/{}/removed",
+                record.service_id.as_deref().unwrap_or("-")
+            ),
+            kind: NoticeKind::AgentRemoved,
+            time: now,
+            data: NoticeData {
+                deployment_id: record.deployment_id.clone(),
+                ..NoticeData::of(&record)
+            },
+        });
+    }
+}
+
+impl Agent {
+    /// Begins to follow the desired deployment, unless that is done or its rollout is over.
+    fn begin(&mut self, desired: Option<&str>, followed: Followed) -> Option<Begin> {
+        let desired = desired?;
+        let under_way = matches!(self.record.standing, Standing::RollingOut { .. });
+        let known = self.record.deployment_id.as_deref() == Some(desired);
+        if self.followed.is_some() || (known && !under_way) {
+            return None;
+        }
+        self.followed = Some(followed);
+        Some(Begin {
+            agent: self.record.name.clone(),
+            deployment_id: desired.to_owned(),
+        })
+    }
+}
+
+impl NoticeData {
+    /// What every notice about an agent says.
+    pub(super) fn of(record: &AgentRecord) -> Self {
+        Self {
+            agent: record.name.clone(),
+            region: record.region.clone(),
+            ..Self::default()
+        }
+    }
+}

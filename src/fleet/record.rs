@@ -1,0 +1,118 @@
+//! What is remembered of agents and rollouts from one start of the sidecar to the next.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::notice::Notice;
+use crate::rollout::{Phase, PhaseEntry, Reason, Verdict};
+
+/// What is known of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentRecord {
+    /// Its name.
+    pub name: String,
+    /// The platform's own id of it: another one under the same name is another agent.
+    pub service_id: Option<String>,
+    /// Where it is deployed.
+    pub region: Option<String>,
+    /// The deployment that was desired when it was seen last.
+    pub deployment_id: Option<String>,
+    /// How it stands.
+    pub standing: Standing,
+    /// How often it stopped being ready without a deploy, since it is known.
+    pub unready_episodes: u64,
+    /// How often each step from one deployment to another was seen, the latest steps only.
+    pub steps: Vec<(String, u32)>,
+    /// When this was last changed.
+    pub changed_at: Timestamp,
+}
+
+/// How an agent stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "state",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Standing {
+    /// A rollout is under way. Left with its verdict.
+    RollingOut {
+        /// The deployment that is rolled out.
+        deployment_id: String,
+        /// What the ids of its notices begin with.
+        id: String,
+        /// When it was first seen.
+        started_at: Timestamp,
+        /// The phases that were told so far, each once.
+        phases: Vec<Phase>,
+        /// Whether it had begun while nobody watched.
+        observed_late: bool,
+    },
+    /// Nothing is under way. Left with a new deployment, or when the agent stops being ready.
+    Settled {
+        /// The verdict of its last rollout; none where that was never watched.
+        verdict: Option<Verdict>,
+        /// When it was known.
+        since: Timestamp,
+    },
+    /// It stopped being ready without a deploy. Left when it is ready again, or with a deploy.
+    Unready {
+        /// What the ids of its notices begin with.
+        id: String,
+        /// When that was noticed.
+        since: Timestamp,
+        /// Why, as far as the platform tells.
+        reason: Option<Reason>,
+    },
+}
+
+/// A rollout that has ended: a line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRecord {
+    /// The agent.
+    pub agent: String,
+    /// Where it is deployed.
+    pub region: Option<String>,
+    /// The deployment.
+    pub deployment_id: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why; none when ready.
+    pub reason: Option<Reason>,
+    /// When it was first seen.
+    pub started_at: Timestamp,
+    /// When its verdict was known.
+    pub finished_at: Timestamp,
+    /// How long it took, or was watched.
+    pub elapsed_ms: u64,
+    /// The phases in the order in which they were seen.
+    pub phases: Vec<PhaseEntry>,
+    /// Whether it had begun, or even ended, while nobody watched: its times are then too late.
+    pub observed_late: bool,
+}
+
+/// What happened at once: it is remembered, and told, in one piece.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Change {
+    /// Agents as they stand now.
+    pub agents: Vec<AgentRecord>,
+    /// Agents that are gone, by name.
+    pub removed: Vec<String>,
+    /// Rollouts that have ended.
+    pub rollouts: Vec<RolloutRecord>,
+    /// What the world is told of it, in this order.
+    pub notices: Vec<Notice>,
+}
+
+impl Change {
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.agents.is_empty()
+            && self.removed.is_empty()
+            && self.rollouts.is_empty()
+            && self.notices.is_empty()
+    }
+}

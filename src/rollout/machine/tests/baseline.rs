@@ -1,0 +1,131 @@
+//! The baseline of a deploy: how it is read before, and what it means after.
+
+use super::*;
+use crate::rollout::Unchanged;
+
+fn reading() -> Watch {
+    Watch::limited(TargetRule::FirstSeen, |limits| {
+        limits.until = Until::Desired;
+    })
+}
+
+/// A watch after a deploy, before which the agent desired `old`, made at second 100.
+fn after(change: impl FnOnce(&mut Limits)) -> Watch {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    let policy = Policy::new(any_but("old"), limits).unwrap();
+    let baseline = Box::new(ids("old", "old").ready().created(100).0);
+    Watch::around(Machine::after(policy, baseline))
+}
+
+fn accepting() -> Watch {
+    after(|limits| limits.unchanged = Unchanged::Accept)
+}
+
+#[test]
+fn a_baseline_is_what_three_answers_in_a_row_desire() {
+    let mut steady = reading();
+    steady
+        .see(0, ids("a", "b"))
+        .see(200, ids("a", "a"))
+        .goes_on();
+    steady.see(400, transient()).goes_on();
+    let outcome = steady.see(600, ids("a", "a").ready()).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("a"));
+
+    let mut moving = reading();
+    moving.see(0, ids("a", "a")).see(200, ids("a", "a"));
+    moving
+        .see(400, ids("b", "a"))
+        .see(600, ids("b", "a"))
+        .goes_on();
+    let outcome = moving.see(800, ids("b", "a")).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("b"));
+}
+
+#[test]
+fn a_replica_that_lags_does_not_make_an_older_deployment_the_baseline() {
+    let (old, new) = (|| ids("a", "a").created(1), || ids("b", "b").created(2));
+    let mut watch = reading();
+    watch
+        .see(0, new())
+        .see(200, old())
+        .see(400, new())
+        .goes_on();
+    let outcome = watch.see(600, new()).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("b"));
+}
+
+#[test]
+fn no_agent_and_no_deployment_are_confirmed_as_well() {
+    let mut absent_agent = reading();
+    absent_agent.see(0, absent()).see(200, absent()).goes_on();
+    absent_agent.see(400, absent()).ended(Verdict::NotFound);
+    let undeployed = || reconciled().with(|a| a.desired_deployment_id = None);
+    let mut watch = reading();
+    watch.see(0, absent()).see(200, undeployed());
+    watch.see(400, undeployed()).goes_on();
+    watch.see(600, undeployed()).ended(Verdict::Unchanged);
+    let mut refused_key = reading();
+    refused_key.see(0, refused()).see(200, refused()).goes_on();
+    refused_key.see(400, refused()).ended(Verdict::Unauthorized);
+}
+
+#[test]
+fn after_the_deploy_answers_from_before_the_baseline_are_known_to_lag() {
+    let older = || ids("older", "older").ready().created(50);
+    let mut watch = after(|_| ());
+    watch.see(0, older()).see(500, older()).goes_on();
+    watch
+        .see(1000, ids("old", "old").ready().created(100))
+        .goes_on();
+    watch.see(1500, absent()).goes_on();
+    let outcome = watch
+        .see(2000, ids("new", "new").ready().created(200))
+        .ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
+    assert_eq!(outcome.baseline_deployment_id.as_deref(), Some("old"));
+    assert_eq!(watch.count("answer-set-aside"), 3);
+}
+
+#[test]
+fn a_deploy_that_puts_back_an_older_deployment_is_believed_once_confirmed() {
+    let mut watch = after(|_| ());
+    let back = || ids("older", "older").ready().created(50);
+    watch.see(0, back()).see(500, back()).goes_on();
+    let outcome = watch.see(1000, back()).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("older"));
+}
+
+#[test]
+fn an_unchanged_deployment_is_judged_where_that_is_accepted_but_not_before_time() {
+    let standing = || ids("old", "old").ready().created(100);
+    let mut failing = after(|_| ());
+    failing.see(29_999, standing()).goes_on();
+    failing.see(30_000, standing()).ended(Verdict::Unchanged);
+    let mut watch = accepting();
+    watch.see(0, standing()).see(29_999, standing()).goes_on();
+    let outcome = watch.see(30_000, standing()).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("old"));
+    let mut down = accepting();
+    down.see(30_000, ids("old", "old").created(100)).goes_on();
+    down.see(600_000, ids("old", "old").created(100))
+        .ended(Verdict::Timeout);
+    let mut short = after(|limits| {
+        limits.unchanged = Unchanged::Accept;
+        limits.timeout = ms(10_000);
+    });
+    short.see(9999, standing()).goes_on();
+    short.see(10_000, standing()).ended(Verdict::Ready);
+}
+
+#[test]
+fn a_new_deployment_that_comes_late_takes_the_accepted_one_s_place() {
+    let mut watch = accepting();
+    watch.see(30_000, ids("old", "old").created(100)).goes_on();
+    watch.see(31_000, ids("new", "old").created(200)).goes_on();
+    let outcome = watch
+        .see(32_000, ids("new", "new").created(200).ready())
+        .ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
+}

@@ -1,0 +1,77 @@
+//! Strict reading of what people write: the line of a slip, and the known word that was meant.
+
+use std::ops::Range;
+
+/// The number of the line on which `span` begins.
+#[must_use]
+pub fn line(text: &str, span: &Range<usize>) -> usize {
+    let before = text.as_bytes().iter().take(span.start);
+    before.filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The TOML reader's message, with the nearest known word where it names the known ones.
+///
+/// It says "unknown field `x`, expected one of `a`, `b`"; of a file's author we speak of keys.
+#[must_use]
+pub fn with_suggestion(message: &str) -> String {
+    let message = message.trim().replace('\n', ": ");
+    let message = message.replace("missing field", "missing key");
+    let unknown = ["unknown field", "unknown variant"];
+    let Some(what) = unknown.into_iter().find(|what| message.starts_with(what)) else {
+        return message;
+    };
+    let noun = if what == "unknown field" {
+        "key"
+    } else {
+        "word"
+    };
+    let mut words = message.split('`').skip(1).step_by(2);
+    let Some(word) = words.next() else {
+        return message;
+    };
+    let known: Vec<&str> = words.collect();
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("unknown {noun} `{word}`; did you mean `{near}`?"),
+        None => format!("unknown {noun} `{word}`; known here: {}", known.join(", ")),
+    }
+}
+
+/// The candidate closest to `word`, if it is close enough to be meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let (distance, candidate) = candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&word, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)?;
+    // A third of the word may be wrong, and one letter always.
+    let most = (candidate.chars().count() / 3).max(1);
+    (distance <= most).then_some(candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_answered_with_the_word_that_was_meant() {
+        for (message, told) in [
+            (
+                "unknown field `intervall`, expected one of `interval`, `listen`",
+                "unknown key `intervall`; did you mean `interval`?",
+            ),
+            (
+                "unknown variant `xyz`, expected `ready` or `failed`",
+                "unknown word `xyz`; known here: ready, failed",
+            ),
+            ("missing field `url`", "missing key `url`"),
+            ("invalid type: a\nb", "invalid type: a: b"),
+        ] {
+            assert_eq!(with_suggestion(message), told);
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        assert_eq!((line("a\nb\nc", &(0..1)), line("a\nb\nc", &(4..5))), (1, 3));
+    }
+}

@@ -1,0 +1,107 @@
+//! Why it failed: the last lines that the deployment logged.
+
+use serde_json::json;
+
+use crate::harness::Test;
+use crate::server::{Server, answer};
+
+/// An agent whose revision has failed, and what its logs answer.
+fn failed(logs: impl Fn() -> String + Send + Sync + 'static) -> Server {
+    Server::start_by_head(move |head| {
+        if head.contains("/logs?") {
+            return logs();
+        }
+        let details = json!({
+            "name": "my-agent", "ready": false, "desiredDeploymentId": "n/w", "reconciledDeploymentId": "n/w",
+            "currentRevision": {"deploymentID": "n/w", "phase": "Failed"},
+        });
+        answer("200 OK", "", &details.to_string())
+    })
+}
+
+fn page() -> String {
+    let logs = json!({"total": {"value": 3}, "logs": [
+        {"log": "third ##[error]", "timestamp": "2026-11-23T15:00:02Z", "deploymentId": "n/w"},
+        {"log": "second\u{1b}[2J", "timestamp": "2026-11-23T15:00:01Z", "deploymentId": "n/w"},
+        {"log": "first", "timestamp": "2026-11-23T15:00:00Z", "deploymentId": "n/w"},
+    ]});
+    answer("200 OK", "", &logs.to_string())
+}
+
+const FAILED: &str = "my-agent: failed after TIME, deployment n/w: its revision has failed, and the platform gives no reason\n";
+const NEXT: &str = "  next        look at what it logged: pipecat cloud agent logs my-agent";
+
+#[test]
+fn the_last_lines_are_shown_oldest_first_and_reported() {
+    let server = failed(page);
+    let left = Test::against(&server.url(), "wait my-agent --logs 7 --output json")
+        .status(10)
+        .stdout_starts("{\"exitCode\":10,")
+        .stderr_lines(&format!(
+            "  logs\n    | first\n    | second\n    | third ## [error]\n{NEXT}"
+        ))
+        .run();
+    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    assert_eq!(
+        report["agents"][0]["logs"],
+        json!(["first", "second\u{1b}[2J", "third ##[error]"])
+    );
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    let asked = "GET /v1/agents/my-agent/logs?deploymentId=n%2Fw&limit=7&order=desc HTTP/1.1\r\n";
+    assert!(requests[1].head.starts_with(asked), "{}", requests[1].head);
+}
+
+#[test]
+fn logs_that_cannot_be_had_change_nothing() {
+    for (answered, why) in [
+        (
+            answer("500 Oops", "", ""),
+            "the API answered 500 Internal Server Error",
+        ),
+        (
+            answer("404 Not Found", "", ""),
+            "the API answered 404 Not Found",
+        ),
+        (
+            answer("200 OK", "", "<html>"),
+            "the body is not the JSON of an agent",
+        ),
+        (
+            String::new(),
+            "the connection broke: connection closed before message completed",
+        ),
+    ] {
+        let server = failed(move || answered.clone());
+        let left = Test::against(&server.url(), "wait my-agent")
+            .status(10)
+            .stdout(FAILED)
+            .stderr_lines(NEXT)
+            .run();
+        let told = format!("its logs cannot be read agent=\"my-agent\" error={why}");
+        assert!(left.stderr.contains(&told), "{}", left.stderr);
+        assert!(!left.stderr.contains("  logs"), "{}", left.stderr);
+    }
+}
+
+#[test]
+fn no_logs_are_asked_for_where_none_are_wanted_or_they_tell_nothing() {
+    let server = failed(page);
+    Test::against(&server.url(), "wait my-agent --logs 0 --progress none")
+        .status(10)
+        .stdout(FAILED)
+        .run();
+    assert_eq!(server.requests().len(), 1);
+    let ready = Server::start(|_, stream| crate::server::send(stream, &crate::server::agent(true)));
+    Test::against(&ready.url(), "wait my-agent --progress none")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+    assert_eq!(ready.requests().len(), 1);
+    let progressing =
+        Server::start(|_, stream| crate::server::send(stream, &crate::server::agent(false)));
+    Test::against(&progressing.url(), "status my-agent --progress none")
+        .status(124)
+        .stdout_starts("my-agent: still progressing")
+        .run();
+    assert_eq!(progressing.requests().len(), 1);
+}
