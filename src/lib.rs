@@ -21,6 +21,7 @@ pub mod text;
 pub mod wire;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -34,8 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help that nobody reads is no error.
-            let _ = error.print();
+            say(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
     };
@@ -49,4 +49,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => Ending::Failed(Error::Setup(error)),
     };
     ExitCode::from(exit::code(&ending))
+}
+
+/// Prints help, or what is wrong with what was typed. That repeats it, and no log must obey that.
+fn say(error: &clap::Error) {
+    let words = error.render().to_string();
+    let harmless: Vec<String> = text::lines(&words)
+        .into_iter()
+        .map(|line| {
+            if line.trim_start().starts_with("::") {
+                text::line_start(&line)
+            } else {
+                line
+            }
+        })
+        .collect();
+    let lines = words.trim_end().lines().map(str::trim_end);
+    let as_it_is = !error.use_stderr() || lines.eq(harmless.iter().map(String::as_str));
+    // Help that nobody reads is no error.
+    let _ = if as_it_is {
+        error.print()
+    } else {
+        writeln!(io::stderr().lock(), "{}", harmless.join("\n"))
+    };
 }

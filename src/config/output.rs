@@ -118,3 +118,41 @@ fn path(name: &str) -> Option<PathBuf> {
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_style_of_every_wish_in_every_place() {
+        use ProgressArg as Asked;
+        let cis = [Ci::Github, Ci::Gitlab, Ci::Other];
+        let table = |asked, auto, terminal| cis.map(|ci| style(asked, auto, ci, terminal));
+        let (place, able, none) = (Auto::ByPlace, Terminal::Able, Terminal::None);
+        let found = [Style::Github, Style::Gitlab, Style::Tty];
+        assert_eq!(table(Asked::Auto, place, able), found);
+        let found = [Style::Github, Style::Gitlab, Style::Plain];
+        assert_eq!(table(Asked::Auto, place, none), found);
+        for terminal in [able, none] {
+            let looked = table(Asked::Auto, Auto::Plain, terminal);
+            assert_eq!(looked, [Style::Plain; 3]);
+            for auto in [place, Auto::Plain] {
+                let tty = if terminal == able {
+                    Style::Tty
+                } else {
+                    Style::Plain
+                };
+                for (asked, expected) in [
+                    (Asked::Tty, tty),
+                    (Asked::Plain, Style::Plain),
+                    (Asked::Github, Style::Github),
+                    (Asked::Gitlab, Style::Gitlab),
+                    (Asked::Json, Style::Json),
+                    (Asked::None, Style::None),
+                ] {
+                    assert_eq!(table(asked, auto, terminal), [expected; 3], "{asked:?}");
+                }
+            }
+        }
+    }
+}

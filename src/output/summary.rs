@@ -127,12 +127,12 @@ fn folded(title: &str, text: &str) -> String {
     )
 }
 
-/// Foreign text as one line that Markdown takes as it is: no markup, no link, no table cell.
+/// Foreign text as one line that Markdown takes as it is: no markup, no table cell, no link.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     for char in one_line(text).chars() {
         match char {
-            '.' | ',' | ':' | ';' | '(' | ')' | '/' | '-' | '%' | '?' => plain.push(char),
+            ',' | ':' | ';' | '(' | ')' | '-' | '%' | '?' => plain.push(char),
             char if char.is_ascii_punctuation() => {
                 let _ = write!(plain, "&#{};", u32::from(char));
             }
@@ -205,6 +205,10 @@ two
             plain("a|b <img src=x> [l](u) `c` **d** @e #1 ~~f~~ \\| $g$ &lt; h_i!"),
             "a&#124;b &#60;img src&#61;x&#62; &#91;l&#93;(u) &#96;c&#96; &#42;&#42;d&#42;&#42; \
              &#64;e &#35;1 &#126;&#126;f&#126;&#126; &#92;&#124; &#36;g&#36; &#38;lt; h&#95;i&#33;"
+        );
+        assert_eq!(
+            plain("http://x.y www.x.y"),
+            "http:&#47;&#47;x&#46;y www&#46;x&#46;y"
         );
         assert_eq!(plain("a\n\n## b\r| c"), "a &#35;&#35; b &#124; c");
     }

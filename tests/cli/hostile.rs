@@ -134,3 +134,27 @@ fn a_hostile_name_begins_no_line() {
         .run();
     assert_eq!(commands(&left.stderr), []);
 }
+
+#[test]
+fn a_mistake_repeats_what_was_typed_but_no_command() {
+    for typed in [
+        "1\n::error::x",
+        "##[error]x",
+        "1\n  ::stop-commands::x",
+        "\u{1b}[2J\r::x::",
+    ] {
+        for arguments in [
+            vec!["wait", "a", "--timeout", typed],
+            vec!["wait", "a", "--until", typed],
+            vec!["wait", "a", "--simulate", typed],
+            vec!["wait", typed],
+            vec![typed],
+        ] {
+            let left = Test::with(arguments.clone()).status(2).stderr_any().run();
+            let text = &left.stderr;
+            assert_eq!(commands(text), [], "{arguments:?}");
+            assert!(!text.contains(['\u{1b}', '\r']), "{text:?}");
+            assert!(text.starts_with("error: "), "{text:?}");
+        }
+    }
+}

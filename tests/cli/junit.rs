@@ -6,6 +6,7 @@ use roxmltree::Document;
 use serde_json::json;
 
 use crate::harness::{Test, normal};
+use crate::runner::{Step, commands, names, outputs};
 use crate::server::{Server, agent, answer, crashing, details, hostile, play};
 
 /// Judges three agents, of which one is ready.
@@ -58,6 +59,50 @@ fn a_suite_with_a_case_an_agent() {
     .status(10)
     .stdout_starts("AGENT  VERDICT       AFTER  DEPLOYMENT  REASON\ngood   ready         TIME   new\n")
     .run();
+}
+
+#[test]
+fn simulated_rollouts_in_a_step_leave_all_their_files() {
+    let play = |scenario: &str, status: i32, verdict: &str, element: &str| {
+        let arguments = format!(
+            "wait voice-starter --simulate {scenario} --speed 50 --junit rollout.xml --dotenv rollout.env --appear-timeout 1s"
+        );
+        let (test, step) = Step::around(Test::new(&arguments));
+        let (expected, element) = (verdict.to_owned(), element.to_owned());
+        let left = test
+            .afterwards(move || {
+                let found = outputs(&step.read("set_output"));
+                assert_eq!(found["verdict"], expected);
+                assert_eq!(found["exit-code"], status.to_string());
+                let variables = step.read("rollout.env");
+                let start = format!("PIPECAT_ROLLOUT_VERDICT={expected}\n");
+                assert!(variables.starts_with(&start), "{variables}");
+                let row = format!("| voice-starter | **{expected}** | {status} |");
+                assert!(step.read("step_summary").contains(&row));
+                let xml = step.read("rollout.xml");
+                let results = Document::parse(&xml).unwrap();
+                let cases = results
+                    .descendants()
+                    .filter(|node| node.has_tag_name("testcase"));
+                let first = cases
+                    .flat_map(|case| case.children())
+                    .find(roxmltree::Node::is_element);
+                assert_eq!(first.map_or("", |node| node.tag_name().name()), element);
+            })
+            .status(status)
+            .stdout_starts(&format!("voice-starter: {verdict}"))
+            .stderr_any()
+            .run();
+        let ours: &[&str] = match status {
+            0 => &["group", "endgroup"],
+            _ => &["group", "endgroup", "error"],
+        };
+        assert_eq!(names(&commands(&left.stderr)), ours, "{}", left.stderr);
+    };
+    play("rolling-update", 0, "ready", "");
+    play("crash-loop", 10, "failed", "failure");
+    play("superseded", 12, "superseded", "failure");
+    play("not-found", 4, "not-found", "error");
 }
 
 #[test]
