@@ -8,4 +8,4 @@ mod server;
 mod socket;
 
 pub use script::{BadScenario, BadSpeed, Scenario, Speed, Start};
-pub use server::{Cast, Settings, Simulator, SimulatorError};
+pub use server::{Cast, Deployer, Settings, Simulator, SimulatorError};

@@ -9,19 +9,26 @@ use crate::config::{Plan, Source};
 use crate::error::Error;
 use crate::follow::Gate;
 use crate::rollout::Observation;
-use crate::simulator::{Cast, Scenario, Settings, Simulator, Speed, Start};
+use crate::simulator::{Cast, Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::wire::AgentName;
 
 /// One connection pool and one limit on requests a second, shared by all who hold it.
 #[derive(Debug, Clone)]
-pub(super) struct Connection(Arc<(Client, Gate)>);
+pub(super) struct Connection(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    gate: Gate,
+    /// Of a simulator that takes the API's place.
+    deployer: Option<Deployer>,
+}
 
 impl Connection {
     /// Asks for the details of an agent, once there is a place.
     pub(super) async fn observe(&self, agent: &AgentName, limit: Duration) -> Observation {
-        let (client, gate) = &*self.0;
-        gate.pass().await;
-        client.observe(agent, limit).await
+        self.0.gate.pass().await;
+        self.0.client.observe(agent, limit).await
     }
 
     /// Asks for what a deployment logged, once there is a place.
@@ -32,29 +39,50 @@ impl Connection {
         most: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        let (client, gate) = &*self.0;
-        gate.pass().await;
+        self.0.gate.pass().await;
+        let client = &self.0.client;
         client.logs(agent, deployment, most, limit).await
+    }
+
+    /// Where a simulator takes the API's place: the deploy that a command makes elsewhere.
+    pub(super) fn rehearse_deploy(&self, agent: &AgentName) {
+        if let Some(deployer) = &self.0.deployer {
+            deployer.deploy(agent.as_str());
+        }
     }
 }
 
-/// Connects to the API of a plan, or to a simulator that plays for its agents.
-pub(super) async fn connect(plan: &Plan) -> Result<Connection, Error> {
-    let client = match &plan.source {
+/// Connects to the API of a plan, or to a simulator that plays for its agents from `start` on.
+pub(super) async fn connect(plan: &Plan, start: Start) -> Result<Connection, Error> {
+    let (client, deployer) = match &plan.source {
         Source::Api { url, key, ca_file } => {
-            Client::new(url.clone(), key.clone(), ca_file.as_deref())?
+            let client = Client::new(url.clone(), key.clone(), ca_file.as_deref())?;
+            (client, None)
         }
-        Source::Simulator { scenario, speed } => simulate(scenario, *speed, &plan.agents).await?,
+        Source::Simulator { scenario, speed } => {
+            let simulator = simulator(scenario, *speed, &plan.agents, start).await?;
+            let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
+            let url = url.expect("the simulator's address is loopback");
+            let key = ApiKey::parse("simulated").expect("a word without blanks is a key");
+            let deployer = simulator.deployer();
+            tokio::spawn(simulator.serve());
+            (Client::new(url, key, None)?, Some(deployer))
+        }
     };
-    Ok(Connection(Arc::new((client, Gate::new(plan.max_rps)))))
+    Ok(Connection(Arc::new(Shared {
+        client,
+        gate: Gate::new(plan.max_rps),
+        deployer,
+    })))
 }
 
-/// Starts a simulator, and gives a client of it.
-async fn simulate(
+/// A simulator in which these agents play a scenario.
+async fn simulator(
     scenario: &Scenario,
     speed: Speed,
     agents: &[AgentName],
-) -> Result<Client, Error> {
+    start: Start,
+) -> Result<Simulator, Error> {
     let scenario = Arc::new(scenario.clone());
     let cast = agents
         .iter()
@@ -63,13 +91,8 @@ async fn simulate(
         cast: Cast::new(cast),
         key: None,
         speed,
-        start: Start::AtFirstRead,
+        start,
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let simulator = Simulator::bind(address, settings).await?;
-    let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
-    tokio::spawn(simulator.serve());
-    let url = url.expect("the simulator's address is loopback");
-    let key = ApiKey::parse("simulated").expect("a word without blanks is a key");
-    Ok(Client::new(url, key, None)?)
+    Ok(Simulator::bind(address, settings).await?)
 }

@@ -13,10 +13,11 @@ use crate::error::{self, Error};
 use crate::exit::{self, Ending};
 use crate::output::{FileError, Files, Progress, complain, print_report};
 use crate::rollout::{AgentReport, Interruption, Machine, Report, Verdict};
+use crate::simulator::Start;
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
-    let prepared = Prepared::of(plan).await?;
+    let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
     let policy = prepared.plan.policy.clone();
     prepared.judge(&Machine::new(policy)).await
@@ -31,11 +32,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Opens what the plan needs; what would spoil its end has to show now.
-    pub(super) async fn of(plan: Plan) -> Result<Self, Error> {
+    /// Opens what the plan needs, a simulator that begins at `start` included; what would spoil its end has to show now.
+    pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
         let files = Files::prepare(&plan.output.files)?;
         let signals = Signals::listen().map_err(Error::Setup)?;
-        let connection = connect(&plan).await?;
+        let connection = connect(&plan, start).await?;
         Ok(Self {
             plan,
             connection,

@@ -23,6 +23,7 @@ use crate::rollout::pacing::Pace;
 use crate::rollout::{
     AgentReport, Event, Limits, Machine, Observation, Outcome, Policy, TargetRule, Until, Verdict,
 };
+use crate::simulator::Start;
 use crate::wire::AgentDetails;
 
 /// How far apart the reads of the baseline are. They only have to meet other replicas.
@@ -30,7 +31,7 @@ const BETWEEN_READS: Duration = Duration::from_millis(200);
 
 /// Runs a deploy command between the baseline and the wait.
 pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Error> {
-    let mut prepared = Prepared::of(plan).await?;
+    let mut prepared = Prepared::of(plan, Start::AtDeploy).await?;
     let style = prepared.plan.output.style;
     let started_at = Timestamp::now();
     let (outcome, baseline) = read_baseline(&mut prepared).await;
@@ -56,6 +57,9 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
         complain(style, &line, code);
         return Ok(Ending::CommandFailed { code });
     }
+    prepared
+        .connection
+        .rehearse_deploy(&prepared.plan.agents[0]);
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
     prepared.judge(&machine).await
 }

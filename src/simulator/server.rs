@@ -100,6 +100,12 @@ impl Simulator {
         self.address
     }
 
+    /// A way to deploy without a request.
+    #[must_use]
+    pub fn deployer(&self) -> Deployer {
+        Deployer(Arc::clone(&self.stage))
+    }
+
     /// What clients take for the URL of the API.
     #[must_use]
     pub fn base_url(&self) -> String {
@@ -112,6 +118,17 @@ impl Simulator {
         let served = axum::serve(BreakableListener(self.listener), service).await;
         // The server waits out what goes wrong with single connections, and never returns.
         debug_assert!(served.is_ok(), "{served:?}");
+    }
+}
+
+/// Deploys to a simulator that serves in the same process.
+#[derive(Debug, Clone)]
+pub struct Deployer(Arc<Stage>);
+
+impl Deployer {
+    /// Deploys to an agent, as a POST would.
+    pub fn deploy(&self, agent: &str) {
+        let _ = self.0.play(agent, Play::deploy);
     }
 }
 

@@ -300,3 +300,36 @@ fn all_agents_share_one_limit_on_requests() {
         "{spread:?}"
     );
 }
+
+#[test]
+fn a_run_is_rehearsed_on_the_simulator() {
+    let rehearse = |scenario: &str| {
+        Test::with([
+            "run",
+            "a",
+            "--simulate",
+            scenario,
+            "--speed",
+            "20",
+            "--",
+            "/bin/sh",
+            "-c",
+            "echo deployed",
+        ])
+    };
+    rehearse("rolling-update")
+        .stdout("deployed\na: ready after TIME, deployment ID\n")
+        .stderr_lines("[TIME] a: the baseline is deployment ID\n[TIME] a: ready")
+        .run();
+    rehearse("first-deploy")
+        .stdout("deployed\na: ready after TIME, deployment ID\n")
+        .stderr_lines("[TIME] a: there is no deployment yet: this is the first\n[TIME] a: ready")
+        .run();
+    rehearse("crash-loop")
+        .status(10)
+        .stdout_starts("deployed\na: failed after TIME, deployment ID: its code crashes")
+        .stderr_lines(
+            "  next        the image lacks a package: add it to the requirements and build again",
+        )
+        .run();
+}
