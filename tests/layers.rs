@@ -35,10 +35,13 @@ const LAYERS: [(&str, u8); 21] = [
 ];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 25] = [
+const IMPURE: [&str; 28] = [
     "tokio",
     "reqwest",
     "axum",
+    "hyper",
+    "hyper_util",
+    "prometheus_client",
     "tracing",
     "tracing_subscriber",
     "indicatif",
