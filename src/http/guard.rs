@@ -22,7 +22,7 @@ pub(super) fn admit(
         let told = "no endpoint takes a body";
         return Err((StatusCode::PAYLOAD_TOO_LARGE, told));
     }
-    if !listening.is_loopback() {
+    if !listening.to_canonical().is_loopback() {
         return Ok(());
     }
     let mut given = headers.get_all(header::HOST).iter();
@@ -97,6 +97,8 @@ mod tests {
             let status = admitted("127.0.0.1", &[host], Version::HTTP_11, "/livez");
             assert_eq!(status, expected, "{host:?}");
         }
+        let mapped = admitted("::ffff:127.0.0.1", &["evil.example"], Version::HTTP_11, "/");
+        assert_eq!(mapped, 421);
         assert_eq!(admitted("127.0.0.1", &[], Version::HTTP_11, "/"), 400);
         assert_eq!(admitted("127.0.0.1", &[], Version::HTTP_10, "/"), 200);
         assert_eq!(

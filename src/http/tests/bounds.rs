@@ -144,7 +144,7 @@ async fn at_the_end_answers_under_way_are_given_and_idlers_cut() {
         }),
         ..sources()
     };
-    let mut served = Served::start(sources, limits(LONG, 64)).await;
+    let mut served = Served::start(sources, limits(2 * LONG, 64)).await;
     let idle = served.connect().await;
     let mut stream = served.connect().await;
     let request = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
