@@ -231,6 +231,8 @@ fn rollouts_are_counted_and_measured() {
     let mut late = rollout("a", Verdict::Ready, 7);
     late.observed_late = true;
     metrics.rollout_finished(&late);
+    // How it stands says nothing of how often it was rolled out.
+    metrics.agent_stands(&agent("a"));
     let bucket = |limit: &str| {
         let start = format!("rollout_duration_seconds_bucket{{le=\"{limit}\",verdict=\"ready\"}}");
         lines(&metrics, &start)

@@ -117,6 +117,19 @@ fn bars_are_to_scale_and_show_what_failed() {
 }
 
 #[test]
+fn what_is_not_nothing_can_be_seen() {
+    let bars = [bar("a", 1000, 1), bar("b", 1, 0), bar("c", 1, 1)];
+    assert_eq!(
+        bar_chart(&bars, 40, Glyphs::Ascii),
+        [
+            "a  ###################x  1000 (1 failed)",
+            "b  #  1",
+            "c  x  1 (1 failed)",
+        ]
+    );
+}
+
+#[test]
 fn a_chart_fits_any_width() {
     for width in 0..200 {
         let bars = [bar("a", usize::from(u16::MAX), 1), bar("b", 3, 2)];
