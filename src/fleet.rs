@@ -3,20 +3,26 @@
 //! The list says where to look; what a rollout is and how it ends, the machine says; here it
 //! becomes what is remembered and told.
 
+mod figures;
 mod health;
 mod list;
+mod moment;
 mod notice;
 mod record;
 mod rollouts;
+mod view;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub use figures::{Figures, Judgement, Period};
 pub use health::{Look, NextLook};
 pub use list::{Begin, ListStep};
+pub use moment::parse_moment;
 pub use notice::{Notice, NoticeData, NoticeKind};
 pub use record::{AgentRecord, Change, RolloutRecord, Standing};
+pub use view::AgentView;
 
 /// The agents of an organization.
 #[derive(Debug, Clone, Default)]

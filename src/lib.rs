@@ -1,8 +1,8 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
 //!
 //! The layers, of which each imports only those below it: `cli`, `config` and `commands` (the
-//! surface); `follow` (the poll loop); `api`, `output` and the simulator's server (adapters);
-//! `rollout`, `wire`, `text`, `story` and the simulator's scripts (pure).
+//! surface); `follow` (the poll loop); `api`, `output`, `metrics`, `http` and the simulator's server
+//! (adapters); `rollout`, `fleet`, `wire`, `text`, `story` and the simulator's scripts (pure).
 
 pub mod api;
 mod cli;
@@ -12,6 +12,8 @@ mod error;
 mod exit;
 pub mod fleet;
 mod follow;
+pub mod http;
+pub mod metrics;
 mod output;
 pub mod rollout;
 pub mod simulator;

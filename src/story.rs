@@ -3,10 +3,12 @@
 //! All foreign text leaves here harmless and on one line, and never begins a line.
 
 mod block;
+mod history;
 
 use std::time::Duration;
 
 pub use self::block::failure_block;
+pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
 use crate::rollout::{AgentReport, Event, Phase, TroubleClass, Verdict, decode_exit_code};
 use crate::text::{line_start, one_line, short_duration};
 
@@ -210,9 +212,14 @@ pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> 
             ]
         }))
         .collect();
+    table(&rows)
+}
+
+/// Rows as lines, their columns aligned.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let line = |row: &[String; 5]| {
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let line = |row: &[String; COLUMNS]| {
         let cells = row
             .iter()
             .zip(widths)

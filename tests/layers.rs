@@ -36,10 +36,13 @@ const LAYERS: [(&str, u8); 22] = [
 ];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 27] = [
+const IMPURE: [&str; 30] = [
     "tokio",
     "reqwest",
     "axum",
+    "hyper",
+    "hyper_util",
+    "prometheus_client",
     "tracing",
     "tracing_subscriber",
     "indicatif",

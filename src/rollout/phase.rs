@@ -31,6 +31,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in the order in which a rollout goes through them.
+    pub const ALL: [Phase; 8] = [
+        Phase::Waiting,
+        Phase::Reconciling,
+        Phase::Creating,
+        Phase::Validating,
+        Phase::Active,
+        Phase::Draining,
+        Phase::Failed,
+        Phase::Progressing,
+    ];
+
     /// The phase in the report's word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,0 +1,183 @@
+//! The sidecar's endpoints: what probes, Prometheus and scripts may ask of it.
+//!
+//! There is no password: it listens on loopback unless asked otherwise, and there it answers only
+//! those who call it by a name of this machine, lest a page in a browser read it by way of a
+//! rebound name. All that a caller can take is bounded: a connection brings one request, has one
+//! deadline for all of it up to the answer's last byte, and is one of a few.
+
+mod answer;
+mod guard;
+mod query;
+mod routes;
+mod sources;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub use self::query::{AgentsQuery, RolloutsQuery};
+pub use self::sources::{Answer, Liveness, LoopBeat, Page, Readiness, Sources, Unanswered};
+
+/// The most that the head of a request may take.
+const MOST_HEAD: usize = 16 * 1024;
+/// How long to wait when no more connections can be had, of the system's open files for example.
+const EXHAUSTED: Duration = Duration::from_millis(200);
+/// How long the answers that are under way have when it ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The endpoints, listening.
+#[derive(Debug)]
+pub struct Http {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+}
+
+/// What callers can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a connection may last, up to the last byte of the answer.
+    pub time: Duration,
+    /// How many connections there may be at once; others wait until one of them is over.
+    pub connections: usize,
+}
+
+/// Why the endpoints cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Another program listens there.
+    #[error(
+        "cannot listen on {0}: another program does, perhaps another sidecar; --listen takes another address"
+    )]
+    Taken(SocketAddr),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// Why it cannot.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(10),
+            connections: 64,
+        }
+    }
+}
+
+impl Http {
+    /// Takes the address; from then on connections wait until [`Http::serve`] answers them.
+    ///
+    /// # Errors
+    /// When the address is taken, or cannot be had.
+    pub async fn bind(
+        address: SocketAddr,
+        sources: Sources,
+        limits: Limits,
+    ) -> Result<Self, HttpError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => HttpError::Taken(address),
+            _ => HttpError::Bind { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            router: routes::router(Arc::new(sources), address.ip(), limits.time),
+            limits,
+        })
+    }
+
+    /// Where it listens; of port 0, the port that was given.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `shutdown` is over; what is under way then has a moment to end.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
+        let mut connections = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            let (stream, place) = tokio::select! {
+                accepted = accept(&self.listener, &places) => accepted,
+                // Those that are over are let go of at once.
+                Some(_) = connections.join_next() => continue,
+                () = &mut shutdown => break,
+            };
+            let router = self.router.clone();
+            connections.spawn(converse(stream, router, self.limits.time, place));
+        }
+        drop(self.listener);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        // Whoever is not done by then is cut off with the set.
+        let _ = timeout(FAREWELL, ended).await;
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => sleep(EXHAUSTED).await,
+        }
+    }
+}
+
+/// Whether it went wrong with one connection only.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Answers one request, unless the time is up before.
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    time: Duration,
+    place: Option<OwnedSemaphorePermit>,
+) {
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .half_close(true)
+        .max_buf_size(MOST_HEAD)
+        .max_header_size(MOST_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A caller who is gone, talks nonsense or is too slow gets no more than this.
+    let _ = timeout(time, connection).await;
+    drop(place);
+}
+
+#[cfg(test)]
+mod tests;

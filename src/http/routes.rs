@@ -1,0 +1,144 @@
+//! The paths of the endpoints, and what each answers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::answer::{bad_query, json_answer, metrics_answer, problem, seal};
+use super::guard::admit;
+use super::query::{AgentsQuery, RolloutsQuery};
+use super::sources::{Answer, Page, Sources, Unanswered, whole_millis};
+
+/// What the handlers know.
+#[derive(Debug, Clone)]
+struct Desk {
+    sources: Arc<Sources>,
+    /// How long a list may take.
+    patience: Duration,
+}
+
+/// The endpoints of one who listens there, and gives a request so long.
+pub(super) fn router(sources: Arc<Sources>, listening: IpAddr, time: Duration) -> Router {
+    let desk = Desk {
+        sources,
+        patience: time / 2,
+    };
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/v1/agents", get(agents))
+        .route("/v1/rollouts", get(rollouts))
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are allowed")
+        })
+        .fallback(|| async {
+            let told = "there are /livez, /readyz, /metrics, /v1/agents and /v1/rollouts";
+            problem(StatusCode::NOT_FOUND, told)
+        })
+        .layer(middleware::from_fn(move |request, next| {
+            screen(listening, request, next)
+        }))
+        .with_state(desk)
+}
+
+/// Turns away what is not to be answered, and seals what is.
+async fn screen(listening: IpAddr, request: Request, next: Next) -> Response {
+    let admitted = admit(
+        listening,
+        request.version(),
+        request.uri(),
+        request.headers(),
+    );
+    let mut response = match admitted {
+        Ok(()) => next.run(request).await,
+        Err((status, told)) => problem(status, told),
+    };
+    seal(response.headers_mut());
+    response
+}
+
+async fn livez(State(desk): State<Desk>) -> Response {
+    let liveness = (desk.sources.liveness)();
+    let stuck = liveness.stuck();
+    let (status, word) = if stuck.is_empty() {
+        (StatusCode::OK, "alive")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stuck")
+    };
+    let body = json!({ "status": word, "stuck": stuck, "loops": liveness.loops });
+    json_answer(status, &body)
+}
+
+async fn readyz(State(desk): State<Desk>) -> Response {
+    let readiness = (desk.sources.readiness)();
+    let faults = readiness.faults();
+    let (status, word) = if faults.is_empty() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not-ready")
+    };
+    let age = readiness.last_good_answer_age.map(whole_millis);
+    let body = json!({
+        "status": word,
+        "faults": faults,
+        "lastGoodAnswerAgeMs": age,
+        "limitMs": whole_millis(readiness.limit),
+        "storeWritable": readiness.store.is_ok(),
+    });
+    json_answer(status, &body)
+}
+
+async fn metrics(State(desk): State<Desk>) -> Response {
+    // Those of ten thousand agents take a while, which the loops should not notice.
+    match spawn_blocking(move || (desk.sources.metrics)()).await {
+        Ok(text) => metrics_answer(text),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics cannot be told",
+        ),
+    }
+}
+
+async fn agents(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
+    match AgentsQuery::parse(query.as_deref().unwrap_or_default()) {
+        Ok(query) => list("agents", (desk.sources.agents)(query), desk.patience).await,
+        Err(bad) => bad_query(&bad),
+    }
+}
+
+async fn rollouts(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
+    match RolloutsQuery::parse(query.as_deref().unwrap_or_default(), Timestamp::now()) {
+        Ok(query) => list("rollouts", (desk.sources.rollouts)(query), desk.patience).await,
+        Err(bad) => bad_query(&bad),
+    }
+}
+
+/// A page under its name; or why there is none, as long as somebody waits for it.
+async fn list<T: Serialize, N: Serialize>(
+    name: &str,
+    answer: Answer<Page<T, N>>,
+    patience: Duration,
+) -> Response {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match timeout(patience, answer).await {
+        Ok(Ok(page)) => {
+            let body = json!({ name: page.items, "next": page.next });
+            json_answer(StatusCode::OK, &body)
+        }
+        Ok(Err(Unanswered(why))) => problem(unavailable, &why),
+        Err(_) => problem(unavailable, "the answer takes too long"),
+    }
+}

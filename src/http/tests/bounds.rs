@@ -1,0 +1,159 @@
+//! What callers can take: time, bytes, connections; and how it ends.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Barrier, Notify};
+
+use super::*;
+
+/// Long enough for an answer, short enough for a test.
+const SHORT: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut() {
+    let served = Served::start(sources(), limits(SHORT, 64)).await;
+    for part in [
+        "",
+        "GET",
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+    ] {
+        let mut stream = served.connect().await;
+        stream.write_all(part.as_bytes()).await.unwrap();
+        assert_eq!(read(stream).await.head, "", "{part:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_in_drops_is_cut_as_well() {
+    let served = Served::start(sources(), limits(SHORT, 64)).await;
+    let mut stream = served.connect().await;
+    stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    let dripping = async {
+        while stream.write_all(b"X: y\r\n").await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, dripping).await.expect("it is cut");
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_is_cut_and_frees_the_place() {
+    let sources = Sources {
+        metrics: Box::new(|| "x".repeat(64 * 1024 * 1024)),
+        ..sources()
+    };
+    let served = Served::start(sources, limits(Duration::from_millis(500), 1)).await;
+    let mut idle = served.connect().await;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    idle.write_all(request).await.unwrap();
+    // The only place is taken until the time of the other is up.
+    assert_eq!(served.get("/livez").await.status, 200);
+    let mut got = Vec::new();
+    let _ = idle.read_to_end(&mut got).await;
+    assert!(got.len() < 64 * 1024 * 1024, "{}", got.len());
+}
+
+#[tokio::test]
+async fn large_heads_and_bodies_are_refused() {
+    let served = Served::start(sources(), Limits::default()).await;
+    let head = |length| {
+        let filler = "x".repeat(length);
+        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Filler: {filler}\r\n\r\n")
+    };
+    assert_eq!(served.send(head(8 * 1024)).await.status, 200);
+    assert_eq!(served.send(head(17 * 1024)).await.status, 431);
+    for body in [
+        "Content-Length: 3\r\n\r\nabc",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let request = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{body}");
+        assert_eq!(served.send(request).await.status, 413, "{body:?}");
+    }
+    let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(served.send(request).await.status, 200);
+    for nonsense in [
+        "\r\n\r\n\0",
+        "GET\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let reply = served.send(nonsense).await;
+        assert!(
+            matches!(reply.status, 0 | 400),
+            "{nonsense:?}: {}",
+            reply.head
+        );
+    }
+}
+
+#[tokio::test]
+async fn others_wait_until_there_is_a_place() {
+    let served = Served::start(sources(), limits(LONG, 2)).await;
+    let (first, _second) = (served.connect().await, served.connect().await);
+    let mut third = served.connect().await;
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    third.write_all(request).await.unwrap();
+    let mut byte = [0];
+    let early = timeout(SHORT, third.peek(&mut byte)).await;
+    assert!(early.is_err(), "answered although no place was free");
+    drop(first);
+    assert_eq!(read(third).await.status, 200);
+}
+
+#[tokio::test]
+async fn many_are_answered_a_few_at_a_time() {
+    const PLACES: usize = 4;
+    let (present, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let together = Arc::new(Barrier::new(PLACES));
+    let highest = Arc::clone(&most);
+    let sources = Sources {
+        agents: Box::new(move |_| {
+            let (present, most) = (Arc::clone(&present), Arc::clone(&highest));
+            let together = Arc::clone(&together);
+            Box::pin(async move {
+                let now = present.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                together.wait().await;
+                present.fetch_sub(1, Ordering::SeqCst);
+                Ok(no_page())
+            })
+        }),
+        ..sources()
+    };
+    let served = Arc::new(Served::start(sources, limits(LONG, PLACES)).await);
+    let mut clients = JoinSet::new();
+    for _ in 0..25 * PLACES {
+        let served = Arc::clone(&served);
+        clients.spawn(async move { served.get("/v1/agents").await.status });
+    }
+    assert_eq!(clients.join_all().await, [200; 25 * PLACES]);
+    assert_eq!(most.load(Ordering::SeqCst), PLACES);
+}
+
+#[tokio::test]
+async fn at_the_end_answers_under_way_are_given_and_idlers_cut() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (was_asked, goes_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+    let sources = Sources {
+        agents: Box::new(move |_| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            Box::pin(async move {
+                asked.notify_one();
+                go_on.notified().await;
+                Ok(no_page())
+            })
+        }),
+        ..sources()
+    };
+    let mut served = Served::start(sources, limits(2 * LONG, 64)).await;
+    let idle = served.connect().await;
+    let mut stream = served.connect().await;
+    let request = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    was_asked.notified().await;
+    let _ = served.end.take().unwrap().send(());
+    goes_on.notify_one();
+    assert_eq!(read(stream).await.status, 200);
+    timeout(LONG, served.done).await.expect("it ends").unwrap();
+    assert_eq!(read(idle).await.head, "");
+    assert!(TcpStream::connect(served.address).await.is_err());
+}
