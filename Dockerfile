@@ -5,11 +5,14 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-alpine
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 # The dependencies are a layer of their own, which only a change of them builds anew.
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --release --locked && rm -r src
 COPY config/scenarios config/scenarios
 COPY src src
+# What --version says of the commit, which the build cannot see: --build-arg COMMIT="$(git log -1 --format='%h %cs')".
+ARG COMMIT
+ENV PIPECAT_ROLLOUT_COMMIT=${COMMIT}
 # The stubs above are newer than the sources.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked
 

@@ -1,6 +1,7 @@
 //! What can be typed: the commands and their switches. What we make of it is in `config`.
 
 mod duration;
+mod help;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -14,13 +15,19 @@ use clap::parser::ValueSource;
 use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
+use clap_complete::Shell;
 
 use crate::output::ResultFormat;
 use crate::simulator::Speed;
 
 /// Tells, honestly and fast, whether a deployment on Pipecat Cloud has rolled out
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    version = env!("PIPECAT_ROLLOUT_VERSION"),
+    max_term_width = 100,
+    after_help = help::EXIT_CODES,
+    after_long_help = help::OVERVIEW
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -38,48 +45,31 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Wait until the rollout has ended, and exit with its verdict
-    #[command(visible_alias = "wait", after_help = EXIT_CODES, after_long_help = WAIT_EXAMPLES)]
+    #[command(visible_alias = "wait", after_help = help::EXIT_CODES, after_long_help = help::WAIT)]
     WaitForReady(Box<WaitArgs>),
     /// Note the baseline, run a deploy command, then wait for what it deployed
-    #[command(after_help = EXIT_CODES, after_long_help = RUN_EXAMPLES)]
+    #[command(after_help = help::EXIT_CODES, after_long_help = help::RUN)]
     Run(Box<RunArgs>),
     /// Look once: exit 0 if ready, 124 if still progressing
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = help::EXIT_CODES, after_long_help = help::STATUS)]
     Status(Box<StatusArgs>),
     /// Serve an agents API on loopback that plays scripted rollouts
+    #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
+    /// Print what has a shell complete this command
+    #[command(after_long_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page, of the program or of one of its commands
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0 ready   3 unauthorized   4 not found   5 unavailable (state unknown)
-  10 failed   11 stalled   12 superseded   13 unchanged   14 infrastructure issue
-  124 timeout   130/143 interrupted   2 wrong usage   1 internal error";
-
-const WAIT_EXAMPLES: &str = "\
-Examples:
-  pipecat-rollout wait-for-ready my-agent
-  pipecat-rollout wait-for-ready my-agent --not-deployment \"$BASELINE\" --timeout 15m
-  pipecat-rollout wait-for-ready agent-us agent-eu --output json --report-file report.json
-  pipecat-rollout wait-for-ready voice-starter --simulate crash-loop --speed 10
-
-Exit codes:
-  0 ready   3 unauthorized   4 not found   5 unavailable (state unknown)
-  10 failed   11 stalled   12 superseded   13 unchanged   14 infrastructure issue
-  124 timeout   130/143 interrupted   2 wrong usage   1 internal error";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  pipecat-rollout run my-agent -- pipecat cloud deploy --yes
-  pipecat-rollout run my-agent --timeout 15m --report-file report.json -- ./deploy.sh
-
-The command's own failure passes through: its exit code, or 128 plus the number of the signal that ended it;
-126 and 127 only when it could not be started. Then nothing is waited for.
-
-Exit codes:
-  0 ready   3 unauthorized   4 not found   5 unavailable (state unknown)
-  10 failed   11 stalled   12 superseded   13 unchanged   14 infrastructure issue
-  124 timeout   130/143 interrupted   2 wrong usage   1 internal error";
 
 /// `wait-for-ready`.
 #[derive(Debug, Args)]

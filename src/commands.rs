@@ -2,6 +2,7 @@
 
 mod connect;
 mod judge;
+mod manual;
 mod run;
 mod signals;
 mod simulate;
@@ -48,6 +49,8 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             let output = OutputPlan::of(&args.output, Auto::Plain, manner);
             told(output.style, status(*args, output, level).await)
         }
+        Command::Completions { shell } => told(Style::Plain, manual::completions(shell)),
+        Command::Man { command } => told(Style::Plain, manual::man(command.as_deref())),
         Command::Simulate(args) => {
             let simulated = match install(Style::Plain, level) {
                 Ok(()) => simulate::simulate(args).await,

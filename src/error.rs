@@ -35,6 +35,12 @@ pub(crate) enum Error {
     /// A file cannot be written; found out before the wait.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is no manual page of that name.
+    #[error("there is no command {0:?}; `pipecat-rollout --help` names them all")]
+    NoSuchCommand(String),
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Print(#[source] io::Error),
     /// The runtime or the signal handlers cannot be set up.
     #[error("cannot set up the runtime")]
     Setup(#[source] io::Error),

@@ -39,11 +39,12 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Agent(_)
             | Error::Client(_)
             | Error::Simulator(_)
-            | Error::File(_) => USAGE,
+            | Error::File(_)
+            | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,
-            Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }
 }

@@ -36,7 +36,7 @@ const LAYERS: [(&str, u8); 22] = [
 ];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 25] = [
+const IMPURE: [&str; 27] = [
     "tokio",
     "reqwest",
     "axum",
@@ -45,6 +45,8 @@ const IMPURE: [&str; 25] = [
     "indicatif",
     "anstyle",
     "clap",
+    "clap_complete",
+    "clap_mangen",
     "backoff",
     "fastrand",
     "tempfile",

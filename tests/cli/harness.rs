@@ -142,6 +142,11 @@ impl Test {
         self
     }
 
+    /// Has the test look at stdout by itself.
+    pub(crate) fn stdout_any(self) -> Self {
+        self.stdout_starts("")
+    }
+
     /// What it must write to stderr; nothing unless it is said.
     pub(crate) fn stderr(mut self, stderr: &str) -> Self {
         self.stderr = Stderr::Exactly(normal(stderr));

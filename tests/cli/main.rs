@@ -12,6 +12,7 @@ mod hostile;
 mod input;
 mod junit;
 mod logs;
+mod manual;
 mod output;
 mod readme;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,121 @@
+//! `--version`, `--help`, completions and manual pages.
+
+use std::fs;
+use std::process::Command;
+
+use regex_lite::Regex;
+
+use crate::harness::Test;
+
+const COMMANDS: [&str; 6] = [
+    "wait-for-ready",
+    "run",
+    "status",
+    "simulate",
+    "completions",
+    "man",
+];
+
+#[test]
+fn the_version_names_the_commit() {
+    let left = Test::new("--version")
+        .stdout_starts("pipecat-rollout ")
+        .run();
+    let version = concat!(r"^pipecat-rollout ", env!("CARGO_PKG_VERSION"));
+    // A source archive has no commit.
+    let form = Regex::new(&format!(
+        r"{version}( \([0-9a-f]{{10}} \d{{4}}-\d\d-\d\d\))?\n$"
+    ))
+    .unwrap();
+    assert!(form.is_match(&left.stdout), "{}", left.stdout);
+}
+
+#[test]
+fn help_teaches_examples_and_exit_codes_and_fits_the_screen() {
+    for command in COMMANDS {
+        let long = Test::new(&format!("{command} --help"))
+            .stdout_any()
+            .run()
+            .stdout;
+        let short = Test::new(&format!("{command} -h"))
+            .stdout_any()
+            .run()
+            .stdout;
+        for text in [&long, &short] {
+            assert!(
+                text.lines().all(|line| line.chars().count() <= 100),
+                "{text}"
+            );
+        }
+        if ["wait-for-ready", "run", "status"].contains(&command) {
+            assert!(long.contains("Examples:\n  "), "{long}");
+            assert!(long.contains("Exit codes:\n") && short.contains("Exit codes:\n"));
+        }
+    }
+    let top = Test::new("--help").stdout_any().run().stdout;
+    assert!(
+        top.contains("Examples:\n") && top.contains("124 timeout"),
+        "{top}"
+    );
+    for command in COMMANDS {
+        assert!(top.contains(&format!("\n  {command} ")), "{command}");
+    }
+}
+
+#[test]
+fn every_shell_has_completions_and_bash_completes_with_them() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let left = Test::new(&format!("completions {shell}"))
+            .stdout_any()
+            .run();
+        assert!(left.stdout.contains("wait-for-ready"), "{shell}");
+    }
+    let script = Test::new("completions bash").stdout_any().run().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("completions.bash");
+    fs::write(&path, script).unwrap();
+    let complete = |words: &str, at: usize| {
+        let ask = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD={at}; \
+             _pipecat-rollout pipecat-rollout \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{at}-1]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            path.display()
+        );
+        let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(complete("pipecat-rollout sta", 1), "status\n");
+    assert_eq!(complete("pipecat-rollout status --outp", 2), "--output\n");
+    assert_eq!(complete("pipecat-rollout status --output js", 3), "json\n");
+}
+
+#[test]
+fn there_is_a_manual_page_of_each_command() {
+    let page = Test::new("man").stdout_any().run().stdout;
+    assert!(page.contains(".TH pipecat-rollout 1 "), "{page}");
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SUBCOMMANDS"] {
+        assert!(page.contains(&format!(".SH {section}\n")), "{section}");
+    }
+    for command in COMMANDS {
+        let page = Test::new(&format!("man {command}"))
+            .stdout_any()
+            .run()
+            .stdout;
+        assert!(
+            page.contains(&format!(".TH pipecat-rollout-{command} 1 ")),
+            "{page}"
+        );
+    }
+    Test::new("man frobnicate")
+        .status(2)
+        .stderr(
+            "error: there is no command \"frobnicate\"; `pipecat-rollout --help` names them all\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_page_that_nobody_reads_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Test::new("completions zsh").stdout_to(writer).run();
+}
