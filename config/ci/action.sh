@@ -35,7 +35,8 @@ case $(uname -m) in
     *) refuse "there is no released program for $(shown "$(uname -m)")" ;;
 esac
 
-archive=pipecat-rollout-$arch-unknown-linux-musl.tar.gz
+name=pipecat-rollout-$arch-unknown-linux-musl
+archive=$name.tar.gz
 releases=${GITHUB_SERVER_URL:-https://github.com}/${ACTION_REPOSITORY:-$GITHUB_REPOSITORY}/releases
 from=$releases/latest/download
 [[ -z $version ]] || from=$releases/download/$version
@@ -53,13 +54,14 @@ awk -v name="$archive" '$2 == name || $2 == "*" name' "$folder/SHA256SUMS" >"$fo
 (cd "$folder" && sha256sum --check --strict --status wanted) ||
     refuse "the checksum of $archive is wrong: it is not what was released"
 tar -xzf "$folder/$archive" -C "$folder"
-[[ -x $folder/pipecat-rollout ]] || refuse "$archive holds no program"
+program=$folder/$name/pipecat-rollout
+[[ -x $program ]] || refuse "$archive holds no program"
 
 # The program reads its switches from the environment as well.
-for name in DEPLOYMENT NOT_DEPLOYMENT TIMEOUT STABLE_FOR REPORT_FILE JUNIT SIMULATE; do
-    input=INPUT_$name
+for switch in DEPLOYMENT NOT_DEPLOYMENT TIMEOUT STABLE_FOR REPORT_FILE JUNIT SIMULATE; do
+    input=INPUT_$switch
     if [[ -n ${!input:-} ]]; then
-        export "PIPECAT_ROLLOUT_$name=${!input}"
+        export "PIPECAT_ROLLOUT_$switch=${!input}"
     fi
 done
 if [[ -n ${INPUT_API_KEY:-} ]]; then
@@ -70,4 +72,4 @@ unset INPUT_API_KEY
 agents=()
 read -r -d '' -a agents <<<"${INPUT_AGENT:-}" || true
 # In the place of this shell, so that it is the program that a cancelled run interrupts.
-exec "$folder/pipecat-rollout" "$command" -- "${agents[@]}"
+exec "$program" "$command" -- "${agents[@]}"

@@ -140,8 +140,13 @@ fn a_success_is_annotated_only_where_the_old_code_goes_on_serving() {
     let old = details(
         &json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
     );
+    // Quiet tells only of what did not end well.
+    let said = "my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n";
+    let server = play(vec![old.clone()]);
+    let (test, _) = Step::around(Test::against(&server.url(), "wait my-agent -q"));
+    test.stdout(said).run();
     let (test, _) = Step::around(Test::against(&play(vec![old]).url(), "wait my-agent"));
-    test.stdout("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n")
+    test.stdout(said)
         .stderr_lines("::endgroup::\n::warning title=my-agent%3A ready after TIME::my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code")
         .run();
 }

@@ -89,6 +89,48 @@ fn a_hostile_crash_does_no_harm_in_any_output() {
 }
 
 #[test]
+fn hostile_logs_do_no_harm_either() {
+    let logs: Vec<_> = hostile()
+        .lines()
+        .rev()
+        .take(500)
+        .map(|line| json!({"log": format!("{line}\n````\n::error::x"), "deploymentId": "new"}))
+        .collect();
+    let server = Server::start_by_head(move |head| {
+        if head.contains("/logs?") {
+            return answer("200 OK", "", &json!({"logs": logs}).to_string());
+        }
+        revision("Failed", &json!(null))
+    });
+    let (test, step) = Step::around(Test::against(
+        &server.url(),
+        "wait my-agent --logs 500 --junit j.xml",
+    ));
+    let left = test
+        .afterwards(move || {
+            let page = step.read("step_summary");
+            let markup = outside_fences(&page);
+            let tags: Vec<&str> = markup.lines().filter(|l| l.contains('<')).collect();
+            assert_eq!(tags, ["<details><summary>Logs</summary>", "</details>"]);
+            assert!(page.contains("ModuleNotFoundError: No module named 'x'\n````\n"));
+            let xml = step.read("j.xml");
+            assert!(roxmltree::Document::parse(&xml).is_ok(), "{xml}");
+            assert!(xml.contains("No module named &apos;x&apos;"));
+        })
+        .status(10)
+        .stdout_starts("my-agent: failed")
+        .stderr_any()
+        .run();
+    let found = commands(&left.stderr);
+    assert_eq!(names(&found), ["group", "endgroup", "error"]);
+    assert!(
+        left.stderr.contains("    | ::error::x\n"),
+        "{}",
+        left.stderr
+    );
+}
+
+#[test]
 fn a_hostile_name_begins_no_line() {
     for name in [
         "::error::owned",

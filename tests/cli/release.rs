@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{PROGRAM, Test};
+use crate::harness::{PROGRAM, Test, project};
 
 /// What is wrong with a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,12 @@ pub(crate) enum Fault {
     Missing,
 }
 
+fn target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
 fn archive() -> String {
-    format!(
-        "pipecat-rollout-{}-unknown-linux-musl.tar.gz",
-        std::env::consts::ARCH
-    )
+    format!("pipecat-rollout-{}.tar.gz", target())
 }
 
 /// Puts a release, and what downloads from it, into the folder of a run.
@@ -35,22 +36,24 @@ pub(crate) fn publish(test: Test, fault: Fault) -> Test {
         fs::create_dir(folder.join(name)).unwrap();
     }
     let program = "#!/bin/sh\necho \"$@\" >\"$RAN\"\nexec \"$PROGRAM\" \"$@\"\n";
-    executable(&folder.join("release/pipecat-rollout"), program);
     let release = folder.join("release");
-    in_folder(&release, "tar", &["-czf", &archive(), "pipecat-rollout"]);
-    let sums = in_folder(&release, "sha256sum", &[&archive()]);
+    let built = folder.join("built");
+    executable(&built, program);
+    package(&built, &release);
+    // As the release does it; a list may hold more than that.
+    script("checksums", &[&release]);
+    let list = release.join("SHA256SUMS");
     let other = "0".repeat(64);
-    let list = match fault {
-        Fault::List => format!("{other}  other-{}\n{other}  {0}.sig\n", archive()),
-        Fault::None | Fault::Archive | Fault::Missing => {
-            format!("{other}  other-{}\n{sums}{other}  {0}.sig\n", archive())
-        }
+    let sums = match fault {
+        Fault::List => String::new(),
+        Fault::None | Fault::Archive | Fault::Missing => fs::read_to_string(&list).unwrap(),
     };
-    fs::write(release.join("SHA256SUMS"), list).unwrap();
+    let more = format!("{other}  other-{}\n{other}  {0}.sig\n", archive());
+    fs::write(&list, sums + &more).unwrap();
     match fault {
         Fault::Archive => {
-            executable(&release.join("pipecat-rollout"), &format!("{program}# x\n"));
-            in_folder(&release, "tar", &["-czf", &archive(), "pipecat-rollout"]);
+            executable(&built, &format!("{program}# changed\n"));
+            package(&built, &release);
         }
         Fault::Missing => fs::remove_file(release.join(archive())).unwrap(),
         Fault::None | Fault::List => {}
@@ -89,12 +92,17 @@ pub(crate) fn executable(path: &Path, content: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn in_folder(folder: &Path, program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
+/// Packs a program as the release does it.
+fn package(program: &Path, folder: &Path) {
+    script("package", &[target().as_ref(), program, folder]);
+}
+
+/// Runs a script of the release's.
+fn script(name: &str, arguments: &[&Path]) {
+    let output = Command::new(project(".github/scripts").join(name))
         .args(arguments)
-        .current_dir(folder)
+        .env("PIPECAT_ROLLOUT_RUN", PROGRAM)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{program}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    assert!(output.status.success(), "{name}: {output:?}");
 }
