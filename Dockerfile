@@ -14,9 +14,9 @@ COPY src src
 ARG COMMIT
 ENV PIPECAT_ROLLOUT_COMMIT=${COMMIT}
 # The stubs above are newer than the sources.
-RUN touch src/main.rs src/lib.rs && cargo build --release --locked
+RUN touch src/main.rs src/lib.rs && cargo install --locked --path . --root /out
 
 FROM scratch
-COPY --from=build /src/target/release/pipecat-rollout /pipecat-rollout
+COPY --from=build /out/bin/pipecat-rollout /pipecat-rollout
 USER 65534:65534
 ENTRYPOINT ["/pipecat-rollout"]
