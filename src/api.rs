@@ -97,14 +97,14 @@ impl Client {
         debug!(agent = name.as_str(), status = status.as_u16(), "answer");
         *server_time = date(response.headers());
         if status == StatusCode::OK {
-            let body = read_body(response, limit).await?;
+            let body = self.key.strike_out(read_body(response, limit).await?);
             let details = AgentDetails::parse(&body, name.as_str())?;
             return Ok(Answer::Details(Box::new(details)));
         }
         if status == StatusCode::NOT_FOUND {
-            return Ok(Answer::Absent(read_error_words(response).await));
+            return Ok(Answer::Absent(read_error_words(response, &self.key).await));
         }
-        Err(status_error(response).await)
+        Err(status_error(response, &self.key).await)
     }
 
     /// Asks for the newest `most` lines that a deployment logged, and takes at most `limit` for it;
@@ -122,9 +122,9 @@ impl Client {
         let url = self.url.logs(name, deployment, most);
         let response = self.get(url, limit).await?;
         if response.status() != StatusCode::OK {
-            return Err(status_error(response).await);
+            return Err(status_error(response, &self.key).await);
         }
-        let body = read_body(response, limit).await?;
+        let body = self.key.strike_out(read_body(response, limit).await?);
         let page: LogPage = serde_json::from_slice(&body).map_err(NotAnAgent::NotJson)?;
         Ok(page.lines_of(deployment, most))
     }
@@ -142,16 +142,19 @@ impl Client {
 }
 
 /// What a status says that is neither 200 nor 404.
-async fn status_error(response: Response) -> RequestError {
+async fn status_error(response: Response, key: &ApiKey) -> RequestError {
     let headers = response.headers();
     let error = RequestError::Status {
         status: response.status(),
         words: None,
-        location: header(headers, LOCATION).map(|url| text::one_line(&url)),
+        location: headers.get(LOCATION).map(|url| {
+            let url = key.strike_out(url.as_bytes().to_vec());
+            text::one_line(&String::from_utf8_lossy(&url))
+        }),
         retry_after: header(headers, RETRY_AFTER)
             .and_then(|value| retry_after::delay(&value, date(headers))),
     };
-    error.with_words(read_error_words(response).await)
+    error.with_words(read_error_words(response, key).await)
 }
 
 /// Reads a body whole, up to [`MOST_BODY`].
@@ -170,7 +173,7 @@ async fn read_body(mut response: Response, limit: Duration) -> Result<Vec<u8>, R
 }
 
 /// What an error's body says, as one line; a body that cannot be read says nothing.
-async fn read_error_words(mut response: Response) -> Option<String> {
+async fn read_error_words(mut response: Response, key: &ApiKey) -> Option<String> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         if body.len() + chunk.len() > MOST_ERROR_BODY {
@@ -178,7 +181,7 @@ async fn read_error_words(mut response: Response) -> Option<String> {
         }
         body.extend_from_slice(&chunk);
     }
-    let told: ErrorBody = serde_json::from_slice(&body).ok()?;
+    let told: ErrorBody = serde_json::from_slice(&key.strike_out(body)).ok()?;
     let parts = [told.error, told.code.map(|code| format!("({code})"))];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Some(text::one_line(&words)).filter(|words| !words.is_empty())

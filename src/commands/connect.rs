@@ -63,7 +63,8 @@ pub(super) async fn connect(plan: &Plan, start: Start) -> Result<Connection, Err
             let simulator = simulator(scenario, *speed, &plan.agents, start).await?;
             let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
             let url = url.expect("the simulator's address is loopback");
-            let key = ApiKey::parse("simulated").expect("a word without blanks is a key");
+            let key =
+                ApiKey::parse("a-key-of-the-simulator-s").expect("a word without blanks is a key");
             let deployer = simulator.deployer();
             tokio::spawn(simulator.serve());
             (Client::new(url, key, None)?, Some(deployer))

@@ -323,3 +323,41 @@ fn a_host_that_refuses_is_tried_again_until_the_outage_limit() {
 fn wait_until_closed(stream: &mut TcpStream) {
     let _ = read_head(&*stream);
 }
+
+#[test]
+fn a_server_that_repeats_the_key_does_not_have_it_shown() {
+    // The harness looks for the key in all that a run writes.
+    let refused = format!(r#"{{"error":"no such key: {KEY}"}}"#);
+    let server =
+        Server::start(move |_, stream| send(stream, &answer("401 Unauthorized", "", &refused)));
+    Test::against(&server.url(), "wait-for-ready my-agent --progress none")
+        .status(3)
+        .stdout_starts("my-agent: unauthorized after TIME: the API answered 401 Unauthorized: no such key: [the API key]")
+        .run();
+    let crashed = format!(
+        r#"{{"name":"my-agent","ready":false,"desiredDeploymentId":"new","reconciledDeploymentId":"new",
+            "currentRevision":{{"deploymentID":"new","phase":"Failed",
+            "health":{{"state":"terminated","message":"PIPECAT_API_KEY={KEY}"}}}}}}"#
+    );
+    let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &crashed)));
+    let left = Test::against(
+        &server.url(),
+        "wait-for-ready my-agent --output json --progress json -vv",
+    )
+    .env("RUST_LOG", "trace")
+    .status(10)
+    .stdout_starts("{")
+    .stderr_any()
+    .run();
+    assert!(
+        left.stdout.contains("PIPECAT_API_KEY=[the API key]"),
+        "{}",
+        left.stdout
+    );
+    let elsewhere = format!("Location: https://x/?key={KEY}\r\n");
+    let server = Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
+    Test::against(&server.url(), "status my-agent --progress none")
+        .status(5)
+        .stdout_starts("my-agent: unavailable: the API answered 302 Found, a redirect to https://x/?key=[the API key]")
+        .run();
+}
