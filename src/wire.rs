@@ -6,6 +6,7 @@
 mod agent;
 mod lenient;
 mod logs;
+mod mend;
 mod name;
 mod service;
 

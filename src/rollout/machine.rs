@@ -89,6 +89,8 @@ pub struct Machine {
     contradiction: Confirmation<()>,
     /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
     not_new: Confirmation<()>,
+    /// Ready without a sight of the baseline, waiting to be confirmed.
+    first_sight: Confirmation<()>,
     /// How the agent stands, waiting to be confirmed where that is all that is asked.
     standing: Confirmation<Standing>,
     /// 401 or 403, waiting to be confirmed.
@@ -132,6 +134,7 @@ impl Machine {
             doubt: Confirmation::default(),
             contradiction: Confirmation::default(),
             not_new: Confirmation::default(),
+            first_sight: Confirmation::default(),
             standing: Confirmation::default(),
             refusal: Confirmation::default(),
             evidence: Evidence::default(),
@@ -162,6 +165,7 @@ impl Machine {
     #[must_use]
     pub fn after(policy: Policy, baseline: Box<AgentDetails>) -> Self {
         Self {
+            awaited: Some(Standing::of(&baseline)),
             watermark: Some(Watermark::of(&baseline)),
             latest: Some(baseline),
             ..Self::new(policy)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::lenient;
+use super::mend::mended;
 
 /// The details of one agent (`ServiceDetailsResponse` in the contract).
 ///
@@ -92,7 +93,12 @@ impl AgentDetails {
         if body.trim_ascii_start().starts_with(b"[") {
             return Err(NotAnAgent::Unrecognisable);
         }
-        let details: Self = serde_json::from_slice(body).map_err(NotAnAgent::NotJson)?;
+        let details = serde_json::from_slice(body).or_else(|error| {
+            // A message that was cut within a character must not hide all else.
+            let mended = mended(body).ok_or(error)?;
+            serde_json::from_str(&mended)
+        });
+        let details: Self = details.map_err(NotAnAgent::NotJson)?;
         match details.name.as_deref() {
             Some(found) if found != name => Err(NotAnAgent::Another(found.to_owned())),
             None if details.desired().is_none() => Err(NotAnAgent::Unrecognisable),
@@ -168,11 +174,7 @@ pub struct ManifestSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Revision {
     /// The deployment that it runs. The contract spells it `deploymentID`.
-    #[serde(
-        rename = "deploymentID",
-        alias = "deploymentId",
-        deserialize_with = "lenient::id"
-    )]
+    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
     pub deployment_id: Option<String>,
     /// Where it stands.
     #[serde(deserialize_with = "lenient::option")]
@@ -287,14 +289,48 @@ pub enum ContainerState {
 
 /// An entry of `errors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "TellingError")]
 pub struct AgentError {
     /// Machine-readable code.
-    #[serde(deserialize_with = "lenient::option")]
     pub code: Option<String>,
-    /// What went wrong, in words; some answers call it `error`.
-    #[serde(alias = "error", deserialize_with = "lenient::option")]
+    /// What went wrong, in words.
     pub message: Option<String>,
+}
+
+/// The forms in which answers tell of an error.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TellingError {
+    /// Code and words; some answers call the words `error`.
+    Parts {
+        #[serde(default, deserialize_with = "lenient::option")]
+        code: Option<String>,
+        #[serde(default, deserialize_with = "lenient::option")]
+        message: Option<String>,
+        #[serde(default, deserialize_with = "lenient::option")]
+        error: Option<String>,
+    },
+    /// Words alone.
+    Words(String),
+}
+
+impl From<TellingError> for AgentError {
+    fn from(told: TellingError) -> Self {
+        match told {
+            TellingError::Parts {
+                code,
+                message,
+                error,
+            } => Self {
+                code,
+                message: message.or(error),
+            },
+            TellingError::Words(words) => Self {
+                code: None,
+                message: Some(words),
+            },
+        }
+    }
 }
 
 /// An entry of `conditions`.

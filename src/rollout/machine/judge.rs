@@ -235,7 +235,8 @@ impl Machine {
             }
             *self.ready_since.insert(at)
         };
-        let held = at.saturating_sub(since) >= limits.stable_for;
+        let held = at.saturating_sub(since) >= limits.stable_for && self.first_sight_is_confirmed();
+        let limits = self.policy.limits();
         let complete = match limits.until {
             Until::Desired | Until::Ready => true,
             Until::Drained => details.previous_revision.is_none(),
@@ -245,6 +246,18 @@ impl Machine {
         }
         // What drains may stall; what only has to hold still must not move.
         if complete { None } else { self.stalled(at) }
+    }
+
+    /// Whether a target that was found without a sight of the baseline has been ready often enough.
+    ///
+    /// A replica that lags may show a deployment from before the baseline, ready, and nothing of
+    /// the answer tells.
+    fn first_sight_is_confirmed(&mut self) -> bool {
+        let TargetRule::AnyBut(baseline) = self.policy.target() else {
+            return true;
+        };
+        let seen = self.awaited == Some(Standing::Desired(baseline.clone()));
+        seen || self.policy.limits().timeout.is_zero() || self.first_sight.confirms(())
     }
 
     /// The phase of a rollout whose target is reconciled.

@@ -39,6 +39,7 @@ impl Machine {
     }
 
     pub(super) fn lose_ready(&mut self, at: Duration, events: &mut Vec<Event>) {
+        self.first_sight.clear();
         if let Some(since) = self.ready_since.take() {
             self.paced_from = at;
             events.push(Event::ReadyLost {

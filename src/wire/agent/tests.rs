@@ -186,3 +186,56 @@ fn what_is_not_the_agent_is_refused() {
     let another = r#"{"name": "other", "ready": true}"#;
     assert!(matches!(parse(another), Err(NotAnAgent::Another(name)) if name == "other"));
 }
+
+#[test]
+fn errors_are_read_in_every_form_they_are_told_in() {
+    let body = br#"{"name": "a", "errors": [
+        {"code": "A", "message": "m", "error": "e"}, {"error": "e"}, "words", {"code": 7}, 7
+    ]}"#;
+    let details = AgentDetails::parse(body, "a").unwrap();
+    let told: Vec<_> = details
+        .errors
+        .iter()
+        .map(|error| (error.code.as_deref(), error.message.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("A"), Some("m")),
+            (None, Some("e")),
+            (None, Some("words")),
+            (None, None)
+        ]
+    );
+}
+
+#[test]
+fn a_message_that_was_cut_within_a_character_hides_nothing() {
+    let cut = br#"{"name": "a", "desiredDeploymentId": "new", "currentRevision": {
+        "deploymentID": "new", "phase": "Failed", "health": {"message": "Traceback \ud83d"}}}"#;
+    let details = AgentDetails::parse(cut, "a").unwrap();
+    let message = details
+        .current_revision
+        .and_then(|own| own.health)
+        .and_then(|h| h.message);
+    assert_eq!(message.as_deref(), Some("Traceback \u{fffd}"));
+    let mut bytes = cut.to_vec();
+    let place = bytes
+        .windows(6)
+        .position(|part| part == b"\\ud83d")
+        .unwrap();
+    bytes.splice(place..place + 6, [0xff]);
+    assert!(AgentDetails::parse(&bytes, "a").is_ok());
+    assert!(AgentDetails::parse(b"\xef\xbb\xbf{\"name\": \"a\"}", "a").is_ok());
+    assert!(AgentDetails::parse(b"{\"name\": \"\\ud83d", "a").is_err());
+}
+
+#[test]
+fn a_field_in_two_spellings_hides_no_revision() {
+    let body = br#"{"name": "a", "currentRevision": {"deploymentID": "x", "deploymentId": "y"}}"#;
+    let details = AgentDetails::parse(body, "a").unwrap();
+    let id = details
+        .current_revision
+        .and_then(|revision| revision.deployment_id);
+    assert_eq!(id.as_deref(), Some("x"));
+}

@@ -129,3 +129,31 @@ fn a_new_deployment_that_comes_late_takes_the_accepted_one_s_place() {
         .ended(Verdict::Ready);
     assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
 }
+
+#[test]
+fn ready_without_a_sight_of_the_baseline_may_be_from_before_it_and_is_confirmed() {
+    let other = || ids("ancient", "ancient").ready();
+    let mut unseen = Watch::new(any_but("old"));
+    unseen.see(0, other()).see(500, other()).goes_on();
+    unseen.see(1000, other()).ended(Verdict::Ready);
+    let mut corrected = Watch::new(any_but("old"));
+    corrected.see(0, ids("ancient", "ancient").ready().created(1));
+    corrected
+        .see(500, ids("old", "old").ready().created(2))
+        .goes_on();
+    corrected
+        .see(30_000, ids("old", "old").ready().created(2))
+        .ended(Verdict::Unchanged);
+    let mut broken = Watch::new(any_but("old"));
+    broken
+        .see(0, other())
+        .see(500, other())
+        .see(1000, ids("ancient", "ancient"));
+    broken.see(1500, other()).see(2000, other()).goes_on();
+    let mut seen = Watch::new(any_but("old"));
+    seen.see(0, ids("old", "old"))
+        .see(500, ids("new", "new").ready())
+        .ended(Verdict::Ready);
+    let look = Policy::one_look(any_but("old"), Limits::default());
+    Watch::of(look).see(0, other()).ended(Verdict::Ready);
+}

@@ -90,7 +90,13 @@ fn every_built_in_ends_with_the_verdict_that_it_declares() {
 #[test]
 fn a_watcher_that_comes_late_ends_with_the_same_verdict() {
     for name in Scenario::built_in_names() {
-        for step in &STEPS[1..] {
+        // One that is never ready for long cannot be confirmed at the calmest pace.
+        let steps = if name == "flapping" {
+            &STEPS[1..STEPS.len() - 1]
+        } else {
+            &STEPS[1..]
+        };
+        for step in steps {
             for late in [200, 1900, 3300].map(Duration::from_millis) {
                 let mut play = play_of(built_in(name), Start::AtDeploy);
                 let _ = play.deploy(now(Duration::ZERO));
