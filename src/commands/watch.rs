@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::connect::Connection;
@@ -100,12 +100,16 @@ impl Watch {
         let answer = tokio::select! {
             biased;
             _ = self.signals.interruption() => return Vec::new(),
-            answer = asked => answer,
+            // The wait for a place counts as well.
+            answer = timeout(LONGEST_LOGS, asked) => answer,
         };
-        answer.unwrap_or_else(|error| {
-            warn!(agent = self.agent.as_str(), %error, "its logs cannot be read");
-            Vec::new()
-        })
+        let why = match answer {
+            Ok(Ok(lines)) => return lines,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "there was no time for it".to_owned(),
+        };
+        warn!(agent = self.agent.as_str(), why, "its logs cannot be read");
+        Vec::new()
     }
 
     fn tell(&self, tidings: Tidings) {

@@ -73,6 +73,10 @@ impl WholeFile {
             path: path.to_owned(),
             source,
         };
+        // A path that ends like a folder's is no file's, even where there is nothing yet.
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(failed(io::Error::from(ErrorKind::IsADirectory)));
+        }
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let place = match fs::metadata(&real) {
             Ok(found) if found.is_dir() => {
@@ -85,7 +89,9 @@ impl WholeFile {
             Ok(found) if found.permissions().readonly() => {
                 return Err(failed(io::Error::from(ErrorKind::PermissionDenied)));
             }
-            _ => {
+            // A name that is too long, or links in a circle.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            Ok(_) | Err(_) => {
                 let folder = real
                     .parent()
                     .filter(|parent| !parent.as_os_str().is_empty());

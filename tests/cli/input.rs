@@ -263,7 +263,9 @@ fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
     for (path, words) in [
         ("missing/report.json", "entity not found"),
         ("/", "is a directory"),
-        ("file/report.json", "not a directory"),
+        ("file/report.json", "Not a directory (os error 20)"),
+        ("report.json/", "is a directory"),
+        (&"x".repeat(256), "File name too long (os error 36)"),
     ] {
         let left = Test::against(&server.url(), "wait my-agent --report-file")
             .arg(path)
