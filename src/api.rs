@@ -23,6 +23,9 @@ use crate::wire::{AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for the next poll: less than what servers keep them for (five
+/// seconds is Node's default).
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// The most that is read of an answer, after decompression.
 const MOST_BODY: usize = 4 * 1024 * 1024;
 /// The most that is read of an answer that only explains an error.
@@ -57,6 +60,8 @@ impl Client {
             .redirect(redirect::Policy::none())
             // Every attempt is counted and paced by the poll loop.
             .retry(retry::never())
+            // A server that closes idle connections must not meet the next poll on one of them.
+            .pool_idle_timeout(LONGEST_IDLE)
             .connect_timeout(CONNECT_TIMEOUT);
         builder = if url.is_https() {
             builder.tls_backend_preconfigured(tls::config(ca_file)?)

@@ -111,8 +111,9 @@ fn is_obeyed(char: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
             // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
-            // Invisible: zero width, byte order mark, interlinear annotation, tags.
-            | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            // Invisible: soft hyphen, zero width, byte order mark, annotations, tags and the like.
+            | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}'
+            | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
 }
 
@@ -191,6 +192,7 @@ mod tests {
             ("bell\u{7}back\u{8}null\u{0}del\u{7f}", "bellbacknulldel"),
             ("\u{202e}gnp.exe\u{202c}", "gnp.exe"),
             ("ze\u{200b}ro", "zero"),
+            ("s\u{ad}o\u{180e}f\u{2062}t\u{206f}", "soft"),
             ("tags\u{e0041}", "tags"),
             ("a\r\nb\rc\u{2028}d\u{85}e", "a b c d e"),
             ("naïve 日本語 👋", "naïve 日本語 👋"),
