@@ -61,6 +61,14 @@ fn an_end_within_the_head() {
 }
 
 #[test]
+fn a_reset_within_the_head() {
+    survives(&[RESET], |stream| {
+        send(stream, "HTTP/1.1 200 OK\r\nContent-Ty");
+        reset(stream);
+    });
+}
+
+#[test]
 fn a_reset_after_the_head() {
     // The reset may overtake the head on its way into the client.
     let words = [CUT, RESET];
