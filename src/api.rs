@@ -19,7 +19,7 @@ pub use self::key::{ApiKey, BadApiKey};
 pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
 use crate::rollout::Observation;
 use crate::text;
-use crate::wire::{AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent};
+use crate::wire::{AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, parse_list};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// The most that is read of an answer, after decompression.
 const MOST_BODY: usize = 4 * 1024 * 1024;
+/// The most that is read of the list of agents: some hundred bytes each.
+const MOST_LIST: usize = 64 * 1024 * 1024;
 /// The most that is read of an answer that only explains an error.
 const MOST_ERROR_BODY: usize = 64 * 1024;
 
@@ -75,6 +77,15 @@ impl Client {
         Ok(Self { http, url, key })
     }
 
+    /// The same client, with another key.
+    #[must_use]
+    pub fn with_key(&self, key: ApiKey) -> Self {
+        Self {
+            key,
+            ..self.clone()
+        }
+    }
+
     /// Asks for the details of an agent, and takes at most `limit` for it.
     pub async fn observe(&self, name: &AgentName, limit: Duration) -> Observation {
         let mut server_time = None;
@@ -102,7 +113,9 @@ impl Client {
         debug!(agent = name.as_str(), status = status.as_u16(), "answer");
         *server_time = date(response.headers());
         if status == StatusCode::OK {
-            let body = self.key.strike_out(read_body(response, limit).await?);
+            let body = self
+                .key
+                .strike_out(read_body(response, MOST_BODY, limit).await?);
             let details = AgentDetails::parse(&body, name.as_str())?;
             return Ok(Answer::Details(Box::new(details)));
         }
@@ -110,6 +123,21 @@ impl Client {
             return Ok(Answer::Absent(read_error_words(response, &self.key).await));
         }
         Err(status_error(response, &self.key).await)
+    }
+
+    /// Asks for the organization's agents, and takes at most `limit` for it.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
+        let response = self.get(self.url.agents(), limit).await?;
+        if response.status() != StatusCode::OK {
+            return Err(status_error(response, &self.key).await);
+        }
+        let body = self
+            .key
+            .strike_out(read_body(response, MOST_LIST, limit).await?);
+        Ok(parse_list(&body)?)
     }
 
     /// Asks for the newest `most` lines that a deployment logged, and takes at most `limit` for it;
@@ -129,7 +157,9 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(status_error(response, &self.key).await);
         }
-        let body = self.key.strike_out(read_body(response, limit).await?);
+        let body = self
+            .key
+            .strike_out(read_body(response, MOST_BODY, limit).await?);
         let page: LogPage = serde_json::from_slice(&body).map_err(NotAnAgent::NotJson)?;
         Ok(page.lines_of(deployment, most))
     }
@@ -162,13 +192,17 @@ async fn status_error(response: Response, key: &ApiKey) -> RequestError {
     error.with_words(read_error_words(response, key).await)
 }
 
-/// Reads a body whole, up to [`MOST_BODY`].
-async fn read_body(mut response: Response, limit: Duration) -> Result<Vec<u8>, RequestError> {
+/// Reads a body whole, up to `most` bytes.
+async fn read_body(
+    mut response: Response,
+    most: usize,
+    limit: Duration,
+) -> Result<Vec<u8>, RequestError> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > MOST_BODY => {
-                return Err(RequestError::BodyTooLarge { most: MOST_BODY });
+            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+                return Err(RequestError::BodyTooLarge { most });
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

@@ -2,6 +2,7 @@
 
 mod duration;
 mod help;
+mod watch;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -17,8 +18,13 @@ use clap::{
 };
 use clap_complete::Shell;
 
+pub(crate) use self::duration::parse as parse_duration;
+pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::output::ResultFormat;
 use crate::simulator::Speed;
+
+/// Where the API is unless it is said.
+pub(crate) const DEFAULT_API_URL: &str = "https://api.pipecat.daily.co/v1";
 
 /// Tells, honestly and fast, whether a deployment on Pipecat Cloud has rolled out
 #[derive(Debug, Parser)]
@@ -164,7 +170,7 @@ pub(crate) struct ApiArgs {
         long,
         value_name = "URL",
         env = "PIPECAT_API_URL",
-        default_value = "https://api.pipecat.daily.co/v1"
+        default_value = DEFAULT_API_URL
     )]
     pub(crate) api_url: String,
 

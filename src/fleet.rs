@@ -4,12 +4,16 @@
 //! becomes what is remembered and told.
 
 mod figures;
+mod filter;
 mod health;
 mod list;
 mod moment;
 mod notice;
 mod record;
+mod retry;
 mod rollouts;
+mod schedule;
+mod scope;
 mod view;
 
 use std::collections::BTreeMap;
@@ -17,11 +21,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use figures::{Figures, Judgement, Period};
+pub use filter::{BadFilter, Filter};
 pub use health::{Look, NextLook};
 pub use list::{Begin, ListStep};
 pub use moment::parse_moment;
 pub use notice::{Notice, NoticeData, NoticeKind};
 pub use record::{AgentRecord, Change, RolloutRecord, Standing};
+pub use retry::{Retry, RetryPlan, SinkHealth};
+pub use schedule::Schedule;
+pub use scope::{BadPattern, Scope};
 pub use view::AgentView;
 
 /// The agents of an organization.

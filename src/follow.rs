@@ -3,14 +3,12 @@
 //! It decides nothing about the rollout. The machine says what an answer means and by when to look
 //! again; the loop keeps time, adds the jitter, and backs off where requests fail.
 
-mod gate;
 mod retry;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
-pub(crate) use self::gate::Gate;
 use self::retry::{Pause, Retry};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{Cadence, Event, Interruption, Machine, Next, Observation, Outcome, Step};
@@ -88,10 +86,16 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
             let step = match wake {
                 Wake::Poll(at) => {
                     self.sleep(at).await;
-                    let observation = fetch(self.request_limit()).await;
+                    // The wait for a place among other watches counts as well.
+                    let fetched = timeout(self.poll_limit(), fetch(self.request_limit())).await;
                     answered_at = self.now();
-                    pause = self.retry.pause_after(&observation);
-                    self.machine.observe(answered_at, observation)
+                    match fetched {
+                        Ok(observation) => {
+                            pause = self.retry.pause_after(&observation);
+                            self.machine.observe(answered_at, observation)
+                        }
+                        Err(_) => self.machine.lapse(answered_at),
+                    }
                 }
                 Wake::Lapse(at) => {
                     self.sleep(at).await;
@@ -132,8 +136,17 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
 
     /// How long a request that begins now may take.
     fn request_limit(&self) -> Duration {
-        let left = self.machine.limits().timeout.saturating_sub(self.now());
-        left.clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
+        self.left().clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
+    }
+
+    /// How long a poll may take, the wait until its request can begin included: up to the deadline,
+    /// and the time of a last look.
+    fn poll_limit(&self) -> Duration {
+        self.left().saturating_add(SHORTEST_REQUEST)
+    }
+
+    fn left(&self) -> Duration {
+        self.machine.limits().timeout.saturating_sub(self.now())
     }
 
     fn now(&self) -> Duration {

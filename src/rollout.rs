@@ -13,6 +13,7 @@ pub mod pacing;
 mod phase;
 mod policy;
 mod report;
+pub mod throttle;
 mod verdict;
 mod watermark;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The rooms of the house by their layer, counted from the bottom.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("wire", 0),
     ("text", 0),
     ("rollout", 0),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("output", 1),
     ("simulator", 1),
     ("follow", 2),
+    ("connection", 2),
     ("cli", 3),
     ("config", 3),
     ("commands", 3),

@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 
 use crate::rollout::{Failure, FailureClass};
 use crate::text::{one_line, short_duration};
-use crate::wire::NotAnAgent;
+use crate::wire::{NotAList, NotAnAgent};
 
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,9 @@ pub enum RequestError {
     /// The body is not the agent that was asked for.
     #[error(transparent)]
     NotAnAgent(#[from] NotAnAgent),
+    /// The body is no list of agents.
+    #[error(transparent)]
+    NotAList(#[from] NotAList),
 }
 
 impl RequestError {
@@ -139,7 +142,8 @@ impl RequestError {
             | RequestError::Timeout { .. }
             | RequestError::BodyCut(_)
             | RequestError::BodyTooLarge { .. }
-            | RequestError::NotAnAgent(_) => FailureClass::Transient { retry_after: None },
+            | RequestError::NotAnAgent(_)
+            | RequestError::NotAList(_) => FailureClass::Transient { retry_after: None },
             RequestError::Status {
                 status,
                 retry_after,
@@ -160,6 +164,7 @@ impl RequestError {
             RequestError::BodyCut(_) => "BodyCut".to_owned(),
             RequestError::BodyTooLarge { .. } => "BodyTooLarge".to_owned(),
             RequestError::NotAnAgent(_) => "NotAnAgent".to_owned(),
+            RequestError::NotAList(_) => "NotAList".to_owned(),
         }
     }
 

@@ -70,6 +70,16 @@ impl ApiUrl {
         self.0.scheme() == "https"
     }
 
+    /// The address of the list of agents.
+    #[must_use]
+    pub fn agents(&self) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("agents");
+        }
+        url
+    }
+
     /// The address of an agent: its name as one percent-encoded path segment.
     #[must_use]
     pub fn agent(&self, name: &AgentName) -> Url {

@@ -6,7 +6,7 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if let Some(seconds) = bare_seconds(text) {
         return Ok(seconds.min(LONGEST));

@@ -5,15 +5,16 @@ use std::io;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::connect::{Connection, connect};
+use super::connect::connect;
 use super::signals::Signals;
 use super::watch::{Tidings, Watch};
 use crate::config::{Plan, Together};
+use crate::connection::Connection;
 use crate::error::{self, Error};
 use crate::exit::{self, Ending};
 use crate::output::{FileError, Files, Progress, complain, print_report};
 use crate::rollout::{AgentReport, Interruption, Machine, Report, Verdict};
-use crate::simulator::Start;
+use crate::simulator::{Deployer, Start};
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     pub(super) connection: Connection,
     pub(super) signals: Signals,
+    /// Deploys to the simulator that takes the API's place, if one does.
+    pub(super) deployer: Option<Deployer>,
     files: Files,
 }
 
@@ -36,11 +39,12 @@ impl Prepared {
     pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
         let files = Files::prepare(&plan.output.files)?;
         let signals = Signals::listen().map_err(Error::Setup)?;
-        let connection = connect(&plan, start).await?;
+        let (connection, deployer) = connect(&plan, start).await?;
         Ok(Self {
             plan,
             connection,
             signals,
+            deployer,
             files,
         })
     }

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::judge::Prepared;
 use crate::config::{ConfigError, Plan};
+use crate::connection::Urgency;
 use crate::error::Error;
 use crate::exit::Ending;
 use crate::follow::follow;
@@ -57,9 +58,10 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
         complain(style, &line, code);
         return Ok(Ending::CommandFailed { code });
     }
-    prepared
-        .connection
-        .rehearse_deploy(&prepared.plan.agents[0]);
+    if let Some(deployer) = &prepared.deployer {
+        // Where a simulator takes the API's place: the deploy that the command made elsewhere.
+        deployer.deploy(prepared.plan.agents[0].as_str());
+    }
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
     prepared.judge(&machine).await
 }
@@ -87,7 +89,7 @@ async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Box<AgentDet
     let newest = RefCell::new(None);
     let (connection, last) = (&prepared.connection, &newest);
     let fetch = |limit| async move {
-        let observation = connection.observe(agent, limit).await;
+        let observation = connection.observe(agent, limit, Urgency::Urgent).await;
         if let Observation::Details { details, .. } = &observation {
             last.replace(Some(details.clone()));
         }

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use super::connect::Connection;
 use super::signals::Signals;
+use crate::connection::{Connection, Urgency};
 use crate::follow::{LONGEST_REQUEST, follow};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{AgentReport, Event, Machine, Next, Outcome, Verdict};
@@ -56,7 +56,7 @@ impl Watch {
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, teller, index) =
             (&self.connection, &self.agent, &self.teller, self.index);
-        let fetch = |limit| connection.observe(agent, limit);
+        let fetch = |limit| connection.observe(agent, limit, Urgency::Urgent);
         let emit = |at, event| {
             // The listener outlives all watches.
             let _ = teller.send((index, Tidings::Happened(at, event)));
@@ -71,7 +71,7 @@ impl Watch {
             interruption = self.signals.interruption() => {
                 machine.interrupt(start.elapsed(), interruption)
             }
-            observation = self.connection.observe(&self.agent, LONGEST_REQUEST) => {
+            observation = self.connection.observe(&self.agent, LONGEST_REQUEST, Urgency::Urgent) => {
                 machine.observe(start.elapsed(), observation)
             }
         };

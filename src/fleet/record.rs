@@ -107,6 +107,18 @@ pub struct Change {
 }
 
 impl Change {
+    /// Adds what happened after.
+    pub fn append(&mut self, later: Change) {
+        self.agents.retain(|agent| {
+            let changed = later.agents.iter().any(|other| other.name == agent.name);
+            !changed && !later.removed.contains(&agent.name)
+        });
+        self.agents.extend(later.agents);
+        self.removed.extend(later.removed);
+        self.rollouts.extend(later.rollouts);
+        self.notices.extend(later.notices);
+    }
+
     /// Whether nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {

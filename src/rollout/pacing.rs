@@ -1,6 +1,5 @@
 //! When to look again while answers come: often at first, then ever more calmly.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The shortest wait between two polls.
@@ -43,37 +42,6 @@ impl Pace {
     }
 }
 
-/// Spreads the requests of all watches: so many a second, and no more than that in a burst.
-#[derive(Debug, Clone)]
-pub struct Throttle {
-    every: Duration,
-    /// How much of the time that is yet to come may be used up by a burst.
-    burst: Duration,
-    /// When the next request would be due if all were evenly spread.
-    due: Duration,
-}
-
-impl Throttle {
-    /// A throttle that lets so many requests pass a second.
-    #[must_use]
-    pub fn new(per_second: NonZeroU32) -> Self {
-        let every = Duration::from_secs(1) / per_second.get();
-        Self {
-            every,
-            burst: every * (per_second.get() - 1),
-            due: Duration::ZERO,
-        }
-    }
-
-    /// When a request that is ready at `at` may go; it counts as gone.
-    #[must_use]
-    pub fn admit(&mut self, at: Duration) -> Duration {
-        let due = self.due.max(at);
-        self.due = due.saturating_add(self.every);
-        due.saturating_sub(self.burst).max(at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,26 +75,5 @@ mod tests {
             pace.wait(Duration::from_hours(1), 0.9),
             Duration::from_millis(7)
         );
-    }
-
-    #[test]
-    fn a_throttle_lets_a_burst_pass_and_then_so_many_a_second() {
-        let mut throttle = Throttle::new(NonZeroU32::new(4).unwrap());
-        let mut admit = |at: u64| throttle.admit(Duration::from_millis(at)).as_millis();
-        assert_eq!([0; 7].map(&mut admit), [0, 0, 0, 0, 250, 500, 750]);
-        // What was admitted ahead is paid for first.
-        assert_eq!([800; 2].map(&mut admit), [1000, 1250]);
-        // A pause allows a burst again, but no larger one.
-        assert_eq!(
-            [60_000; 6].map(&mut admit),
-            [60_000, 60_000, 60_000, 60_000, 60_250, 60_500]
-        );
-    }
-
-    #[test]
-    fn one_a_second_is_one_a_second() {
-        let mut throttle = Throttle::new(NonZeroU32::MIN);
-        let mut admit = |at: u64| throttle.admit(Duration::from_millis(at)).as_millis();
-        assert_eq!([0, 0, 100, 5000].map(&mut admit), [0, 1000, 2000, 5000]);
     }
 }

@@ -1,0 +1,202 @@
+//! The configuration file, read strictly: a slip is an error that names its line.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::cli::parse_duration;
+use crate::strict;
+use crate::text::one_line;
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadFile {
+    /// It cannot be read.
+    #[error("--config: cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// It cannot be understood.
+    #[error("{}{}: {what}", path.display(), line.map_or(String::new(), |line| format!(", line {line}")))]
+    Slip {
+        path: PathBuf,
+        line: Option<usize>,
+        what: String,
+    },
+}
+
+/// What a configuration file can say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct File {
+    pub(super) api_url: Option<String>,
+    pub(super) api_key_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) allow_insecure_http: bool,
+    pub(super) max_rps: Option<NonZeroU32>,
+    pub(super) agents: Vec<String>,
+    pub(super) include: Vec<String>,
+    pub(super) exclude: Vec<String>,
+    pub(super) regions: Vec<String>,
+    pub(super) interval: Option<Time>,
+    pub(super) health_interval: Option<Time>,
+    pub(super) rollout_timeout: Option<Time>,
+    pub(super) store: Option<PathBuf>,
+    pub(super) history_for: Option<Time>,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) retry_for: Option<Time>,
+    pub(super) sink: Vec<SinkTable>,
+}
+
+/// A `[[sink]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SinkTable {
+    /// By which the store and the metrics know it.
+    pub(crate) name: String,
+    pub(crate) kind: SinkKind,
+    pub(crate) url: Option<String>,
+    pub(crate) url_file: Option<PathBuf>,
+    pub(crate) secret_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) command: Vec<String>,
+    #[serde(default)]
+    pub(crate) events: Vec<String>,
+    #[serde(default)]
+    pub(crate) verdicts: Vec<String>,
+    #[serde(default)]
+    pub(crate) agents: Vec<String>,
+}
+
+/// How a sink delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SinkKind {
+    Webhook,
+    Slack,
+    Exec,
+}
+
+impl SinkTable {
+    /// The webhook of the switches.
+    pub(super) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
+        Self {
+            name: "webhook".to_owned(),
+            kind: SinkKind::Webhook,
+            url: Some(url),
+            url_file: None,
+            secret_file,
+            command: Vec::new(),
+            events: Vec::new(),
+            verdicts: Vec::new(),
+            agents: Vec::new(),
+        }
+    }
+}
+
+/// A time as the switches take it: text, or a number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Time(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a time is written like \"90s\", \"10m\", or as seconds: 90"
+        )]
+        enum Written {
+            Seconds(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => seconds.to_string(),
+            Written::Text(text) => text,
+        };
+        parse_duration(&text)
+            .map(Time)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a configuration file.
+pub(super) fn read(path: &Path) -> Result<File, BadFile> {
+    let text = fs::read_to_string(path).map_err(|source| BadFile::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|(line, what)| BadFile::Slip {
+        path: path.to_owned(),
+        line,
+        what,
+    })
+}
+
+fn parse(text: &str) -> Result<File, (Option<usize>, String)> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| strict::line(text, &span));
+        (line, one_line(&strict::with_suggestion(error.message())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_names_its_line_and_what_was_meant() {
+        for (text, line, what) in [
+            (
+                "interval = \"15s\"\nintervall = 3",
+                2,
+                "unknown key `intervall`; did you mean `interval`?",
+            ),
+            (
+                "\nmax-rps = 0",
+                2,
+                "invalid value: integer `0`, expected a nonzero u32",
+            ),
+            (
+                "interval = \"1M\"",
+                1,
+                "a capital M is a month; for minutes write 1m, for months days",
+            ),
+            (
+                "interval = true",
+                1,
+                "a time is written like \"90s\", \"10m\", or as seconds: 90",
+            ),
+            (
+                "[[sink]]\nname = \"a\"\nkind = \"webhok\"",
+                3,
+                "unknown word `webhok`; did you mean `webhook`?",
+            ),
+            ("[[sink]]\nname = \"a\"", 1, "missing key `kind`"),
+            ("listen = \"here\"", 1, "invalid socket address syntax"),
+        ] {
+            assert_eq!(
+                parse(text).err(),
+                Some((Some(line), what.to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_commented_example_is_true_also_without_its_comment_marks() {
+        let example = include_str!("../../../config/pipecat-rollout.toml");
+        let plain = parse(example).unwrap();
+        assert!(plain.interval.is_none() && plain.sink.is_empty());
+        let keys = example.lines().map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.contains(" = ") || key.starts_with("[[") => key,
+            _ => line,
+        });
+        let whole = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!(whole.interval, Some(Time(Duration::from_secs(15))));
+        assert_eq!(whole.health_interval, Some(Time(Duration::from_mins(5))));
+        assert_eq!(whole.sink.len(), 3);
+    }
+}

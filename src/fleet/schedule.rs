@@ -1,0 +1,163 @@
+//! When to look at which agent at rest: spread evenly, stretched where there are too many.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::NextLook;
+
+/// How soon to look again at what has to be confirmed.
+const TO_CONFIRM: Duration = Duration::from_secs(1);
+/// How soon to look again at an agent of which somebody awaits the recovery, at most.
+const WATCHFUL: Duration = Duration::from_secs(30);
+
+/// When to look at which agent. Times are counted from the start of the program.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    interval: Duration,
+    /// Looks a second at most.
+    budget: f64,
+    due: BTreeSet<(Duration, String)>,
+    of_agent: BTreeMap<String, Duration>,
+}
+
+impl Schedule {
+    /// Looks at each agent once an `interval`, with half of so many requests a second at most.
+    #[must_use]
+    pub fn new(interval: Duration, max_rps: NonZeroU32) -> Self {
+        Self {
+            interval,
+            budget: f64::from(max_rps.get()) / 2.0,
+            due: BTreeSet::new(),
+            of_agent: BTreeMap::new(),
+        }
+    }
+
+    /// The interval at which agents are looked at in truth.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        let agents = f64::from(u32::try_from(self.of_agent.len()).unwrap_or(u32::MAX));
+        self.interval
+            .max(Duration::from_secs_f64(agents / self.budget))
+    }
+
+    /// Takes in an agent that is new at `at`: its first look falls anywhere within an interval, at
+    /// a place that its name decides.
+    pub fn add(&mut self, at: Duration, agent: &str) {
+        let mut hasher = DefaultHasher::new();
+        agent.hash(&mut hasher);
+        let place = u32::try_from(hasher.finish() % 1_000_000).unwrap_or(0);
+        self.put(at, agent);
+        let offset = self.interval().mul_f64(f64::from(place) / 1e6);
+        self.put(at.saturating_add(offset), agent);
+    }
+
+    /// Looks at an agent next when its last look, at `at`, says so.
+    pub fn again(&mut self, at: Duration, agent: &str, next: NextLook) {
+        let wait = match next {
+            NextLook::ToConfirm => TO_CONFIRM,
+            NextLook::Watchful => WATCHFUL.min(self.interval()),
+            NextLook::Regular => self.interval(),
+            NextLook::Never => return self.remove(agent),
+        };
+        self.put(at.saturating_add(wait), agent);
+    }
+
+    /// Looks at an agent no more.
+    pub fn remove(&mut self, agent: &str) {
+        if let Some(due) = self.of_agent.remove(agent) {
+            self.due.remove(&(due, agent.to_owned()));
+        }
+    }
+
+    /// When the next look is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Takes out an agent whose look is due at `at`. It has to be put back by [`Schedule::again`].
+    pub fn take(&mut self, at: Duration) -> Option<String> {
+        let (due, agent) = self.due.first()?;
+        if *due > at {
+            return None;
+        }
+        let agent = agent.clone();
+        self.due.pop_first();
+        Some(agent)
+    }
+
+    fn put(&mut self, due: Duration, agent: &str) {
+        self.remove(agent);
+        self.of_agent.insert(agent.to_owned(), due);
+        self.due.insert((due, agent.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn schedule(max_rps: u32) -> Schedule {
+        Schedule::new(300 * SECOND, NonZeroU32::new(max_rps).unwrap())
+    }
+
+    #[test]
+    fn first_looks_are_spread_over_an_interval() {
+        let mut schedule = schedule(100);
+        for number in 0..1000 {
+            schedule.add(SECOND, &format!("agent-{number}"));
+        }
+        let mut tenths = [0; 10];
+        while let Some(due) = schedule.next() {
+            assert!(due >= SECOND && due <= 301 * SECOND);
+            tenths[usize::try_from((due - SECOND).as_secs() / 30)
+                .unwrap()
+                .min(9)] += 1;
+            schedule.take(due).unwrap();
+        }
+        assert!(
+            tenths.iter().all(|count| (60..140).contains(count)),
+            "{tenths:?}"
+        );
+    }
+
+    #[test]
+    fn looks_stretch_where_half_the_budget_cannot_carry_them() {
+        let mut schedule = schedule(10);
+        for number in 0..1500 {
+            schedule.add(Duration::ZERO, &format!("agent-{number}"));
+        }
+        assert_eq!(schedule.interval(), 300 * SECOND);
+        for number in 1500..10_000 {
+            schedule.add(Duration::ZERO, &format!("agent-{number}"));
+        }
+        assert_eq!(schedule.interval(), 2000 * SECOND);
+    }
+
+    #[test]
+    fn the_last_look_decides_when_the_next_is() {
+        let mut schedule = schedule(10);
+        let at = 10 * SECOND;
+        for (next, due) in [
+            (NextLook::ToConfirm, Some(11)),
+            (NextLook::Watchful, Some(40)),
+            (NextLook::Regular, Some(310)),
+            (NextLook::Never, None),
+        ] {
+            schedule.again(at, "a", next);
+            assert_eq!(schedule.next(), due.map(Duration::from_secs), "{next:?}");
+        }
+        schedule.again(at, "a", NextLook::Regular);
+        assert_eq!(schedule.take(309 * SECOND), None);
+        assert_eq!(schedule.take(310 * SECOND).as_deref(), Some("a"));
+        assert_eq!(schedule.next(), None);
+        schedule.remove("a");
+        schedule.again(at, "a", NextLook::ToConfirm);
+        schedule.remove("a");
+        assert_eq!(schedule.next(), None);
+    }
+}
