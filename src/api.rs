@@ -16,6 +16,7 @@ use tracing::debug;
 
 pub use self::error::{ClientError, RequestError};
 pub use self::key::{ApiKey, BadApiKey};
+pub use self::tls::config as tls_config;
 pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
 use crate::rollout::Observation;
 use crate::text;
@@ -84,6 +85,12 @@ impl Client {
             key,
             ..self.clone()
         }
+    }
+
+    /// Whether it asks with this key.
+    #[must_use]
+    pub fn has_key(&self, key: &ApiKey) -> bool {
+        self.key == *key
     }
 
     /// Asks for the details of an agent, and takes at most `limit` for it.

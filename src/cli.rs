@@ -2,6 +2,7 @@
 
 mod duration;
 mod help;
+mod history;
 mod watch;
 
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use clap::{
 use clap_complete::Shell;
 
 pub(crate) use self::duration::parse as parse_duration;
-pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
+pub(crate) use self::history::{GroupArg, HistoryArgs};
+pub(crate) use self::watch::{Listen, LogArg, WatchArgs, WatchKeys};
 use crate::output::ResultFormat;
 use crate::simulator::Speed;
 
@@ -59,6 +61,12 @@ pub(crate) enum Command {
     /// Look once: exit 0 if ready, 124 if still progressing
     #[command(after_help = help::EXIT_CODES, after_long_help = help::STATUS)]
     Status(Box<StatusArgs>),
+    /// Follow the rollouts of a whole organization, for months
+    #[command(after_long_help = help::WATCH)]
+    Watch(Box<WatchArgs>),
+    /// Show the rollouts that `watch` has seen, and what they add up to
+    #[command(after_long_help = help::HISTORY)]
+    History(HistoryArgs),
     /// Serve an agents API on loopback that plays scripted rollouts
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
@@ -422,8 +430,8 @@ fn check_simulation(command: &mut clap::Command, matches: &ArgMatches) -> Result
     let Some((_, matches)) = matches.subcommand() else {
         return Ok(());
     };
-    // Only the commands that ask an API have both switches.
-    if matches.try_contains_id("api_url").is_err() {
+    // Only the commands that can simulate it have the switch.
+    if matches.try_contains_id("simulate").is_err() {
         return Ok(());
     }
     let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);

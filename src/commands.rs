@@ -1,14 +1,18 @@
 //! The commands: each makes a plan of what was typed, carries it out, and says how it ended.
 
 mod connect;
+mod history;
 mod judge;
 mod manual;
 mod run;
+mod sidecar;
 mod signals;
 mod simulate;
 mod watch;
 
-use crate::cli::{Cli, Command, RunArgs, StatusArgs, WaitArgs};
+use std::io::{self, IsTerminal as _};
+
+use crate::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::config::{self, Auto, OutputPlan};
 use crate::error::{self, Error};
 use crate::exit::{self, Ending};
@@ -49,6 +53,19 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             let output = OutputPlan::of(&args.output, Auto::Plain, manner);
             told(output.style, status(*args, output, level).await)
         }
+        Command::Watch(args) => {
+            let style = match args.progress {
+                LogArg::Auto if io::stderr().is_terminal() => Style::Plain,
+                LogArg::Plain => Style::Plain,
+                LogArg::Auto | LogArg::Json => Style::Json,
+                LogArg::None => Style::None,
+            };
+            told(style, sidecar(*args, style, level).await)
+        }
+        Command::History(args) => {
+            let shown = install(Style::Plain, level).and_then(|()| history::history(&args));
+            told(Style::Plain, shown)
+        }
         Command::Completions { shell } => told(Style::Plain, manual::completions(shell)),
         Command::Man { command } => told(Style::Plain, manual::man(command.as_deref())),
         Command::Simulate(args) => {
@@ -77,6 +94,16 @@ async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<En
     judge::judge(config::status_plan(args, output)?).await
 }
 
+async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, Error> {
+    // What happens is what the sidecar's log is for.
+    let level = match level {
+        Level::Usual if style != Style::None => Level::Informed,
+        level => level,
+    };
+    install(style, level)?;
+    sidecar::watch(args).await
+}
+
 fn install(style: Style, level: Level) -> Result<(), Error> {
     let rust_log = std::env::var_os("RUST_LOG");
     let rust_log = rust_log.as_deref().map(|text| text.to_string_lossy());
@@ -87,8 +114,11 @@ fn install(style: Style, level: Level) -> Result<(), Error> {
 /// Tells of an error in the style of the story.
 fn told(style: Style, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
-    if let Ending::Failed(error) = &ending {
-        complain(style, &error::chain(error), exit::code(&ending));
+    let code = exit::code(&ending);
+    match &ending {
+        Ending::Failed(error) => complain(style, &error::chain(error), code),
+        Ending::NoPass { why, .. } => complain(style, why, code),
+        Ending::Judged(_) | Ending::Untold(_) | Ending::CommandFailed { .. } | Ending::Done => {}
     }
     ending
 }

@@ -16,12 +16,12 @@ pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::stdin::BadStdin;
-pub(crate) use self::watch::{BadFile, SinkKind, SinkTable, WatchPlan, Watched, watch_plan};
+pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::cli::{
     ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
 };
-use crate::fleet::BadPattern;
+use crate::fleet::{BadFilter, BadPattern};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 use crate::simulator::{Scenario, Speed};
@@ -52,10 +52,12 @@ pub(crate) enum ConfigError {
     File(#[from] BadFile),
     #[error(transparent)]
     Pattern(#[from] BadPattern),
+    #[error(transparent)]
+    Verdict(#[from] BadFilter),
     #[error("{0} must be longer than zero")]
     ZeroTime(&'static str),
-    #[error("two sinks have the name {0:?}; the store tells them apart by it")]
-    TwoSinks(String),
+    #[error(transparent)]
+    Sink(#[from] BadSink),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
 }

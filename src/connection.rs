@@ -3,6 +3,7 @@
 mod gate;
 mod tally;
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,12 +20,23 @@ use crate::wire::{AgentName, Service};
 #[derive(Debug, Clone)]
 pub(crate) struct Connection(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     client: RwLock<Client>,
     gate: Gate,
-    metrics: Option<Arc<Metrics>>,
+    extras: Extras,
 }
+
+/// What a sidecar's way to the API has besides.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Hears of every request.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// Reads the key anew: asked after a 401, whether there is another one by now.
+    pub(crate) fresh_key: Option<FreshKey>,
+}
+
+/// Reads the key anew, if it can be read.
+pub(crate) type FreshKey = Box<dyn Fn() -> Option<ApiKey> + Send + Sync>;
 
 /// How much a request matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,24 +47,30 @@ pub(crate) enum Urgency {
     Idle,
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// What follows from a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+enum Heeded {
+    /// There is another key now.
+    AskAgain,
+    /// Nothing that asking at once would mend.
+    Enough,
+}
+
 impl Connection {
-    /// A way through this client, with at most so many requests a second, which `metrics` hears of.
-    pub(crate) fn new(client: Client, max_rps: NonZeroU32, metrics: Option<Arc<Metrics>>) -> Self {
+    /// A way through this client, with at most so many requests a second.
+    pub(crate) fn new(client: Client, max_rps: NonZeroU32, extras: Extras) -> Self {
         Self(Arc::new(Shared {
             client: RwLock::new(client),
             gate: Gate::new(max_rps),
-            metrics,
+            extras,
         }))
-    }
-
-    /// Asks with this key from now on.
-    pub(crate) fn rekey(&self, key: ApiKey) {
-        let mut client = self
-            .0
-            .client
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *client = client.with_key(key);
     }
 
     /// Asks for the details of an agent, once there is a place.
@@ -62,26 +80,36 @@ impl Connection {
         limit: Duration,
         urgency: Urgency,
     ) -> Observation {
-        self.pass(urgency).await;
-        let asked = Instant::now();
-        let observation = self.client().observe(agent, limit).await;
-        self.tally(tally::of_observation(&observation), asked);
-        if let Observation::Failed(failure) = &observation {
-            self.heed(&failure.code, failure.class);
+        loop {
+            self.pass(urgency).await;
+            let asked = Instant::now();
+            let client = self.client();
+            let observation = client.observe(agent, limit).await;
+            self.tally(tally::of_observation(&observation), asked);
+            let Observation::Failed(failure) = &observation else {
+                return observation;
+            };
+            if self.heed(&client, &failure.code, failure.class) == Heeded::Enough {
+                return observation;
+            }
         }
-        observation
     }
 
     /// Asks for the organization's agents, once there is a place.
     pub(crate) async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
-        self.pass(Urgency::Urgent).await;
-        let asked = Instant::now();
-        let answer = self.client().list(limit).await;
-        self.tally(tally::of_answer(&answer), asked);
-        if let Err(error) = &answer {
-            self.heed(&error.code(), error.class());
+        loop {
+            self.pass(Urgency::Urgent).await;
+            let asked = Instant::now();
+            let client = self.client();
+            let answer = client.list(limit).await;
+            self.tally(tally::of_answer(&answer), asked);
+            let Err(error) = &answer else {
+                return answer;
+            };
+            if self.heed(&client, &error.code(), error.class()) == Heeded::Enough {
+                return answer;
+            }
         }
-        answer
     }
 
     /// Asks for what a deployment logged, once there is a place.
@@ -103,24 +131,41 @@ impl Connection {
             // That nobody else wants to go is no delay of what can wait.
             Urgency::Idle => return self.0.gate.pass_idle().await,
         };
-        if let Some(metrics) = &self.0.metrics {
+        if let Some(metrics) = &self.0.extras.metrics {
             metrics.polls_behind(waited);
         }
     }
 
     fn tally(&self, outcome: RequestOutcome, asked: Instant) {
-        if let Some(metrics) = &self.0.metrics {
+        if let Some(metrics) = &self.0.extras.metrics {
             metrics.api_request(outcome, asked.elapsed());
         }
     }
 
-    /// Slows everybody down where the server asks for patience.
-    fn heed(&self, code: &str, class: FailureClass) {
-        if let FailureClass::Transient { retry_after } = class
-            && code == "Http429"
-        {
-            self.0.gate.slow_down(retry_after);
+    /// Does what a failed request asks for, of everybody: patience, or another key.
+    fn heed(&self, asked: &Client, code: &str, class: FailureClass) -> Heeded {
+        match class {
+            FailureClass::Transient { retry_after } if code == "Http429" => {
+                self.0.gate.slow_down(retry_after);
+                Heeded::Enough
+            }
+            FailureClass::Unauthorized => self.take_fresh_key(asked),
+            FailureClass::Transient { .. } | FailureClass::Permanent => Heeded::Enough,
         }
+    }
+
+    /// Takes the key that has come in place of the one that was refused, if one has.
+    fn take_fresh_key(&self, refused: &Client) -> Heeded {
+        let fresh_key = self.0.extras.fresh_key.as_ref();
+        let Some(key) = fresh_key.and_then(|fresh_key| fresh_key()) else {
+            return Heeded::Enough;
+        };
+        if refused.has_key(&key) {
+            return Heeded::Enough;
+        }
+        let client = &self.0.client;
+        *client.write().unwrap_or_else(PoisonError::into_inner) = refused.with_key(key);
+        Heeded::AskAgain
     }
 
     /// The client, which is cheap to clone: the connection pool is shared.

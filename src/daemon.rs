@@ -3,32 +3,52 @@
 //! Each task gathers one kind of input and sends it here; one place decides what it means, writes
 //! it down in one transaction, and starts what follows from it.
 
+mod board;
 mod deliver;
+mod endpoints;
+mod keeper;
+mod save;
+mod supervisor;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use self::deliver::Delivery;
-pub(crate) use self::deliver::SinkSettings;
-use self::tasks::{Input, Tasks};
+pub(crate) use self::board::{Beat, Board};
+pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
+pub(crate) use self::endpoints::sources;
+pub(crate) use self::keeper::Keeper;
+use self::supervisor::Supervisor;
+use self::tasks::{Input, Known, Tasks};
 use crate::connection::Connection;
-use crate::fleet::{Change, Fleet, Look, Notice, Schedule, Scope};
-use crate::rollout::{Limits, Outcome, Verdict};
-use crate::store::Store;
+use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
+use crate::metrics::Metrics;
+use crate::rollout::{Event, Limits, Outcome, Verdict};
+use crate::store::StoreError;
 use crate::wire::{AgentName, Service};
 
 /// How many looks may be under way at once.
 const LOOKS: usize = 8;
+/// How often the loop shows that it is alive.
+const TICK: Duration = Duration::from_secs(5);
+/// How often it is tried whether the store can be written, where nothing else is.
+const TOUCH_EVERY: Duration = Duration::from_secs(30);
 /// How often what has grown old is taken out of the store.
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
-/// How soon to try again to write what could not be written.
-const SAVE_AGAIN: Duration = Duration::from_secs(5);
+/// What a rollout gets at least when it is taken up again, however long ago it began.
+const SHORTEST_WATCH: Duration = Duration::from_mins(1);
+/// How often the list is tried in a single pass.
+const PASS_TRIES: u32 = 3;
+/// How soon the list is read again in a single pass, until it is certain who is gone.
+const BETWEEN_PASS_LISTS: Duration = Duration::from_secs(1);
 
 /// What the sidecar does.
 #[derive(Debug)]
@@ -36,9 +56,13 @@ pub(crate) struct Settings {
     pub(crate) watched: Watched,
     /// How often the list is read.
     pub(crate) interval: Duration,
+    /// How often agents at rest are looked at.
+    pub(crate) health_interval: Duration,
+    pub(crate) max_rps: NonZeroU32,
     /// The limits of each rollout.
     pub(crate) limits: Limits,
     pub(crate) history_for: Duration,
+    pub(crate) retry_for: Duration,
     pub(crate) passes: Passes,
 }
 
@@ -56,8 +80,29 @@ pub(crate) enum Watched {
 pub(crate) enum Passes {
     /// Until it is told to stop.
     Endless,
-    /// Until what was under way at the first list has ended, and what is due is delivered.
+    /// Until every agent has been looked at, and what was under way has ended.
     One,
+}
+
+/// How the sidecar's run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Its one pass is over.
+    Passed,
+    /// Its one pass came to nothing, with this verdict on the API and for this reason.
+    NoPass(Verdict, String),
+}
+
+/// What the sidecar works with.
+pub(crate) struct Parts {
+    pub(crate) connection: Connection,
+    pub(crate) keeper: Keeper,
+    pub(crate) delivery: Delivery,
+    pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 /// The sidecar.
@@ -65,46 +110,79 @@ pub(crate) struct Daemon {
     settings: Settings,
     fleet: Fleet,
     schedule: Schedule,
-    store: Arc<Mutex<Store>>,
+    keeper: Keeper,
     delivery: Delivery,
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
     tasks: Tasks,
     inputs: mpsc::UnboundedReceiver<Input>,
+    stop: watch::Receiver<bool>,
+    supervisor: Supervisor,
     started: Instant,
     /// What could not be written yet.
     unsaved: Change,
+    /// When the list is to be read; none while it is, or when a single pass needs it no more.
+    list_at: Option<Instant>,
+    listing: bool,
+    /// Whether it has been read.
     listed: bool,
+    /// How often in a row it could not be read, and how and why not.
+    not_listed: (u32, Option<(Verdict, String)>),
+    /// The named agents as they were seen last.
+    known: Known,
     under_way: usize,
     looks: usize,
 }
 
 impl Daemon {
     /// Takes up what the store remembers.
-    pub(crate) fn new(
-        settings: Settings,
-        schedule: Schedule,
-        connection: Connection,
-        store: Arc<Mutex<Store>>,
-        delivery: Delivery,
-        stop: watch::Receiver<bool>,
-    ) -> Result<Self, crate::store::StoreError> {
-        let records = lock(&store).agents()?;
-        let mut schedule = schedule;
+    pub(crate) async fn new(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
+        let records = parts.keeper.with(|store| store.agents()).await?;
+        // Who is not to be watched any more is not gone: nothing is told of them.
+        let (records, dropped): (Vec<_>, Vec<_>) =
+            records
+                .into_iter()
+                .partition(|record| match &settings.watched {
+                    Watched::Listed(scope) => scope.holds_record(record),
+                    Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
+                });
+        let unsaved = Change {
+            removed: dropped.into_iter().map(|record| record.name).collect(),
+            ..Change::default()
+        };
+        let mut schedule = Schedule::new(settings.health_interval, settings.max_rps);
         for record in &records {
             schedule.add(Duration::ZERO, &record.name);
+            let view = AgentView::remembered(record.clone());
+            parts.metrics.agent_stands(&view);
+            parts.board.show(view);
         }
         let (sender, inputs) = mpsc::unbounded_channel();
-        let tasks = Tasks::new(connection, settings.limits.clone(), sender, stop);
+        let tasks = Tasks::new(
+            parts.connection,
+            Arc::clone(&parts.board),
+            sender,
+            parts.stop.clone(),
+        );
         Ok(Self {
             settings,
             fleet: Fleet::restore(records),
             schedule,
-            store,
-            delivery,
+            keeper: parts.keeper,
+            delivery: parts.delivery,
+            supervisor: Supervisor::new(),
+            board: parts.board,
+            metrics: parts.metrics,
             tasks,
             inputs,
+            stop: parts.stop,
             started: Instant::now(),
-            unsaved: Change::default(),
+            unsaved,
+            list_at: Some(Instant::now()),
+            listing: false,
             listed: false,
+            not_listed: (0, None),
+            known: Known::new(),
             under_way: 0,
             looks: 0,
         })
@@ -112,17 +190,19 @@ impl Daemon {
 
     /// Runs until it is told to stop, or its one pass is over; then delivers what is due, for a
     /// while.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        self.tasks.list(&self.settings.watched, self.settings.interval);
+    pub(crate) async fn run(mut self) -> Ended {
+        self.supervisor.ready();
         let mut prune_at = self.started;
-        loop {
-            let look_at = self.next_look();
-            let save_at = (!self.unsaved.is_empty()).then(|| Instant::now() + SAVE_AGAIN);
-            let wake = [look_at, save_at, Some(prune_at)];
-            let wake = wake.into_iter().flatten().min().unwrap_or(prune_at);
+        let mut touch_at = self.started;
+        let mut stop = self.stop.clone();
+        let ended = loop {
+            self.board.beat(Beat::Agents);
+            self.supervisor.alive(&self.board);
+            let wake = [self.next_look(), self.list_at, Some(Instant::now() + TICK)];
+            let wake = wake.into_iter().flatten().min().expect("there is a tick");
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                _ = stop.wait_for(|stop| *stop) => break Ended::Stopped,
                 Some(input) = self.inputs.recv() => self.take(input),
                 () = sleep_until(wake) => {}
             }
@@ -130,38 +210,55 @@ impl Daemon {
             while let Ok(input) = self.inputs.try_recv() {
                 self.take(input);
             }
-            self.save();
+            self.save().await;
             self.look();
+            if self.list_at.is_some_and(|due| Instant::now() >= due) {
+                self.list_at = None;
+                self.listing = true;
+                self.tasks
+                    .list(self.settings.watched.clone(), self.known.clone());
+            }
+            if Instant::now() >= touch_at {
+                self.touch().await;
+                touch_at = Instant::now() + TOUCH_EVERY;
+            }
             if Instant::now() >= prune_at {
-                self.prune();
+                self.prune().await;
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
-            if self.settings.passes == Passes::One && self.listed && self.under_way == 0 {
-                break;
+            if let Some(ended) = self.pass_is_over() {
+                break ended;
             }
+        };
+        self.supervisor.stopping();
+        info!("stopping: finishing deliveries");
+        // The tasks end by themselves, and the watches tell how far they came.
+        while let Ok(input) = self.inputs.try_recv() {
+            self.take(input);
         }
-        self.save();
+        self.save().await;
         self.delivery.finish().await;
+        ended
     }
 
     /// Takes in what a task has gathered.
     fn take(&mut self, input: Input) {
         let now = Timestamp::now();
         let change = match input {
-            Input::Listed(services) => self.on_list(now, services),
-            Input::NotListed(why) => {
-                warn!(why, "the list of agents cannot be read");
+            Input::Listed(services) => {
+                self.listing = false;
+                self.on_list(now, services)
+            }
+            Input::NotListed(verdict, why) => {
+                self.listing = false;
+                self.on_no_list(verdict, why);
                 return;
             }
-            Input::Happened(agent, event) => self.fleet.happened(now, &agent, &event),
-            Input::Ended(agent, outcome) => {
-                self.under_way -= 1;
-                let change = self.fleet.ended(now, &agent, &outcome);
-                self.schedule.add(self.started.elapsed(), &agent);
-                change
-            }
+            Input::Happened(agent, event) => self.on_event(now, &agent, &event),
+            Input::Ended(agent, outcome) => self.on_end(now, &agent, &outcome),
             Input::Looked(agent, outcome) => self.on_look(now, &agent, &outcome),
         };
+        self.show(&change);
         self.unsaved.append(change);
     }
 
@@ -171,39 +268,147 @@ impl Daemon {
             Watched::Named(_) => services,
         };
         let step = self.fleet.on_list(now, &services);
-        if !self.listed {
-            info!(agents = services.len(), under_way = step.begin.len(), "watching");
-            self.listed = true;
-        }
         for agent in &step.change.removed {
             self.schedule.remove(agent);
         }
         for agent in &step.added {
             self.schedule.add(self.started.elapsed(), agent);
         }
-        for begin in step.begin {
-            self.under_way += 1;
-            self.schedule.remove(&begin.agent);
-            self.tasks.follow(begin);
+        if self.not_listed.1.take().is_some() {
+            info!("the list of agents can be read again");
         }
+        if !self.listed {
+            self.on_first_list(services.len(), step.begin.len());
+        }
+        for begin in step.begin {
+            self.begin(now, begin);
+        }
+        self.not_listed = (0, None);
+        self.listed = true;
+        if let Watched::Named(_) = self.settings.watched {
+            let named = services
+                .into_iter()
+                .filter_map(|s| Some((s.name.clone()?, s)));
+            self.known = named.collect();
+        }
+        self.board.beat(Beat::List);
+        self.list_at = match self.settings.passes {
+            Passes::Endless => Some(Instant::now() + self.settings.interval),
+            Passes::One if self.fleet.misses_any() => Some(Instant::now() + BETWEEN_PASS_LISTS),
+            Passes::One => None,
+        };
+        self.measure_pace();
         step.change
+    }
+
+    fn on_first_list(&mut self, agents: usize, rollouts: usize) {
+        info!(
+            agents,
+            rollouts, "watching {agents} agents, {rollouts} of them rolling out"
+        );
+        if self.settings.passes == Passes::One {
+            for agent in self.fleet.agents() {
+                self.schedule
+                    .add_at_once(self.started.elapsed(), &agent.name);
+            }
+        }
+    }
+
+    fn on_no_list(&mut self, verdict: Verdict, why: String) {
+        let (times, before) = &mut self.not_listed;
+        *times += 1;
+        let known = before.as_ref().is_some_and(|(_, known)| *known == why);
+        if !known {
+            warn!(%why, "the list of agents cannot be read: {why}");
+            self.supervisor
+                .status(&format!("the list of agents cannot be read: {why}"));
+        }
+        *before = Some((verdict, why));
+        self.board.beat(Beat::List);
+        let wait = match self.settings.passes {
+            Passes::Endless => self.settings.interval,
+            Passes::One => BETWEEN_PASS_LISTS,
+        };
+        self.list_at = Some(Instant::now() + wait);
+    }
+
+    /// Shows how often agents at rest are looked at, and what there is to do.
+    fn measure_pace(&self) {
+        let interval = self.schedule.interval();
+        let stretched = interval.as_secs_f64() / self.settings.health_interval.as_secs_f64();
+        self.metrics.health_look_interval(interval, stretched);
+        let (agents, under_way) = (self.fleet.agents().count(), self.under_way);
+        let status = format!("watching {agents} agents, {under_way} of them rolling out");
+        self.supervisor.status(&status);
+    }
+
+    /// Follows a rollout from now on, for as long as is left of its time.
+    fn begin(&mut self, now: Timestamp, begin: Begin) {
+        self.under_way += 1;
+        self.schedule.remove(&begin.agent);
+        let began = self
+            .fleet
+            .agent(&begin.agent)
+            .and_then(|agent| agent.rolling_out_since(&begin.deployment_id));
+        let spent = began.map_or(Duration::ZERO, |began| {
+            Duration::try_from(now.duration_since(began)).unwrap_or_default()
+        });
+        let timeout = self.settings.limits.timeout;
+        let limits = Limits {
+            timeout: timeout
+                .saturating_sub(spent)
+                .max(SHORTEST_WATCH.min(timeout)),
+            ..self.settings.limits.clone()
+        };
+        self.tasks.follow(begin, limits);
+    }
+
+    fn on_event(&mut self, now: Timestamp, agent: &str, event: &Event) -> Change {
+        let change = self.fleet.happened(now, agent, event);
+        self.board.update(agent, |view| view.happened(event));
+        self.measure(agent);
+        change
+    }
+
+    fn on_end(&mut self, now: Timestamp, agent: &str, outcome: &Outcome) -> Change {
+        self.under_way -= 1;
+        let change = self.fleet.ended(now, agent, outcome);
+        self.board.update(agent, |view| view.judged(outcome));
+        match self.fleet.next_look(agent) {
+            // Its watch ended without a verdict, or it is gone: the list will tell.
+            NextLook::Never => self.schedule.remove(agent),
+            next => self.schedule.again(self.started.elapsed(), agent, next),
+        }
+        if outcome.verdict == Verdict::Superseded {
+            // What took its place shows in the list.
+            self.list_at = Some(Instant::now()).filter(|_| !self.listing);
+        }
+        change
     }
 
     fn on_look(&mut self, now: Timestamp, agent: &str, outcome: &Outcome) -> Change {
         self.looks -= 1;
-        let known = self.fleet.agent(agent).and_then(|record| record.deployment_id.clone());
+        let known = self
+            .fleet
+            .agent(agent)
+            .and_then(|agent| agent.deployment_id.clone());
         let look = if outcome.deployment_id == known {
+            self.board.update(agent, |view| view.judged(outcome));
             look_of(outcome)
         } else {
             let desired = outcome.deployment_id.as_deref();
             if let Some(begin) = self.fleet.on_desired(agent, desired) {
-                self.under_way += 1;
-                self.tasks.follow(begin);
+                self.begin(now, begin);
             }
             Look::Unknown
         };
         let (change, next) = self.fleet.looked(now, agent, look);
+        let next = match (self.settings.passes, next) {
+            (Passes::One, NextLook::Regular | NextLook::Watchful) => NextLook::Never,
+            (_, next) => next,
+        };
         self.schedule.again(self.started.elapsed(), agent, next);
+        self.measure(agent);
         change
     }
 
@@ -213,43 +418,57 @@ impl Daemon {
         Some(self.started + due)
     }
 
-    /// Starts the looks that are due.
+    /// Starts the looks that are due, once it is known who is there.
     fn look(&mut self) {
-        while self.looks < LOOKS
+        while self.listed
+            && self.looks < LOOKS
             && let Some(agent) = self.schedule.take(self.started.elapsed())
         {
             if let Ok(name) = agent.parse::<AgentName>() {
                 self.looks += 1;
-                self.tasks.look(name);
+                self.tasks.look(name, self.settings.limits.clone());
             }
         }
     }
 
-    /// Writes down what has happened, in one transaction with what is to be delivered of it.
-    fn save(&mut self) {
-        if self.unsaved.is_empty() {
-            return;
+    /// Whether the one pass is over, if there is only one.
+    fn pass_is_over(&self) -> Option<Ended> {
+        if self.settings.passes == Passes::Endless {
+            return None;
         }
-        let applied = lock(&self.store).apply(&self.unsaved, self.delivery.filters());
-        match applied {
-            Ok(applied) => {
-                for notice in self.unsaved.notices.iter().filter(|n| applied.is_new(&n.id)) {
-                    tell(notice);
-                }
-                self.unsaved = Change::default();
-                self.delivery.wake();
-            }
-            Err(error) => error!(%error, "what has happened cannot be written down; trying again"),
+        if let (times, Some((verdict, why))) = &self.not_listed
+            && (*times >= PASS_TRIES || *verdict == Verdict::Unauthorized)
+        {
+            return Some(Ended::NoPass(*verdict, why.clone()));
+        }
+        let over = self.listed
+            && self.list_at.is_none()
+            && !self.listing
+            && self.under_way == 0
+            && self.looks == 0
+            && self.schedule.is_empty()
+            && !self.fleet.misses_any();
+        over.then_some(Ended::Passed)
+    }
+
+    /// Shows on the endpoints how agents stand now.
+    fn show(&self, change: &Change) {
+        for record in &change.agents {
+            self.board.stand(record.clone());
+            self.measure(&record.name);
+        }
+        for name in &change.removed {
+            self.board.remove(name);
+            self.metrics.agent_gone(name);
+        }
+        for rollout in &change.rollouts {
+            self.metrics.rollout_finished(rollout);
         }
     }
 
-    fn prune(&self) {
-        let history_for = self.settings.history_for;
-        let Ok(before) = Timestamp::now().checked_sub(history_for) else {
-            return;
-        };
-        if let Err(error) = lock(&self.store).prune(before) {
-            warn!(%error, "what is old cannot be taken out of the store");
+    fn measure(&self, agent: &str) {
+        if let Some(view) = self.board.agent(agent) {
+            self.metrics.agent_stands(&view);
         }
     }
 }
@@ -270,25 +489,8 @@ fn look_of(outcome: &Outcome) -> Look {
     }
 }
 
-/// Logs what happened.
-fn tell(notice: &Notice) {
-    let data = &notice.data;
-    info!(
-        event = notice.kind.as_str(),
-        id = notice.id,
-        agent = data.agent,
-        "deploymentId" = data.deployment_id,
-        "phase" = data.phase.map(|phase| phase.as_str()),
-        "verdict" = data.verdict.map(|verdict| verdict.as_str()),
-        "code" = data.reason.as_ref().map(|reason| reason.code.as_str()),
-        "summary" = data.reason.as_ref().map(|reason| reason.summary.as_str()),
-        "elapsedMs" = data.elapsed_ms,
-        "{} {}",
-        data.agent,
-        notice.kind
-    );
-}
-
-fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
+/// An error and its causes, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

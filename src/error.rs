@@ -4,8 +4,11 @@ use std::io;
 
 use crate::api::ClientError;
 use crate::config::{ConfigError, ScenarioError};
+use crate::delivery::SinkError;
+use crate::http::HttpError;
 use crate::output::{BadFilter, FileError};
 use crate::simulator::SimulatorError;
+use crate::store::StoreError;
 use crate::wire::BadAgentName;
 
 /// Why a command gave no verdict, or could not tell it.
@@ -32,6 +35,15 @@ pub(crate) enum Error {
     /// The deploy command cannot be started.
     #[error("cannot run {program}")]
     NotStarted { program: String, source: io::Error },
+    /// The sidecar's store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sidecar's endpoints cannot be had.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A sink cannot be delivered to.
+    #[error("sink {name:?}: {source}")]
+    Sink { name: String, source: SinkError },
     /// A file cannot be written; found out before the wait.
     #[error(transparent)]
     File(#[from] FileError),

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::error::Error;
-use crate::rollout::Report;
+use crate::rollout::{Report, Verdict};
 
 /// How a command ended.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Ending {
     CommandFailed { code: u8 },
     /// With nothing to judge.
     Done,
+    /// With a pass of the sidecar that came to nothing.
+    NoPass { verdict: Verdict, why: String },
     /// With an error.
     Failed(Error),
 }
@@ -32,6 +34,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         Ending::Judged(report) | Ending::Untold(report) => report.exit_code,
         Ending::CommandFailed { code } => *code,
         Ending::Done => 0,
+        Ending::NoPass { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
             Error::Config(_)
             | Error::Filter(_)
@@ -40,6 +43,9 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Client(_)
             | Error::Simulator(_)
             | Error::File(_)
+            | Error::Store(_)
+            | Error::Http(_)
+            | Error::Sink { .. }
             | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use figures::{Figures, Judgement, Period};
-pub use filter::{BadFilter, Filter};
+pub use filter::{BadFilter, Filter, final_verdict};
 pub use health::{Look, NextLook};
 pub use list::{Begin, ListStep};
 pub use moment::parse_moment;

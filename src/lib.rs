@@ -9,6 +9,8 @@ mod cli;
 mod commands;
 mod config;
 mod connection;
+mod daemon;
+pub mod delivery;
 mod error;
 mod exit;
 pub mod fleet;

@@ -12,7 +12,7 @@ const SHORTEST_SECRET: usize = 8;
 /// A private API key, checked to fit a header.
 ///
 /// It has no way to be shown: its `Debug` names only the type.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(HeaderValue);
 
 /// Why a text cannot be an API key. The text itself is not repeated.

@@ -12,7 +12,10 @@ use rustls::{ClientConfig, RootCertStore};
 use super::error::ClientError;
 
 /// TLS with the system's roots, or Mozilla's where there are none, and those in `ca_file`.
-pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
+///
+/// # Errors
+/// When the certificates cannot be read.
+pub fn config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);

@@ -1,5 +1,6 @@
 //! Where the API is: an address that cannot leak the key.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
@@ -39,6 +40,12 @@ pub enum BadApiUrl {
         "plain http to {0} would send the key in the open; use https, or --allow-insecure-http"
     )]
     Insecure(String),
+}
+
+impl fmt::Display for ApiUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
 }
 
 impl ApiUrl {

@@ -63,6 +63,26 @@ Examples:
     exit_codes!()
 );
 
+pub(super) const WATCH: &str = "\
+Examples:
+  pipecat-rollout watch                            every agent of the organization
+  pipecat-rollout watch my-agent                   one agent, without the list
+  pipecat-rollout watch --config /etc/pipecat-rollout.toml --check-config
+  pipecat-rollout watch --webhook https://example.com/hook --webhook-secret-file /run/secrets/hook
+  pipecat-rollout watch --once --listen off        one pass, for cron
+
+Endpoints, on 127.0.0.1:9464: /livez /readyz /metrics /v1/agents /v1/rollouts
+SIGTERM finishes deliveries and exits 0. A pass of --once exits 0 when it was made, whatever it found;
+3 when the key was refused, 5 when the API gave no usable answer. 2 is wrong usage, or a store, an
+address or a sink that cannot be used.";
+
+pub(super) const HISTORY: &str = "\
+Examples:
+  pipecat-rollout history
+  pipecat-rollout history my-agent --since 7days
+  pipecat-rollout history --since 30days --by week
+  pipecat-rollout history --verdict failed,timeout --output json";
+
 pub(super) const SIMULATE: &str = "\
 Examples:
   pipecat-rollout simulate --list

@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 use super::duration;
 
@@ -53,6 +55,34 @@ pub(crate) enum LogArg {
     Json,
     /// Nothing but warnings
     None,
+}
+
+/// `--listen`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// At this address.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address = text.parse().map(Self::At);
+        address.map_err(|_| "it is an address and a port, like 127.0.0.1:9464, or off")
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// What the configuration file can say as well.
@@ -157,14 +187,14 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_HISTORY_FOR", value_parser = duration::parse, help_heading = "Store")]
     pub(crate) history_for: Option<Duration>,
 
-    /// Where metrics and health are served [default: 127.0.0.1:9464]
+    /// Where metrics and health are served, or off [default: 127.0.0.1:9464]
     #[arg(
         long,
         value_name = "ADDRESS",
         env = "PIPECAT_ROLLOUT_LISTEN",
         help_heading = "HTTP"
     )]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Listen>,
 
     /// Deliver events to this address
     #[arg(

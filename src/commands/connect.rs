@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::api::{ApiKey, ApiUrl, Client, PlainHttp};
 use crate::config::{Plan, Source};
-use crate::connection::Connection;
+use crate::connection::{Connection, Extras};
 use crate::error::Error;
 use crate::simulator::{Cast, Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::wire::AgentName;
@@ -32,7 +32,10 @@ pub(super) async fn connect(
             (Client::new(url, key, None)?, Some(deployer))
         }
     };
-    Ok((Connection::new(client, plan.max_rps, None), deployer))
+    Ok((
+        Connection::new(client, plan.max_rps, Extras::default()),
+        deployer,
+    ))
 }
 
 /// A simulator in which these agents play a scenario.

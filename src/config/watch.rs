@@ -1,6 +1,7 @@
 //! What `watch` will do: switches and environment before the file, the file before the defaults.
 
 mod file;
+mod sinks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -8,17 +9,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::file::BadFile;
-use self::file::File;
-pub(crate) use self::file::{SinkKind, SinkTable};
-use super::{ConfigError, Source, agents, key};
-use crate::api::{ApiUrl, PlainHttp};
-use crate::cli::{DEFAULT_API_URL, WatchArgs, WatchKeys};
+use self::sinks::SinkTable;
+pub(crate) use self::sinks::{BadSink, SinkSpec};
+use super::{ConfigError, agents, key};
+use crate::api::{ApiKey, ApiUrl, PlainHttp};
+use crate::cli::{DEFAULT_API_URL, Listen, WatchArgs, WatchKeys};
+use crate::connection::FreshKey;
+use crate::daemon::Watched;
 use crate::fleet::Scope;
 use crate::rollout::Limits;
-use crate::wire::AgentName;
 
 /// Where metrics and health are served unless it is said.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+const LISTEN: Listen = Listen::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464));
 const MAX_RPS: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const INTERVAL: Duration = Duration::from_secs(15);
 const HEALTH_INTERVAL: Duration = Duration::from_mins(5);
@@ -29,7 +31,10 @@ const RETRY_FOR: Duration = Duration::from_hours(24);
 /// What the sidecar will do.
 #[derive(Debug)]
 pub(crate) struct WatchPlan {
-    pub(crate) source: Source,
+    pub(crate) url: ApiUrl,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) plain_http: PlainHttp,
     pub(crate) max_rps: NonZeroU32,
     pub(crate) watched: Watched,
     pub(crate) interval: Duration,
@@ -38,18 +43,25 @@ pub(crate) struct WatchPlan {
     pub(crate) limits: Limits,
     pub(crate) store: PathBuf,
     pub(crate) history_for: Duration,
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
     pub(crate) retry_for: Duration,
-    pub(crate) sinks: Vec<SinkTable>,
+    pub(crate) sinks: Vec<SinkSpec>,
 }
 
-/// Which agents are watched.
-#[derive(Debug)]
-pub(crate) enum Watched {
-    /// Those of the organization's list that are in this scope.
-    Listed(Scope),
-    /// These, without the list.
-    Named(Vec<AgentName>),
+impl WatchPlan {
+    /// The key that the API is asked with, as it is now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn key(&self) -> Result<ApiKey, ConfigError> {
+        Ok(key::find(self.key_file.as_deref())?)
+    }
+
+    /// Reads the key anew, where it is in a file and can change.
+    pub(crate) fn fresh_key(&self) -> Option<FreshKey> {
+        let path = self.key_file.clone()?;
+        Some(Box::new(move || key::find(Some(&path)).ok()))
+    }
 }
 
 /// What `watch` will do.
@@ -98,6 +110,12 @@ pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
             return Err(ConfigError::ZeroTime(key));
         }
     }
+    let url = keys.api_url.as_deref().or(file.api_url.as_deref());
+    let plain_http = if keys.allow_insecure_http || file.allow_insecure_http {
+        PlainHttp::Anywhere
+    } else {
+        PlainHttp::LoopbackOnly
+    };
     Ok(WatchPlan {
         max_rps: keys.max_rps.or(file.max_rps).unwrap_or(MAX_RPS),
         watched,
@@ -112,8 +130,11 @@ pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
             .clone()
             .or(file.store.clone())
             .unwrap_or_else(default_store),
-        source: source(&keys, &file)?,
-        sinks: sinks(keys, file.sink)?,
+        url: ApiUrl::parse(url.unwrap_or(DEFAULT_API_URL), plain_http)?,
+        key_file: keys.api_key_file.clone().or(file.api_key_file),
+        ca_file: keys.ca_file.clone().or(file.ca_file),
+        plain_http,
+        sinks: sinks(&keys, file.sink)?,
     })
 }
 
@@ -134,35 +155,9 @@ pub(crate) fn default_store() -> PathBuf {
     }
 }
 
-fn source(keys: &WatchKeys, file: &File) -> Result<Source, ConfigError> {
-    let url = keys.api_url.as_deref().or(file.api_url.as_deref());
-    let plain_http = if keys.allow_insecure_http || file.allow_insecure_http {
-        PlainHttp::Anywhere
-    } else {
-        PlainHttp::LoopbackOnly
-    };
-    let key_file = keys
-        .api_key_file
-        .as_deref()
-        .or(file.api_key_file.as_deref());
-    Ok(Source::Api {
-        url: ApiUrl::parse(url.unwrap_or(DEFAULT_API_URL), plain_http)?,
-        key: key::find(key_file)?,
-        ca_file: keys.ca_file.clone().or(file.ca_file.clone()),
-    })
-}
-
 /// The sinks of the file, and the one of the switches.
-fn sinks(keys: WatchKeys, filed: Vec<SinkTable>) -> Result<Vec<SinkTable>, ConfigError> {
-    let mut sinks = filed;
-    sinks.extend(
-        keys.webhook
-            .map(|url| SinkTable::webhook(url, keys.webhook_secret_file)),
-    );
-    for (place, sink) in sinks.iter().enumerate() {
-        if sinks[..place].iter().any(|other| other.name == sink.name) {
-            return Err(ConfigError::TwoSinks(sink.name.clone()));
-        }
-    }
-    Ok(sinks)
+fn sinks(keys: &WatchKeys, filed: Vec<SinkTable>) -> Result<Vec<SinkSpec>, BadSink> {
+    let typed = keys.webhook.clone();
+    let typed = typed.map(|url| SinkTable::webhook(url, keys.webhook_secret_file.clone()));
+    sinks::check(filed.into_iter().chain(typed).collect())
 }

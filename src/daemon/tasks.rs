@@ -1,17 +1,20 @@
 //! The tasks that gather input: the list, the rollouts under way, the looks at agents at rest.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::Watched;
+use super::{Board, Watched};
+use crate::api::RequestError;
 use crate::connection::{Connection, Urgency};
 use crate::fleet::Begin;
 use crate::follow::{LONGEST_REQUEST, follow};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{
-    Event, Interruption, Limits, Machine, Next, Observation, Outcome, Policy, TargetRule,
+    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy,
+    TargetRule, Verdict,
 };
 use crate::wire::{AgentDetails, AgentName, Service};
 
@@ -19,8 +22,8 @@ use crate::wire::{AgentDetails, AgentName, Service};
 pub(super) enum Input {
     /// The agents that there are.
     Listed(Vec<Service>),
-    /// The list cannot be read.
-    NotListed(String),
+    /// The list cannot be read: how that is judged, and why.
+    NotListed(Verdict, String),
     /// Something happened in the rollout of an agent.
     Happened(String, Event),
     /// The watch of a rollout has ended.
@@ -32,84 +35,96 @@ pub(super) enum Input {
 /// Starts tasks, which all end when they are told to stop.
 pub(super) struct Tasks {
     connection: Connection,
-    limits: Limits,
+    board: Arc<Board>,
     inputs: mpsc::UnboundedSender<Input>,
     stop: watch::Receiver<bool>,
 }
 
+/// The agents that were named, as they were seen last.
+pub(super) type Known = BTreeMap<String, Service>;
+
 impl Tasks {
     pub(super) fn new(
         connection: Connection,
-        limits: Limits,
+        board: Arc<Board>,
         inputs: mpsc::UnboundedSender<Input>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
             connection,
-            limits,
+            board,
             inputs,
             stop,
         }
     }
 
-    /// Reads the list once an interval, or asks for the named agents one by one.
-    pub(super) fn list(&self, watched: &Watched, interval: Duration) {
-        let (connection, inputs) = (self.connection.clone(), self.inputs.clone());
-        let watched = watched.clone();
+    /// Reads the list once, or asks for the named agents one by one.
+    pub(super) fn list(&self, watched: Watched, known: Known) {
+        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
+        let inputs = self.inputs.clone();
         self.spawn(async move {
-            loop {
-                let listed = match &watched {
-                    Watched::Listed(_) => {
-                        let listed = connection.list(LONGEST_REQUEST).await;
-                        listed.map_err(|error| error.to_string())
-                    }
-                    Watched::Named(agents) => ask_each(&connection, agents).await,
-                };
-                let input = listed.map_or_else(Input::NotListed, Input::Listed);
-                if inputs.send(input).is_err() {
-                    return;
+            let listed = match &watched {
+                Watched::Listed(_) => {
+                    let listed = connection.list(LONGEST_REQUEST).await;
+                    listed.map_err(|error| (verdict_of(error.class()), in_words(&error)))
                 }
-                sleep(interval).await;
-            }
+                Watched::Named(agents) => ask_each(&connection, agents, known).await,
+            };
+            let input = match listed {
+                Ok(services) => {
+                    board.answered();
+                    Input::Listed(services)
+                }
+                Err((verdict, why)) => Input::NotListed(verdict, why),
+            };
+            // Once nobody listens the program ends.
+            let _ = inputs.send(input);
         });
     }
 
     /// Follows a rollout to its end.
-    pub(super) fn follow(&self, begin: Begin) {
-        let (connection, inputs) = (self.connection.clone(), self.inputs.clone());
-        let policy = Policy::new(TargetRule::Deployment(begin.deployment_id), self.limits.clone());
-        let policy = policy.expect("the configuration has been checked");
+    pub(super) fn follow(&self, begin: Begin, limits: Limits) {
+        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
+        let inputs = self.inputs.clone();
         let mut stop = self.stop.clone();
+        let Begin {
+            agent: name,
+            deployment_id,
+        } = begin;
         tokio::spawn(async move {
-            let Ok(agent) = begin.agent.parse::<AgentName>() else {
+            let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
+            let machine = Machine::new(policy.expect("the configuration has been checked"));
+            let Ok(agent) = name.parse::<AgentName>() else {
                 return;
             };
-            let fetch = |limit| connection.observe(&agent, limit, Urgency::Urgent);
+            let fetch = |limit| observe(&connection, &board, &agent, limit, Urgency::Urgent);
             let emit = |_, event| {
-                // Once nobody listens the program ends.
-                let _ = inputs.send(Input::Happened(begin.agent.clone(), event));
+                let _ = inputs.send(Input::Happened(name.clone(), event));
             };
             let interruption = async {
                 // Without a sender the program ends as well.
                 let _ = stop.wait_for(|stop| *stop).await;
                 Interruption::Terminate
             };
-            let machine = Machine::new(policy);
             let outcome = follow(machine, Pace::Proportional, fetch, emit, interruption).await;
-            let _ = inputs.send(Input::Ended(begin.agent.clone(), Box::new(outcome)));
+            let _ = inputs.send(Input::Ended(name, Box::new(outcome)));
         });
     }
 
     /// Looks at an agent at rest.
-    pub(super) fn look(&self, agent: AgentName) {
-        let (connection, inputs) = (self.connection.clone(), self.inputs.clone());
-        let policy = Policy::one_look(TargetRule::FirstSeen, self.limits.clone());
+    pub(super) fn look(&self, agent: AgentName, limits: Limits) {
+        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
+        let inputs = self.inputs.clone();
         self.spawn(async move {
             let start = Instant::now();
-            let observation = connection.observe(&agent, LONGEST_REQUEST, Urgency::Idle).await;
-            let step = Machine::new(policy).observe(start.elapsed(), observation);
-            if let Next::Done(outcome) = step.next {
-                let _ = inputs.send(Input::Looked(agent.as_str().to_owned(), outcome));
+            let limit = LONGEST_REQUEST;
+            let observation = observe(&connection, &board, &agent, limit, Urgency::Idle).await;
+            let mut machine = Machine::new(Policy::one_look(TargetRule::FirstSeen, limits));
+            match machine.observe(start.elapsed(), observation).next {
+                Next::Done(outcome) => {
+                    let _ = inputs.send(Input::Looked(agent.as_str().to_owned(), outcome));
+                }
+                Next::Poll(_) => unreachable!("the deadline of a single look has passed"),
             }
         });
     }
@@ -118,6 +133,7 @@ impl Tasks {
         let mut stop = self.stop.clone();
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => {}
                 () = task => {}
             }
@@ -125,17 +141,55 @@ impl Tasks {
     }
 }
 
-/// The named agents as the list would show them.
-async fn ask_each(connection: &Connection, agents: &[AgentName]) -> Result<Vec<Service>, String> {
+/// Asks for an agent's details; that there is a good answer is shown.
+async fn observe(
+    connection: &Connection,
+    board: &Board,
+    agent: &AgentName,
+    limit: std::time::Duration,
+    urgency: Urgency,
+) -> Observation {
+    let observation = connection.observe(agent, limit, urgency).await;
+    if !matches!(observation, Observation::Failed(_)) {
+        board.answered();
+    }
+    observation
+}
+
+/// The named agents as the list would show them. One that cannot be asked for at present is taken as
+/// it was seen last, lest it be missed.
+async fn ask_each(
+    connection: &Connection,
+    agents: &[AgentName],
+    mut known: Known,
+) -> Result<Vec<Service>, (Verdict, String)> {
     let mut services = Vec::new();
+    let mut asked = 0;
+    let mut failed = None;
     for agent in agents {
-        match connection.observe(agent, LONGEST_REQUEST, Urgency::Urgent).await {
-            Observation::Details { details, .. } => services.push(service_of(agent, *details)),
-            Observation::Absent(_) => {}
-            Observation::Failed(failure) => return Err(failure.summary),
+        let observation = connection
+            .observe(agent, LONGEST_REQUEST, Urgency::Urgent)
+            .await;
+        match observation {
+            Observation::Details { details, .. } => {
+                asked += 1;
+                services.push(service_of(agent, *details));
+            }
+            Observation::Absent(_) => asked += 1,
+            Observation::Failed(failure) => {
+                let error = (verdict_of(failure.class), failure.summary);
+                match known.remove(agent.as_str()) {
+                    Some(service) => services.push(service),
+                    None => return Err(error),
+                }
+                failed = Some(error);
+            }
         }
     }
-    Ok(services)
+    match failed {
+        Some(error) if asked == 0 => Err(error),
+        _ => Ok(services),
+    }
 }
 
 fn service_of(agent: &AgentName, details: AgentDetails) -> Service {
@@ -147,4 +201,16 @@ fn service_of(agent: &AgentName, details: AgentDetails) -> Service {
         updated_at: details.updated_at,
         ..Service::default()
     }
+}
+
+/// How it is judged that there is no usable answer.
+fn verdict_of(class: FailureClass) -> Verdict {
+    match class {
+        FailureClass::Unauthorized => Verdict::Unauthorized,
+        FailureClass::Transient { .. } | FailureClass::Permanent => Verdict::Unavailable,
+    }
+}
+
+fn in_words(error: &RequestError) -> String {
+    crate::text::one_line(&super::chain(error))
 }

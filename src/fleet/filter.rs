@@ -86,7 +86,7 @@ impl Filter {
             events: globs(or_all(events))?,
             verdicts: verdicts
                 .iter()
-                .map(|word| verdict(word))
+                .map(|word| final_verdict(word))
                 .collect::<Result<_, _>>()?,
             agents: globs(or_all(agents))?,
         })
@@ -102,7 +102,11 @@ impl Filter {
     }
 }
 
-fn verdict(word: &str) -> Result<Verdict, BadFilter> {
+/// The verdict of this word, if a rollout that the sidecar watches can end with it.
+///
+/// # Errors
+/// When it cannot; perhaps another word was meant.
+pub fn final_verdict(word: &str) -> Result<Verdict, BadFilter> {
     let found = FINAL.into_iter().find(|verdict| verdict.as_str() == word);
     found.ok_or_else(|| BadFilter::NoSuchVerdict {
         word: word.to_owned(),

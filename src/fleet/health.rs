@@ -51,6 +51,16 @@ impl Fleet {
     }
 }
 
+impl Fleet {
+    /// When to look at an agent next, by how it stands.
+    pub fn next_look(&self, name: &str) -> NextLook {
+        match self.agents.get(name) {
+            Some(agent) if agent.followed.is_none() => agent.next_look(),
+            _ => NextLook::Never,
+        }
+    }
+}
+
 impl Agent {
     fn seen_ready(&mut self, now: Timestamp, change: &mut Change) {
         self.not_ready = 0;

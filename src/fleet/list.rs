@@ -109,6 +109,12 @@ impl Fleet {
         self.agents.get_mut(name)?.begin(desired, Followed::InTime)
     }
 
+    /// Whether the last list did not show an agent that may be gone: further ones will tell.
+    #[must_use]
+    pub fn misses_any(&self) -> bool {
+        self.agents.values().any(|agent| agent.missing > 0)
+    }
+
     /// Agents that several lists in a row have not shown are gone.
     fn remove_missing(&mut self, now: Timestamp, change: &mut Change) {
         let gone: Vec<String> = self

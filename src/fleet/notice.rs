@@ -1,12 +1,14 @@
 //! What the world is told: CloudEvents 1.0 with ids that are made of what happened.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict};
+use crate::text::{one_line, short_duration};
 
 /// The start of every event's type.
 const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
@@ -126,6 +128,40 @@ impl fmt::Display for NoticeKind {
 }
 
 impl Notice {
+    /// What happened, in a line for people, harmless and without the agent's name.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let data = &self.data;
+        let took = data
+            .elapsed_ms
+            .map(|ms| short_duration(Duration::from_millis(ms)));
+        let after = took.map_or_else(String::new, |took| format!(" after {took}"));
+        let reason = data.reason.as_ref().map(|reason| one_line(&reason.summary));
+        let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        let late = if data.observed_late {
+            ", begun while nobody watched"
+        } else {
+            ""
+        };
+        match self.kind {
+            NoticeKind::RolloutStarted => {
+                let deployment = data.deployment_id.as_deref().unwrap_or("-");
+                format!("rollout of {} started{late}", one_line(deployment))
+            }
+            NoticeKind::RolloutPhaseChanged => {
+                format!("rollout {}", data.phase.map_or("-", |phase| phase.as_str()))
+            }
+            NoticeKind::RolloutFinished => {
+                let verdict = data.verdict.map_or("-", |verdict| verdict.as_str());
+                format!("rollout {verdict}{after}{late}{because}")
+            }
+            NoticeKind::AgentUnready => format!("no longer ready{because}"),
+            NoticeKind::AgentRecovered => format!("ready again{after}"),
+            NoticeKind::AgentAdded => "added".to_owned(),
+            NoticeKind::AgentRemoved => "removed".to_owned(),
+        }
+    }
+
     /// The notice as a `CloudEvent` in structured mode (version 1.0, JSON); `source` says
     /// who tells it, as a URI.
     #[must_use]
@@ -174,6 +210,47 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn every_kind_has_its_line() {
+        let line = |kind, data: NoticeData| {
+            let notice = Notice {
+                id: String::new(),
+                kind,
+                time: Timestamp::UNIX_EPOCH,
+                data,
+            };
+            notice.headline()
+        };
+        let data = NoticeData {
+            deployment_id: Some("new".to_owned()),
+            phase: Some(Phase::Creating),
+            verdict: Some(Verdict::Failed),
+            reason: Some(Reason {
+                code: "CrashLoopBackOff".to_owned(),
+                summary: "its code\u{1b}[31m crashes".to_owned(),
+                message: Some("whole".to_owned()),
+            }),
+            elapsed_ms: Some(72_000),
+            observed_late: true,
+            ..NoticeData::default()
+        };
+        let lines = NoticeKind::ALL.map(|kind| line(kind, data.clone()));
+        assert_eq!(
+            lines,
+            [
+                "rollout of new started, begun while nobody watched",
+                "rollout creating",
+                "rollout failed after 1m 12s, begun while nobody watched: its code crashes",
+                "no longer ready: its code crashes",
+                "ready again after 1m 12s",
+                "added",
+                "removed",
+            ]
+        );
+        let bare = line(NoticeKind::RolloutFinished, NoticeData::default());
+        assert_eq!(bare, "rollout -");
     }
 
     #[test]

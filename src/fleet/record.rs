@@ -28,6 +28,21 @@ pub struct AgentRecord {
     pub changed_at: Timestamp,
 }
 
+impl AgentRecord {
+    /// Since when this deployment is rolled out, if it is.
+    #[must_use]
+    pub fn rolling_out_since(&self, deployment: &str) -> Option<Timestamp> {
+        match &self.standing {
+            Standing::RollingOut {
+                deployment_id,
+                started_at,
+                ..
+            } if deployment_id == deployment => Some(*started_at),
+            _ => None,
+        }
+    }
+}
+
 /// How an agent stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(

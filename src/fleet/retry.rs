@@ -64,6 +64,12 @@ impl SinkHealth {
         if self.is_down() { 1 } else { PLACES }
     }
 
+    /// How many deliveries have failed since the last that arrived.
+    #[must_use]
+    pub const fn failures_in_a_row(self) -> u32 {
+        self.failures_in_a_row
+    }
+
     /// A delivery has arrived.
     pub fn succeeded(&mut self) {
         self.failures_in_a_row = 0;

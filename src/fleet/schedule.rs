@@ -53,6 +53,17 @@ impl Schedule {
         self.put(at.saturating_add(offset), agent);
     }
 
+    /// Takes in an agent that is to be looked at at once.
+    pub fn add_at_once(&mut self, at: Duration, agent: &str) {
+        self.put(at, agent);
+    }
+
+    /// Whether there is no look to come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.of_agent.is_empty()
+    }
+
     /// Looks at an agent next when its last look, at `at`, says so.
     pub fn again(&mut self, at: Duration, agent: &str, next: NextLook) {
         let wait = match next {

@@ -2,6 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::record::AgentRecord;
 use crate::wire::Service;
 
 /// Which agents are watched.
@@ -46,15 +47,21 @@ impl Scope {
     /// Whether an agent of the list is watched.
     #[must_use]
     pub fn holds(&self, service: &Service) -> bool {
-        let Some(name) = &service.name else {
-            return false;
-        };
-        let region_fits = self.regions.is_empty()
-            || service
-                .region
-                .as_ref()
-                .is_some_and(|region| self.regions.contains(region));
-        region_fits && self.include.is_match(name) && !self.exclude.is_match(name)
+        let name = service.name.as_deref();
+        name.is_some_and(|name| self.fits(name, service.region.as_deref()))
+    }
+
+    /// Whether an agent that is remembered is still watched.
+    #[must_use]
+    pub fn holds_record(&self, record: &AgentRecord) -> bool {
+        self.fits(&record.name, record.region.as_deref())
+    }
+
+    fn fits(&self, name: &str, region: Option<&str>) -> bool {
+        let in_region = |region: &str| self.regions.iter().any(|known| known == region);
+        (self.regions.is_empty() || region.is_some_and(in_region))
+            && self.include.is_match(name)
+            && !self.exclude.is_match(name)
     }
 }
 

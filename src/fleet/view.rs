@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::record::{AgentRecord, Standing};
-use crate::rollout::Phase;
+use crate::rollout::{Event, Outcome, Phase, Verdict};
 
 /// An agent as it is shown in `/v1/agents` and measured in `/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +35,50 @@ impl AgentView {
             available: None,
             ready_replicas: None,
             restart_count: None,
+        }
+    }
+
+    /// Takes in what happened in its rollout.
+    pub fn happened(&mut self, event: &Event) {
+        match event {
+            Event::TargetFound { .. } => {
+                *self = Self {
+                    ready: Some(false),
+                    available: self.available,
+                    ..Self::remembered(self.record.clone())
+                };
+            }
+            Event::PhaseChanged { phase, .. } => self.phase = Some(*phase),
+            Event::ReplicasChanged { ready_replicas, .. } => {
+                self.ready_replicas = Some(*ready_replicas);
+            }
+            Event::Restarted { restart_count, .. } => self.restart_count = Some(*restart_count),
+            _ => {}
+        }
+    }
+
+    /// Takes in how the watch of its rollout, or a look at it, ended.
+    pub fn judged(&mut self, outcome: &Outcome) {
+        match outcome.verdict {
+            Verdict::Ready => self.ready = Some(true),
+            Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure | Verdict::Timeout => {
+                self.ready = Some(false);
+            }
+            // Nothing was learnt of the present deployment.
+            Verdict::Unauthorized
+            | Verdict::NotFound
+            | Verdict::Unavailable
+            | Verdict::Superseded
+            | Verdict::Unchanged
+            | Verdict::Interrupted(_) => return,
+        }
+        self.available = outcome.available.or(self.available);
+        if let Some(entry) = outcome.phases.last() {
+            self.phase = Some(entry.phase);
+        }
+        if let Some(revision) = &outcome.revision {
+            self.ready_replicas = revision.ready_replicas.or(self.ready_replicas);
+            self.restart_count = revision.restart_count.or(self.restart_count);
         }
     }
 

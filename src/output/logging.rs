@@ -19,6 +19,8 @@ pub(crate) enum Level {
     Quiet,
     /// Neither.
     Usual,
+    /// Neither, where the log is all that is told.
+    Informed,
     /// `-v`
     Verbose,
     /// `-vv`
@@ -80,7 +82,7 @@ fn default_filter(style: Style, level: Level) -> Targets {
         (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
         (Level::Quiet, _) => LevelFilter::ERROR,
         // The structured logs are the story itself.
-        (Level::Usual, Style::Json) => LevelFilter::INFO,
+        (Level::Usual, Style::Json) | (Level::Informed, _) => LevelFilter::INFO,
         (Level::Usual, _) => LevelFilter::WARN,
         (Level::Verbose, _) => LevelFilter::DEBUG,
         (Level::Everything, _) => LevelFilter::TRACE,
@@ -88,7 +90,7 @@ fn default_filter(style: Style, level: Level) -> Targets {
     let others = match (level, style) {
         (Level::Everything, _) => LevelFilter::DEBUG,
         (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
-        (Level::Quiet | Level::Usual | Level::Verbose, _) => LevelFilter::WARN,
+        (Level::Quiet | Level::Usual | Level::Informed | Level::Verbose, _) => LevelFilter::WARN,
     };
     Targets::new()
         .with_default(others)

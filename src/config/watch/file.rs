@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::cli::parse_duration;
+use super::sinks::SinkTable;
+use crate::cli::{Listen, parse_duration};
 use crate::strict;
 use crate::text::one_line;
 
@@ -46,55 +46,9 @@ pub(super) struct File {
     pub(super) rollout_timeout: Option<Time>,
     pub(super) store: Option<PathBuf>,
     pub(super) history_for: Option<Time>,
-    pub(super) listen: Option<SocketAddr>,
+    pub(super) listen: Option<Listen>,
     pub(super) retry_for: Option<Time>,
     pub(super) sink: Vec<SinkTable>,
-}
-
-/// A `[[sink]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct SinkTable {
-    /// By which the store and the metrics know it.
-    pub(crate) name: String,
-    pub(crate) kind: SinkKind,
-    pub(crate) url: Option<String>,
-    pub(crate) url_file: Option<PathBuf>,
-    pub(crate) secret_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(crate) command: Vec<String>,
-    #[serde(default)]
-    pub(crate) events: Vec<String>,
-    #[serde(default)]
-    pub(crate) verdicts: Vec<String>,
-    #[serde(default)]
-    pub(crate) agents: Vec<String>,
-}
-
-/// How a sink delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum SinkKind {
-    Webhook,
-    Slack,
-    Exec,
-}
-
-impl SinkTable {
-    /// The webhook of the switches.
-    pub(super) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
-        Self {
-            name: "webhook".to_owned(),
-            kind: SinkKind::Webhook,
-            url: Some(url),
-            url_file: None,
-            secret_file,
-            command: Vec::new(),
-            events: Vec::new(),
-            verdicts: Vec::new(),
-            agents: Vec::new(),
-        }
-    }
 }
 
 /// A time as the switches take it: text, or a number of seconds.

@@ -1,0 +1,111 @@
+//! Writes down what happens, and says it in the log once that is done.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{Daemon, chain};
+use crate::fleet::Notice;
+use crate::store::StoreError;
+
+impl Daemon {
+    /// Writes down what has happened, in one transaction with what is to be delivered of it.
+    pub(super) async fn save(&mut self) {
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let change = Arc::new(std::mem::take(&mut self.unsaved));
+        let (written, filters) = (Arc::clone(&change), self.delivery.filters());
+        let applied = self
+            .keeper
+            .with(move |store| {
+                store.apply(Timestamp::now(), &written, |notice| {
+                    filters.sinks_of(notice)
+                })
+            })
+            .await;
+        let change = Arc::unwrap_or_clone(change);
+        match applied {
+            Ok(new) => {
+                for (notice, _) in change.notices.iter().zip(new).filter(|(_, new)| *new) {
+                    tell(notice);
+                }
+                self.board.store_works(Ok(()));
+                self.delivery.wake();
+            }
+            Err(error) => {
+                self.complain(&error);
+                // It is tried again with what happens next, and with every tick.
+                self.unsaved = change;
+            }
+        }
+    }
+
+    /// Shows that the store can be written.
+    pub(super) async fn touch(&self) {
+        let touched = self
+            .keeper
+            .with(|store| store.touch(Timestamp::now()))
+            .await;
+        match touched {
+            Ok(()) => _ = self.board.store_works(Ok(())),
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    pub(super) async fn prune(&self) {
+        let now = Timestamp::now();
+        let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
+        let sinks = self.delivery.active();
+        let pruned = self
+            .keeper
+            .with(move |store| {
+                if let Ok(before) = now.checked_sub(retry_for) {
+                    let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
+                    let given_up = store.give_up_orphans(&sinks, before, now)?;
+                    if given_up > 0 {
+                        warn!(
+                            given_up,
+                            "{given_up} notices were given up on: their sink is gone"
+                        );
+                    }
+                }
+                match now.checked_sub(history_for) {
+                    Ok(before) => store.prune(before),
+                    // That long ago there was nothing.
+                    Err(_) => Ok(()),
+                }
+            })
+            .await;
+        if let Err(error) = pruned {
+            self.complain(&error);
+        }
+    }
+
+    /// Says that the store cannot be written: once for each reason, until it can be again.
+    fn complain(&self, error: &StoreError) {
+        let why = chain(error);
+        if self.board.store_works(Err(why.clone())) {
+            error!(%why, "what has happened cannot be written down, and is kept in memory: {why}");
+        }
+    }
+}
+
+/// Logs what happened.
+fn tell(notice: &Notice) {
+    let data = &notice.data;
+    let headline = notice.headline();
+    info!(
+        event = notice.kind.as_str(),
+        id = notice.id,
+        agent = data.agent,
+        "deploymentId" = data.deployment_id,
+        phase = data.phase.map(|phase| phase.as_str()),
+        verdict = data.verdict.map(|verdict| verdict.as_str()),
+        code = data.reason.as_ref().map(|reason| reason.code.as_str()),
+        "elapsedMs" = data.elapsed_ms,
+        "{}: {headline}",
+        data.agent
+    );
+}
