@@ -2,7 +2,6 @@
 
 mod error;
 mod key;
-mod retry_after;
 mod tls;
 mod url;
 
@@ -20,7 +19,9 @@ pub use self::tls::config as tls_config;
 pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
 use crate::rollout::Observation;
 use crate::text;
-use crate::wire::{AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, parse_list};
+use crate::wire::{
+    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, parse_list, retry_after,
+};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -194,7 +195,7 @@ async fn status_error(response: Response, key: &ApiKey) -> RequestError {
             text::one_line(&String::from_utf8_lossy(&url))
         }),
         retry_after: header(headers, RETRY_AFTER)
-            .and_then(|value| retry_after::delay(&value, date(headers))),
+            .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now))),
     };
     error.with_words(read_error_words(response, key).await)
 }

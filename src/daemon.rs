@@ -191,7 +191,7 @@ impl Daemon {
     /// Runs until it is told to stop, or its one pass is over; then delivers what is due, for a
     /// while.
     pub(crate) async fn run(mut self) -> Ended {
-        self.supervisor.ready();
+        supervisor::ready();
         let mut prune_at = self.started;
         let mut touch_at = self.started;
         let mut stop = self.stop.clone();
@@ -230,7 +230,7 @@ impl Daemon {
                 break ended;
             }
         };
-        self.supervisor.stopping();
+        supervisor::stopping();
         info!("stopping: finishing deliveries");
         // The tasks end by themselves, and the watches tell how far they came.
         while let Ok(input) = self.inputs.try_recv() {
@@ -320,8 +320,7 @@ impl Daemon {
         let known = before.as_ref().is_some_and(|(_, known)| *known == why);
         if !known {
             warn!(%why, "the list of agents cannot be read: {why}");
-            self.supervisor
-                .status(&format!("the list of agents cannot be read: {why}"));
+            supervisor::status(&format!("the list of agents cannot be read: {why}"));
         }
         *before = Some((verdict, why));
         self.board.beat(Beat::List);
@@ -339,19 +338,19 @@ impl Daemon {
         self.metrics.health_look_interval(interval, stretched);
         let (agents, under_way) = (self.fleet.agents().count(), self.under_way);
         let status = format!("watching {agents} agents, {under_way} of them rolling out");
-        self.supervisor.status(&status);
+        supervisor::status(&status);
     }
 
     /// Follows a rollout from now on, for as long as is left of its time.
     fn begin(&mut self, now: Timestamp, begin: Begin) {
         self.under_way += 1;
         self.schedule.remove(&begin.agent);
-        let began = self
+        let since = self
             .fleet
             .agent(&begin.agent)
             .and_then(|agent| agent.rolling_out_since(&begin.deployment_id));
-        let spent = began.map_or(Duration::ZERO, |began| {
-            Duration::try_from(now.duration_since(began)).unwrap_or_default()
+        let spent = since.map_or(Duration::ZERO, |since| {
+            Duration::try_from(now.duration_since(since)).unwrap_or_default()
         });
         let timeout = self.settings.limits.timeout;
         let limits = Limits {

@@ -8,6 +8,7 @@ mod lenient;
 mod logs;
 mod mend;
 mod name;
+mod retry_after;
 mod service;
 
 pub use agent::{
@@ -16,4 +17,5 @@ pub use agent::{
 };
 pub use logs::LogPage;
 pub use name::{AgentName, BadAgentName};
+pub use retry_after::retry_after;
 pub use service::{NotAList, Service, parse_list};

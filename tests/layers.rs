@@ -37,7 +37,7 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 30] = [
+const IMPURE: [&str; 32] = [
     "tokio",
     "reqwest",
     "axum",
@@ -52,12 +52,14 @@ const IMPURE: [&str; 30] = [
     "clap_complete",
     "clap_mangen",
     "backoff",
+    "ring",
+    "rusqlite",
+    "sd_notify",
     "fastrand",
     "tempfile",
     "signal_hook",
     "rustls",
     "rustls_native_certs",
-    "httpdate",
     "std::fs",
     "std::env",
     "std::net",

@@ -95,12 +95,12 @@ fn sinks(plan: &mut WatchPlan) -> Result<Vec<SinkPlan>, Error> {
         return Ok(Vec::new());
     }
     let tls = api::tls_config(plan.ca_file.as_deref())?;
-    let plain = match plan.plain_http {
+    let unencrypted = match plan.plain_http {
         PlainHttp::LoopbackOnly => PlainText::LoopbackOnly,
         PlainHttp::Anywhere => PlainText::Anywhere,
     };
     let made = specs.into_iter().map(|spec| {
-        let sink = Sink::new(spec.settings, &tls, plain);
+        let sink = Sink::new(spec.settings, &tls, unencrypted);
         match sink {
             Ok(sink) => Ok(SinkPlan {
                 name: spec.name,

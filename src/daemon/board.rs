@@ -98,12 +98,11 @@ impl Board {
     /// Shows how an agent stands, beside what the last answer said.
     pub(super) fn stand(&self, record: AgentRecord) {
         let mut shown = self.lock();
-        match shown.agents.get_mut(&record.name) {
-            Some(view) => view.record = record,
-            None => {
-                let name = record.name.clone();
-                shown.agents.insert(name, AgentView::remembered(record));
-            }
+        let name = record.name.clone();
+        if let Some(view) = shown.agents.get_mut(&name) {
+            view.record = record;
+        } else {
+            shown.agents.insert(name, AgentView::remembered(record));
         }
     }
 

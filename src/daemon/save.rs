@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 
 use super::{Daemon, chain};
 use crate::fleet::Notice;
+use crate::rollout::{Phase, Verdict};
 use crate::store::StoreError;
 
 impl Daemon {
@@ -101,8 +102,8 @@ fn tell(notice: &Notice) {
         id = notice.id,
         agent = data.agent,
         "deploymentId" = data.deployment_id,
-        phase = data.phase.map(|phase| phase.as_str()),
-        verdict = data.verdict.map(|verdict| verdict.as_str()),
+        phase = data.phase.map(Phase::as_str),
+        verdict = data.verdict.map(Verdict::as_str),
         code = data.reason.as_ref().map(|reason| reason.code.as_str()),
         "elapsedMs" = data.elapsed_ms,
         "{}: {headline}",

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Board;
 use crate::text::one_line;
 
-/// Tells the supervisor how it goes. Where there is none, nothing happens.
+/// When the supervisor wants to hear that all is well. Where there is none, nothing happens.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     /// How often it wants a sign of life: twice as often as it would act.
@@ -24,19 +24,6 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn ready(&self) {
-        notify(&[NotifyState::Ready]);
-    }
-
-    /// What it is doing, in a line.
-    pub(super) fn status(&self, text: &str) {
-        notify(&[NotifyState::Status(&one_line(text))]);
-    }
-
-    pub(super) fn stopping(&self) {
-        notify(&[NotifyState::Stopping]);
-    }
-
     /// A sign of life, if one is due and no loop is stuck.
     pub(super) fn alive(&mut self, board: &Board) {
         let due = self
@@ -47,6 +34,21 @@ impl Supervisor {
             self.told_at = Instant::now();
         }
     }
+}
+
+/// It has begun.
+pub(super) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// What it is doing, in a line.
+pub(super) fn status(text: &str) {
+    notify(&[NotifyState::Status(&one_line(text))]);
+}
+
+/// It is about to end.
+pub(super) fn stopping() {
+    notify(&[NotifyState::Stopping]);
 }
 
 /// That nobody listens is no error.

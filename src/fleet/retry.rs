@@ -139,7 +139,7 @@ mod tests {
         let day = PLAN.retry_for;
         assert_eq!(PLAN.after_failure(99, day, None, 0.5), Retry::GiveUp);
         assert_ne!(
-            PLAN.after_failure(99, day - SECOND, None, 0.5),
+            PLAN.after_failure(99, day.saturating_sub(SECOND), None, 0.5),
             Retry::GiveUp
         );
     }

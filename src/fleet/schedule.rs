@@ -125,7 +125,7 @@ mod tests {
         let mut tenths = [0; 10];
         while let Some(due) = schedule.next() {
             assert!(due >= SECOND && due <= 301 * SECOND);
-            tenths[usize::try_from((due - SECOND).as_secs() / 30)
+            tenths[usize::try_from(due.saturating_sub(SECOND).as_secs() / 30)
                 .unwrap()
                 .min(9)] += 1;
             schedule.take(due).unwrap();

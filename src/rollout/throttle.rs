@@ -116,7 +116,7 @@ mod tests {
         let calm = ms(110) + CALM;
         let gaps = |throttle: &mut Throttle, at: Duration| {
             let burst: Vec<Duration> = (0..20).map(|_| throttle.admit(at)).collect();
-            burst[19] - burst[18]
+            burst[19].saturating_sub(burst[18])
         };
         assert_eq!(gaps(&mut throttle, calm), ms(100));
         // Again and again: slower and slower, up to a bound.

@@ -31,7 +31,7 @@ pub(crate) enum BadFile {
 /// What a configuration file can say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(super) struct File {
+pub(super) struct Written {
     pub(super) api_url: Option<String>,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) ca_file: Option<PathBuf>,
@@ -62,13 +62,13 @@ impl<'de> Deserialize<'de> for Time {
             untagged,
             expecting = "a time is written like \"90s\", \"10m\", or as seconds: 90"
         )]
-        enum Written {
+        enum Form {
             Seconds(u64),
             Text(String),
         }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Seconds(seconds) => seconds.to_string(),
-            Written::Text(text) => text,
+        let text = match Form::deserialize(deserializer)? {
+            Form::Seconds(seconds) => seconds.to_string(),
+            Form::Text(text) => text,
         };
         parse_duration(&text)
             .map(Time)
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 /// Reads a configuration file.
-pub(super) fn read(path: &Path) -> Result<File, BadFile> {
+pub(super) fn read(path: &Path) -> Result<Written, BadFile> {
     let text = fs::read_to_string(path).map_err(|source| BadFile::Unreadable {
         path: path.to_owned(),
         source,
@@ -89,7 +89,7 @@ pub(super) fn read(path: &Path) -> Result<File, BadFile> {
     })
 }
 
-fn parse(text: &str) -> Result<File, (Option<usize>, String)> {
+fn parse(text: &str) -> Result<Written, (Option<usize>, String)> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| strict::line(text, &span));
         (line, one_line(&strict::with_suggestion(error.message())))
