@@ -380,7 +380,7 @@ impl Daemon {
         }
         if outcome.verdict == Verdict::Superseded {
             // What took its place shows in the list.
-            self.list_at = Some(Instant::now()).filter(|_| !self.listing);
+            self.list_soon();
         }
         change
     }
@@ -395,10 +395,8 @@ impl Daemon {
             self.board.update(agent, |view| view.judged(outcome));
             look_of(outcome)
         } else {
-            let desired = outcome.deployment_id.as_deref();
-            if let Some(begin) = self.fleet.on_desired(agent, desired) {
-                self.begin(now, begin);
-            }
+            // What is new shows in the list, which can be told from what lags.
+            self.list_soon();
             Look::Unknown
         };
         let (change, next) = self.fleet.looked(now, agent, look);
@@ -409,6 +407,13 @@ impl Daemon {
         self.schedule.again(self.started.elapsed(), agent, next);
         self.measure(agent);
         change
+    }
+
+    /// Has the list read at once, unless it is just being read.
+    fn list_soon(&mut self) {
+        if !self.listing {
+            self.list_at = Some(Instant::now());
+        }
     }
 
     /// When the next look is due, if one more may be under way.

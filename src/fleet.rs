@@ -46,9 +46,9 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 struct Agent {
     record: AgentRecord,
-    /// When the platform changed its record last, as far as the list has shown: an entry from
-    /// before is from a replica that lags.
-    updated_at: Option<Timestamp>,
+    /// A deployment that may be one from before, shown by a replica that lags, and how many lists
+    /// in a row have shown it.
+    doubted: Option<(String, u32)>,
     /// How many lists in a row it has been missing from.
     missing: u32,
     /// The rollout that is being followed.
@@ -97,7 +97,7 @@ impl Agent {
     fn new(record: AgentRecord) -> Self {
         Self {
             record,
-            updated_at: None,
+            doubted: None,
             missing: 0,
             followed: None,
             not_ready: 0,

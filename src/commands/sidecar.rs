@@ -53,7 +53,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
             fresh_key: plan.fresh_key(),
         },
     );
-    let http = listen(&plan, &board, &metrics, &keeper).await?;
+    let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
     let terms = DeliveryTerms {
         source: plan.url.to_string(),
         plan: RetryPlan {
@@ -140,6 +140,7 @@ fn check(plan: &WatchPlan, sinks: &[SinkPlan]) -> Result<Ending, Error> {
 
 async fn listen(
     plan: &WatchPlan,
+    sinks: &[SinkPlan],
     board: &Arc<Board>,
     metrics: &Arc<Metrics>,
     keeper: &Keeper,
@@ -147,7 +148,8 @@ async fn listen(
     let Listen::At(address) = plan.listen else {
         return Ok(None);
     };
-    let sources = daemon::sources(board, metrics, keeper);
+    let names = sinks.iter().map(|sink| sink.name.clone());
+    let sources = daemon::sources(board, metrics, keeper, names);
     let http = Http::bind(address, sources, Limits::default()).await?;
     tracing::info!(address = %http.local_addr(), "endpoints on http://{}", http.local_addr());
     Ok(Some(http))

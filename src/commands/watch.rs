@@ -108,7 +108,8 @@ impl Watch {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "there was no time for it".to_owned(),
         };
-        warn!(agent = self.agent.as_str(), why, "its logs cannot be read");
+        let agent = self.agent.as_str();
+        warn!(agent, why, "the logs of {agent} cannot be read: {why}");
         Vec::new()
     }
 

@@ -1,6 +1,7 @@
 //! What the endpoints tell, and where it comes from.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,18 +9,26 @@ use jiff::Timestamp;
 use super::{Board, Keeper, chain};
 use crate::http::{Page, RolloutsQuery, Sources, Unanswered};
 use crate::metrics::{Metrics, OutboxDepth};
-use crate::store::{RolloutQuery, Store, StoreError};
+use crate::store::{Backlog, RolloutQuery, Store, StoreError};
 
-/// Of whom the endpoints ask.
-pub(crate) fn sources(board: &Arc<Board>, metrics: &Arc<Metrics>, keeper: &Keeper) -> Sources {
+/// Of whom the endpoints ask. `sinks` are those that are delivered to.
+pub(crate) fn sources(
+    board: &Arc<Board>,
+    metrics: &Arc<Metrics>,
+    keeper: &Keeper,
+    sinks: impl IntoIterator<Item = String>,
+) -> Sources {
     let (live, ready, listed) = (Arc::clone(board), Arc::clone(board), Arc::clone(board));
     let (measured, counted) = (Arc::clone(metrics), keeper.clone());
     let kept = keeper.clone();
+    let sinks: Mutex<BTreeSet<String>> = Mutex::new(sinks.into_iter().collect());
     Sources {
         liveness: Box::new(move || live.liveness()),
         readiness: Box::new(move || ready.readiness()),
         metrics: Box::new(move || {
-            measure_outboxes(&measured, &counted);
+            let mut sinks = sinks.lock().unwrap_or_else(PoisonError::into_inner);
+            measure_outboxes(&measured, &counted, &mut sinks);
+            drop(sinks);
             measured.encode()
         }),
         agents: Box::new(move |query| {
@@ -36,20 +45,24 @@ pub(crate) fn sources(board: &Arc<Board>, metrics: &Arc<Metrics>, keeper: &Keepe
     }
 }
 
-/// What cannot be read now keeps its last value.
-fn measure_outboxes(metrics: &Metrics, keeper: &Keeper) {
+/// Measures the outbox of every sink that is or was there. What cannot be read now keeps its last
+/// value.
+fn measure_outboxes(metrics: &Metrics, keeper: &Keeper, sinks: &mut BTreeSet<String>) {
     let now = Timestamp::now();
     let Ok(backlogs) = keeper.with_blocking(|store| store.backlogs()) else {
         return;
     };
-    for (sink, backlog) in backlogs {
+    let mut backlogs: BTreeMap<String, Backlog> = backlogs.into_iter().collect();
+    sinks.extend(backlogs.keys().cloned());
+    for sink in sinks.iter() {
+        let backlog = backlogs.remove(sink).unwrap_or_default();
         let age = |at| Duration::try_from(now.duration_since(at)).unwrap_or_default();
         let depth = OutboxDepth {
             pending: backlog.pending,
             oldest_age: backlog.oldest.map(age),
             given_up: backlog.given_up,
         };
-        metrics.outbox(&sink, &depth);
+        metrics.outbox(sink, &depth);
     }
 }
 

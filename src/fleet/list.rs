@@ -1,5 +1,7 @@
 //! What the list of agents shows: where to look, who is new and who is gone.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
@@ -78,6 +80,7 @@ impl Fleet {
                 },
                 unready_episodes: 0,
                 steps: Vec::new(),
+                updated_at: service.updated_at,
                 changed_at: now,
             };
             if !first_start {
@@ -96,17 +99,18 @@ impl Fleet {
             Agent::new(record)
         });
         agent.missing = 0;
-        if matches!((service.updated_at, agent.updated_at), (Some(told), Some(seen)) if told < seen)
-        {
+        let seen = agent.record.updated_at;
+        let order = service
+            .updated_at
+            .zip(seen)
+            .map(|(told, seen)| told.cmp(&seen));
+        if order == Some(Ordering::Less) {
             return;
         }
-        agent.updated_at = service.updated_at.or(agent.updated_at);
-        step.begin.extend(agent.begin(service.desired(), followed));
-    }
-
-    /// Begins to follow what an agent's details show to be desired, if that is new.
-    pub fn on_desired(&mut self, name: &str, desired: Option<&str>) -> Option<Begin> {
-        self.agents.get_mut(name)?.begin(desired, Followed::InTime)
+        agent.record.updated_at = service.updated_at.or(seen);
+        if order == Some(Ordering::Greater) || !agent.doubts(service.desired()) {
+            step.begin.extend(agent.begin(service.desired(), followed));
+        }
     }
 
     /// Whether the last list did not show an agent that may be gone: further ones will tell.
@@ -151,6 +155,23 @@ impl Fleet {
 }
 
 impl Agent {
+    /// Whether this may be a deployment from before, shown by a replica that lags: one that was here
+    /// already has to be shown by several lists in a row (rule 4 of the contract).
+    fn doubts(&mut self, desired: Option<&str>) -> bool {
+        let record = &self.record;
+        let old = desired.filter(|desired| {
+            record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
+        });
+        let Some(old) = old else {
+            self.doubted = None;
+            return false;
+        };
+        let before = self.doubted.take().filter(|(doubted, _)| doubted == old);
+        let times = before.map_or(1, |(_, times)| times + 1);
+        self.doubted = Some((old.to_owned(), times));
+        times < CONFIRMATIONS
+    }
+
     /// Begins to follow the desired deployment, unless that is done or its rollout is over.
     fn begin(&mut self, desired: Option<&str>, followed: Followed) -> Option<Begin> {
         let desired = desired?;

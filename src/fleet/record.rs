@@ -24,11 +24,24 @@ pub struct AgentRecord {
     pub unready_episodes: u64,
     /// How often each step from one deployment to another was seen, the latest steps only.
     pub steps: Vec<(String, u32)>,
+    /// When the platform changed its own record last, as far as the list has shown.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
     /// When this was last changed.
     pub changed_at: Timestamp,
 }
 
 impl AgentRecord {
+    /// Whether this deployment was seen here before the present one.
+    #[must_use]
+    pub fn has_been_at(&self, deployment: &str) -> bool {
+        let mut steps = self
+            .steps
+            .iter()
+            .filter_map(|(step, _)| step.split_once(".."));
+        steps.any(|(from, to)| from == deployment || to == deployment)
+    }
+
     /// Since when this deployment is rolled out, if it is.
     #[must_use]
     pub fn rolling_out_since(&self, deployment: &str) -> Option<Timestamp> {

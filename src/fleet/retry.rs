@@ -46,7 +46,7 @@ impl RetryPlan {
             return Retry::GiveUp;
         }
         let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-        Retry::After(backoff(attempt, random).max(asked))
+        Retry::After(pause(attempt, random).max(asked))
     }
 }
 
@@ -81,7 +81,7 @@ impl SinkHealth {
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
         let down = self
             .is_down()
-            .then(|| backoff(self.failures_in_a_row - DOWN_AFTER + 1, random));
+            .then(|| pause(self.failures_in_a_row - DOWN_AFTER + 1, random));
         asked.max(down)
     }
 
@@ -91,7 +91,7 @@ impl SinkHealth {
 }
 
 /// Twice as long after every failure, up to a bound.
-fn backoff(failures: u32, random: f64) -> Duration {
+fn pause(failures: u32, random: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let whole = (FIRST * (1 << doublings)).min(LONGEST);
     whole.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)

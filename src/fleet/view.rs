@@ -108,6 +108,7 @@ mod tests {
             },
             unready_episodes: 2,
             steps: Vec::new(),
+            updated_at: None,
             changed_at: "2026-11-23T15:00:00Z".parse().unwrap(),
         };
         let view = AgentView {
@@ -122,7 +123,7 @@ mod tests {
             json!({
                 "name": "my-agent", "serviceId": null, "region": "us-west", "deploymentId": "new",
                 "standing": { "state": "settled", "verdict": null, "since": "2026-11-23T14:00:00Z" },
-                "unreadyEpisodes": 2, "steps": [],
+                "unreadyEpisodes": 2, "steps": [], "updatedAt": null,
                 "changedAt": "2026-11-23T15:00:00Z", "phase": "active", "ready": true,
                 "available": null, "readyReplicas": null, "restartCount": 3,
             })

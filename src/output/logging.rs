@@ -1,12 +1,19 @@
 //! Sets up tracing: log lines on stderr, as text or JSON, above the living lines if there are any.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use indicatif::MultiProgress;
+use jiff::Timestamp;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Style;
@@ -67,9 +74,52 @@ pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Res
                 .with(layer.with_span_list(false).with_filter(filter))
                 .try_init()
         }
-        Kind::Text => registry.with(layer.with_filter(filter)).try_init(),
+        Kind::Text => {
+            let layer = layer.event_format(Sentences);
+            registry.with(layer.with_filter(filter)).try_init()
+        }
     };
     Ok(())
+}
+
+/// Log lines for people: when, how bad, and a sentence. What the program itself has to say is all
+/// in that; what is beside it, in the fields, is for machines.
+struct Sentences;
+
+impl<S, N> FormatEvent<S, N> for Sentences
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (at, metadata) = (Timestamp::now(), event.metadata());
+        write!(writer, "{at:.0} {:>5} ", metadata.level())?;
+        let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+        if ours && *metadata.level() <= tracing::Level::INFO {
+            event.record(&mut Message(&mut writer));
+        } else {
+            write!(writer, "{}: ", metadata.target())?;
+            context.format_fields(writer.by_ref(), event)?;
+        }
+        writeln!(writer)
+    }
+}
+
+/// Writes the message of an event, and nothing else of it.
+struct Message<'a, 'w>(&'a mut Writer<'w>);
+
+impl Visit for Message<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            // A log that cannot be written is not heard of anyway.
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
 }
 
 /// Has log lines written above the living lines of `screen` from now on.

@@ -28,6 +28,7 @@ fn agent(name: &str) -> AgentRecord {
         },
         unready_episodes: 1,
         steps: vec![("old..new".to_owned(), 2)],
+        updated_at: Some(at(0)),
         changed_at: at(0),
     }
 }

@@ -78,7 +78,7 @@ fn logs_that_cannot_be_had_change_nothing() {
             .stdout(FAILED)
             .stderr_lines(NEXT)
             .run();
-        let told = format!("its logs cannot be read agent=\"my-agent\" why=\"{why}\"");
+        let told = format!(" WARN the logs of my-agent cannot be read: {why}\n");
         assert!(left.stderr.contains(&told), "{}", left.stderr);
         assert!(!left.stderr.contains("  logs"), "{}", left.stderr);
     }

@@ -129,7 +129,11 @@ mod tests {
                 "unknown word `webhok`; did you mean `webhook`?",
             ),
             ("[[sink]]\nname = \"a\"", 1, "missing key `kind`"),
-            ("listen = \"here\"", 1, "invalid socket address syntax"),
+            (
+                "listen = \"here\"",
+                1,
+                "it is an address and a port, like 127.0.0.1:9464, or off",
+            ),
         ] {
             assert_eq!(
                 parse(text).err(),

@@ -1,0 +1,174 @@
+//! An agents API that shows what a test wants, when it wants it.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::harness::KEY;
+use crate::http::{self, Request, answer};
+
+/// An API, and what it shows.
+pub(crate) struct Api {
+    address: SocketAddr,
+    shown: Arc<Mutex<Shown>>,
+}
+
+struct Shown {
+    agents: BTreeMap<String, Value>,
+    key: String,
+    /// What every request is answered, in place of what there is.
+    outage: Option<(String, String)>,
+    requests: Vec<String>,
+}
+
+impl Api {
+    /// An API with these agents, all ready on deployment `d1`.
+    pub(crate) fn with(agents: &[&str]) -> Self {
+        let shown = Arc::new(Mutex::new(Shown {
+            agents: BTreeMap::new(),
+            key: KEY.to_owned(),
+            outage: None,
+            requests: Vec::new(),
+        }));
+        let served = Arc::clone(&shown);
+        let address = http::serve(move |request, stream| serve(&served, &request, stream));
+        let api = Self { address, shown };
+        for agent in agents {
+            api.add(agent);
+        }
+        api
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// A new agent, ready on deployment `d1`.
+    pub(crate) fn add(&self, name: &str) {
+        let details = json!({
+            "id": format!("id-of-{name}"), "name": name, "region": "us-west",
+            "desiredDeploymentId": "d1", "reconciledDeploymentId": "d1",
+            "ready": true, "available": true,
+            "currentRevision": {"deploymentID": "d1", "phase": "Active", "readyReplicas": 1},
+        });
+        self.lock().agents.insert(name.to_owned(), details);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.lock().agents.remove(name);
+    }
+
+    /// Sets fields of an agent.
+    pub(crate) fn set(&self, name: &str, fields: &Value) {
+        let mut shown = self.lock();
+        let agent = shown.agents.get_mut(name).unwrap();
+        for (key, value) in fields.as_object().unwrap() {
+            agent[key] = value.clone();
+        }
+    }
+
+    /// A deploy that is under way.
+    pub(crate) fn deploy(&self, name: &str, deployment: &str) {
+        self.set(
+            name,
+            &json!({
+                "desiredDeploymentId": deployment, "reconciledDeploymentId": deployment,
+                "ready": false,
+                "currentRevision":
+                    {"deploymentID": deployment, "phase": "Validating", "readyReplicas": 0},
+            }),
+        );
+    }
+
+    /// The present deployment has become ready.
+    pub(crate) fn ready(&self, name: &str) {
+        self.set(name, &json!({ "ready": true }));
+    }
+
+    /// The present deployment has failed.
+    pub(crate) fn fail(&self, name: &str) {
+        let deployment = self.lock().agents[name]["desiredDeploymentId"].clone();
+        self.set(
+            name,
+            &json!({ "currentRevision":
+                {"deploymentID": deployment, "phase": "Failed", "readyReplicas": 0}
+            }),
+        );
+    }
+
+    /// From now on every request is answered with this status, and these headers.
+    pub(crate) fn outage(&self, status: &str, headers: &str) {
+        self.lock().outage = Some((status.to_owned(), headers.to_owned()));
+    }
+
+    pub(crate) fn mend(&self) {
+        self.lock().outage = None;
+    }
+
+    /// From now on only this key is accepted.
+    pub(crate) fn rekey(&self, key: &str) {
+        key.clone_into(&mut self.lock().key);
+    }
+
+    /// The paths that were asked for so far.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.lock().requests.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap()
+    }
+}
+
+fn serve(shown: &Mutex<Shown>, request: &Request, stream: &mut TcpStream) {
+    let mut shown = shown.lock().unwrap();
+    shown.requests.push(request.path.clone());
+    let expected = format!("Bearer {}", shown.key);
+    let (status, headers, body) = if request.header("authorization") != Some(&expected) {
+        (
+            "401 Unauthorized".to_owned(),
+            String::new(),
+            json!({"error": "no"}),
+        )
+    } else if let Some((status, headers)) = &shown.outage {
+        (status.clone(), headers.clone(), json!({"error": "outage"}))
+    } else if request.path == "/v1/agents" {
+        let services: Vec<Value> = shown.agents.values().map(entry).collect();
+        (
+            "200 OK".to_owned(),
+            String::new(),
+            json!({ "services": services }),
+        )
+    } else {
+        let name = request.path.strip_prefix("/v1/agents/");
+        match name.and_then(|name| shown.agents.get(name)) {
+            Some(agent) => ("200 OK".to_owned(), String::new(), agent.clone()),
+            None => (
+                "404 Not Found".to_owned(),
+                String::new(),
+                json!({"error": "none"}),
+            ),
+        }
+    };
+    drop(shown);
+    let headers = format!("{headers}content-type: application/json\r\n");
+    answer(stream, &status, &headers, &body.to_string());
+}
+
+/// What the list shows of an agent.
+fn entry(agent: &Value) -> Value {
+    let fields = [
+        "id",
+        "name",
+        "region",
+        "desiredDeploymentId",
+        "reconciledDeploymentId",
+    ];
+    fields
+        .iter()
+        .map(|field| ((*field).to_owned(), agent[field].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}

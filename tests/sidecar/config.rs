@@ -1,0 +1,162 @@
+//! The configuration: where it comes from, and what is wrong with it.
+
+use crate::api::Api;
+use crate::harness::{Place, project};
+
+fn place() -> Place {
+    Place::of(&Api::with(&["a"]))
+}
+
+#[test]
+fn a_configuration_is_checked_without_being_run() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api).webhook("ops", "https://example.com/secret-path");
+    let ended = place.args("--check-config").run();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("the configuration is in order\n"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("sinks    ops\n"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("secret-path"), "{}", ended.stdout);
+    assert_eq!(ended.stderr, "");
+    assert!(api.requests().is_empty());
+}
+
+#[test]
+fn a_slip_names_the_file_the_line_and_what_was_meant() {
+    for (text, told) in [
+        (
+            "max-rsp = 3\n",
+            "watch.toml, line 5: unknown key `max-rsp`; did you mean `max-rps`?",
+        ),
+        (
+            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\n",
+            "sink \"x\": a webhook needs either url or url-file",
+        ),
+        (
+            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"http://example.com/\"\n",
+            "sink \"x\": the url is plain http to another machine",
+        ),
+        (
+            "[[sink]]\nname = \"x\"\nkind = \"exec\"\ncommand = [\"page\"]\nevents = [\"rollout.done\"]\n",
+            "sink \"x\": events: \"rollout.done\" fits no event",
+        ),
+        (
+            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"https://example.com/\"\nsecret-file = \"/no/such\"\n",
+            "sink \"x\": secret-file: cannot read /no/such",
+        ),
+        ("include = [\"a[\"]\n", "\"a[\" is no pattern"),
+        (
+            "rollout-timeout = 0\n",
+            "rollout-timeout must be longer than zero",
+        ),
+    ] {
+        let ended = place().config(text).run();
+        assert_eq!(ended.code(), 2, "{text}: {ended:?}");
+        // The log is JSON: quotes are escaped there.
+        let log = ended.stderr.replace("\\\"", "\"");
+        assert!(log.contains(told), "{text}: {log}");
+    }
+}
+
+#[test]
+fn switches_come_before_variables_and_those_before_the_file() {
+    let place = place().config("retry-for = \"1h\"\nstore = \"/from/the/file\"\n");
+    let mut command = place.sidecar();
+    command
+        .arg("--check-config")
+        .env_remove("PIPECAT_ROLLOUT_STORE");
+    let store = |ended: crate::harness::Ended| {
+        let line = ended
+            .stdout
+            .lines()
+            .find(|line| line.starts_with("  store"))
+            .map(str::to_owned);
+        line.unwrap()
+            .trim_start_matches("  store")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(store(place.start_command(command).end()), "/from/the/file");
+    let variable = || {
+        let mut command = place.sidecar();
+        command
+            .arg("--check-config")
+            .env("PIPECAT_ROLLOUT_STORE", "/from/a/variable");
+        command
+    };
+    assert_eq!(
+        store(place.start_command(variable()).end()),
+        "/from/a/variable"
+    );
+    let mut command = variable();
+    command.args(["--store", "/from/a/switch"]);
+    assert_eq!(store(place.start_command(command).end()), "/from/a/switch");
+}
+
+#[test]
+fn every_key_of_the_example_is_a_variable_and_a_switch() {
+    let example = std::fs::read_to_string(project("config/pipecat-rollout.toml")).unwrap();
+    let help = place().other(&["watch", "--help"]).stdout;
+    let (own, _sinks) = example.split_once("# [[sink]]").unwrap();
+    let mut keys = 0;
+    for line in own.lines() {
+        let Some((key, _)) = line
+            .strip_prefix("# ")
+            .and_then(|line| line.split_once(" = "))
+        else {
+            continue;
+        };
+        if key == "agents" {
+            // They are the arguments.
+            continue;
+        }
+        let switch = if key == "regions" {
+            "--region <"
+        } else {
+            &format!("--{key}")
+        };
+        assert!(help.contains(switch), "{switch}");
+        let variable = match key {
+            "api-url" => "PIPECAT_API_URL".to_owned(),
+            key => format!("PIPECAT_ROLLOUT_{}", key.to_uppercase().replace('-', "_")),
+        };
+        assert!(help.contains(&variable), "{variable}");
+        keys += 1;
+    }
+    assert!(keys >= 14, "{keys} keys were found");
+}
+
+#[test]
+fn the_schema_takes_the_example_and_no_unknown_key() {
+    let schema = std::fs::read_to_string(project("config/schema/config.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let example = std::fs::read_to_string(project("config/pipecat-rollout.toml")).unwrap();
+    let keys = example.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if key.contains(" = ") || key.starts_with("[[") => key,
+        _ => line,
+    });
+    let whole: toml::Value = toml::from_str(&keys.collect::<Vec<_>>().join("\n")).unwrap();
+    let whole = serde_json::to_value(whole).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&whole)
+        .map(|error| error.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    // All that the schema knows is in the example, and the other way round.
+    let known: std::collections::BTreeSet<&String> =
+        schema["properties"].as_object().unwrap().keys().collect();
+    let shown: std::collections::BTreeSet<&String> = whole.as_object().unwrap().keys().collect();
+    assert_eq!(known, shown);
+    for wrong in [
+        serde_json::json!({ "intervall": "15s" }),
+        serde_json::json!({ "max-rps": 0 }),
+        serde_json::json!({ "sink": [{ "name": "x", "kind": "carrier-pigeon" }] }),
+        serde_json::json!({ "sink": [{ "name": "x", "kind": "webhook" }] }),
+    ] {
+        assert!(!validator.is_valid(&wrong), "{wrong}");
+    }
+}

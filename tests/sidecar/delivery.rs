@@ -1,0 +1,226 @@
+//! What sinks are told, and how long it is tried.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+
+use crate::api::Api;
+use crate::harness::{Place, wait_until};
+use crate::receiver::{Received, Receiver, Reply};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn roll_out(api: &Api, agent: &str, deployment: &str) {
+    api.deploy(agent, deployment);
+    api.ready(agent);
+}
+
+#[test]
+fn events_are_signed_as_standard_webhooks_has_it() {
+    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let place = Place::of(&api).file("secret", SECRET);
+    let secret = place.path("secret");
+    let place = place.args(&format!(
+        "--webhook {} --webhook-secret-file {}",
+        receiver.url(),
+        secret.display()
+    ));
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    receiver.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
+    for one in receiver.received() {
+        let request = &one.request;
+        let header = |name| request.header(name).unwrap();
+        assert_eq!(
+            header("content-type"),
+            "application/cloudevents+json; charset=utf-8"
+        );
+        assert_eq!(header("webhook-id"), one.id());
+        let signed = format!(
+            "{}.{}.{}",
+            one.id(),
+            header("webhook-timestamp"),
+            request.body
+        );
+        let key = STANDARD
+            .decode(SECRET.strip_prefix("whsec_").unwrap())
+            .unwrap();
+        let tag = header("webhook-signature").strip_prefix("v1,").unwrap();
+        let tag = STANDARD.decode(tag).unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        hmac::verify(&key, signed.as_bytes(), &tag).unwrap();
+        assert_eq!(one.event["specversion"], "1.0");
+        assert_eq!(one.event["source"], api.url());
+    }
+}
+
+#[test]
+fn what_fails_is_tried_again_in_order_and_holds_up_no_other_agent() {
+    let api = Api::with(&["a", "b"]);
+    // The first of a's fails in every way that there is before it is taken.
+    let receiver = Receiver::replying(|number, event| match number {
+        _ if event["data"]["agent"] == "b" => Reply::Take,
+        0 => Reply::Status("500 Internal Server Error", String::new()),
+        1 => Reply::HangUp,
+        2 => Reply::Status("429 Too Many Requests", "retry-after: 1\r\n".to_owned()),
+        3 => Reply::Status("302 Found", "location: http://127.0.0.1:1/\r\n".to_owned()),
+        _ => Reply::Take,
+    });
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    roll_out(&api, "a", "d2");
+    receiver.wait_for(|received| !received.is_empty());
+    roll_out(&api, "b", "d2");
+    receiver.wait_for_line("b d2 rollout.finished ready");
+    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    let of_a: Vec<&String> = lines.iter().filter(|line| line.starts_with("a ")).collect();
+    assert_eq!(of_a[0], "a d2 rollout.started");
+    assert_eq!(of_a.last().unwrap().as_str(), "a d2 rollout.finished ready");
+    sidecar.stop();
+    let received = receiver.received();
+    let first: Vec<&Received> = received
+        .iter()
+        .filter(|one| one.line() == "a d2 rollout.started")
+        .collect();
+    assert!(first.len() >= 2, "it was tried again");
+    let ids: BTreeSet<&str> = first.iter().map(|one| one.id()).collect();
+    assert_eq!(ids.len(), 1, "the same each time: {ids:?}");
+    let attempts: Vec<bool> = first.iter().map(|one| one.taken).collect();
+    assert!(attempts.ends_with(&[false, true]), "{attempts:?}");
+}
+
+#[test]
+fn a_sink_that_hangs_holds_up_no_other() {
+    let api = Api::with(&["a"]);
+    let (stuck, well) = (Receiver::replying(|_, _| Reply::Hang), Receiver::start());
+    let place = Place::of(&api)
+        .webhook("stuck", &stuck.url())
+        .webhook("well", &well.url());
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    well.wait_for_line("a d2 rollout.finished ready");
+    stuck.wait_for(|received| !received.is_empty());
+    // What hangs has a moment at the end, and is not waited for longer.
+    sidecar.stop();
+    // All of it waits for the next start.
+    let sidecar = place.start();
+    stuck.wait_for(|received| received.len() > 1);
+    let received = stuck.received();
+    assert_eq!(received[0].id(), received[1].id());
+    sidecar.kill();
+    assert_eq!(
+        well.received()
+            .iter()
+            .filter(|one| one.line().ends_with("ready"))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
+    let api = Api::with(&["a"]);
+    let receiver = Receiver::replying(|_, _| Reply::Status("410 Gone", String::new()));
+    let place = Place::of(&api).webhook("hook", &receiver.url());
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("the receiver wants no more");
+    sidecar.wait_for_log("a: rollout ready");
+    let metrics = wait_until("one given up", || {
+        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
+        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 1")
+            .then_some(text)
+    });
+    assert!(
+        metrics.contains("deliveries_total{sink=\"hook\",outcome=\"given-up\"} 1"),
+        "{metrics}"
+    );
+    sidecar.stop();
+    assert_eq!(receiver.received().len(), 1, "nothing was sent after that");
+}
+
+#[test]
+fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
+    let api = Api::with(&["a"]);
+    let receiver =
+        Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
+    let place = Place::of(&api)
+        .config("retry-for = 0\n")
+        .webhook("hook", &receiver.url());
+    let sidecar = place.start_watching();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("a: rollout validating");
+    api.ready("a");
+    wait_until("all given up", || {
+        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
+        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 4")
+            .then_some(())
+    });
+    let log = sidecar.stop().stderr;
+    assert!(
+        log.contains("a notice was given up on, and is kept"),
+        "{log}"
+    );
+    let received = receiver.received();
+    assert_eq!(received.len(), 4, "each was tried once, in order");
+    assert_eq!(received[3].line(), "a d2 rollout.finished ready");
+}
+
+#[test]
+fn each_sink_is_told_what_it_asked_for() {
+    let api = Api::with(&["prod-a", "dev-a"]);
+    let (all, failures) = (Receiver::start(), Receiver::start());
+    let place = Place::of(&api)
+        .webhook("failures", &failures.url())
+        .config("events = [\"rollout.finished\"]\nverdicts = [\"failed\"]\nagents = [\"prod-*\"]\n")
+        .webhook("all", &all.url());
+    let sidecar = place.start_watching();
+    roll_out(&api, "prod-a", "d2");
+    all.wait_for_line("prod-a d2 rollout.finished ready");
+    for agent in ["dev-a", "prod-a"] {
+        api.deploy(agent, "d3");
+        api.fail(agent);
+        all.wait_for_line(&format!("{agent} d3 rollout.finished failed"));
+    }
+    failures.wait_for(|received| !received.is_empty());
+    sidecar.stop();
+    let lines: Vec<String> = failures.received().iter().map(Received::line).collect();
+    assert_eq!(lines, ["prod-a d3 rollout.finished failed"]);
+}
+
+#[test]
+fn a_program_and_slack_are_told_as_well() {
+    let (api, slack) = (Api::with(&["a"]), crate::receiver::Receiver::start());
+    let place = Place::of(&api);
+    let (told, url) = (place.path("told"), place.path("url"));
+    let place = place.file("url", &slack.url()).config(&format!(
+        "[[sink]]\nname = \"pager\"\nkind = \"exec\"\n\
+             command = [\"/bin/sh\", \"-c\", \"cat >> $0\", \"{}\"]\n\
+             events = [\"rollout.finished\"]\n\
+             [[sink]]\nname = \"chat\"\nkind = \"slack\"\nurl-file = \"{}\"\n\
+             events = [\"rollout.finished\"]\n",
+        told.display(),
+        url.display()
+    ));
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    let message = slack.wait_for(|received| !received.is_empty()).remove(0);
+    let text = message.event["text"].as_str().unwrap();
+    assert!(
+        text.starts_with(":white_check_mark: `a`: rollout ready after "),
+        "{text}"
+    );
+    let line = wait_until("the program was told", || {
+        std::fs::read_to_string(&told)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    sidecar.stop();
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["type"], "dev.pipecat-rollout.rollout.finished");
+    assert_eq!(event["data"]["verdict"], "ready");
+}

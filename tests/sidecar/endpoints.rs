@@ -1,0 +1,105 @@
+//! What the endpoints say while it runs.
+
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::harness::{Place, Sidecar, wait_until};
+use crate::http::get;
+
+fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
+    let (status, body) = get(sidecar.endpoints(), path).unwrap();
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn agents_and_rollouts_are_listed_with_what_is_known() {
+    let api = Api::with(&["a", "b"]);
+    let sidecar = Place::of(&api).start_watching();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("a: rollout validating");
+    let (status, agents) = json(&sidecar, "/v1/agents");
+    assert_eq!(status, 200);
+    let agents = agents["agents"].as_array().unwrap().clone();
+    assert_eq!(agents.len(), 2);
+    assert_eq!(agents[0]["name"], "a");
+    assert_eq!(agents[0]["standing"]["state"], "rolling-out");
+    assert_eq!(agents[0]["phase"], "validating");
+    assert_eq!(agents[0]["ready"], false);
+    api.ready("a");
+    sidecar.wait_for_log("a: rollout ready");
+    api.deploy("a", "d3");
+    sidecar.wait_for_log("rollout of d3 started");
+    api.fail("a");
+    sidecar.wait_for_log("a: rollout failed");
+    let (_, first) = json(&sidecar, "/v1/rollouts?agent=a&limit=1&since=1h");
+    assert_eq!(first["rollouts"][0]["deploymentId"], "d3");
+    assert_eq!(first["rollouts"][0]["verdict"], "failed");
+    let next = first["next"].as_u64().unwrap();
+    let (_, second) = json(&sidecar, &format!("/v1/rollouts?before={next}"));
+    assert_eq!(second["rollouts"][0]["deploymentId"], "d2");
+    assert_eq!(second["rollouts"].as_array().unwrap().len(), 1);
+    assert_eq!(second["next"], Value::Null);
+    let (_, none) = json(&sidecar, "/v1/rollouts?agent=b");
+    assert_eq!(none["rollouts"].as_array().unwrap().len(), 0);
+    let (_, page) = json(&sidecar, "/v1/agents?limit=1");
+    assert_eq!(page["next"], "a");
+    let (_, page) = json(&sidecar, "/v1/agents?limit=1&after=a");
+    assert_eq!(
+        (&page["agents"][0]["name"], &page["next"]),
+        (&"b".into(), &Value::Null)
+    );
+    sidecar.stop();
+}
+
+#[test]
+fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
+    let api = Api::with(&["a"]);
+    api.outage("500 Internal Server Error", "");
+    let sidecar = Place::of(&api).start();
+    sidecar.wait_for_log("the list of agents cannot be read");
+    assert_eq!(json(&sidecar, "/livez").0, 200);
+    let (status, ready) = json(&sidecar, "/readyz");
+    assert_eq!(status, 503);
+    assert_eq!(ready["faults"][0], "the API has given no good answer yet");
+    api.mend();
+    wait_until("it is ready", || {
+        (json(&sidecar, "/readyz").0 == 200).then_some(())
+    });
+    assert_eq!(json(&sidecar, "/livez").0, 200);
+    sidecar.stop();
+}
+
+#[test]
+fn metrics_tell_of_rollouts_requests_and_deliveries_and_forget_agents_that_are_gone() {
+    let api = Api::with(&["a", "b"]);
+    let receiver = crate::receiver::Receiver::start();
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("a: rollout validating");
+    api.ready("a");
+    receiver.wait_for_line("a d2 rollout.finished ready");
+    let metrics = wait_until("all is measured", || {
+        let (_, text) = get(sidecar.endpoints(), "/metrics")?;
+        let lines = [
+            "pipecat_rollout_rollouts_total{verdict=\"ready\"} 1\n",
+            "pipecat_rollout_agents 2\n",
+            "pipecat_rollout_agent_ready{agent=\"a\"} 1\n",
+            "pipecat_rollout_agent_ready{agent=\"b\"} 1\n",
+            "pipecat_rollout_deliveries_total{sink=\"hook\",outcome=\"delivered\"} 4\n",
+            "pipecat_rollout_outbox_pending{sink=\"hook\"} 0\n",
+        ];
+        lines.iter().all(|line| text.contains(line)).then_some(text)
+    });
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(
+        !metrics.contains("d2"),
+        "no deployment ids in labels: {metrics}"
+    );
+    api.remove("b");
+    receiver.wait_for_line("b d1 agent.removed");
+    let metrics = get(sidecar.endpoints(), "/metrics").unwrap().1;
+    assert!(!metrics.contains("agent=\"b\""), "{metrics}");
+    sidecar.stop();
+}

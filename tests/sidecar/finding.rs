@@ -1,0 +1,202 @@
+//! What the sidecar finds by itself, and what it tells of it.
+
+use crate::api::Api;
+use crate::harness::{Place, project};
+use crate::receiver::Receiver;
+
+#[test]
+fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
+    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    api.deploy("a", "d2");
+    receiver.wait_for_line("a d2 rollout.phase-changed validating");
+    api.ready("a");
+    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    assert_eq!(
+        lines,
+        [
+            "a d2 rollout.started",
+            "a d2 rollout.phase-changed validating",
+            "a d2 rollout.phase-changed active",
+            "a d2 rollout.finished ready",
+        ],
+        "and nothing of b, which rests"
+    );
+    let schema = std::fs::read_to_string(project("config/schema/event.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    api.deploy("b", "d2");
+    receiver.wait_for_line("b d2 rollout.started");
+    api.fail("b");
+    receiver.wait_for_line("b d2 rollout.finished failed");
+    api.deploy("b", "d3");
+    receiver.wait_for_line("b d3 rollout.started");
+    api.deploy("b", "d4");
+    api.ready("b");
+    let lines = receiver.wait_for_line("b d4 rollout.finished ready");
+    let of_b: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.starts_with("b d3") || line.starts_with("b d4"))
+        .map(String::as_str)
+        .filter(|line| !line.contains("phase-changed"))
+        .collect();
+    assert_eq!(
+        of_b,
+        [
+            "b d3 rollout.started",
+            "b d3 rollout.finished superseded",
+            "b d4 rollout.started",
+            "b d4 rollout.finished ready",
+        ]
+    );
+    api.remove("a");
+    receiver.wait_for_line("a d2 agent.removed");
+    sidecar.stop();
+    for one in receiver.received() {
+        let errors: Vec<String> = schema
+            .iter_errors(&one.event)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}: {}", one.event);
+    }
+}
+
+#[test]
+fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recovery() {
+    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    api.set("a", &serde_json::json!({ "ready": false }));
+    receiver.wait_for_line("a d1 agent.unready");
+    api.ready("a");
+    let lines = receiver.wait_for_line("a d1 agent.recovered");
+    assert_eq!(lines, ["a d1 agent.unready", "a d1 agent.recovered"]);
+    sidecar.stop();
+}
+
+#[test]
+fn agents_come_and_go() {
+    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    api.add("c");
+    receiver.wait_for_line("c d1 agent.added");
+    api.remove("b");
+    receiver.wait_for_line("b d1 agent.removed");
+    sidecar.stop();
+}
+
+#[test]
+fn only_the_agents_in_scope_are_watched() {
+    let (api, receiver) = (
+        Api::with(&["prod-a", "prod-canary", "dev-a"]),
+        Receiver::start(),
+    );
+    let place = Place::of(&api)
+        .config("include = [\"prod-*\"]\nexclude = [\"*-canary\"]\n")
+        .webhook("hook", &receiver.url());
+    let sidecar = place.start_watching();
+    for agent in ["dev-a", "prod-canary", "prod-a"] {
+        api.deploy(agent, "d2");
+        api.ready(agent);
+    }
+    let lines = receiver.wait_for_line("prod-a d2 rollout.finished ready");
+    assert!(
+        lines.iter().all(|line| line.starts_with("prod-a ")),
+        "{lines:?}"
+    );
+    let log = sidecar.stop().stderr;
+    assert!(log.contains("watching 1 agents"), "{log}");
+    let asked = api.requests();
+    assert!(
+        asked.iter().all(|path| !path.contains("dev-a")),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn a_named_agent_is_watched_without_the_list() {
+    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &receiver.url()).args("a");
+    let sidecar = place.start_watching();
+    api.deploy("b", "d2");
+    api.deploy("a", "d2");
+    receiver.wait_for_line("a d2 rollout.started");
+    api.ready("a");
+    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    assert!(lines.iter().all(|line| line.starts_with("a ")), "{lines:?}");
+    api.remove("a");
+    receiver.wait_for_line("a d2 agent.removed");
+    sidecar.stop();
+    let asked = api.requests();
+    assert!(asked.iter().all(|path| path == "/v1/agents/a"), "{asked:?}");
+}
+
+#[test]
+fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
+    let (api, receiver) = (Api::with(&["a", "b", "c"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &receiver.url());
+    let sidecar = place.start_watching();
+    api.deploy("b", "d2");
+    receiver.wait_for_line("b d2 rollout.phase-changed validating");
+    sidecar.kill();
+    // One begins and ends, one ends, one goes and one comes.
+    api.deploy("a", "d2");
+    api.ready("a");
+    api.fail("b");
+    api.remove("c");
+    api.add("d");
+    let sidecar = place.start();
+    for line in [
+        "a d2 rollout.finished ready",
+        "b d2 rollout.finished failed",
+        "c d1 agent.removed",
+        "d d1 agent.added",
+    ] {
+        receiver.wait_for_line(line);
+    }
+    sidecar.stop();
+    let received = receiver.received();
+    // What was under way when it was killed may be told again, but as the same.
+    let mut ids: std::collections::BTreeMap<String, &str> = std::collections::BTreeMap::new();
+    for one in &received {
+        assert_eq!(*ids.entry(one.line()).or_insert(one.id()), one.id());
+    }
+    for one in &received {
+        let line = one.line();
+        let late = one.event["data"]["observedLate"] == true;
+        let begun_unseen = line.starts_with("a d2 rollout") || line.starts_with("d d1 rollout");
+        assert_eq!(late, begun_unseen, "{line}");
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
+    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let sidecar = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .start_watching();
+    api.outage("503 Service Unavailable", "");
+    sidecar.wait_for_log("the list of agents cannot be read");
+    let before = api.requests().len();
+    crate::harness::wait_until("several lists", || {
+        (api.requests().len() > before + 5).then_some(())
+    });
+    api.mend();
+    sidecar.wait_for_log("the list of agents can be read again");
+    api.deploy("a", "d2");
+    api.ready("a");
+    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    assert!(
+        lines.iter().all(|line| line.starts_with("a d2 rollout.")),
+        "{lines:?}"
+    );
+    let log = sidecar.stop().stderr;
+    let said = log.matches("the list of agents cannot be read").count();
+    // Once in the message and once in the field beside it would be twice a line.
+    let lines = log.lines().filter(|line| line.contains("cannot be read"));
+    assert_eq!(lines.count(), 1, "{said} times:\n{log}");
+}

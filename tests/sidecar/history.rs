@@ -1,0 +1,92 @@
+//! The history of the store, as a table and as JSON.
+
+use crate::api::Api;
+use crate::harness::Place;
+
+#[test]
+fn the_history_is_told_while_the_sidecar_runs_and_after() {
+    let api = Api::with(&["a", "b"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    for (agent, deployment, good) in [("a", "d2", true), ("b", "d2", false), ("b", "d3", true)] {
+        api.deploy(agent, deployment);
+        sidecar.wait_for_log(&format!("{agent}: rollout of {deployment} started"));
+        if good {
+            api.ready(agent);
+        } else {
+            api.fail(agent);
+        }
+        let id = format!("..{deployment}/finished/");
+        sidecar.wait_for_log(&format!(
+            "{agent}/{}{id}",
+            if deployment == "d3" { "d2" } else { "d1" }
+        ));
+    }
+    let running = place.other(&["history"]);
+    sidecar.stop();
+    for ended in [running, place.other(&["history"])] {
+        assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
+        let text = ended.stdout;
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("FINISHED "), "{text}");
+        for (line, start) in [
+            (1, " b      ready    "),
+            (2, " b      failed   "),
+            (3, " a      ready    "),
+        ] {
+            assert!(lines[line].contains(start), "{text}");
+        }
+        for line in [
+            "3 rollouts: 1 failed, 2 ready",
+            "success rate 67 % (2 of 3 judged)",
+        ] {
+            assert!(lines.contains(&line), "{line}:\n{text}");
+        }
+        assert!(
+            text.contains("time to restore after a failure: median "),
+            "{text}"
+        );
+    }
+    let json = place.other(&[
+        "history", "b", "--output", "json", "--by", "agent", "--limit", "1",
+    ]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["figures"]["count"], 2);
+    assert_eq!(json["figures"]["restores"], 1);
+    assert_eq!(json["groups"][0]["name"], "b");
+    let rollouts = json["rollouts"].as_array().unwrap();
+    assert_eq!(rollouts.len(), 1);
+    assert_eq!(rollouts[0]["deploymentId"], "d3");
+    let failed = place.other(&["history", "--verdict", "failed", "--since", "1h"]);
+    assert!(
+        failed.stdout.contains("1 rollout: 1 failed"),
+        "{}",
+        failed.stdout
+    );
+    let none = place.other(&["history", "--until", "1h"]);
+    assert_eq!(none.stdout, "no rollouts\n");
+}
+
+#[test]
+fn what_is_typed_wrong_is_named() {
+    let place = Place::of(&Api::with(&[]));
+    for (arguments, told) in [
+        (vec!["history"], "there is no store at "),
+        (
+            vec!["history", "--since", "yesterday"],
+            "a time is written like ",
+        ),
+        (
+            vec!["history", "--verdict", "fialed"],
+            "perhaps \"failed\" was meant",
+        ),
+    ] {
+        let ended = place.other(&arguments);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");
+        assert!(
+            ended.stderr.contains(told),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! How it begins, changes its key, makes a single pass, and ends.
+
+use std::io::Read as _;
+use std::os::unix::net::UnixDatagram;
+
+use crate::api::Api;
+use crate::harness::{Place, wait_until};
+use crate::receiver::Receiver;
+
+#[test]
+fn sigterm_and_ctrl_c_finish_deliveries_and_end_well() {
+    for signal in ["TERM", "INT"] {
+        let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+        let sidecar = Place::of(&api)
+            .webhook("hook", &receiver.url())
+            .start_watching();
+        api.deploy("a", "d2");
+        sidecar.wait_for_log("rollout of d2 started");
+        sidecar.signal(signal);
+        let ended = sidecar.end();
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        assert!(
+            ended.stderr.contains("stopping: finishing deliveries"),
+            "{}",
+            ended.stderr
+        );
+        let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+        assert!(
+            lines.contains(&"a d2 rollout.started".to_owned()),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_was_exchanged_is_read_anew() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api).file("key", "sk_first_5ecret\n");
+    api.rekey("sk_first_5ecret");
+    let key = place.path("key");
+    let place = place.args(&format!("--api-key-file {}", key.display()));
+    let sidecar = place.start_watching();
+    api.rekey("sk_second_5ecret");
+    sidecar.wait_for_log("the list of agents cannot be read");
+    std::fs::write(&key, "sk_second_5ecret\n").unwrap();
+    sidecar.wait_for_log("the list of agents can be read again");
+    api.deploy("a", "d2");
+    api.ready("a");
+    sidecar.wait_for_log("a: rollout ready");
+    let log = sidecar.stop().stderr;
+    assert!(!log.contains("5ecret"), "{log}");
+}
+
+#[test]
+fn a_key_that_is_exchanged_in_good_time_is_not_even_noticed() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api).file("key", "sk_first_5ecret\n");
+    api.rekey("sk_first_5ecret");
+    let key = place.path("key");
+    let place = place.args(&format!("--api-key-file {}", key.display()));
+    let sidecar = place.start_watching();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("rollout of d2 started");
+    std::fs::write(&key, "sk_second_5ecret\n").unwrap();
+    api.rekey("sk_second_5ecret");
+    api.ready("a");
+    sidecar.wait_for_log("a: rollout ready");
+    let log = sidecar.stop().stderr;
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn a_single_pass_follows_what_is_under_way_to_its_end() {
+    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api)
+        .webhook("hook", &receiver.url())
+        .args("--once");
+    let first = place.run();
+    assert_eq!(first.code(), 0, "{first:?}");
+    assert!(
+        receiver.received().is_empty(),
+        "the first pass takes what is as it is"
+    );
+    api.deploy("a", "d2");
+    let pass = place.start();
+    receiver.wait_for_line("a d2 rollout.started");
+    api.ready("a");
+    let ended = pass.end();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+    assert_eq!(lines.last().unwrap(), "a d2 rollout.finished ready");
+    // An agent that is gone and one that is not ready are noticed in a single pass as well.
+    api.remove("b");
+    api.set("a", &serde_json::json!({ "ready": false }));
+    assert_eq!(place.run().code(), 0);
+    let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+    assert!(
+        lines.contains(&"b d1 agent.removed".to_owned()),
+        "{lines:?}"
+    );
+    assert!(
+        lines.contains(&"a d2 agent.unready".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_single_pass_that_comes_to_nothing_says_why() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api).args("--once");
+    api.outage("500 Internal Server Error", "");
+    let ended = place.run();
+    assert_eq!(ended.code(), 5, "{ended:?}");
+    assert!(
+        ended.stderr.contains("500 Internal Server Error"),
+        "{}",
+        ended.stderr
+    );
+    api.mend();
+    api.rekey("another-key");
+    let ended = place.run();
+    assert_eq!(ended.code(), 3, "{ended:?}");
+}
+
+#[test]
+fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let path = place.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .unwrap();
+    let mut command = place.sidecar();
+    // The watchdog wants a sign of life every second, that is every half a second.
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "1000000");
+    let sidecar = place.start_command(command);
+    let next = || {
+        let mut buffer = [0; 4096];
+        let count = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..count].to_vec()).unwrap()
+    };
+    let wait_for = |wanted: &str| while !next().lines().any(|line| line == wanted) {};
+    wait_for("READY=1");
+    wait_for("STATUS=watching 1 agents, 0 of them rolling out");
+    wait_for("WATCHDOG=1");
+    wait_for("WATCHDOG=1");
+    sidecar.signal("TERM");
+    wait_for("STOPPING=1");
+    assert_eq!(sidecar.end().code(), 0);
+}
+
+#[test]
+fn patience_that_the_api_asks_for_is_had_by_everybody() {
+    let api = Api::with(&["a", "b", "c"]);
+    let sidecar = Place::of(&api).start_watching();
+    api.outage("429 Too Many Requests", "retry-after: 3\r\n");
+    sidecar.wait_for_log("the list of agents cannot be read");
+    // Those that were under way already may have been refused as well; after that there is silence.
+    let before = wait_until("silence", || {
+        let first = api.requests().len();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        (api.requests().len() == first).then_some(first)
+    });
+    assert!(before > 0);
+    api.mend();
+    sidecar.wait_for_log("the list of agents can be read again");
+    sidecar.stop();
+}
+
+#[test]
+fn an_address_that_is_taken_is_said() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    let address = sidecar.endpoints();
+    let other = Place::of(&api).args(&format!("--listen {address}"));
+    let ended = other.run();
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("cannot listen on {address}")),
+        "{}",
+        ended.stderr
+    );
+    sidecar.stop();
+    let off = Place::of(&api).args("--listen off --once").run();
+    assert_eq!(off.code(), 0);
+    assert!(!off.stderr.contains("endpoints on"), "{}", off.stderr);
+}
+
+#[test]
+fn its_arguments_show_no_key() {
+    let api = Api::with(&["a"]);
+    let sidecar = Place::of(&api).start_watching();
+    let mut line = String::new();
+    let path = format!("/proc/{}/cmdline", sidecar.id());
+    if let Ok(mut file) = std::fs::File::open(path) {
+        file.read_to_string(&mut line).unwrap();
+        assert!(!line.contains(crate::harness::KEY), "{line}");
+    }
+    sidecar.stop();
+}

@@ -1,0 +1,149 @@
+//! A receiver of webhooks that answers as a test wants, and remembers what it was sent.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::http::{self, Request, answer};
+
+/// How long something that has to come may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a receiver does with a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// It takes it.
+    Take,
+    /// It answers this status, with these headers.
+    Status(&'static str, String),
+    /// It never answers.
+    Hang,
+    /// It hangs up without an answer.
+    HangUp,
+}
+
+/// An event that was delivered, or of which an attempt was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) request: Request,
+    pub(crate) event: Value,
+    /// Whether it was taken.
+    pub(crate) taken: bool,
+}
+
+impl Received {
+    pub(crate) fn id(&self) -> &str {
+        self.event["id"].as_str().unwrap()
+    }
+
+    /// The last part of its type, and what is most telling of it.
+    pub(crate) fn line(&self) -> String {
+        let kind = self.event["type"].as_str().unwrap();
+        let kind = kind.strip_prefix("dev.pipecat-rollout.").unwrap();
+        let data = &self.event["data"];
+        let word = |key: &str| data[key].as_str().map(|word| format!(" {word}"));
+        let more = word("verdict")
+            .or_else(|| word("phase"))
+            .unwrap_or_default();
+        let deployment = word("deploymentId").unwrap_or_default();
+        format!(
+            "{}{deployment} {kind}{more}",
+            data["agent"].as_str().unwrap()
+        )
+    }
+}
+
+/// A receiver.
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    received: Mutex<Vec<Received>>,
+    more: Condvar,
+}
+
+impl Receiver {
+    /// A receiver that takes everything.
+    pub(crate) fn start() -> Self {
+        Self::replying(|_, _| Reply::Take)
+    }
+
+    /// A receiver that does with the `n`th event, from 0 on, what the test says.
+    pub(crate) fn replying(reply: impl Fn(usize, &Value) -> Reply + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            received: Mutex::new(Vec::new()),
+            more: Condvar::new(),
+        });
+        let serving = Arc::clone(&shared);
+        let address = http::serve(move |request, stream| serve(&serving, &reply, request, stream));
+        Self { address, shared }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Waits until what was received fits; gives all of it.
+    pub(crate) fn wait_for(&self, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut received = self.shared.received.lock().unwrap();
+        while !enough(&received) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let lines: Vec<String> = received.iter().map(Received::line).collect();
+            assert!(
+                !left.is_zero(),
+                "that never came; this did:\n{}",
+                lines.join("\n")
+            );
+            received = self.shared.more.wait_timeout(received, left).unwrap().0;
+        }
+        received.clone()
+    }
+
+    /// Waits until these have been taken, whatever else there was in between, and gives the lines
+    /// of all that were.
+    pub(crate) fn wait_for_line(&self, line: &str) -> Vec<String> {
+        let received =
+            self.wait_for(|received| received.iter().any(|one| one.taken && one.line() == line));
+        received
+            .iter()
+            .filter(|one| one.taken)
+            .map(Received::line)
+            .collect()
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap().clone()
+    }
+}
+
+fn serve(
+    shared: &Shared,
+    reply: &impl Fn(usize, &Value) -> Reply,
+    request: Request,
+    stream: &mut TcpStream,
+) {
+    let event: Value = serde_json::from_str(&request.body).unwrap();
+    let mut received = shared.received.lock().unwrap();
+    let reply = reply(received.len(), &event);
+    let taken = matches!(reply, Reply::Take);
+    received.push(Received {
+        request,
+        event,
+        taken,
+    });
+    shared.more.notify_all();
+    drop(received);
+    match reply {
+        Reply::Take => answer(stream, "204 No Content", "", ""),
+        Reply::Status(status, headers) => answer(stream, status, &headers, ""),
+        Reply::Hang => loop {
+            std::thread::park();
+        },
+        Reply::HangUp => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! Stores that cannot be used: each a clear error, and nothing is lost.
+
+use std::fs;
+
+use crate::api::Api;
+use crate::harness::{Ended, KEY, Place};
+
+fn refused(ended: &Ended, told: &str) {
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn a_second_sidecar_on_the_same_store_is_refused() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    refused(&place.run(), "another sidecar uses the store ");
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("rollout of d2 started");
+    sidecar.stop();
+    place.start_watching().stop();
+}
+
+#[test]
+fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    place.start_watching().stop();
+    let path = place.path("store.db");
+    let good = fs::read(&path).unwrap();
+    let mut newer = good.clone();
+    // The schema's version, as the format of SQLite has it: byte 60 on.
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    let mut damaged = good.clone();
+    damaged[5000..9000].fill(0xa5);
+    for (content, told) in [
+        (newer, "is of a newer version (schema 99"),
+        (damaged, "is damaged ("),
+        (
+            b"my own notes, no store".repeat(100),
+            "is not a store of this program",
+        ),
+    ] {
+        fs::write(&path, &content).unwrap();
+        refused(&place.run(), told);
+        assert_eq!(fs::read(&path).unwrap(), content, "{told}: it was changed");
+    }
+    fs::write(&path, good).unwrap();
+    place.start_watching().stop();
+}
+
+#[test]
+fn the_key_is_in_no_file_that_it_leaves() {
+    let api = Api::with(&["a"]);
+    // A server that repeats what it was sent, and a crash that lists its environment.
+    api.set(
+        "a",
+        &serde_json::json!({ "errors": [{"code": KEY, "message": format!("key={KEY}")}] }),
+    );
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("a: rollout failed");
+    let folder = place.path("");
+    sidecar.kill();
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let held = bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes());
+        assert!(!held, "the key is in {}", path.display());
+        files += 1;
+    }
+    assert!(files >= 3, "the store, its log and the lock");
+}
