@@ -14,9 +14,12 @@ COPY src src
 ARG COMMIT
 ENV PIPECAT_ROLLOUT_COMMIT=${COMMIT}
 # The stubs above are newer than the sources.
-RUN touch src/main.rs src/lib.rs && cargo install --locked --path . --root /out
+RUN touch src/main.rs src/lib.rs && cargo install --locked --path . --root /out && mkdir /out/state
 
 FROM scratch
 COPY --from=build /out/bin/pipecat-rollout /pipecat-rollout
+# Where the sidecar keeps its store; a volume that is mounted there takes over these rights.
+COPY --from=build --chown=65534:65534 /out/state /state
+ENV XDG_STATE_HOME=/state
 USER 65534:65534
 ENTRYPOINT ["/pipecat-rollout"]

@@ -427,11 +427,16 @@ fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
 /// `--simulate` takes the API's place: a typed address beside it is a mistake, one from the
 /// environment is not. `--speed` is the simulator's.
 fn check_simulation(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
-    let Some((_, matches)) = matches.subcommand() else {
+    let Some((name, matches)) = matches.subcommand() else {
         return Ok(());
     };
-    // Only the commands that can simulate it have the switch.
-    if matches.try_contains_id("simulate").is_err() {
+    // Only the commands that can simulate it have the switch. (The matches know of that in debug
+    // builds only.)
+    let has_switch = command.find_subcommand(name).is_some_and(|subcommand| {
+        let mut arguments = subcommand.get_arguments();
+        arguments.any(|argument| argument.get_id() == "simulate")
+    });
+    if !has_switch {
         return Ok(());
     }
     let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);

@@ -1,19 +1,17 @@
 //! Which notices a sink is told of.
 
-use globset::GlobSet;
-
 use super::notice::{Notice, NoticeKind};
-use super::scope::{BadPattern, globs};
+use super::scope::{BadPattern, Patterns};
 use crate::rollout::Verdict;
 use crate::strict::nearest;
 
 /// Which notices a sink is told of: those that fit all three.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    events: GlobSet,
+    events: Patterns,
     /// Of those that have a verdict; none means all.
     verdicts: Vec<Verdict>,
-    agents: GlobSet,
+    agents: Patterns,
 }
 
 /// A filter that makes no sense.
@@ -62,11 +60,8 @@ impl Filter {
         agents: &[String],
     ) -> Result<Self, BadFilter> {
         for pattern in events {
-            let set = globs(std::slice::from_ref(pattern))?;
-            if !NoticeKind::ALL
-                .iter()
-                .any(|kind| set.is_match(kind.as_str()))
-            {
+            let set = Patterns::new(std::slice::from_ref(pattern))?;
+            if !NoticeKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
                 let kinds = NoticeKind::ALL.iter().map(|kind| kind.as_str());
                 return Err(BadFilter::NoSuchEvent {
                     pattern: pattern.clone(),
@@ -74,21 +69,13 @@ impl Filter {
                 });
             }
         }
-        let all = ["*".to_owned()];
-        let or_all = |patterns| {
-            if <[String]>::is_empty(patterns) {
-                &all
-            } else {
-                patterns
-            }
-        };
         Ok(Self {
-            events: globs(or_all(events))?,
+            events: Patterns::or_all(events)?,
             verdicts: verdicts
                 .iter()
                 .map(|word| final_verdict(word))
                 .collect::<Result<_, _>>()?,
-            agents: globs(or_all(agents))?,
+            agents: Patterns::or_all(agents)?,
         })
     }
 
@@ -96,8 +83,8 @@ impl Filter {
     #[must_use]
     pub fn passes(&self, notice: &Notice) -> bool {
         let verdict = notice.data.verdict;
-        self.events.is_match(notice.kind.as_str())
-            && self.agents.is_match(&notice.data.agent)
+        self.events.fit(notice.kind.as_str())
+            && self.agents.fit(&notice.data.agent)
             && (self.verdicts.is_empty() || verdict.is_none_or(|one| self.verdicts.contains(&one)))
     }
 }

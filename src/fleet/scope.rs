@@ -1,6 +1,6 @@
 //! Which agents are watched: by name and by region.
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use wildmatch::WildMatch;
 
 use super::record::AgentRecord;
 use crate::wire::Service;
@@ -8,21 +8,18 @@ use crate::wire::Service;
 /// Which agents are watched.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    include: GlobSet,
-    exclude: GlobSet,
+    include: Patterns,
+    exclude: Patterns,
     /// None means all.
     regions: Vec<String>,
 }
 
 /// A pattern that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pattern:?} is no pattern: {why}")]
-pub struct BadPattern {
-    /// The pattern.
-    pub pattern: String,
-    /// What is wrong with it.
-    pub why: String,
-}
+#[error(
+    "{0:?} is no pattern: * stands for any characters, ? for any one, and nothing else is special"
+)]
+pub struct BadPattern(pub String);
 
 impl Scope {
     /// Agents whose name one of `include` fits and none of `exclude`, in one of `regions`; where
@@ -35,11 +32,9 @@ impl Scope {
         exclude: &[String],
         regions: Vec<String>,
     ) -> Result<Self, BadPattern> {
-        let all = ["*".to_owned()];
-        let include = if include.is_empty() { &all } else { include };
         Ok(Self {
-            include: globs(include)?,
-            exclude: globs(exclude)?,
+            include: Patterns::or_all(include)?,
+            exclude: Patterns::new(exclude)?,
             regions,
         })
     }
@@ -60,28 +55,42 @@ impl Scope {
     fn fits(&self, name: &str, region: Option<&str>) -> bool {
         let in_region = |region: &str| self.regions.iter().any(|known| known == region);
         (self.regions.is_empty() || region.is_some_and(in_region))
-            && self.include.is_match(name)
-            && !self.exclude.is_match(name)
+            && self.include.fit(name)
+            && !self.exclude.fit(name)
     }
 }
 
-/// A set of patterns.
-pub(super) fn globs(patterns: &[String]) -> Result<GlobSet, BadPattern> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(glob(pattern)?);
-    }
-    set.build().map_err(|error| BadPattern {
-        pattern: patterns.join(", "),
-        why: error.kind().to_string(),
-    })
-}
+/// Patterns of which one has to fit.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns(Vec<WildMatch>);
 
-fn glob(pattern: &str) -> Result<Glob, BadPattern> {
-    Glob::new(pattern).map_err(|error| BadPattern {
-        pattern: pattern.to_owned(),
-        why: error.kind().to_string(),
-    })
+impl Patterns {
+    /// # Errors
+    /// When one of them is none.
+    pub(super) fn new(patterns: &[String]) -> Result<Self, BadPattern> {
+        // In other tools these begin something; in a name they cannot be.
+        let odd =
+            |pattern: &&String| pattern.is_empty() || pattern.contains(['[', ']', '{', '}', '!']);
+        if let Some(pattern) = patterns.iter().find(odd) {
+            return Err(BadPattern(pattern.clone()));
+        }
+        Ok(Self(
+            patterns
+                .iter()
+                .map(|pattern| WildMatch::new(pattern))
+                .collect(),
+        ))
+    }
+
+    /// The same, where none at all fits everything.
+    pub(super) fn or_all(patterns: &[String]) -> Result<Self, BadPattern> {
+        let all = ["*".to_owned()];
+        Self::new(if patterns.is_empty() { &all } else { patterns })
+    }
+
+    pub(super) fn fit(&self, text: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(text))
+    }
 }
 
 #[cfg(test)]
@@ -126,9 +135,10 @@ mod tests {
     #[test]
     fn a_bad_pattern_is_named() {
         let error = Scope::new(&["a[".to_owned()], &[], Vec::new()).unwrap_err();
-        assert!(
-            error.to_string().starts_with("\"a[\" is no pattern: "),
-            "{error}"
+        assert_eq!(
+            error.to_string(),
+            "\"a[\" is no pattern: * stands for any characters, ? for any one, and nothing else is special"
         );
+        assert!(Scope::new(&[], &[String::new()], Vec::new()).is_err());
     }
 }

@@ -101,6 +101,15 @@ fn every_command_line_that_the_readme_shows_is_understood() {
                         .stderr("error: the simulator serves on loopback addresses only, not on 0.0.0.0:1\n")
                         .run();
                 }
+            } else if call[0] == "history" {
+                let left = Test::with(arguments).status(2).stderr_any().run();
+                assert!(left.stderr.contains("there is no store"), "{}", left.stderr);
+            } else if call.iter().any(|argument| argument == "--config") {
+                let example = fs::read(project("config/pipecat-rollout.toml")).unwrap();
+                Test::with(arguments)
+                    .file("pipecat-rollout.toml", example)
+                    .stdout_starts("the configuration is in order\n")
+                    .run();
             } else if ["completions", "man"].contains(&call[0].as_str()) {
                 Test::with(arguments).stdout_any().run();
             } else if simulated {
@@ -118,6 +127,7 @@ fn every_command_line_that_the_readme_shows_is_understood() {
             } else {
                 let left = Test::with(arguments)
                     .env("PIPECAT_API_URL", "https://unknown.invalid/v1")
+                    .file("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
                     .status(2)
                     .stderr_any()
                     .run();

@@ -56,19 +56,19 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
         .collect();
     let simulator = Simulator::start(&cast);
     // A third fails, by number: whether one is tried again and when is chance enough.
-    let receiver = Receiver::replying(|number, _| match number % 9 {
+    let hook = Receiver::replying(|number, _| match number % 9 {
         1 => Reply::Status("500 Internal Server Error", String::new()),
         4 => Reply::HangUp,
         7 => Reply::Status("429 Too Many Requests", "retry-after: 1\r\n".to_owned()),
         _ => Reply::Take,
     });
-    let place = Place::at(&simulator.url).webhook("hook", &receiver.url());
+    let place = Place::at(&simulator.url).webhook("hook", &hook.url());
     // The first start takes the agents as they stand.
     place.start_watching().stop();
     let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
     for cycle in 0..cycles {
         let sidecar = place.start();
-        deploy_where_all_is_told(&simulator, &receiver, &mut lines);
+        deploy_where_all_is_told(&simulator, &hook, &mut lines);
         thread::sleep(Duration::from_millis(30 + dice.below(700)));
         sidecar.kill();
         // Some of what happens falls into the time when nobody watches.
@@ -77,13 +77,13 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
             println!(
                 "{} cycles, {} deliveries tried",
                 cycle + 1,
-                receiver.received().len()
+                hook.received().len()
             );
         }
     }
     let sidecar = place.start();
     let begun = Instant::now();
-    let received = receiver.wait_for(|received| {
+    let received = hook.wait_for(|received| {
         let done = |(agent, line): (&&str, &Line)| {
             line.deployments
                 .iter()
@@ -104,10 +104,10 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
 /// Deploys to the agents whose last rollout has been told to its end.
 fn deploy_where_all_is_told(
     simulator: &Simulator,
-    receiver: &Receiver,
+    hook: &Receiver,
     lines: &mut BTreeMap<&str, Line>,
 ) {
-    let received = receiver.received();
+    let received = hook.received();
     for (agent, _, _) in CAST {
         let line = lines.entry(agent).or_default();
         let last = line.deployments.last();
@@ -153,7 +153,7 @@ fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
     }
     let mut rollouts = 0;
     for (agent, _, verdict) in CAST {
-        // The order in which the receiver has them, each at its first time.
+        // The order in which the hook has them, each at its first time.
         let mut seen = BTreeSet::new();
         let order: Vec<&Received> = received
             .iter()
@@ -164,7 +164,7 @@ fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
         for deployment in &lines[agent].deployments {
             rollouts += 1;
             let context = || {
-                let lines: Vec<String> = order.iter().map(|one| one.line()).collect();
+                let lines: Vec<String> = order.iter().map(Received::line).collect();
                 format!("{agent} {deployment}:\n{}", lines.join("\n"))
             };
             assert!(
@@ -184,7 +184,7 @@ fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
             assert_eq!(order[at].event["data"]["verdict"], verdict, "{}", context());
             at += 1;
         }
-        let rest: Vec<String> = order[at..].iter().map(|one| one.line()).collect();
+        let rest: Vec<String> = order[at..].iter().map(Received::line).collect();
         assert!(rest.is_empty(), "{agent}: nobody deployed this: {rest:?}");
     }
     rollouts

@@ -19,19 +19,19 @@ fn roll_out(api: &Api, agent: &str, deployment: &str) {
 
 #[test]
 fn events_are_signed_as_standard_webhooks_has_it() {
-    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).file("secret", SECRET);
     let secret = place.path("secret");
     let place = place.args(&format!(
         "--webhook {} --webhook-secret-file {}",
-        receiver.url(),
+        hook.url(),
         secret.display()
     ));
     let sidecar = place.start_watching();
     roll_out(&api, "a", "d2");
-    receiver.wait_for_line("a d2 rollout.finished ready");
+    hook.wait_for_line("a d2 rollout.finished ready");
     sidecar.stop();
-    for one in receiver.received() {
+    for one in hook.received() {
         let request = &one.request;
         let header = |name| request.header(name).unwrap();
         assert_eq!(
@@ -61,7 +61,7 @@ fn events_are_signed_as_standard_webhooks_has_it() {
 fn what_fails_is_tried_again_in_order_and_holds_up_no_other_agent() {
     let api = Api::with(&["a", "b"]);
     // The first of a's fails in every way that there is before it is taken.
-    let receiver = Receiver::replying(|number, event| match number {
+    let hook = Receiver::replying(|number, event| match number {
         _ if event["data"]["agent"] == "b" => Reply::Take,
         0 => Reply::Status("500 Internal Server Error", String::new()),
         1 => Reply::HangUp,
@@ -70,18 +70,18 @@ fn what_fails_is_tried_again_in_order_and_holds_up_no_other_agent() {
         _ => Reply::Take,
     });
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     roll_out(&api, "a", "d2");
-    receiver.wait_for(|received| !received.is_empty());
+    hook.wait_for(|received| !received.is_empty());
     roll_out(&api, "b", "d2");
-    receiver.wait_for_line("b d2 rollout.finished ready");
-    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    hook.wait_for_line("b d2 rollout.finished ready");
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
     let of_a: Vec<&String> = lines.iter().filter(|line| line.starts_with("a ")).collect();
     assert_eq!(of_a[0], "a d2 rollout.started");
     assert_eq!(of_a.last().unwrap().as_str(), "a d2 rollout.finished ready");
     sidecar.stop();
-    let received = receiver.received();
+    let received = hook.received();
     let first: Vec<&Received> = received
         .iter()
         .filter(|one| one.line() == "a d2 rollout.started")
@@ -124,11 +124,11 @@ fn a_sink_that_hangs_holds_up_no_other() {
 #[test]
 fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
     let api = Api::with(&["a"]);
-    let receiver = Receiver::replying(|_, _| Reply::Status("410 Gone", String::new()));
-    let place = Place::of(&api).webhook("hook", &receiver.url());
+    let hook = Receiver::replying(|_, _| Reply::Status("410 Gone", String::new()));
+    let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     roll_out(&api, "a", "d2");
-    sidecar.wait_for_log("the receiver wants no more");
+    sidecar.wait_for_log("the hook wants no more");
     sidecar.wait_for_log("a: rollout ready");
     let metrics = wait_until("one given up", || {
         let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
@@ -140,17 +140,16 @@ fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
         "{metrics}"
     );
     sidecar.stop();
-    assert_eq!(receiver.received().len(), 1, "nothing was sent after that");
+    assert_eq!(hook.received().len(), 1, "nothing was sent after that");
 }
 
 #[test]
 fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
     let api = Api::with(&["a"]);
-    let receiver =
-        Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
+    let hook = Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
     let place = Place::of(&api)
         .config("retry-for = 0\n")
-        .webhook("hook", &receiver.url());
+        .webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     api.deploy("a", "d2");
     sidecar.wait_for_log("a: rollout validating");
@@ -165,7 +164,7 @@ fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
         log.contains("a notice was given up on, and is kept"),
         "{log}"
     );
-    let received = receiver.received();
+    let received = hook.received();
     assert_eq!(received.len(), 4, "each was tried once, in order");
     assert_eq!(received[3].line(), "a d2 rollout.finished ready");
 }

@@ -72,14 +72,14 @@ fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
 #[test]
 fn metrics_tell_of_rollouts_requests_and_deliveries_and_forget_agents_that_are_gone() {
     let api = Api::with(&["a", "b"]);
-    let receiver = crate::receiver::Receiver::start();
+    let hook = crate::receiver::Receiver::start();
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     api.deploy("a", "d2");
     sidecar.wait_for_log("a: rollout validating");
     api.ready("a");
-    receiver.wait_for_line("a d2 rollout.finished ready");
+    hook.wait_for_line("a d2 rollout.finished ready");
     let metrics = wait_until("all is measured", || {
         let (_, text) = get(sidecar.endpoints(), "/metrics")?;
         let lines = [
@@ -98,7 +98,7 @@ fn metrics_tell_of_rollouts_requests_and_deliveries_and_forget_agents_that_are_g
         "no deployment ids in labels: {metrics}"
     );
     api.remove("b");
-    receiver.wait_for_line("b d1 agent.removed");
+    hook.wait_for_line("b d1 agent.removed");
     let metrics = get(sidecar.endpoints(), "/metrics").unwrap().1;
     assert!(!metrics.contains("agent=\"b\""), "{metrics}");
     sidecar.stop();

@@ -6,14 +6,14 @@ use crate::receiver::Receiver;
 
 #[test]
 fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
-    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     api.deploy("a", "d2");
-    receiver.wait_for_line("a d2 rollout.phase-changed validating");
+    hook.wait_for_line("a d2 rollout.phase-changed validating");
     api.ready("a");
-    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
     assert_eq!(
         lines,
         [
@@ -27,14 +27,14 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
     let schema = std::fs::read_to_string(project("config/schema/event.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     api.deploy("b", "d2");
-    receiver.wait_for_line("b d2 rollout.started");
+    hook.wait_for_line("b d2 rollout.started");
     api.fail("b");
-    receiver.wait_for_line("b d2 rollout.finished failed");
+    hook.wait_for_line("b d2 rollout.finished failed");
     api.deploy("b", "d3");
-    receiver.wait_for_line("b d3 rollout.started");
+    hook.wait_for_line("b d3 rollout.started");
     api.deploy("b", "d4");
     api.ready("b");
-    let lines = receiver.wait_for_line("b d4 rollout.finished ready");
+    let lines = hook.wait_for_line("b d4 rollout.finished ready");
     let of_b: Vec<&str> = lines
         .iter()
         .filter(|line| line.starts_with("b d3") || line.starts_with("b d4"))
@@ -51,9 +51,9 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
         ]
     );
     api.remove("a");
-    receiver.wait_for_line("a d2 agent.removed");
+    hook.wait_for_line("a d2 agent.removed");
     sidecar.stop();
-    for one in receiver.received() {
+    for one in hook.received() {
         let errors: Vec<String> = schema
             .iter_errors(&one.event)
             .map(|error| error.to_string())
@@ -64,46 +64,46 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
 
 #[test]
 fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recovery() {
-    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     api.set("a", &serde_json::json!({ "ready": false }));
-    receiver.wait_for_line("a d1 agent.unready");
+    hook.wait_for_line("a d1 agent.unready");
     api.ready("a");
-    let lines = receiver.wait_for_line("a d1 agent.recovered");
+    let lines = hook.wait_for_line("a d1 agent.recovered");
     assert_eq!(lines, ["a d1 agent.unready", "a d1 agent.recovered"]);
     sidecar.stop();
 }
 
 #[test]
 fn agents_come_and_go() {
-    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     api.add("c");
-    receiver.wait_for_line("c d1 agent.added");
+    hook.wait_for_line("c d1 agent.added");
     api.remove("b");
-    receiver.wait_for_line("b d1 agent.removed");
+    hook.wait_for_line("b d1 agent.removed");
     sidecar.stop();
 }
 
 #[test]
 fn only_the_agents_in_scope_are_watched() {
-    let (api, receiver) = (
+    let (api, hook) = (
         Api::with(&["prod-a", "prod-canary", "dev-a"]),
         Receiver::start(),
     );
     let place = Place::of(&api)
         .config("include = [\"prod-*\"]\nexclude = [\"*-canary\"]\n")
-        .webhook("hook", &receiver.url());
+        .webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     for agent in ["dev-a", "prod-canary", "prod-a"] {
         api.deploy(agent, "d2");
         api.ready(agent);
     }
-    let lines = receiver.wait_for_line("prod-a d2 rollout.finished ready");
+    let lines = hook.wait_for_line("prod-a d2 rollout.finished ready");
     assert!(
         lines.iter().all(|line| line.starts_with("prod-a ")),
         "{lines:?}"
@@ -119,17 +119,17 @@ fn only_the_agents_in_scope_are_watched() {
 
 #[test]
 fn a_named_agent_is_watched_without_the_list() {
-    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
-    let place = Place::of(&api).webhook("hook", &receiver.url()).args("a");
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url()).args("a");
     let sidecar = place.start_watching();
     api.deploy("b", "d2");
     api.deploy("a", "d2");
-    receiver.wait_for_line("a d2 rollout.started");
+    hook.wait_for_line("a d2 rollout.started");
     api.ready("a");
-    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
     assert!(lines.iter().all(|line| line.starts_with("a ")), "{lines:?}");
     api.remove("a");
-    receiver.wait_for_line("a d2 agent.removed");
+    hook.wait_for_line("a d2 agent.removed");
     sidecar.stop();
     let asked = api.requests();
     assert!(asked.iter().all(|path| path == "/v1/agents/a"), "{asked:?}");
@@ -137,11 +137,11 @@ fn a_named_agent_is_watched_without_the_list() {
 
 #[test]
 fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
-    let (api, receiver) = (Api::with(&["a", "b", "c"]), Receiver::start());
-    let place = Place::of(&api).webhook("hook", &receiver.url());
+    let (api, hook) = (Api::with(&["a", "b", "c"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     api.deploy("b", "d2");
-    receiver.wait_for_line("b d2 rollout.phase-changed validating");
+    hook.wait_for_line("b d2 rollout.phase-changed validating");
     sidecar.kill();
     // One begins and ends, one ends, one goes and one comes.
     api.deploy("a", "d2");
@@ -156,10 +156,10 @@ fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
         "c d1 agent.removed",
         "d d1 agent.added",
     ] {
-        receiver.wait_for_line(line);
+        hook.wait_for_line(line);
     }
     sidecar.stop();
-    let received = receiver.received();
+    let received = hook.received();
     // What was under way when it was killed may be told again, but as the same.
     let mut ids: std::collections::BTreeMap<String, &str> = std::collections::BTreeMap::new();
     for one in &received {
@@ -175,9 +175,9 @@ fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
 
 #[test]
 fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
-    let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
-        .webhook("hook", &receiver.url())
+        .webhook("hook", &hook.url())
         .start_watching();
     api.outage("503 Service Unavailable", "");
     sidecar.wait_for_log("the list of agents cannot be read");
@@ -189,7 +189,7 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
     sidecar.wait_for_log("the list of agents can be read again");
     api.deploy("a", "d2");
     api.ready("a");
-    let lines = receiver.wait_for_line("a d2 rollout.finished ready");
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
     assert!(
         lines.iter().all(|line| line.starts_with("a d2 rollout.")),
         "{lines:?}"

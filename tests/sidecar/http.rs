@@ -8,7 +8,6 @@ use std::thread;
 /// A request, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -47,7 +46,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let path = words.nth(1)?.to_owned();
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -58,7 +57,6 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
     let mut request = Request {
-        method,
         path,
         headers,
         body: String::new(),

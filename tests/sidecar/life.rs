@@ -5,14 +5,14 @@ use std::os::unix::net::UnixDatagram;
 
 use crate::api::Api;
 use crate::harness::{Place, wait_until};
-use crate::receiver::Receiver;
+use crate::receiver::{Received, Receiver};
 
 #[test]
 fn sigterm_and_ctrl_c_finish_deliveries_and_end_well() {
     for signal in ["TERM", "INT"] {
-        let (api, receiver) = (Api::with(&["a"]), Receiver::start());
+        let (api, hook) = (Api::with(&["a"]), Receiver::start());
         let sidecar = Place::of(&api)
-            .webhook("hook", &receiver.url())
+            .webhook("hook", &hook.url())
             .start_watching();
         api.deploy("a", "d2");
         sidecar.wait_for_log("rollout of d2 started");
@@ -24,7 +24,7 @@ fn sigterm_and_ctrl_c_finish_deliveries_and_end_well() {
             "{}",
             ended.stderr
         );
-        let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+        let lines: Vec<String> = hook.received().iter().map(Received::line).collect();
         assert!(
             lines.contains(&"a d2 rollout.started".to_owned()),
             "{lines:?}"
@@ -71,29 +71,27 @@ fn a_key_that_is_exchanged_in_good_time_is_not_even_noticed() {
 
 #[test]
 fn a_single_pass_follows_what_is_under_way_to_its_end() {
-    let (api, receiver) = (Api::with(&["a", "b"]), Receiver::start());
-    let place = Place::of(&api)
-        .webhook("hook", &receiver.url())
-        .args("--once");
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url()).args("--once");
     let first = place.run();
     assert_eq!(first.code(), 0, "{first:?}");
     assert!(
-        receiver.received().is_empty(),
+        hook.received().is_empty(),
         "the first pass takes what is as it is"
     );
     api.deploy("a", "d2");
     let pass = place.start();
-    receiver.wait_for_line("a d2 rollout.started");
+    hook.wait_for_line("a d2 rollout.started");
     api.ready("a");
     let ended = pass.end();
     assert_eq!(ended.code(), 0, "{ended:?}");
-    let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+    let lines: Vec<String> = hook.received().iter().map(Received::line).collect();
     assert_eq!(lines.last().unwrap(), "a d2 rollout.finished ready");
     // An agent that is gone and one that is not ready are noticed in a single pass as well.
     api.remove("b");
     api.set("a", &serde_json::json!({ "ready": false }));
     assert_eq!(place.run().code(), 0);
-    let lines: Vec<String> = receiver.received().iter().map(|one| one.line()).collect();
+    let lines: Vec<String> = hook.received().iter().map(Received::line).collect();
     assert!(
         lines.contains(&"b d1 agent.removed".to_owned()),
         "{lines:?}"
@@ -129,7 +127,7 @@ fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
     let path = place.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket
-        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .set_read_timeout(Some(std::time::Duration::from_mins(1)))
         .unwrap();
     let mut command = place.sidecar();
     // The watchdog wants a sign of life every second, that is every half a second.
