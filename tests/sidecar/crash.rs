@@ -164,7 +164,7 @@ fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
         for deployment in &lines[agent].deployments {
             rollouts += 1;
             let context = || {
-                let lines: Vec<String> = order.iter().map(Received::line).collect();
+                let lines: Vec<String> = order.iter().map(|one| one.line()).collect();
                 format!("{agent} {deployment}:\n{}", lines.join("\n"))
             };
             assert!(
@@ -184,7 +184,7 @@ fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
             assert_eq!(order[at].event["data"]["verdict"], verdict, "{}", context());
             at += 1;
         }
-        let rest: Vec<String> = order[at..].iter().map(Received::line).collect();
+        let rest: Vec<String> = order[at..].iter().map(|one| one.line()).collect();
         assert!(rest.is_empty(), "{agent}: nobody deployed this: {rest:?}");
     }
     rollouts
