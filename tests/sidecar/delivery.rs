@@ -128,7 +128,7 @@ fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     roll_out(&api, "a", "d2");
-    sidecar.wait_for_log("the hook wants no more");
+    sidecar.wait_for_log("the receiver wants no more");
     sidecar.wait_for_log("a: rollout ready");
     let metrics = wait_until("one given up", || {
         let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
