@@ -373,11 +373,7 @@ impl Daemon {
         self.under_way -= 1;
         let change = self.fleet.ended(now, agent, outcome);
         self.board.update(agent, |view| view.judged(outcome));
-        match self.fleet.next_look(agent) {
-            // Its watch ended without a verdict, or it is gone: the list will tell.
-            NextLook::Never => self.schedule.remove(agent),
-            next => self.schedule.again(self.started.elapsed(), agent, next),
-        }
+        self.look_again(agent, self.fleet.next_look(agent));
         if outcome.verdict == Verdict::Superseded {
             // What took its place shows in the list.
             self.list_soon();
@@ -400,13 +396,19 @@ impl Daemon {
             Look::Unknown
         };
         let (change, next) = self.fleet.looked(now, agent, look);
+        self.look_again(agent, next);
+        self.measure(agent);
+        change
+    }
+
+    /// Looks at an agent again when its last look, or the end of its rollout, says so.
+    fn look_again(&mut self, agent: &str, next: NextLook) {
         let next = match (self.settings.passes, next) {
+            // A single pass ends with what is certain.
             (Passes::One, NextLook::Regular | NextLook::Watchful) => NextLook::Never,
             (_, next) => next,
         };
         self.schedule.again(self.started.elapsed(), agent, next);
-        self.measure(agent);
-        change
     }
 
     /// Has the list read at once, unless it is just being read.

@@ -69,7 +69,7 @@ Examples:
   pipecat-rollout watch my-agent                   one agent, without the list
   pipecat-rollout watch --config /etc/pipecat-rollout.toml --check-config
   pipecat-rollout watch --webhook https://example.com/hook --webhook-secret-file /run/secrets/hook
-  pipecat-rollout watch --once --listen off        one pass, for cron
+  pipecat-rollout watch --once                     one pass, for cron
 
 Endpoints, on 127.0.0.1:9464: /livez /readyz /metrics /v1/agents /v1/rollouts
 SIGTERM finishes deliveries and exits 0. A pass of --once exits 0 when it was made, whatever it found;

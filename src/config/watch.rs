@@ -123,7 +123,12 @@ pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
         health_interval,
         limits,
         history_for: time(keys.history_for, file.history_for, HISTORY_FOR),
-        listen: keys.listen.or(file.listen).unwrap_or(LISTEN),
+        // A single pass has no time to be asked, and leaves the address to a sidecar that has.
+        listen: (keys.listen.or(file.listen)).unwrap_or(if args.once {
+            Listen::Off
+        } else {
+            LISTEN
+        }),
         retry_for: time(keys.retry_for, file.retry_for, RETRY_FOR),
         store: keys
             .store

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// After a server has asked for patience: how long to pause at least.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that a server can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// How long nobody has to have asked for patience until the pace is doubled again.
 const CALM: Duration = Duration::from_secs(30);
 /// The slowest pace, as a multiple of the usual distance between two requests.
@@ -56,7 +58,7 @@ impl Throttle {
 
     /// The server has asked, at `at`, for patience, perhaps for this long.
     pub fn slow_down(&mut self, at: Duration, asked: Option<Duration>) {
-        let pause = asked.unwrap_or(PAUSE).max(PAUSE);
+        let pause = asked.unwrap_or(PAUSE).clamp(PAUSE, LONGEST_PAUSE);
         let resume = at.saturating_add(pause).saturating_add(self.burst);
         self.due = self.due.max(resume);
         // Requests that were under way together are refused together: they slow down once.
