@@ -5,6 +5,7 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-alpine
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 # The dependencies are a layer of their own, which only a change of them builds anew.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --release --locked && rm -r src

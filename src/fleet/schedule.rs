@@ -20,6 +20,8 @@ pub struct Schedule {
     budget: f64,
     due: BTreeSet<(Duration, String)>,
     of_agent: BTreeMap<String, Duration>,
+    /// Those whose looks are not spread yet.
+    unspread: BTreeSet<String>,
 }
 
 impl Schedule {
@@ -31,26 +33,26 @@ impl Schedule {
             budget: f64::from(max_rps.get()) / 2.0,
             due: BTreeSet::new(),
             of_agent: BTreeMap::new(),
+            unspread: BTreeSet::new(),
         }
     }
 
     /// The interval at which agents are looked at in truth.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        let agents = f64::from(u32::try_from(self.of_agent.len()).unwrap_or(u32::MAX));
-        self.interval
-            .max(Duration::from_secs_f64(agents / self.budget))
+        self.interval.max(self.shortest_round())
     }
 
-    /// Takes in an agent that is new at `at`: its first look falls anywhere within an interval, at
-    /// a place that its name decides.
+    /// Takes in an agent that is new at `at`.
+    ///
+    /// Its first look comes as soon as the budget allows for all that are there, its second
+    /// anywhere within an interval, at a place that its name decides: so that it is soon known how
+    /// everybody stands, and looks are spread evenly from then on.
     pub fn add(&mut self, at: Duration, agent: &str) {
-        let mut hasher = DefaultHasher::new();
-        agent.hash(&mut hasher);
-        let place = u32::try_from(hasher.finish() % 1_000_000).unwrap_or(0);
         self.put(at, agent);
-        let offset = self.interval().mul_f64(f64::from(place) / 1e6);
-        self.put(at.saturating_add(offset), agent);
+        let soon = self.shortest_round().mul_f64(place(agent));
+        self.put(at.saturating_add(soon), agent);
+        self.unspread.insert(agent.to_owned());
     }
 
     /// Takes in an agent that is to be looked at at once.
@@ -66,7 +68,9 @@ impl Schedule {
 
     /// Looks at an agent next when its last look, at `at`, says so.
     pub fn again(&mut self, at: Duration, agent: &str, next: NextLook) {
+        let spread = next == NextLook::Regular && self.unspread.remove(agent);
         let wait = match next {
+            _ if spread => self.interval().mul_f64(place(agent)),
             NextLook::ToConfirm => TO_CONFIRM,
             NextLook::Watchful => WATCHFUL.min(self.interval()),
             NextLook::Regular => self.interval(),
@@ -77,9 +81,8 @@ impl Schedule {
 
     /// Looks at an agent no more.
     pub fn remove(&mut self, agent: &str) {
-        if let Some(due) = self.of_agent.remove(agent) {
-            self.due.remove(&(due, agent.to_owned()));
-        }
+        self.take_out(agent);
+        self.unspread.remove(agent);
     }
 
     /// When the next look is due.
@@ -99,11 +102,30 @@ impl Schedule {
         Some(agent)
     }
 
+    /// How long a look at every agent takes.
+    fn shortest_round(&self) -> Duration {
+        let agents = f64::from(u32::try_from(self.of_agent.len()).unwrap_or(u32::MAX));
+        Duration::from_secs_f64(agents / self.budget)
+    }
+
+    fn take_out(&mut self, agent: &str) {
+        if let Some(due) = self.of_agent.remove(agent) {
+            self.due.remove(&(due, agent.to_owned()));
+        }
+    }
+
     fn put(&mut self, due: Duration, agent: &str) {
-        self.remove(agent);
+        self.take_out(agent);
         self.of_agent.insert(agent.to_owned(), due);
         self.due.insert((due, agent.to_owned()));
     }
+}
+
+/// Where within an interval, from 0 to 1, an agent of this name has its place.
+fn place(agent: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    agent.hash(&mut hasher);
+    f64::from(u32::try_from(hasher.finish() % 1_000_000).unwrap_or(0)) / 1e6
 }
 
 #[cfg(test)]
@@ -116,24 +138,36 @@ mod tests {
         Schedule::new(300 * SECOND, NonZeroU32::new(max_rps).unwrap())
     }
 
+    /// How many agents are looked at in each tenth of so long from `from` on; they are looked at
+    /// again when it is their turn.
+    fn tenths(schedule: &mut Schedule, from: Duration, length: Duration) -> [usize; 10] {
+        let mut tenths = [0; 10];
+        while let Some(due) = schedule.next().filter(|due| *due < from + length) {
+            let place = due.saturating_sub(from).as_secs_f64() / length.as_secs_f64();
+            let tenth = (0..9).find(|tenth| place < f64::from(tenth + 1) / 10.0);
+            tenths[usize::try_from(tenth.unwrap_or(9)).unwrap()] += 1;
+            let agent = schedule.take(due).unwrap();
+            schedule.again(due, &agent, NextLook::Regular);
+        }
+        tenths
+    }
+
     #[test]
-    fn first_looks_are_spread_over_an_interval() {
+    fn first_looks_come_soon_and_later_ones_are_spread_evenly() {
         let mut schedule = schedule(100);
         for number in 0..1000 {
             schedule.add(SECOND, &format!("agent-{number}"));
         }
-        let mut tenths = [0; 10];
-        while let Some(due) = schedule.next() {
-            assert!(due >= SECOND && due <= 301 * SECOND);
-            tenths[usize::try_from(due.saturating_sub(SECOND).as_secs() / 30)
-                .unwrap()
-                .min(9)] += 1;
-            schedule.take(due).unwrap();
-        }
+        // Half of 100 a second make 20 seconds, into which nobody's second look falls but by chance.
+        let first: usize = tenths(&mut schedule, SECOND, 20 * SECOND).iter().sum();
+        assert!((1000..1100).contains(&first), "{first}");
+        let _ = tenths(&mut schedule, 21 * SECOND, 300 * SECOND);
+        let later = tenths(&mut schedule, 321 * SECOND, 300 * SECOND);
         assert!(
-            tenths.iter().all(|count| (60..140).contains(count)),
-            "{tenths:?}"
+            later.iter().all(|count| (60..140).contains(count)),
+            "{later:?}"
         );
+        assert_eq!(later.iter().sum::<usize>(), 1000);
     }
 
     #[test]
