@@ -10,8 +10,6 @@ mod keeper;
 mod save;
 mod supervisor;
 mod tasks;
-#[cfg(test)]
-mod tests;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

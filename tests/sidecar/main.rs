@@ -15,4 +15,5 @@ mod history;
 mod http;
 mod life;
 mod receiver;
+mod security;
 mod store;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::api::Api;
-use crate::harness::{Ended, KEY, Place};
+use crate::harness::{Ended, Place};
 
 fn refused(ended: &Ended, told: &str) {
     assert_eq!(ended.code(), 2, "{ended:?}");
@@ -49,29 +49,4 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
     }
     fs::write(&path, good).unwrap();
     place.start_watching().stop();
-}
-
-#[test]
-fn the_key_is_in_no_file_that_it_leaves() {
-    let api = Api::with(&["a"]);
-    // A server that repeats what it was sent, and a crash that lists its environment.
-    api.set(
-        "a",
-        &serde_json::json!({ "errors": [{"code": KEY, "message": format!("key={KEY}")}] }),
-    );
-    let place = Place::of(&api);
-    let sidecar = place.start_watching();
-    api.deploy("a", "d2");
-    sidecar.wait_for_log("a: rollout failed");
-    let folder = place.path("");
-    sidecar.kill();
-    let mut files = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
-        let held = bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes());
-        assert!(!held, "the key is in {}", path.display());
-        files += 1;
-    }
-    assert!(files >= 3, "the store, its log and the lock");
 }
