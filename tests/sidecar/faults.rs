@@ -1,0 +1,182 @@
+//! Random rollouts through a proxy that spoils a third of all answers: the verdict is right all the
+//! same, and in time.
+//!
+//! A short run by default; `FAULT_ROLLOUTS=1000 cargo test --release --test sidecar faults --
+//! --nocapture` is the long one. `FAULT_SEED` decides every fault.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::thread;
+
+use serde_json::Value;
+
+use crate::crash::number;
+use crate::harness::{Place, Simulator, wait_until};
+use crate::http::get;
+use crate::proxy::Proxy;
+
+/// What is played, how that ends, and the exit code that says so.
+const SCRIPTS: [(&str, &str, i32); 9] = [
+    ("rolling-update", "ready", 0),
+    ("crash-loop", "failed", 10),
+    ("scale-to-zero", "ready", 0),
+    ("phase-failed", "failed", 10),
+    ("superseded", "superseded", 12),
+    ("out-of-memory", "failed", 10),
+    ("lagging-reads", "ready", 0),
+    ("rolled-back", "superseded", 12),
+    ("infrastructure-issue", "infrastructure", 14),
+];
+const TIMEOUT_SECONDS: u64 = 90;
+/// How long one request may take.
+const REQUEST_SECONDS: u64 = 10;
+/// How many processes run at once.
+const AT_ONCE: usize = 40;
+
+fn agents(rollouts: u64) -> Vec<(String, usize)> {
+    let count = usize::try_from(rollouts).unwrap();
+    let agents = (0..count).map(|place| (format!("agent-{place}"), place % SCRIPTS.len()));
+    agents.collect()
+}
+
+fn simulator(agents: &[(String, usize)], speed: &str) -> Simulator {
+    let cast = agents.iter().flat_map(|(name, script)| {
+        [
+            "--agent".to_owned(),
+            format!("{name}={}", SCRIPTS[*script].0),
+        ]
+    });
+    let speed = ["--speed".to_owned(), speed.to_owned()];
+    Simulator::start(&cast.chain(speed).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_wait_comes_to_the_right_verdict_through_all_faults() {
+    let rollouts = number("FAULT_ROLLOUTS", 27);
+    let seed = number("FAULT_SEED", 1);
+    let agents = agents(rollouts);
+    let simulator = simulator(&agents, "5");
+    let proxy = Proxy::before(&simulator.url, seed);
+    let place = Place::at(&proxy.url());
+    let queue = Mutex::new(agents.iter());
+    let wrong = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((agent, script)) = queue.lock().unwrap().next() else {
+                        return;
+                    };
+                    let (scenario, verdict, code) = SCRIPTS[*script];
+                    let deployment = simulator.deploy(agent);
+                    let timeout = format!("{TIMEOUT_SECONDS}s");
+                    let ended = place.other(&[
+                        "wait-for-ready",
+                        agent,
+                        "--deployment",
+                        &deployment,
+                        "--timeout",
+                        &timeout,
+                        "--output",
+                        "json",
+                        "--progress",
+                        "plain",
+                        "--logs",
+                        "0",
+                    ]);
+                    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+                    let told = &report["agents"][0];
+                    let elapsed = told["elapsedMs"].as_u64().unwrap();
+                    let right = ended.code() == code
+                        && told["verdict"] == verdict
+                        && elapsed <= (TIMEOUT_SECONDS + REQUEST_SECONDS) * 1000;
+                    if !right {
+                        let words = format!("{agent} plays {scenario}: {ended:#?}");
+                        wrong.lock().unwrap().push(words);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    println!(
+        "FAULT_SEED={seed}: {rollouts} waits, {} wrong, faults {:?}",
+        wrong.len(),
+        proxy.done()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
+    let rollouts = number("FAULT_ROLLOUTS", 27);
+    let seed = number("FAULT_SEED", 1);
+    let agents = agents(rollouts);
+    let simulator = simulator(&agents, "1");
+    let proxy = Proxy::before(&simulator.url, seed);
+    let place = Place::at(&proxy.url());
+    let sidecar = place.start_watching();
+    let mut expected = BTreeMap::new();
+    for (agent, script) in &agents {
+        expected.insert(agent.clone(), (simulator.deploy(agent), SCRIPTS[*script].1));
+    }
+    let found = wait_until("every rollout has ended", || {
+        let mut found: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut before = String::new();
+        loop {
+            let path = format!("/v1/rollouts?limit=1000{before}");
+            let page: Value = serde_json::from_str(&get(sidecar.endpoints(), &path)?.1).unwrap();
+            for rollout in page["rollouts"].as_array().unwrap() {
+                let word = |key: &str| rollout[key].as_str().unwrap().to_owned();
+                let of_agent = found.entry(word("agent")).or_default();
+                of_agent.push((word("deploymentId"), word("verdict")));
+            }
+            match page["next"].as_u64() {
+                Some(next) => before = format!("&before={next}"),
+                None => break,
+            }
+        }
+        let ended = |(agent, (deployment, _)): (&String, &(String, &str))| {
+            found
+                .get(agent)
+                .is_some_and(|found| found.iter().any(|(id, _)| id == deployment))
+        };
+        expected.iter().all(ended).then_some(found)
+    });
+    let log = sidecar.stop().stderr;
+    let mut wrong = Vec::new();
+    for (agent, (deployment, verdict)) in &expected {
+        let of_agent = &found[agent];
+        // What takes its place may have ended as well; of itself there is one verdict.
+        let own: Vec<&str> = of_agent
+            .iter()
+            .filter(|(id, _)| id == deployment)
+            .map(|(_, verdict)| verdict.as_str())
+            .collect();
+        if own != [*verdict] {
+            let lines = log
+                .lines()
+                .filter(|line| line.contains(&format!("\"agent\":\"{agent}\"")));
+            wrong.push(format!(
+                "{agent}: {own:?} instead of {verdict}:\n{}",
+                lines.collect::<Vec<_>>().join("\n")
+            ));
+        }
+    }
+    println!(
+        "FAULT_SEED={seed}: {rollouts} rollouts watched, {} wrong, faults {:?}",
+        wrong.len(),
+        proxy.done()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
