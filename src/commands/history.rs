@@ -1,5 +1,6 @@
 //! `history`: the rollouts that the sidecar has seen, and what they add up to.
 
+use std::cmp::Reverse;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use crate::store::{RolloutQuery, Store};
 use crate::story::{Bar, Glyphs, bar_chart, figures_lines, history_table};
 use crate::text::harmless_json;
 
+/// How many bars are compared at most.
+const MOST_BARS: usize = 20;
 /// How wide the chart is.
 const CHART: usize = 72;
 
@@ -101,14 +104,14 @@ fn text(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
         } else {
             Glyphs::Ascii
         };
-        let bars: Vec<Bar> = groups
-            .iter()
-            .map(|(name, figures)| Bar::of(name.clone(), figures))
-            .collect();
+        let bars = bars(&groups, by);
         // Bars are for comparing.
         if bars.len() > 1 {
             lines.push(String::new());
             lines.extend(bar_chart(&bars, CHART, glyphs));
+            if bars.len() < groups.len() {
+                lines.push(format!("({} of {})", bars.len(), groups.len()));
+            }
         }
         if args.by.is_some() {
             for (name, figures) in groups.iter().filter(|(_, figures)| figures.count > 0) {
@@ -120,6 +123,20 @@ fn text(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// The bars of the latest periods, or of the agents with the most rollouts, in their order.
+fn bars(groups: &[(String, Figures)], by: GroupArg) -> Vec<Bar> {
+    let mut kept: Vec<usize> = (0..groups.len()).collect();
+    match by {
+        GroupArg::Agent => kept.sort_by_key(|place| Reverse(groups[*place].1.count)),
+        GroupArg::Day | GroupArg::Week => kept.reverse(),
+    }
+    kept.truncate(MOST_BARS);
+    kept.sort_unstable();
+    let bars = kept.into_iter().map(|place| &groups[place]);
+    bars.map(|(name, figures)| Bar::of(name.clone(), figures))
+        .collect()
 }
 
 fn json(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {

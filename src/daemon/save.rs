@@ -32,7 +32,7 @@ impl Daemon {
                 for (notice, _) in change.notices.iter().zip(new).filter(|(_, new)| *new) {
                     tell(notice);
                 }
-                self.board.store_works(Ok(()));
+                self.store_works();
                 self.delivery.wake();
             }
             Err(error) => {
@@ -50,7 +50,7 @@ impl Daemon {
             .with(|store| store.touch(Timestamp::now()))
             .await;
         match touched {
-            Ok(()) => _ = self.board.store_works(Ok(())),
+            Ok(()) => self.store_works(),
             Err(error) => self.complain(&error),
         }
     }
@@ -81,6 +81,12 @@ impl Daemon {
             .await;
         if let Err(error) = pruned {
             self.complain(&error);
+        }
+    }
+
+    fn store_works(&self) {
+        if self.board.store_works(Ok(())) {
+            info!("the store can be written again: nothing was lost");
         }
     }
 
