@@ -1,0 +1,219 @@
+//! What has to be remembered, beside the machine, to say what the contract promises; written from its
+//! text, and not from the machine.
+
+use pipecat_rollout::rollout::{
+    FailureClass, Limits, NewRevision, Observation, Outcome, Policy, TargetRule, Unchanged, Verdict,
+};
+use pipecat_rollout::wire::AgentDetails;
+
+use crate::alphabet::{NEWER, OLD, Symbol, TARGET};
+
+/// What was seen so far, as far as the promises need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Ghost {
+    /// The desired deployment of the first details.
+    first_desired: Option<String>,
+    /// Whether a deployment that can be the target was shown as desired, and which: the first.
+    target: Option<String>,
+    /// Whether it was shown as reconciled.
+    reconciled: bool,
+    /// Since when every answer that shows the target reconciled has shown it ready.
+    ready_since: Option<u64>,
+    /// The latest phase that was seen of it.
+    rank: u8,
+    /// Whether an answer about the target itself showed something that can fail it.
+    pub(crate) troubled: bool,
+    /// Whether anything was seen that a healthy rollout does not show.
+    pub(crate) unhealthy: bool,
+    /// How many answers in a row went back behind what was seen.
+    behind: u8,
+}
+
+impl Ghost {
+    /// Takes in what is observed at `at`.
+    pub(crate) fn see(&mut self, policy: &Policy, at: u64, symbol: &Symbol) {
+        if self.is_behind(symbol) {
+            self.behind = (self.behind + 1).min(9);
+            // Going back is what a healthy rollout does not do.
+            self.unhealthy = true;
+            return;
+        }
+        let details = match &symbol.observation {
+            Observation::Details { details, .. } => details,
+            Observation::Absent(_) => {
+                self.behind = 0;
+                return;
+            }
+            Observation::Failed(failure) => {
+                self.unhealthy |= !matches!(failure.class, FailureClass::Transient { .. });
+                return;
+            }
+        };
+        self.behind = 0;
+        let desired = details.desired().map(str::to_owned);
+        if self.first_desired.is_none() {
+            self.first_desired.clone_from(&desired);
+        }
+        if self.target.is_none() {
+            self.target = desired.clone().filter(|id| self.may_be_target(policy, id));
+        }
+        if self.target.is_none() || desired != self.target {
+            self.unhealthy |= self.target.is_some() || desired.as_deref() == Some(NEWER);
+            return;
+        }
+        if details.reconciled_deployment_id == self.target {
+            self.reconciled = true;
+            self.see_target(policy.limits(), at, details);
+        }
+    }
+
+    fn may_be_target(&self, policy: &Policy, id: &str) -> bool {
+        match policy.target() {
+            TargetRule::FirstSeen => self.first_desired.as_deref() == Some(id),
+            TargetRule::Deployment(target) => target == id,
+            TargetRule::AnyBut(baseline) => baseline != id,
+        }
+    }
+
+    fn see_target(&mut self, limits: &Limits, at: u64, details: &AgentDetails) {
+        let rank = rank(details);
+        let failed = failing(details) || not_new(limits, details);
+        self.troubled |= failed;
+        self.unhealthy |= failed || crashed(details);
+        if details.ready && !has_failed(details) && !not_new(limits, details) {
+            self.ready_since.get_or_insert(at);
+        } else if rank >= self.rank {
+            self.ready_since = None;
+        }
+        self.rank = self.rank.max(rank);
+    }
+
+    /// Whether an answer goes back behind what was seen.
+    pub(crate) fn is_behind(&self, symbol: &Symbol) -> bool {
+        let Some(target) = &self.target else {
+            return false;
+        };
+        match symbol.details() {
+            None => matches!(symbol.observation, Observation::Absent(_)),
+            Some(details) => match details.desired() {
+                None => true,
+                Some(desired) if desired != target => age(desired) < age(target),
+                Some(_) => {
+                    let reconciled = details.reconciled_deployment_id.as_ref() == Some(target);
+                    self.reconciled && !reconciled
+                }
+            },
+        }
+    }
+
+    /// Whether what was seen last is an answer that goes back, the first in a row.
+    pub(crate) fn went_back_since(&self, before: &Self) -> bool {
+        before.behind == 0 && self.behind == 1
+    }
+
+    /// What is wrong with an ending, if anything is.
+    pub(crate) fn fault(
+        &self,
+        policy: &Policy,
+        at: u64,
+        symbol: &Symbol,
+        outcome: &Outcome,
+    ) -> Option<String> {
+        let limits = policy.limits();
+        if let TargetRule::AnyBut(baseline) = policy.target()
+            && outcome.deployment_id.as_ref() == Some(baseline)
+        {
+            // The baseline is judged where that was asked for and nothing else has come in time.
+            let judged = limits.unchanged == Unchanged::Accept
+                && at >= limits.appear_timeout.as_secs()
+                && self.target.is_none();
+            return (!judged).then(|| "the baseline is judged".to_owned());
+        }
+        match outcome.verdict {
+            Verdict::Ready => {
+                let told = symbol.details().is_some_and(|details| {
+                    details.ready
+                        && details.desired() == outcome.deployment_id.as_deref()
+                        && details.reconciled_deployment_id == outcome.deployment_id
+                        && !has_failed(details)
+                });
+                let stable = limits.stable_for.as_secs();
+                let held = self.ready_since.is_some_and(|since| at - since >= stable);
+                let right = outcome.deployment_id == self.target;
+                (!told || !held || !right)
+                    .then(|| format!("ready: told {told}, held {held}, of the target {right}"))
+            }
+            Verdict::Failed if !self.troubled => {
+                Some("failed, though nothing about the target can have failed it".to_owned())
+            }
+            Verdict::Failed
+            | Verdict::Infrastructure
+            | Verdict::Superseded
+            | Verdict::NotFound
+            | Verdict::Unauthorized
+                if !self.unhealthy && self.target.is_some() =>
+            {
+                Some("a steadily healthy rollout did not come to a good end".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Deployments in the order in which they were made.
+fn age(deployment: &str) -> u8 {
+    match deployment {
+        OLD => 0,
+        TARGET => 1,
+        _ => 2,
+    }
+}
+
+fn own(details: &AgentDetails) -> Option<&pipecat_rollout::wire::Revision> {
+    let revision = details.current_revision.as_ref()?;
+    (revision.deployment_id.as_deref() == details.desired()).then_some(revision)
+}
+
+fn phase(details: &AgentDetails) -> String {
+    let phase = own(details).and_then(|revision| revision.phase.as_ref());
+    phase.map_or_else(String::new, |phase| format!("{phase:?}"))
+}
+
+fn rank(details: &AgentDetails) -> u8 {
+    match phase(details).as_str() {
+        "Creating" => 1,
+        "Validating" => 2,
+        "Active" => 3,
+        "Failed" => 4,
+        _ => 0,
+    }
+}
+
+fn has_failed(details: &AgentDetails) -> bool {
+    rank(details) == 4
+}
+
+fn crashed(details: &AgentDetails) -> bool {
+    let health = own(details).and_then(|revision| revision.health.as_ref());
+    health.is_some_and(|health| health.restart_count.is_some_and(|count| count > 0))
+}
+
+/// Whether an answer about the target shows something that can, in time, fail it.
+fn failing(details: &AgentDetails) -> bool {
+    let health = own(details).and_then(|revision| revision.health.as_ref());
+    let reason = health.and_then(|health| health.reason.as_deref());
+    let enough = health.is_some_and(|health| health.restart_count.is_some_and(|count| count >= 3));
+    has_failed(details)
+        || matches!(reason, Some("ImagePullBackOff" | "InvalidImageName"))
+        || (reason == Some("CrashLoopBackOff") && enough)
+        || !details.errors.is_empty()
+        || !details.conditions.is_empty()
+}
+
+/// Whether the target is ready on another deployment's revision, where that is a failure.
+fn not_new(limits: &Limits, details: &AgentDetails) -> bool {
+    limits.new_revision == NewRevision::Required
+        && details.ready
+        && details.current_revision.is_some()
+        && own(details).is_none()
+}
