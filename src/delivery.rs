@@ -1,11 +1,13 @@
-//! One attempt to deliver one notice to one sink. When it is tried again, and in which order, is
-//! decided elsewhere.
+//! Tells the world of a notice: one attempt to deliver one notice to one sink.
+//!
+//! When to try again, in which order and what was delivered already is for others to know.
 
-mod endpoint;
+mod address;
 mod exec;
+mod post;
+mod retry_after;
+mod secret;
 mod slack;
-#[cfg(test)]
-mod tests;
 mod webhook;
 
 use std::fmt;
@@ -13,108 +15,132 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::ClientConfig;
 
-pub use self::endpoint::{BadAddress, PlainText};
+pub use self::address::BadAddress;
+pub use self::exec::BadCommand;
 use self::exec::Program;
+pub use self::secret::BadSecretFile;
 use self::slack::Slack;
-pub use self::webhook::BadSecret;
 use self::webhook::Webhook;
 use crate::fleet::Notice;
 
-/// What a sink is. An address may be a secret, and is not shown.
+/// Where notices go, as it was configured.
+///
+/// Its `Debug` shows no secret, and of a URL the host only.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SinkSettings {
-    /// A receiver of CloudEvents over HTTP, signed as Standard Webhooks has it.
+    /// A receiver of CloudEvents, as Standard Webhooks has it.
     Webhook {
-        /// Where it is.
+        /// Where to post.
         url: String,
-        /// The file with the secrets that sign, one a line; read anew for every attempt.
+        /// The file of the secrets with which to sign.
         secret_file: Option<PathBuf>,
     },
-    /// An incoming webhook of Slack's.
+    /// An incoming webhook of Slack, or of what takes the same.
     Slack {
-        /// Where it is.
-        url: String,
+        /// Where to post, which is a secret.
+        url: SlackUrl,
     },
-    /// A program, which is given the event on stdin.
+    /// A program that reads the notice from its stdin.
     Exec {
-        /// The program and its arguments; no shell reads them.
+        /// The program and its arguments. No shell sees them.
         command: Vec<String>,
     },
 }
 
-/// Where notices are delivered to.
+/// Where the URL of an incoming webhook of Slack is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SlackUrl {
+    /// Here.
+    Text(String),
+    /// In this file, which is read anew for every attempt.
+    File(PathBuf),
+}
+
+/// Whether a notice may leave this machine unencrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainText {
+    /// Only to loopback.
+    LoopbackOnly,
+    /// To anywhere, for all on the way to read.
+    Anywhere,
+}
+
+/// A receiver of notices.
+///
+/// It is shown by its kind and its host or program; there is no way to see more.
 pub struct Sink(Kind);
 
 enum Kind {
     Webhook(Webhook),
-    Slack(Slack),
+    Slack(Box<Slack>),
     Exec(Program),
 }
 
-/// Why a sink cannot be delivered to.
+/// Why a sink cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// Its address cannot be one.
-    #[error(transparent)]
+    /// The URL is none, or would carry the notice in the open.
+    #[error("cannot use the sink's URL: {0}")]
     Address(#[from] BadAddress),
-    /// Its secrets cannot be used.
+    /// The file of the secrets, or of a URL that is one, is unusable.
     #[error(transparent)]
-    Secret(#[from] BadSecret),
-    /// No program is named.
-    #[error("the command is empty")]
-    NoProgram,
+    SecretFile(#[from] BadSecretFile),
+    /// There is no program to run.
+    #[error("cannot use the sink's command: {0}")]
+    Command(#[from] BadCommand),
     /// The HTTP client cannot be set up.
-    #[error("cannot set up the HTTP client")]
+    #[error("cannot set up the sink's HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// An attempt that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A notice that was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
 pub struct Undelivered {
-    /// Why, in a line that is harmless and gives no secret away.
+    /// Why not: one line, harmless, without secrets and URLs.
     pub why: String,
-    /// What the receiver wants to be done about it.
+    /// What follows from it.
     pub then: Then,
 }
 
-/// What a receiver wants to be done after a failed attempt.
+/// What follows from an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// Try again, perhaps after no less than this.
+    /// Another attempt may succeed.
     Retry {
-        /// How long it asks to be left alone.
+        /// How long the receiver asks us to wait.
         after: Option<Duration>,
     },
-    /// Nothing: it wants no more.
+    /// The receiver wants no more of them.
     Gone,
 }
 
 impl Sink {
-    /// Checks all that can be checked before there is something to deliver. `tls` says which
-    /// receivers are trusted.
+    /// A sink, checked as far as it can be without sending anything. `tls` says whom to trust.
     ///
     /// # Errors
-    /// When the settings make no sense, or a file that they name cannot be used.
+    /// When its settings cannot work: a bad URL, an unusable secret, no program.
     pub fn new(
         settings: SinkSettings,
-        tls: &ClientConfig,
-        plain_text: PlainText,
+        tls: &rustls::ClientConfig,
+        plain: PlainText,
     ) -> Result<Self, SinkError> {
-        let kind = match settings {
+        Ok(Self(match settings {
             SinkSettings::Webhook { url, secret_file } => {
-                Kind::Webhook(Webhook::new(&url, secret_file, tls, plain_text)?)
+                Kind::Webhook(Webhook::new(&url, secret_file, tls, plain)?)
             }
-            SinkSettings::Slack { url } => Kind::Slack(Slack::new(&url, tls, plain_text)?),
+            SinkSettings::Slack { url } => Kind::Slack(Box::new(Slack::new(url, tls, plain)?)),
             SinkSettings::Exec { command } => Kind::Exec(Program::new(command)?),
-        };
-        Ok(Self(kind))
+        }))
     }
 
-    /// Delivers a notice, at `now`; `source` says who tells it, as a URI.
+    /// Makes one attempt, at `now`, to deliver a notice; `source` says who tells it, as a URI.
+    ///
+    /// Dropped before its end, it leaves no program behind.
     ///
     /// # Errors
-    /// When it did not arrive, as far as can be known.
+    /// When the sink did not take the notice.
     pub async fn deliver(
         &self,
         notice: &Notice,
@@ -123,37 +149,66 @@ impl Sink {
     ) -> Result<(), Undelivered> {
         match &self.0 {
             Kind::Webhook(webhook) => webhook.deliver(notice, source, now).await,
-            Kind::Slack(slack) => slack.deliver(notice).await,
+            Kind::Slack(slack) => slack.deliver(notice, now).await,
             Kind::Exec(program) => program.deliver(notice, source).await,
         }
     }
 }
 
 impl Undelivered {
-    fn retry(why: impl Into<String>) -> Self {
+    /// A failure of which nothing is known but that another attempt may succeed.
+    fn retry(why: String) -> Self {
         Self {
-            why: why.into(),
+            why,
             then: Then::Retry { after: None },
         }
     }
 }
 
-impl fmt::Debug for SinkSettings {
+impl fmt::Display for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Webhook { .. } => "Webhook",
-            Self::Slack { .. } => "Slack",
-            Self::Exec { .. } => "Exec",
-        })
+        match &self.0 {
+            Kind::Webhook(webhook) => write!(f, "webhook to {}", webhook.host()),
+            Kind::Slack(slack) => write!(f, "Slack at {}", slack.host()),
+            Kind::Exec(program) => write!(f, "program {}", program.name()),
+        }
     }
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Kind::Webhook(_) => "Sink(webhook)",
-            Kind::Slack(_) => "Sink(slack)",
-            Kind::Exec(_) => "Sink(exec)",
-        })
+        write!(f, "Sink({self})")
     }
 }
+
+impl fmt::Debug for SinkSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SinkSettings::Webhook { url, secret_file } => f
+                .debug_struct("Webhook")
+                .field("host", &address::host_of(url))
+                .field("secret_file", secret_file)
+                .finish_non_exhaustive(),
+            SinkSettings::Slack { url } => f.debug_struct("Slack").field("url", url).finish(),
+            SinkSettings::Exec { command } => f
+                .debug_struct("Exec")
+                .field("program", &command.first())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+impl fmt::Debug for SlackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SlackUrl::Text(url) => f
+                .debug_struct("Text")
+                .field("host", &address::host_of(url))
+                .finish_non_exhaustive(),
+            SlackUrl::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 32] = [
+const IMPURE: [&str; 33] = [
     "tokio",
     "reqwest",
     "axum",
@@ -59,6 +59,7 @@ const IMPURE: [&str; 32] = [
     "tempfile",
     "signal_hook",
     "rustls",
+    "rustix",
     "rustls_native_certs",
     "std::fs",
     "std::env",

@@ -37,7 +37,7 @@ fn a_slip_names_the_file_the_line_and_what_was_meant() {
         ),
         (
             "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"http://example.com/\"\n",
-            "sink \"x\": the url is plain http to another machine",
+            "sink \"x\": cannot use the sink's URL: plain http to example.com would send",
         ),
         (
             "[[sink]]\nname = \"x\"\nkind = \"exec\"\ncommand = [\"page\"]\nevents = [\"rollout.done\"]\n",
@@ -45,7 +45,7 @@ fn a_slip_names_the_file_the_line_and_what_was_meant() {
         ),
         (
             "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"https://example.com/\"\nsecret-file = \"/no/such\"\n",
-            "sink \"x\": secret-file: cannot read /no/such",
+            "sink \"x\": cannot use the secret file /no/such: ",
         ),
         ("include = [\"a[\"]\n", "\"a[\" is no pattern"),
         (

@@ -210,7 +210,7 @@ fn a_program_and_slack_are_told_as_well() {
     let message = slack.wait_for(|received| !received.is_empty()).remove(0);
     let text = message.event["text"].as_str().unwrap();
     assert!(
-        text.starts_with(":white_check_mark: `a`: rollout ready after "),
+        text.starts_with(":white_check_mark: *a: rollout ready after "),
         "{text}"
     );
     let line = wait_until("the program was told", || {

@@ -18,6 +18,8 @@ pub(crate) enum Reply {
     Take,
     /// It answers this status, with these headers.
     Status(&'static str, String),
+    /// It answers that it does not know the path, and repeats it.
+    Repeat,
     /// It never answers.
     Hang,
     /// It hangs up without an answer.
@@ -131,6 +133,7 @@ fn serve(
     let mut received = shared.received.lock().unwrap();
     let reply = reply(received.len(), &event);
     let taken = matches!(reply, Reply::Take);
+    let path = request.path.clone();
     received.push(Received {
         request,
         event,
@@ -141,6 +144,15 @@ fn serve(
     match reply {
         Reply::Take => answer(stream, "204 No Content", "", ""),
         Reply::Status(status, headers) => answer(stream, status, &headers, ""),
+        Reply::Repeat => {
+            let body = format!("Cannot POST {path}");
+            answer(
+                stream,
+                "404 Not Found",
+                "content-type: text/plain\r\n",
+                &body,
+            );
+        }
         Reply::Hang => loop {
             std::thread::park();
         },

@@ -22,7 +22,8 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
     );
     let (taking, failing) = (
         Receiver::start(),
-        Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new())),
+        // Many servers repeat the path that they do not know.
+        Receiver::replying(|_, _| Reply::Repeat),
     );
     let place = Place::of(&api).file("signing", SIGNING_SECRET);
     let secret = place.path("signing");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::delivery::SinkSettings;
+use crate::delivery::{SinkSettings, SlackUrl};
 use crate::fleet::{BadFilter, Filter};
 
 /// A `[[sink]]`.
@@ -110,7 +110,10 @@ impl SinkTable {
                 self.has_no("command", !self.command.is_empty())?;
                 self.has_no("secret-file", self.secret_file.is_some())?;
                 SinkSettings::Slack {
-                    url: self.address()?,
+                    url: match (&self.url, &self.url_file) {
+                        (None, Some(path)) => SlackUrl::File(path.clone()),
+                        _ => SlackUrl::Text(self.address()?),
+                    },
                 }
             }
             SinkKind::Exec => {
@@ -265,8 +268,8 @@ mod tests {
                 Err("a sink has an empty name"),
             ),
             (
-                format!("{slack}url-file = \"/no/such/file\""),
-                Err("sink \"b\": url-file: cannot read /no/such/file"),
+                format!("{webhook}url-file = \"/no/such/file\""),
+                Err("sink \"a\": url-file: cannot read /no/such/file"),
             ),
             (
                 format!("{exec}{command}verdicts = [\"redy\"]"),
