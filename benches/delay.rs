@@ -17,7 +17,9 @@ use pipecat_rollout::rollout::pacing::Pace;
 
 const ROLLOUTS: usize = 20_000;
 /// Phases of a rollout: how long each lasts at least and at most, in seconds.
-const PHASES: [(f64, f64); 4] = [(1.0, 5.0), (2.0, 20.0), (5.0, 60.0), (5.0, 120.0)];
+type Phases = [(f64, f64); 4];
+const QUICK: Phases = [(0.5, 3.0), (1.0, 5.0), (2.0, 8.0), (2.0, 8.0)];
+const SLOW: Phases = [(1.0, 5.0), (2.0, 20.0), (5.0, 60.0), (5.0, 120.0)];
 
 /// How a rollout's last change was seen.
 struct Seen {
@@ -45,6 +47,11 @@ fn watch(ends: &[f64], mut wait: impl FnMut(Duration) -> Duration) -> Seen {
 }
 
 fn main() {
+    compare("quick rollouts, of 5 to 24 s", &QUICK);
+    compare("slow rollouts, of 13 to 205 s", &SLOW);
+}
+
+fn compare(name: &str, phases: &Phases) {
     let mut random = fastrand::Rng::with_seed(7);
     let rollouts: Vec<Vec<f64>> = (0..ROLLOUTS)
         .map(|_| {
@@ -53,7 +60,7 @@ fn main() {
                 at += least + (most - least) * random.f64();
                 at
             };
-            PHASES.iter().map(&mut end).collect()
+            phases.iter().map(&mut end).collect()
         })
         .collect();
     let ours: Vec<Seen> = rollouts
@@ -73,8 +80,8 @@ fn main() {
     let requests = ours.iter().map(|seen| seen.requests).sum::<usize>() as f64;
     let lengths: f64 = rollouts.iter().map(|ends| ends[ends.len() - 1]).sum();
     println!(
-        "{:<28}{:>10}{:>10}{:>10}{:>10}{:>12}",
-        "", "median s", "p95 s", "p99 s", "most s", "requests"
+        "{:<30}{:>10}{:>10}{:>10}{:>10}{:>12}",
+        name, "median s", "p95 s", "p99 s", "most s", "requests"
     );
     row("ours", &ours);
     row("fixed 5 s", &fixed(5.0));
@@ -87,7 +94,7 @@ fn row(name: &str, seen: &[Seen]) {
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
     let requests = seen.iter().map(|seen| seen.requests).sum::<usize>() as f64;
     println!(
-        "{name:<28}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>12.1}",
+        "{name:<30}{:>10.2}{:>10.2}{:>10.2}{:>10.2}{:>12.1}",
         at(0.5),
         at(0.95),
         at(0.99),

@@ -11,6 +11,7 @@ mod save;
 mod supervisor;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
 pub(crate) use self::endpoints::sources;
 pub(crate) use self::keeper::Keeper;
 use self::supervisor::Supervisor;
-use self::tasks::{Input, Known, Tasks};
+use self::tasks::{Input, Known, Tasks, Watch};
 use crate::connection::Connection;
 use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
 use crate::metrics::Metrics;
@@ -129,6 +130,9 @@ pub(crate) struct Daemon {
     /// The named agents as they were seen last.
     known: Known,
     under_way: usize,
+    /// Of each agent that is followed, the number of its watch.
+    watches: BTreeMap<String, u64>,
+    last_watch: u64,
     looks: usize,
 }
 
@@ -182,6 +186,8 @@ impl Daemon {
             not_listed: (0, None),
             known: Known::new(),
             under_way: 0,
+            watches: BTreeMap::new(),
+            last_watch: 0,
             looks: 0,
         })
     }
@@ -252,8 +258,20 @@ impl Daemon {
                 self.on_no_list(verdict, why);
                 return;
             }
-            Input::Happened(agent, event) => self.on_event(now, &agent, &event),
-            Input::Ended(agent, outcome) => self.on_end(now, &agent, &outcome),
+            Input::Happened(watch, event) => {
+                if !self.is_present(&watch) {
+                    return;
+                }
+                self.on_event(now, &watch.agent, &event)
+            }
+            Input::Ended(watch, outcome) => {
+                self.under_way -= 1;
+                if !self.is_present(&watch) {
+                    return;
+                }
+                self.watches.remove(&watch.agent);
+                self.on_end(now, &watch.agent, &outcome)
+            }
             Input::Looked(agent, outcome) => self.on_look(now, &agent, &outcome),
         };
         self.show(&change);
@@ -268,6 +286,7 @@ impl Daemon {
         let step = self.fleet.on_list(now, &services);
         for agent in &step.change.removed {
             self.schedule.remove(agent);
+            self.watches.remove(agent);
         }
         for agent in &step.added {
             self.schedule.add(self.started.elapsed(), agent);
@@ -357,7 +376,18 @@ impl Daemon {
                 .max(SHORTEST_WATCH.min(timeout)),
             ..self.settings.limits.clone()
         };
-        self.tasks.follow(begin, limits);
+        self.last_watch += 1;
+        let watch = Watch {
+            agent: begin.agent,
+            number: self.last_watch,
+        };
+        self.watches.insert(watch.agent.clone(), watch.number);
+        self.tasks.follow(watch, begin.deployment_id, limits);
+    }
+
+    /// Whether this is the watch of the agent that has this name now.
+    fn is_present(&self, watch: &Watch) -> bool {
+        self.watches.get(&watch.agent) == Some(&watch.number)
     }
 
     fn on_event(&mut self, now: Timestamp, agent: &str, event: &Event) -> Change {
@@ -368,7 +398,6 @@ impl Daemon {
     }
 
     fn on_end(&mut self, now: Timestamp, agent: &str, outcome: &Outcome) -> Change {
-        self.under_way -= 1;
         let change = self.fleet.ended(now, agent, outcome);
         self.board.update(agent, |view| view.judged(outcome));
         self.look_again(agent, self.fleet.next_look(agent));

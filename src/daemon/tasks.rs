@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::{Board, Watched};
 use crate::api::RequestError;
 use crate::connection::{Connection, Urgency};
-use crate::fleet::Begin;
 use crate::follow::{LONGEST_REQUEST, follow};
 use crate::rollout::pacing::Pace;
 use crate::rollout::{
@@ -25,11 +24,19 @@ pub(super) enum Input {
     /// The list cannot be read: how that is judged, and why.
     NotListed(Verdict, String),
     /// Something happened in the rollout of an agent.
-    Happened(String, Event),
+    Happened(Watch, Event),
     /// The watch of a rollout has ended.
-    Ended(String, Box<Outcome>),
+    Ended(Watch, Box<Outcome>),
     /// How an agent at rest was found.
     Looked(String, Box<Outcome>),
+}
+
+/// The watch of a rollout of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Watch {
+    pub(super) agent: String,
+    /// Given once: another agent may come under the same name while this one is still watched.
+    pub(super) number: u64,
 }
 
 /// Starts tasks, which all end when they are told to stop.
@@ -83,23 +90,19 @@ impl Tasks {
     }
 
     /// Follows a rollout to its end.
-    pub(super) fn follow(&self, begin: Begin, limits: Limits) {
+    pub(super) fn follow(&self, watch: Watch, deployment_id: String, limits: Limits) {
         let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
         let inputs = self.inputs.clone();
         let mut stop = self.stop.clone();
-        let Begin {
-            agent: name,
-            deployment_id,
-        } = begin;
         tokio::spawn(async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let Ok(agent) = name.parse::<AgentName>() else {
+            let Ok(agent) = watch.agent.parse::<AgentName>() else {
                 return;
             };
             let fetch = |limit| observe(&connection, &board, &agent, limit, Urgency::Urgent);
             let emit = |_, event| {
-                let _ = inputs.send(Input::Happened(name.clone(), event));
+                let _ = inputs.send(Input::Happened(watch.clone(), event));
             };
             let interruption = async {
                 // Without a sender the program ends as well.
@@ -107,7 +110,7 @@ impl Tasks {
                 Interruption::Terminate
             };
             let outcome = follow(machine, Pace::Proportional, fetch, emit, interruption).await;
-            let _ = inputs.send(Input::Ended(name, Box::new(outcome)));
+            let _ = inputs.send(Input::Ended(watch, Box::new(outcome)));
         });
     }
 

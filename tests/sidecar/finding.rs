@@ -200,3 +200,41 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
     let lines = log.lines().filter(|line| line.contains("cannot be read"));
     assert_eq!(lines.count(), 1, "{said} times:\n{log}");
 }
+
+#[test]
+fn another_agent_under_the_same_name_is_followed_anew() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let sidecar = Place::of(&api)
+        .webhook("hook", &hook.url())
+        .start_watching();
+    api.deploy("a", "d2");
+    hook.wait_for_line("a d2 rollout.phase-changed validating");
+    api.set("a", &serde_json::json!({ "id": "another" }));
+    api.deploy("a", "d3");
+    hook.wait_for_line("a d3 rollout.started");
+    api.ready("a");
+    let lines = hook.wait_for_line("a d3 rollout.finished ready");
+    sidecar.stop();
+    let told: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.contains("phase-changed"))
+        .collect();
+    let expected = [
+        "a d2 rollout.started",
+        "a d2 agent.removed",
+        "a d3 agent.added",
+        "a d3 rollout.started",
+        "a d3 rollout.finished ready",
+    ];
+    let superseded = [
+        "a d2 rollout.started",
+        "a d2 rollout.finished superseded",
+        "a d2 agent.removed",
+        "a d3 agent.added",
+        "a d3 rollout.started",
+        "a d3 rollout.finished ready",
+    ];
+    // Whether the poll or the list is the first to know is chance.
+    assert!(told == expected || told == superseded, "{told:?}");
+}

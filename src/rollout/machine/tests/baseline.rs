@@ -157,3 +157,16 @@ fn ready_without_a_sight_of_the_baseline_may_be_from_before_it_and_is_confirmed(
     let look = Policy::one_look(any_but("old"), Limits::default());
     Watch::of(look).see(0, other()).ended(Verdict::Ready);
 }
+
+#[test]
+fn an_agent_that_is_gone_after_its_baseline_was_read_is_deleted() {
+    let mut watch = after(|_| ());
+    watch
+        .see(0, Observation::Absent(None))
+        .see(500, Observation::Absent(None))
+        .goes_on();
+    let outcome = watch
+        .see(1000, Observation::Absent(None))
+        .ended(Verdict::NotFound);
+    assert_eq!(outcome.reason.as_ref().unwrap().code, "Deleted");
+}
