@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use self::agents::BadAgents;
+pub use self::agents::{BadAgents, agent_of_deploy_file};
 pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};

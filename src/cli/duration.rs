@@ -6,7 +6,10 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if let Some(seconds) = bare_seconds(text) {
         return Ok(seconds.min(LONGEST));
