@@ -45,12 +45,16 @@ pub fn lines(text: &str) -> Vec<String> {
 
 /// JSON with the characters escaped that a terminal or a CI log would obey; it means the same.
 ///
-/// Every character concerned can only stand inside a JSON string, where an escape is allowed.
+/// A tab or a carriage return between values becomes a blank.
+/// Every other character concerned can only stand inside a JSON string, where an escape is allowed.
 #[must_use]
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
     for char in json.replace("##[", "##\\u005b").chars() {
-        if char != '\n' && is_obeyed(char) {
+        if matches!(char, '\t' | '\r') {
+            // Only between values: within a string they are written as escapes.
+            harmless.push(' ');
+        } else if char != '\n' && is_obeyed(char) {
             let mut units = [0; 2];
             for unit in char.encode_utf16(&mut units) {
                 // Writing to a String cannot fail.
@@ -244,6 +248,12 @@ mod tests {
         assert_eq!(harmless.lines().count(), 3);
         let read: serde_json::Value = serde_json::from_str(&harmless).unwrap();
         assert_eq!(read["text"], text);
+    }
+
+    #[test]
+    fn blanks_between_values_stay_blanks() {
+        let harmless = harmless_json("{\t\"a\":\r\n\t1}");
+        assert_eq!(harmless, "{ \"a\": \n 1}");
     }
 
     #[test]

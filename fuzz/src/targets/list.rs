@@ -34,9 +34,11 @@ pub(super) fn run(data: &[u8]) {
 ///
 /// Serde takes an array for an object, too.
 fn length(data: &[u8]) -> Option<usize> {
-    let list: &RawValue = match serde_json::from_slice::<BTreeMap<String, &RawValue>>(data) {
+    // In what is passed over, the program minds no broken characters.
+    let data = String::from_utf8_lossy(data);
+    let list: &RawValue = match serde_json::from_str::<BTreeMap<String, &RawValue>>(&data) {
         Ok(object) => object.get("services").copied()?,
-        Err(_) => serde_json::from_slice::<Vec<&RawValue>>(data)
+        Err(_) => serde_json::from_str::<Vec<&RawValue>>(&data)
             .ok()?
             .first()
             .copied()?,

@@ -37,15 +37,15 @@ fn shown(foreign: &str) {
         assert_harmless(line);
         assert_eq!(line.trim_end(), line);
     }
-    if length < SHOWN {
+    if length < SHOWN && line.len() <= SHOWN {
         assert_eq!(one_line(&line), line, "cleaned twice is cleaned once");
         assert_eq!(lines(&several.join("\n")), several);
     }
 }
 
-/// The same over and over, until it is too long.
+/// The same over and over, until it is too long; not each time, for that is slow.
 fn long(foreign: &str) {
-    if (8..256).contains(&foreign.len()) {
+    if foreign.len() % 8 == 0 && (8..256).contains(&foreign.len()) {
         shown(&foreign.repeat(SHOWN / foreign.len() + 2));
     }
 }
