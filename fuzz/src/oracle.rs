@@ -5,14 +5,20 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// Whether a character steers a terminal or hides, by Unicode's categories rather than by a list of
-/// what the program thinks of: controls (Cc), line and paragraph separators (Zl, Zp), and format
-/// characters (Cf) but those that are seen or that scripts and emoji need.
+/// Whether a character steers a terminal or hides, by Unicode's properties rather than by a list of
+/// what the program thinks of: controls (Cc), line and paragraph separators (Zl, Zp), annotations, and
+/// what is to be ignored in showing (Default_Ignorable_Code_Point) but for joiners and variation
+/// selectors.
 pub(crate) fn is_obeyed(char: char) -> bool {
-    let format = matches!(u32::from(char),
-        0xad | 0x61c | 0x180e | 0x200b | 0x200e..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f
-        | 0xfeff | 0xfff9..=0xfffb | 0xe0001 | 0xe0020..=0xe007f);
-    char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') || format
+    let ignorable = matches!(u32::from(char),
+        0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
+        | 0x202a..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
+        | 0xfff0..=0xfff8 | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff);
+    let needed = matches!(u32::from(char),
+        0x180b..=0x180d | 0x180f | 0x200c..=0x200d | 0xfe00..=0xfe0f | 0xe0100..=0xe01ef);
+    char.is_control()
+        || matches!(char, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
+        || ignorable && !needed
 }
 
 /// Text for people: nothing in it is obeyed, neither by a terminal nor by a log.
@@ -34,6 +40,7 @@ pub(crate) fn assert_no_command(line: &str) {
 /// What an answer says at its top level, read without the program's reader.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Truth {
+    pub(crate) name: Option<String>,
     pub(crate) ready: bool,
     pub(crate) desired: Option<String>,
     pub(crate) reconciled: Option<String>,
@@ -45,12 +52,10 @@ impl Truth {
         let text = without_halves(&String::from_utf8_lossy(body));
         let object: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
-        let id = |key: &str| {
-            let value = object.get(key)?.get();
-            let id: String = serde_json::from_str(value).ok()?;
-            Some(id).filter(|id| !id.is_empty())
-        };
+        let text = |key: &str| serde_json::from_str::<String>(object.get(key)?.get()).ok();
+        let id = |key: &str| text(key).filter(|id| !id.is_empty());
         Some(Self {
+            name: text("name"),
             ready: object
                 .get("ready")
                 .is_some_and(|value| value.get() == "true"),

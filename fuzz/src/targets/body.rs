@@ -54,6 +54,10 @@ fn answer(body: &[u8]) -> Answer {
                 details.ready, truth.ready,
                 "ready was read, but was not said, or the other way round"
             );
+            let known = details.desired().is_some();
+            assert_eq!(known, truth.desired.is_some(), "{truth:?}");
+            let ours = truth.name.as_deref().map_or(known, |name| name == AGENT);
+            assert!(ours, "it is about another agent, or none: {truth:?}");
             let observation = Observation::Details {
                 details: Box::new(details),
                 server_time: None,

@@ -19,7 +19,10 @@ pub(super) fn run(data: &[u8]) {
     kept(&foreign);
     json(&foreign);
     if let Some(bytes) = data.first_chunk() {
-        duration(Duration::from_millis(u64::from_le_bytes(*bytes)));
+        let millis = u64::from_le_bytes(*bytes);
+        for most in [60_000, 10_000_000, 1_000_000_000, u64::MAX] {
+            duration(Duration::from_millis(millis % most));
+        }
     }
 }
 
