@@ -15,6 +15,8 @@ use pipecat_rollout::wire::Service;
 
 const AGENTS: [&str; 3] = ["a", "b", "c"];
 const DEPLOYMENTS: [&str; 4] = ["d1", "d2", "d3", "d4"];
+/// The most restarts that are tried of one life: each is lived to its end.
+const MOST_RESTARTS: usize = 4;
 const VERDICTS: [Verdict; 8] = [
     Verdict::Ready,
     Verdict::Failed,
@@ -27,15 +29,17 @@ const VERDICTS: [Verdict; 8] = [
 ];
 
 pub(super) fn run(data: &[u8]) {
-    let acts: Vec<&[u8]> = data.chunks_exact(4).take(128).collect();
+    let acts: Vec<&[u8]> = data.chunks_exact(4).take(96).collect();
     let mut life = Life::new(Fleet::restore(Vec::new()));
     let mut stored = BTreeMap::new();
+    let mut restarts = 0;
     for (i, act) in acts.iter().enumerate() {
         // What is told of a change is stored with it, and a restart finds no more than that.
         let change = life.act(i, act);
         store(&mut stored, &change);
         life.check(&change, &stored);
-        if act[0] >= 0xe0 {
+        if act[0] >= 0xe0 && restarts < MOST_RESTARTS {
+            restarts += 1;
             let records: Vec<AgentRecord> = stored.values().cloned().collect();
             let mut other = life.restarted(records);
             let mut stored = stored.clone();
