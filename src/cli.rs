@@ -19,7 +19,7 @@ use clap::{
 };
 use clap_complete::Shell;
 
-pub(crate) use self::duration::parse as parse_duration;
+pub use self::duration::parse as parse_duration;
 pub(crate) use self::history::{GroupArg, HistoryArgs};
 pub(crate) use self::watch::{Listen, LogArg, WatchArgs, WatchKeys};
 use crate::output::ResultFormat;

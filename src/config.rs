@@ -11,12 +11,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use self::agents::BadAgents;
+pub use self::agents::{BadAgents, agent_of_deploy_file};
 pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::stdin::BadStdin;
 pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
+pub use self::watch::{Slip, check_watch_file};
 use crate::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::cli::{
     ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,

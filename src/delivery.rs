@@ -19,7 +19,7 @@ use jiff::Timestamp;
 pub use self::address::BadAddress;
 pub use self::exec::BadCommand;
 use self::exec::Program;
-pub use self::secret::BadSecretFile;
+pub use self::secret::{BadSecretFile, BadSecrets, Secrets};
 use self::slack::Slack;
 use self::webhook::Webhook;
 use crate::fleet::Notice;

@@ -17,7 +17,7 @@ pub mod fleet;
 mod follow;
 pub mod http;
 pub mod metrics;
-mod output;
+pub mod output;
 pub mod rollout;
 pub mod simulator;
 pub mod store;
@@ -25,6 +25,12 @@ pub mod story;
 pub mod strict;
 pub mod text;
 pub mod wire;
+
+/// What people type and write, read as the program reads it.
+pub mod written {
+    pub use crate::cli::parse_duration;
+    pub use crate::config::{BadAgents, Slip, agent_of_deploy_file, check_watch_file};
+}
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

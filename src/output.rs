@@ -18,6 +18,16 @@ mod tty;
 mod variables;
 mod writer;
 
+/// The report in the forms that CI systems read, each made of nothing but what it is given.
+pub mod forms {
+    pub use super::github::{annotation, error, group};
+    pub use super::gitlab::{end_section, section};
+    pub use super::junit::document as junit;
+    pub use super::report::json;
+    pub use super::summary::page as summary;
+    pub use super::variables::{dotenv, outputs};
+}
+
 use std::io::{self, Write};
 use std::time::Duration;
 

@@ -7,5 +7,7 @@ mod script;
 mod server;
 mod socket;
 
-pub use script::{BadScenario, BadSpeed, Scenario, Speed, Start};
+pub use script::{
+    Answer, BadScenario, BadSpeed, CutAfter, LogQuery, Now, Play, Reply, Scenario, Speed, Start,
+};
 pub use server::{Cast, Deployer, Settings, Simulator, SimulatorError};

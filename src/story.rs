@@ -250,15 +250,16 @@ fn why(report: &AgentReport) -> Option<String> {
 /// `my-agent: failed after 12.3s`
 #[must_use]
 pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
-    let agent = line_start(&report.agent);
+    let agent = one_line(&report.agent);
     let verdict = verdict_words(report.verdict, occasion);
-    match occasion {
+    // As a whole: a name may end in the middle of what a CI runner obeys.
+    line_start(&match occasion {
         Occasion::Look => format!("{agent}: {verdict}"),
         Occasion::Watch => {
             let elapsed = short_duration(Duration::from_millis(report.elapsed_ms));
             format!("{agent}: {verdict} after {elapsed}")
         }
-    }
+    })
 }
 
 /// A count of replicas, in words.

@@ -45,12 +45,16 @@ pub fn lines(text: &str) -> Vec<String> {
 
 /// JSON with the characters escaped that a terminal or a CI log would obey; it means the same.
 ///
-/// Every character concerned can only stand inside a JSON string, where an escape is allowed.
+/// A tab or a carriage return between values becomes a blank.
+/// Every other character concerned can only stand inside a JSON string, where an escape is allowed.
 #[must_use]
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
     for char in json.replace("##[", "##\\u005b").chars() {
-        if char != '\n' && is_obeyed(char) {
+        if matches!(char, '\t' | '\r') {
+            // Only between values: within a string they are written as escapes.
+            harmless.push(' ');
+        } else if char != '\n' && is_obeyed(char) {
             let mut units = [0; 2];
             for unit in char.encode_utf16(&mut units) {
                 // Writing to a String cannot fail.
@@ -111,10 +115,15 @@ fn is_obeyed(char: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
             // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
-            // Invisible: soft hyphen, zero width, byte order mark, annotations, tags and the like.
-            | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}'
-            | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+            // Annotations.
+            | '\u{fff9}'..='\u{fffb}'
+            // Invisible, by Unicode's Default_Ignorable_Code_Point: soft hyphen, fillers, zero width,
+            // byte order mark, tags and the like, also those that are only reserved. What scripts and
+            // emoji need stays: joiners and variation selectors.
+            | '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -194,6 +203,11 @@ mod tests {
             ("ze\u{200b}ro", "zero"),
             ("s\u{ad}o\u{180e}f\u{2062}t\u{206f}", "soft"),
             ("tags\u{e0041}", "tags"),
+            ("n\u{2065}e\u{3164}w\u{1160}e\u{1d173}r\u{e0fff}", "newer"),
+            (
+                "👩\u{200d}💻 ❤\u{fe0f} می\u{200c}خواهم 葛\u{e0100}",
+                "👩\u{200d}💻 ❤\u{fe0f} می\u{200c}خواهم 葛\u{e0100}",
+            ),
             ("a\r\nb\rc\u{2028}d\u{85}e", "a b c d e"),
             ("naïve 日本語 👋", "naïve 日本語 👋"),
             ("##[error]x", "## [error]x"),
@@ -244,6 +258,12 @@ mod tests {
         assert_eq!(harmless.lines().count(), 3);
         let read: serde_json::Value = serde_json::from_str(&harmless).unwrap();
         assert_eq!(read["text"], text);
+    }
+
+    #[test]
+    fn blanks_between_values_stay_blanks() {
+        let harmless = harmless_json("{\t\"a\":\r\n\t1}");
+        assert_eq!(harmless, "{ \"a\": \n 1}");
     }
 
     #[test]

@@ -1,15 +1,5 @@
-//! Any text as a scenario file: no panic, and a slip is told in words.
+//! The target `scenario`, for the coverage-guided engine.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use pipecat_rollout::simulator::Scenario;
-
-fuzz_target!(|text: &str| {
-    match Scenario::parse(text) {
-        Ok(scenario) => {
-            let _ = (scenario.summary(), scenario.verdict(), scenario.baseline());
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pipecat_rollout_fuzz::run("scenario", data));

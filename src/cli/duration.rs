@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
+use crate::text::one_line;
+
 /// The longest that is meant: beyond it a duration means "for ever".
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if let Some(seconds) = bare_seconds(text) {
         return Ok(seconds.min(LONGEST));
     }
     if says_months(text) {
-        return Err(format!(
-            "a capital M is a month; for minutes write {}, for months days",
-            text.replace('M', "m")
-        ));
+        let minutes = one_line(&text.replace('M', "m"));
+        // What is no duration either way is not repeated.
+        if humantime::parse_duration(&minutes).is_ok() {
+            return Err(format!(
+                "a capital M is a month; for minutes write {minutes}, for months days"
+            ));
+        }
     }
     match humantime::parse_duration(text) {
         Ok(duration) => Ok(duration.min(LONGEST)),
@@ -90,5 +98,7 @@ mod tests {
             Err("a capital M is a month; for minutes write 1m, for months days".to_owned())
         );
         assert!(parse("2h 1M").is_err());
+        let odd = parse("1M\n::error::x").unwrap_err();
+        assert!(odd.starts_with("a time is written like"), "{odd}");
     }
 }

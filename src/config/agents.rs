@@ -15,7 +15,7 @@ const FILE: &str = "pcc-deploy.toml";
 
 /// Why it is not clear which agents are meant.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BadAgents {
+pub enum BadAgents {
     /// A name that cannot be one.
     #[error(transparent)]
     Name(#[from] BadAgentName),
@@ -29,7 +29,10 @@ pub(crate) enum BadAgents {
     Unreadable(#[source] io::Error),
     /// The file is not what it should be.
     #[error("{FILE}: {why}; mend it, or name an agent")]
-    BadFile { why: String },
+    BadFile {
+        /// What is wrong with it, as one line.
+        why: String,
+    },
     /// The name in the file cannot be one.
     #[error("{FILE}, agent_name: {0}")]
     NameInFile(#[source] BadAgentName),
@@ -62,8 +65,16 @@ fn from_file(path: &Path) -> Result<AgentName, BadAgents> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BadAgents::NoneNamed),
         Err(error) => return Err(BadAgents::Unreadable(error)),
     };
-    let file: DeployFile = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| strict::line(&text, &span));
+    agent_of_deploy_file(&text)
+}
+
+/// The agent that the text of a `pcc-deploy.toml` names.
+///
+/// # Errors
+/// When it is not TOML, names none, or one that cannot be.
+pub fn agent_of_deploy_file(text: &str) -> Result<AgentName, BadAgents> {
+    let file: DeployFile = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| strict::line(text, &span));
         BadAgents::BadFile {
             why: format!("line {line}: {}", one_line(error.message())),
         }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::file::BadFile;
+pub use self::file::{Slip, check_watch_file};
 use self::sinks::SinkTable;
 pub(crate) use self::sinks::{BadSink, SinkSpec};
 use super::{ConfigError, agents, key};

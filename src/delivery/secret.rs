@@ -17,43 +17,57 @@ const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 const MOST: usize = 64 * 1024;
 
 /// The secrets with which a webhook is signed: one, or several while they are exchanged.
-pub(super) struct Secrets(Vec<hmac::Key>);
+pub struct Secrets(Vec<hmac::Key>);
 
 /// Why a file of secrets cannot be used. What it holds is not repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the secret file {}: {fault}", path.display())]
 pub struct BadSecretFile {
     path: PathBuf,
-    fault: Fault,
+    fault: BadSecrets,
 }
 
 /// What is wrong with a file of secrets.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub enum BadSecrets {
+    /// It cannot be read.
     #[error("{0}")]
     Unreadable(io::Error),
+    /// A folder, or a pipe, which would be waited for.
     #[error("it is not a file")]
     NotAFile,
+    /// More than any number of secrets.
     #[error("it is larger than {MOST} bytes")]
     TooLarge,
+    /// Not UTF-8.
     #[error("it is not text")]
     NotText,
+    /// Nothing but blank lines.
     #[error("it holds nothing")]
     Empty,
+    /// A line, counted from one, is no secret of this kind.
     #[error("line {0} does not begin with {PREFIX}")]
     NoPrefix(usize),
+    /// A line, counted from one, cannot be decoded.
     #[error("line {0} is not base64 after {PREFIX}")]
     NotBase64(usize),
+    /// A secret is too short or too long.
     #[error(
         "the secret in line {line} has {length} bytes; {} to {} are needed",
         LENGTH.start(), LENGTH.end()
     )]
-    Length { line: usize, length: usize },
+    Length {
+        /// Where it is, counted from one.
+        line: usize,
+        /// What it has, in bytes.
+        length: usize,
+    },
+    /// Where an address is looked for, there is none.
     #[error("it must hold one URL: {0}")]
     Address(super::BadAddress),
 }
 
-impl Fault {
+impl BadSecrets {
     /// The fault with the file that has it.
     pub(super) fn of(self, path: &Path) -> BadSecretFile {
         BadSecretFile {
@@ -70,17 +84,21 @@ impl Secrets {
         Self::parse(&text).map_err(|fault| fault.of(path))
     }
 
-    fn parse(text: &str) -> Result<Self, Fault> {
+    /// Reads secrets, one a line; blank lines are passed over.
+    ///
+    /// # Errors
+    /// When there is none, or a line is none. What the line holds is not repeated.
+    pub fn parse(text: &str) -> Result<Self, BadSecrets> {
         let lines = text.lines().map(str::trim).zip(1..);
         let keys = lines
             .filter(|(line, _)| !line.is_empty())
             .map(|(line, number)| {
-                let secret = line.strip_prefix(PREFIX).ok_or(Fault::NoPrefix(number))?;
+                let secret = line.strip_prefix(PREFIX).ok_or(BadSecrets::NoPrefix(number))?;
                 let secret = STANDARD
                     .decode(secret)
-                    .map_err(|_| Fault::NotBase64(number))?;
+                    .map_err(|_| BadSecrets::NotBase64(number))?;
                 if !LENGTH.contains(&secret.len()) {
-                    return Err(Fault::Length {
+                    return Err(BadSecrets::Length {
                         line: number,
                         length: secret.len(),
                     });
@@ -89,13 +107,14 @@ impl Secrets {
             })
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
-            return Err(Fault::Empty);
+            return Err(BadSecrets::Empty);
         }
         Ok(Self(keys))
     }
 
     /// The signatures of a message, one a secret, as the header lists them.
-    pub(super) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+    #[must_use]
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let mut content = format!("{id}.{timestamp}.").into_bytes();
         content.extend_from_slice(body);
         let signatures = self.0.iter().map(|key| {
@@ -117,20 +136,20 @@ pub(super) fn read_text(path: &Path) -> Result<String, BadSecretFile> {
     read(path).map_err(|fault| fault.of(path))
 }
 
-fn read(path: &Path) -> Result<String, Fault> {
+fn read(path: &Path) -> Result<String, BadSecrets> {
     // Opening a pipe would wait for whoever writes to it.
-    if !path.metadata().map_err(Fault::Unreadable)?.is_file() {
-        return Err(Fault::NotAFile);
+    if !path.metadata().map_err(BadSecrets::Unreadable)?.is_file() {
+        return Err(BadSecrets::NotAFile);
     }
-    let file = File::open(path).map_err(Fault::Unreadable)?;
+    let file = File::open(path).map_err(BadSecrets::Unreadable)?;
     let mut bytes = Vec::new();
     file.take(MOST as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(Fault::Unreadable)?;
+        .map_err(BadSecrets::Unreadable)?;
     if bytes.len() > MOST {
-        return Err(Fault::TooLarge);
+        return Err(BadSecrets::TooLarge);
     }
-    String::from_utf8(bytes).map_err(|_| Fault::NotText)
+    String::from_utf8(bytes).map_err(|_| BadSecrets::NotText)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use serde_json::json;
 
 use super::address::Address;
-use super::secret::{BadSecretFile, Fault, read_text};
+use super::secret::{BadSecretFile, BadSecrets, read_text};
 use super::{PlainText, SinkError, SlackUrl, Undelivered, post};
 use crate::fleet::Notice;
 use crate::text::one_line;
@@ -65,7 +65,7 @@ impl Slack {
 fn read_address(path: &std::path::Path, plain: PlainText) -> Result<Address, BadSecretFile> {
     let text = read_text(path)?;
     match text.trim() {
-        "" => Err(Fault::Empty.of(path)),
-        url => Address::parse(url, plain).map_err(|bad| Fault::Address(bad).of(path)),
+        "" => Err(BadSecrets::Empty.of(path)),
+        url => Address::parse(url, plain).map_err(|bad| BadSecrets::Address(bad).of(path)),
     }
 }

@@ -8,7 +8,8 @@ use crate::story::{self, Occasion};
 use crate::text::{lines, one_line};
 
 /// Opens a group.
-pub(super) fn group(title: &str) -> String {
+#[must_use]
+pub fn group(title: &str) -> String {
     format!("::group::{}", data(&one_line(title)))
 }
 
@@ -18,7 +19,8 @@ pub(super) const END_GROUP: &str = "::endgroup::";
 /// What the run shows of an agent at its head; nothing of one that is simply ready.
 ///
 /// A run shows ten annotations of a step: one an agent is what there is room for.
-pub(super) fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
+#[must_use]
+pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
     let level = match report.verdict {
         Verdict::Ready if report.revision_unchanged => "warning",
         Verdict::Ready => return None,
@@ -49,7 +51,8 @@ pub(super) fn annotation(report: &AgentReport, occasion: Occasion) -> Option<Str
 }
 
 /// An error that kept the command from a verdict, as an annotation.
-pub(crate) fn error(line: &str) -> String {
+#[must_use]
+pub fn error(line: &str) -> String {
     command("error", "pipecat-rollout", line)
 }
 

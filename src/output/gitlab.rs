@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::text::one_line;
 
 /// Opens a section at this time.
-pub(super) fn section(began: Timestamp, title: &str) -> String {
+#[must_use]
+pub fn section(began: Timestamp, title: &str) -> String {
     format!(
         "\u{1b}[0Ksection_start:{}:{}\r\u{1b}[0K{}",
         began.as_second(),
@@ -17,7 +18,8 @@ pub(super) fn section(began: Timestamp, title: &str) -> String {
 }
 
 /// Closes the section that was opened at this time, so much later.
-pub(super) fn end_section(began: Timestamp, lasted: Duration) -> String {
+#[must_use]
+pub fn end_section(began: Timestamp, lasted: Duration) -> String {
     let seconds = i64::try_from(lasted.as_secs()).unwrap_or(i64::MAX);
     format!(
         "\u{1b}[0Ksection_end:{}:{}\r\u{1b}[0K",

@@ -20,7 +20,8 @@ enum Result {
 }
 
 /// The document, whole.
-pub(super) fn document(report: &Report) -> String {
+#[must_use]
+pub fn document(report: &Report) -> String {
     let count = |wanted| {
         let results = report.agents.iter().map(|agent| result(agent.verdict));
         results.filter(|result| *result == wanted).count()

@@ -39,7 +39,8 @@ pub(crate) fn print_report(
 }
 
 /// The report as one JSON object on one line.
-pub(super) fn json(report: &Report) -> String {
+#[must_use]
+pub fn json(report: &Report) -> String {
     harmless_json(
         &serde_json::to_string(report).expect("plain data with text keys has a JSON form"),
     )

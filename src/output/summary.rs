@@ -18,7 +18,8 @@ const SHOWN_PHASES: usize = 50;
 /// The page, which together with the bytes that are `there` already stays within the limit.
 ///
 /// What does not fit is left out, an agent at a time, and it says so.
-pub(super) fn page(report: &Report, there: usize) -> String {
+#[must_use]
+pub fn page(report: &Report, there: usize) -> String {
     let room = LIMIT.saturating_sub(there).saturating_sub(NOTE);
     let mut page = "## Rollout\n\n\
          | agent | verdict | exit code | deployment | after | reason |\n\

@@ -13,7 +13,8 @@ const LONGEST_ID: usize = 128;
 ///
 /// `verdict` and `exit-code` are those of the worst agent, `deployment-id` and `elapsed-ms` those
 /// of the first; `verdicts` tells of every agent.
-pub(super) fn outputs(
+#[must_use]
+pub fn outputs(
     report: &Report,
     report_path: Option<&Path>,
     mut random: impl FnMut() -> u64,
@@ -32,7 +33,8 @@ pub(super) fn outputs(
 }
 
 /// The variables of a dotenv artifact: one a line, no quotes.
-pub(super) fn dotenv(report: &Report) -> String {
+#[must_use]
+pub fn dotenv(report: &Report) -> String {
     format!(
         "PIPECAT_ROLLOUT_VERDICT={}\n\
          PIPECAT_ROLLOUT_EXIT_CODE={}\n\

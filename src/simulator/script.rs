@@ -19,10 +19,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-pub(super) use self::fault::CutAfter;
-pub(super) use self::logs::LogQuery;
-pub use self::play::Start;
-pub(super) use self::play::{Answer, Now, Play, Reply};
+pub use self::fault::CutAfter;
+pub use self::logs::LogQuery;
+pub use self::play::{Answer, Now, Play, Reply, Start};
 pub use self::read::BadScenario;
 pub use self::speed::{BadSpeed, Speed};
 

@@ -299,6 +299,15 @@ fn the_result_is_one_line() {
         result_line(&missing, Occasion::Watch),
         "my-agent: not-found after 12.0s: there is no ::error::such agent"
     );
+    // The name alone is harmless, the line that begins with it would not be.
+    let colon = AgentReport {
+        agent: text(":"),
+        ..missing
+    };
+    assert_eq!(
+        result_line(&colon, Occasion::Look),
+        ": : not-found: there is no ::error::such agent"
+    );
 }
 
 #[test]

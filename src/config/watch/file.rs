@@ -20,12 +20,17 @@ pub(crate) enum BadFile {
     #[error("--config: cannot read {}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     /// It cannot be understood.
-    #[error("{}{}: {what}", path.display(), line.map_or(String::new(), |line| format!(", line {line}")))]
-    Slip {
-        path: PathBuf,
-        line: Option<usize>,
-        what: String,
-    },
+    #[error("{}{}: {}", path.display(), slip.line.map_or(String::new(), |line| format!(", line {line}")), slip.what)]
+    Slip { path: PathBuf, slip: Slip },
+}
+
+/// What cannot be meant in a configuration file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Slip {
+    /// Where it is, counted from one, if it is in one place.
+    pub line: Option<usize>,
+    /// What is wrong, as one line.
+    pub what: String,
 }
 
 /// What a configuration file can say.
@@ -82,17 +87,24 @@ pub(super) fn read(path: &Path) -> Result<Written, BadFile> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text).map_err(|(line, what)| BadFile::Slip {
+    parse(&text).map_err(|slip| BadFile::Slip {
         path: path.to_owned(),
-        line,
-        what,
+        slip,
     })
 }
 
-fn parse(text: &str) -> Result<Written, (Option<usize>, String)> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| strict::line(text, &span));
-        (line, one_line(&strict::with_suggestion(error.message())))
+/// Finds the first slip in the text of a configuration file. The files that it names are not read.
+///
+/// # Errors
+/// The slip.
+pub fn check_watch_file(text: &str) -> Result<(), Slip> {
+    parse(text).map(drop)
+}
+
+fn parse(text: &str) -> Result<Written, Slip> {
+    toml::from_str(text).map_err(|error| Slip {
+        line: error.span().map(|span| strict::line(text, &span)),
+        what: one_line(&strict::with_suggestion(error.message())),
     })
 }
 
@@ -135,11 +147,11 @@ mod tests {
                 "it is an address and a port, like 127.0.0.1:9464, or off",
             ),
         ] {
-            assert_eq!(
-                parse(text).err(),
-                Some((Some(line), what.to_owned())),
-                "{text}"
-            );
+            let slip = Slip {
+                line: Some(line),
+                what: what.to_owned(),
+            };
+            assert_eq!(parse(text).err(), Some(slip), "{text}");
         }
     }
 

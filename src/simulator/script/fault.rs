@@ -65,7 +65,7 @@ pub(super) enum Act {
 /// How much of an answer is sent before the connection is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::simulator) enum CutAfter {
+pub enum CutAfter {
     /// Not a byte.
     Nothing,
     /// Half of the head.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// Which log lines are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) struct LogQuery {
+pub struct LogQuery {
     deployment: Option<String>,
     limit: usize,
     order: Order,
@@ -21,7 +21,7 @@ impl LogQuery {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(in crate::simulator) fn parse(query: &str) -> Result<Self, String> {
+    pub fn parse(query: &str) -> Result<Self, String> {
         let mut parsed = Self {
             deployment: None,
             limit: 100,

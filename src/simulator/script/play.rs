@@ -22,16 +22,16 @@ pub enum Start {
 
 /// What time it is.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::simulator) struct Now {
+pub struct Now {
     /// Since the simulator was started.
-    pub(in crate::simulator) since: Duration,
+    pub since: Duration,
     /// The time of day; for the timestamps in answers only.
-    pub(in crate::simulator) wall: Timestamp,
+    pub wall: Timestamp,
 }
 
 /// One agent that plays its scenario.
 #[derive(Debug)]
-pub(in crate::simulator) struct Play {
+pub struct Play {
     agent: String,
     scenario: Arc<Scenario>,
     start: Start,
@@ -47,7 +47,7 @@ pub(in crate::simulator) struct Play {
 
 /// What is sent in reply to a request for an agent's details.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) enum Reply {
+pub enum Reply {
     /// An answer, whole.
     Whole(Answer),
     /// The connection is reset after so much of the answer.
@@ -64,12 +64,15 @@ pub(in crate::simulator) enum Reply {
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::simulator) struct Answer {
-    pub(in crate::simulator) status: u16,
-    pub(in crate::simulator) content_type: &'static str,
-    pub(in crate::simulator) headers: Vec<(String, String)>,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The `Content-Type` header.
+    pub content_type: &'static str,
+    /// The other headers.
+    pub headers: Vec<(String, String)>,
     /// `None`: the words that go with the status.
-    pub(in crate::simulator) body: Option<String>,
+    pub body: Option<String>,
 }
 
 impl Answer {
@@ -83,7 +86,8 @@ impl Answer {
     }
 
     /// The API's answer for an agent that it does not know.
-    pub(in crate::simulator) fn not_found(agent: &str) -> Self {
+    #[must_use]
+    pub fn not_found(agent: &str) -> Self {
         let body = json!({ "error": format!("agent {agent:?} not found"), "code": "NOT_FOUND" });
         Self {
             status: 404,
@@ -104,7 +108,8 @@ impl Answer {
 
 impl Play {
     /// An agent at the simulator's start.
-    pub(in crate::simulator) fn new(
+    #[must_use]
+    pub fn new(
         agent: String,
         scenario: Arc<Scenario>,
         start: Start,
@@ -125,7 +130,7 @@ impl Play {
     }
 
     /// A request for the agent's details.
-    pub(in crate::simulator) fn read(&mut self, now: Now) -> Reply {
+    pub fn read(&mut self, now: Now) -> Reply {
         if self.began.is_none() && self.start == Start::AtFirstRead {
             self.began = Some(now);
         }
@@ -166,7 +171,7 @@ impl Play {
 
     /// A deploy: the timeline begins, or begins anew. The answer is the agent as of then, or, where
     /// reads do not show it yet, as it will first be shown.
-    pub(in crate::simulator) fn deploy(&mut self, now: Now) -> Answer {
+    pub fn deploy(&mut self, now: Now) -> Answer {
         if let Some(began) = self.began.replace(now) {
             self.began_before = Some(began.wall);
             self.deploys += 1;
@@ -179,13 +184,15 @@ impl Play {
     }
 
     /// The agent's entry in the list of agents; `None` while it does not exist.
-    pub(in crate::simulator) fn entry(&self, now: Now) -> Option<Value> {
+    #[must_use]
+    pub fn entry(&self, now: Now) -> Option<Value> {
         let standing = self.scenario.standing(self.at(now))?;
         Some(self.scene(&self.agent).entry(standing))
     }
 
     /// What the agent's deployments have written so far.
-    pub(in crate::simulator) fn logs(&self, now: Now, query: &LogQuery) -> Answer {
+    #[must_use]
+    pub fn logs(&self, now: Now, query: &LogQuery) -> Answer {
         let at = self.at(now);
         if self.scenario.standing(at).is_none() {
             return Answer::not_found(&self.agent);

@@ -1,0 +1,68 @@
+//! What people write: durations, the vendor CLI's file and the sidecar's own. What cannot be meant is
+//! said in a line.
+
+use std::time::Duration;
+
+use pipecat_rollout::written::{agent_of_deploy_file, check_watch_file, parse_duration};
+
+use crate::input::text;
+use crate::oracle::assert_harmless;
+
+/// The longest that is meant.
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
+pub(super) fn run(data: &[u8]) {
+    let written = text(data);
+    duration(&written);
+    deploy_file(&written);
+    watch_file(&written);
+}
+
+fn duration(written: &str) {
+    match parse_duration(written) {
+        Ok(meant) => {
+            assert!(meant <= YEAR);
+            let plain = humantime_form(meant);
+            assert_eq!(parse_duration(&plain), Ok(meant), "{plain}");
+            let bare = written.trim();
+            assert!(!bare.is_empty() && !bare.starts_with('-'));
+            if bare.len() < 8 && bare.bytes().all(|byte| byte.is_ascii_digit()) {
+                let seconds = bare.parse().expect("a small number");
+                assert_eq!(meant, Duration::from_secs(seconds).min(YEAR));
+            }
+        }
+        Err(told) => {
+            assert!(!told.is_empty());
+            assert_harmless(&told);
+        }
+    }
+}
+
+/// A duration in whole units, without months and years, of which each reader has its own idea.
+fn humantime_form(duration: Duration) -> String {
+    format!("{}s {}ns", duration.as_secs(), duration.subsec_nanos())
+}
+
+fn deploy_file(written: &str) {
+    match agent_of_deploy_file(written) {
+        Ok(name) => {
+            let name = name.as_str();
+            assert!(!name.is_empty() && !matches!(name, "." | ".."));
+            assert!(!name.contains(char::is_control), "{name:?}");
+        }
+        Err(error) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),
+    }
+}
+
+fn watch_file(written: &str) {
+    if let Err(slip) = check_watch_file(written) {
+        assert_harmless(&slip.what);
+        assert_eq!(slip.what.lines().count(), 1, "{}", slip.what);
+        let lines = written.split('\n').count();
+        assert!(
+            slip.line.is_none_or(|line| (1..=lines).contains(&line)),
+            "line {:?} of {lines}",
+            slip.line
+        );
+    }
+}

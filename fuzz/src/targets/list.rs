@@ -1,0 +1,48 @@
+//! The list of agents: what is read is what was written, and reading it again changes nothing.
+
+use std::collections::BTreeMap;
+
+use pipecat_rollout::wire::{Service, parse_list};
+use serde_json::value::RawValue;
+
+pub(super) fn run(data: &[u8]) {
+    let services = match parse_list(data) {
+        Ok(services) => services,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    };
+    assert_eq!(
+        Some(services.len()),
+        length(data),
+        "entries were lost or made up"
+    );
+    for service in &services {
+        let ids = [&service.id, &service.name, &service.desired_deployment_id];
+        assert!(ids.into_iter().flatten().all(|id| !id.is_empty()));
+        let none = service.desired().is_none() && service.reconciled_deployment_id.is_none();
+        assert!(!none || service.is_reconciled());
+    }
+    let again = serde_json::to_vec(&BTreeMap::from([("services", &services)]));
+    let again: Vec<Service> =
+        parse_list(&again.expect("a list has a JSON form")).expect("it is one");
+    assert_eq!(again, services);
+}
+
+/// How many entries the list has, without the program's reader; none where there is no such list.
+///
+/// Serde takes an array for an object, too.
+fn length(data: &[u8]) -> Option<usize> {
+    // In what is passed over, the program minds no broken characters.
+    let data = String::from_utf8_lossy(data);
+    let list: &RawValue = match serde_json::from_str::<BTreeMap<String, &RawValue>>(&data) {
+        Ok(object) => object.get("services").copied()?,
+        Err(_) => serde_json::from_str::<Vec<&RawValue>>(&data)
+            .ok()?
+            .first()
+            .copied()?,
+    };
+    let entries: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    Some(entries.len())
+}
