@@ -93,7 +93,9 @@ impl Secrets {
         let keys = lines
             .filter(|(line, _)| !line.is_empty())
             .map(|(line, number)| {
-                let secret = line.strip_prefix(PREFIX).ok_or(BadSecrets::NoPrefix(number))?;
+                let secret = line
+                    .strip_prefix(PREFIX)
+                    .ok_or(BadSecrets::NoPrefix(number))?;
                 let secret = STANDARD
                     .decode(secret)
                     .map_err(|_| BadSecrets::NotBase64(number))?;

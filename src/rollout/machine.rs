@@ -89,8 +89,9 @@ pub struct Machine {
     contradiction: Confirmation<()>,
     /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
     not_new: Confirmation<()>,
-    /// Ready without a sight of the baseline, waiting to be confirmed.
-    first_sight: Confirmation<()>,
+    /// Ready for a target that may be from before the baseline, waiting to be confirmed; none where
+    /// the target is known to be later.
+    first_sight: Option<Confirmation<()>>,
     /// How the agent stands, waiting to be confirmed where that is all that is asked.
     standing: Confirmation<Standing>,
     /// 401 or 403, waiting to be confirmed.
@@ -134,7 +135,7 @@ impl Machine {
             doubt: Confirmation::default(),
             contradiction: Confirmation::default(),
             not_new: Confirmation::default(),
-            first_sight: Confirmation::default(),
+            first_sight: None,
             standing: Confirmation::default(),
             refusal: Confirmation::default(),
             evidence: Evidence::default(),
@@ -320,11 +321,15 @@ impl Machine {
         let mut watermark = Watermark::of(&details);
         if let Some(mark) = &self.watermark {
             watermark.after_roll_back = mark.after_roll_back;
+            watermark.follows = mark.is_older_deployment(&watermark);
             if let Order::Behind(claim) = mark.compare(&details, burden) {
+                // Once it is confirmed, that is.
+                watermark.follows = true;
                 watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
                 if self.set_aside(at, claim, events) {
                     // No target shows in it, whatever else is true.
-                    let targetless = !self.in_view && details.desired().is_none();
+                    let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
+                    let targetless = awaits && details.desired().is_none();
                     return self.never_desired(at).filter(|_| targetless);
                 }
             }
@@ -371,7 +376,8 @@ impl Machine {
         let Some(seen) = &self.watermark else {
             return false;
         };
-        self.in_view && details.desired() == Some(baseline) && seen.is_older_deployment(told)
+        let other = self.in_view && self.target.as_ref() != Some(baseline);
+        other && details.desired() == Some(baseline) && seen.is_older_deployment(told)
     }
 
     /// The target has not appeared in the time that it may take.

@@ -17,6 +17,8 @@ pub(super) struct Watermark {
     /// Whether another deployment was confirmed although nothing showed that it is a newer one: from
     /// then on the order in which deployments were made does not tell which answer is the newer.
     pub(super) after_roll_back: bool,
+    /// Whether it is known to follow what was believed before it.
+    pub(super) follows: bool,
 }
 
 /// How an answer goes back behind what was seen. It must be confirmed before it decides anything.
@@ -81,6 +83,7 @@ impl Watermark {
             reconciled: details.reconciled_deployment_id.clone(),
             rank: phase::rank(own_revision(details)),
             after_roll_back: false,
+            follows: false,
         }
     }
 

@@ -9,6 +9,9 @@
 
 mod alphabet;
 mod ghost;
+mod histories;
+mod history;
+mod reference;
 mod search;
 
 use std::time::{Duration, Instant};

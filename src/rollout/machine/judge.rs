@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Machine, Standing};
 use crate::rollout::CONFIRMATIONS;
+use crate::rollout::confirmation::Confirmation;
 use crate::rollout::ending::Ending;
 use crate::rollout::event::Event;
 use crate::rollout::evidence::{Evidence, causes};
@@ -106,6 +107,7 @@ impl Machine {
         let in_time = at < limits.appear_timeout.min(limits.timeout);
         if self.target.is_none() && stands && !in_time {
             self.target = Some(baseline.clone());
+            self.first_sight = None;
         } else if self.target.as_ref() == Some(baseline) && !stands && details.desired().is_some() {
             self.lose_target(at, events);
         }
@@ -130,6 +132,10 @@ impl Machine {
                 TargetRule::FirstSeen => true,
             };
             self.target = details.desired().filter(admitted).map(str::to_owned);
+            let any_but = matches!(self.policy.target(), TargetRule::AnyBut(_));
+            let follows = self.watermark.as_ref().is_some_and(|mark| mark.follows);
+            let doubtful = any_but && !follows && !self.policy.limits().timeout.is_zero();
+            self.first_sight = doubtful.then(Confirmation::default);
         }
     }
 
@@ -248,16 +254,13 @@ impl Machine {
         if complete { None } else { self.stalled(at) }
     }
 
-    /// Whether a target that was found without a sight of the baseline has been ready often enough.
+    /// Whether a target that may be from before the baseline has been ready often enough.
     ///
-    /// A replica that lags may show a deployment from before the baseline, ready, and nothing of
-    /// the answer tells.
+    /// A replica that lags may show such a deployment, ready; nothing tells, unless the baseline was
+    /// seen before, and that it is the older one.
     fn first_sight_is_confirmed(&mut self) -> bool {
-        let TargetRule::AnyBut(baseline) = self.policy.target() else {
-            return true;
-        };
-        let seen = self.awaited == Some(Standing::Desired(baseline.clone()));
-        seen || self.policy.limits().timeout.is_zero() || self.first_sight.confirms(())
+        let sight = self.first_sight.as_mut();
+        sight.is_none_or(|sight| sight.confirms(()))
     }
 
     /// The phase of a rollout whose target is reconciled.

@@ -39,7 +39,9 @@ impl Machine {
     }
 
     pub(super) fn lose_ready(&mut self, at: Duration, events: &mut Vec<Event>) {
-        self.first_sight.clear();
+        if let Some(sight) = &mut self.first_sight {
+            sight.clear();
+        }
         if let Some(since) = self.ready_since.take() {
             self.paced_from = at;
             events.push(Event::ReadyLost {

@@ -54,6 +54,14 @@ fn a_replica_that_lags_does_not_make_an_older_deployment_the_baseline() {
         .goes_on();
     let outcome = watch.see(600, new()).ended(Verdict::Ready);
     assert_eq!(outcome.deployment_id.as_deref(), Some("b"));
+
+    // Nor, however late, is there none.
+    let none = || new().with(|a| a.desired_deployment_id = None);
+    let mut late = reading();
+    late.see(0, new()).see(40_000, none()).goes_on();
+    late.see(40_500, new())
+        .see(41_000, new())
+        .ended(Verdict::Ready);
 }
 
 #[test]
@@ -131,7 +139,7 @@ fn a_new_deployment_that_comes_late_takes_the_accepted_one_s_place() {
 }
 
 #[test]
-fn ready_without_a_sight_of_the_baseline_may_be_from_before_it_and_is_confirmed() {
+fn ready_for_what_may_be_from_before_the_baseline_is_confirmed() {
     let other = || ids("ancient", "ancient").ready();
     let mut unseen = Watch::new(any_but("old"));
     unseen.see(0, other()).see(500, other()).goes_on();
@@ -150,9 +158,34 @@ fn ready_without_a_sight_of_the_baseline_may_be_from_before_it_and_is_confirmed(
         .see(500, other())
         .see(1000, ids("ancient", "ancient"));
     broken.see(1500, other()).see(2000, other()).goes_on();
-    let mut seen = Watch::new(any_but("old"));
-    seen.see(0, ids("old", "old"))
-        .see(500, ids("new", "new").ready())
+    let mut undated = Watch::new(any_but("old"));
+    undated
+        .see(0, ids("old", "old").created(1))
+        .see(500, other())
+        .see(1000, other())
+        .goes_on();
+    undated.see(1500, other()).ended(Verdict::Ready);
+    let mut newer = Watch::new(any_but("old"));
+    newer
+        .see(0, ids("old", "old").created(1))
+        .see(500, ids("new", "new").ready().created(2))
+        .ended(Verdict::Ready);
+    let older = || ids("older", "older").ready().created(0);
+    let mut rolled_back = Watch::new(any_but("old"));
+    rolled_back
+        .see(0, ids("old", "old").created(1))
+        .see(500, older())
+        .see(1000, older())
+        .goes_on();
+    rolled_back.see(1500, older()).ended(Verdict::Ready);
+    let mut accepted = Watch::limited(any_but("old"), |limits| {
+        limits.unchanged = Unchanged::Accept;
+        limits.stable_for = ms(1000);
+    });
+    accepted
+        .see(30_000, ids("old", "old").ready().created(100))
+        .see(30_500, ids("old", "old").ready().created(101))
+        .see(31_000, ids("old", "old").ready().created(101))
         .ended(Verdict::Ready);
     let look = Policy::one_look(any_but("old"), Limits::default());
     Watch::of(look).see(0, other()).ended(Verdict::Ready);

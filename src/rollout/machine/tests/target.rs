@@ -39,9 +39,9 @@ fn that_the_named_deployment_is_reconciled_does_not_make_it_desired() {
 #[test]
 fn the_first_desired_deployment_that_is_not_the_baseline_is_the_target() {
     let mut watch = Watch::new(any_but("old"));
-    watch.see(0, ids("old", "old").ready()).goes_on();
-    watch.see(1000, reconciling().ready()).goes_on();
-    watch.see(2000, reconciled().ready());
+    watch.see(0, ids("old", "old").ready().created(1)).goes_on();
+    watch.see(1000, reconciling().ready().created(2)).goes_on();
+    watch.see(2000, reconciled().ready().created(2));
     let outcome = watch.ended(Verdict::Ready);
     assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
     assert_eq!(outcome.baseline_deployment_id.as_deref(), Some("old"));
@@ -116,9 +116,9 @@ fn the_deprecated_name_of_the_desired_deployment_is_read_where_the_new_one_is_mi
     let old_name = |a: &mut AgentDetails| a.active_deployment_id = a.desired_deployment_id.take();
     let mut watch = Watch::new(any_but("old"));
     watch
-        .see(0, ids("old", "old").ready().with(old_name))
+        .see(0, ids("old", "old").ready().with(old_name).created(1))
         .goes_on();
-    watch.see(1000, reconciled().ready().with(old_name));
+    watch.see(1000, reconciled().ready().with(old_name).created(2));
     assert_eq!(
         watch.ended(Verdict::Ready).deployment_id.as_deref(),
         Some("new")
