@@ -336,7 +336,7 @@ impl Daemon {
         *times += 1;
         let known = before.as_ref().is_some_and(|(_, known)| *known == why);
         if !known {
-            warn!(%why, "the list of agents cannot be read: {why}");
+            warn!("the list of agents cannot be read: {why}");
             supervisor::status(&format!("the list of agents cannot be read: {why}"));
         }
         *before = Some((verdict, why));

@@ -215,5 +215,5 @@ fn verdict_of(class: FailureClass) -> Verdict {
 }
 
 fn in_words(error: &RequestError) -> String {
-    crate::text::one_line(&super::chain(error))
+    crate::text::one_line(&error.to_string())
 }

@@ -23,3 +23,4 @@ mod scenarios;
 mod server;
 mod signals;
 mod tls;
+mod tls_server;

@@ -2,80 +2,28 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread;
 
-use rcgen::{CertificateParams, CertifiedKey, Issuer, KeyPair};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rcgen::CertificateParams;
 
 use crate::harness::{KEY, Test};
 use crate::server::{agent, read_head};
+use crate::tls_server::{Fault, HOST, TlsServer, expired};
 
-/// A host name that no resolver knows.
-const HOST: &str = "api.example.test";
 const READY: &str = "my-agent: ready after TIME, deployment new\n";
 const NEXT: &str =
     "  next        look at the API's state, then ask again: pipecat-rollout status my-agent";
 
-/// An https server for `localhost` and [`HOST`], under an authority of its own.
-struct TlsServer {
-    port: u16,
-    authority: String,
-}
-
-impl TlsServer {
-    fn start(change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let ca_key = KeyPair::generate().unwrap();
-        let mut ca = CertificateParams::new(Vec::new()).unwrap();
-        // Two authorities of one name would be told apart by their signatures only.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let name = format!("authority of port {port}");
-        ca.distinguished_name.push(rcgen::DnType::CommonName, name);
-        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority = ca.self_signed(&ca_key).unwrap().pem();
-        let issuer = Issuer::new(ca, ca_key);
-
-        let signing_key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), HOST.to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let cert = params.signed_by(&signing_key, &issuer).unwrap();
-        let pair = CertifiedKey { cert, signing_key };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![pair.cert.der().clone()],
-                PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into(),
-            )
-            .unwrap();
-        let config = Arc::new(config);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                let mut stream = StreamOwned::new(connection, stream);
-                if read_head(&mut stream).is_some() {
-                    let _ = stream.write_all(agent(true).as_bytes());
-                    stream.conn.send_close_notify();
-                    let _ = stream.flush();
-                }
-            }
-        });
-        Self { port, authority }
-    }
-
-    fn url(&self) -> String {
-        format!("https://localhost:{}/v1", self.port)
-    }
+/// A server whose certificate has these changes, and which tells of an agent that is ready.
+fn presenting(change: impl FnOnce(&mut CertificateParams)) -> TlsServer {
+    let server = TlsServer::start(&[], |_| agent(true));
+    server.present(change);
+    server
 }
 
 #[test]
 fn an_authority_is_trusted_that_the_user_names() {
-    let server = TlsServer::start(|_| ());
+    let server = presenting(|_| ());
     Test::against(
         &server.url(),
         "wait my-agent --progress none --ca-file ca.pem",
@@ -94,7 +42,7 @@ fn an_authority_is_trusted_that_the_user_names() {
 fn an_untrusted_certificate_ends_the_watch_at_once() {
     let untrusted = |server: &TlsServer, why: &str| {
         let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
-            .file("ca.pem", TlsServer::start(|_| ()).authority)
+            .file("ca.pem", presenting(|_| ()).authority)
             .status(5)
             .stdout_starts(&format!(
                 "my-agent: unavailable after TIME: the server's certificate is not trusted: {why}"
@@ -109,20 +57,17 @@ fn an_untrusted_certificate_ends_the_watch_at_once() {
         );
     };
     untrusted(
-        &TlsServer::start(|_| ()),
+        &presenting(|_| ()),
         "invalid peer certificate: UnknownIssuer",
     );
-    let expired = TlsServer::start(|params| {
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2020, 1, 2);
-    });
+    let expired = presenting(expired);
     let left = Test::against(&expired.url(), "wait my-agent --progress none --ca-file ca.pem")
         .file("ca.pem", &expired.authority)
         .status(5)
         .stdout_starts("my-agent: unavailable after TIME: the server's certificate is not trusted: invalid peer certificate: certificate expired")
         .run();
     assert!(left.stdout.ends_with('\n'));
-    let for_another = TlsServer::start(|params| {
+    let for_another = presenting(|params| {
         params.subject_alt_names = vec![rcgen::SanType::DnsName(
             "elsewhere.test".try_into().unwrap(),
         )];
@@ -135,8 +80,33 @@ fn an_untrusted_certificate_ends_the_watch_at_once() {
 }
 
 #[test]
+fn what_breaks_within_tls_is_tried_again() {
+    let faults = &[Fault::CutHandshake, Fault::NoTls, Fault::CutAnswer];
+    let server = TlsServer::start(faults, |_| agent(true));
+    let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
+        .file("ca.pem", &server.authority)
+        .stdout(READY)
+        .stderr_any()
+        .run();
+    let failed: Vec<&str> = left
+        .stderr
+        .lines()
+        .filter(|line| line.contains("poll failed"))
+        .collect();
+    let [handshake, other, answer] = failed[..] else {
+        panic!("{}", left.stderr);
+    };
+    assert!(
+        handshake.contains("cannot connect to localhost"),
+        "{handshake}"
+    );
+    assert!(other.contains("corrupt message"), "{other}");
+    assert!(answer.contains("the answer was cut short"), "{answer}");
+}
+
+#[test]
 fn a_machine_without_ca_files_trusts_mozilla_s_roots() {
-    let server = TlsServer::start(|_| ());
+    let server = presenting(|_| ());
     let test = Test::against(&server.url(), "wait my-agent --progress none");
     let folder = test.folder();
     test.env("SSL_CERT_DIR", folder)
@@ -165,7 +135,7 @@ fn unusable_authorities_are_a_usage_error() {
 
 #[test]
 fn https_goes_through_the_proxy_and_the_proxy_sees_no_key() {
-    let server = TlsServer::start(|_| ());
+    let server = presenting(|_| ());
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = proxy.local_addr().unwrap();
     let to = server.port;
@@ -197,7 +167,7 @@ fn https_goes_through_the_proxy_and_the_proxy_sees_no_key() {
 
 #[test]
 fn no_proxy_is_a_way_around_the_proxy() {
-    let server = TlsServer::start(|_| ());
+    let server = presenting(|_| ());
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     Test::against(
         &server.url(),

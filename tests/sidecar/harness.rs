@@ -74,7 +74,8 @@ impl Place {
         self
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A run of any command, its environment still open to change.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .args(arguments)

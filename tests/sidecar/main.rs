@@ -15,7 +15,11 @@ mod harness;
 mod history;
 mod http;
 mod life;
+mod network;
 mod proxy;
 mod receiver;
 mod security;
+mod station;
 mod store;
+#[path = "../cli/tls_server.rs"]
+mod tls_server;
