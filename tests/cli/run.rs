@@ -8,9 +8,14 @@ use crate::harness::{KEY, Test, finish, normal};
 use crate::server::{Server, agent, answer, send};
 
 fn standing(id: &str) -> String {
+    let made = match id {
+        "old" => "2026-11-23T10:00:00Z",
+        _ => "2026-11-23T11:00:00Z",
+    };
     let details = json!({
         "name": "my-agent", "ready": true, "available": true,
         "desiredDeploymentId": id, "reconciledDeploymentId": id,
+        "deployment": { "id": id, "createdAt": made },
     });
     answer("200 OK", "", &details.to_string())
 }
