@@ -54,3 +54,45 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::output::samples::{failed, ready};
+
+    fn not_started(kind: ErrorKind) -> Ending {
+        Ending::Failed(Error::NotStarted {
+            program: "deploy".to_owned(),
+            source: io::Error::from(kind),
+        })
+    }
+
+    #[test]
+    fn every_ending_has_the_contracts_code() {
+        let good = || Report::new(vec![ready("good")]);
+        let bad = || Report::new(vec![ready("good"), failed("bad", "why")]);
+        for (ending, expected) in [
+            (Ending::Judged(good()), 0),
+            (Ending::Judged(bad()), 10),
+            (Ending::Untold(good()), 1),
+            (Ending::Untold(bad()), 10),
+            (Ending::CommandFailed { code: 77 }, 77),
+            (Ending::Done, 0),
+            (
+                Ending::NoPass {
+                    verdict: Verdict::Unauthorized,
+                    why: "no".to_owned(),
+                },
+                3,
+            ),
+            (Ending::Failed(Error::NoSuchCommand("deploy".to_owned())), 2),
+            (not_started(ErrorKind::NotFound), 127),
+            (not_started(ErrorKind::PermissionDenied), 126),
+            (Ending::Failed(Error::Lost), 1),
+        ] {
+            assert_eq!(code(&ending), expected, "{ending:?}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ mod logging;
 mod plain;
 mod report;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod summary;
 mod tty;
 mod variables;

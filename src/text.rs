@@ -225,6 +225,7 @@ mod tests {
 
     #[test]
     fn long_texts_keep_head_and_tail() {
+        assert_eq!(SHOWN, 8192, "the contract's 8 KiB");
         let text = format!("head{}tail", "é".repeat(SHOWN));
         let shown = lines(&text).join("\n");
         assert!(shown.starts_with("headé") && shown.ends_with("étail"));
@@ -271,11 +272,19 @@ mod tests {
         let said = |ms| short_duration(Duration::from_millis(ms));
         assert_eq!(
             [
-                0, 449, 12_399, 59_999, 60_000, 125_000, 3_780_000, 90_000_000
+                0,
+                449,
+                12_399,
+                59_999,
+                60_000,
+                125_000,
+                3_780_000,
+                90_000_000,
+                180_000_000
             ]
             .map(said),
             [
-                "0.0s", "0.4s", "12.3s", "59.9s", "1m", "2m 5s", "1h 3m", "1d 1h"
+                "0.0s", "0.4s", "12.3s", "59.9s", "1m", "2m 5s", "1h 3m", "1d 1h", "2d 2h"
             ]
         );
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::rollout::{AgentReport, Outcome, Phase, PhaseEntry, Reason, RevisionReport, Verdict};
 
 /// The report on an agent whose watch ended so, after 12.3 seconds.
-pub(super) fn agent(name: &str, verdict: Verdict) -> AgentReport {
+pub(crate) fn agent(name: &str, verdict: Verdict) -> AgentReport {
     let phase = |phase, at_ms| PhaseEntry { phase, at_ms };
     let outcome = Outcome {
         verdict,
@@ -26,12 +26,12 @@ pub(super) fn agent(name: &str, verdict: Verdict) -> AgentReport {
 }
 
 /// The report on an agent that is ready.
-pub(super) fn ready(name: &str) -> AgentReport {
+pub(crate) fn ready(name: &str) -> AgentReport {
     agent(name, Verdict::Ready)
 }
 
 /// The report on an agent whose code crashed with this message.
-pub(super) fn failed(name: &str, message: &str) -> AgentReport {
+pub(crate) fn failed(name: &str, message: &str) -> AgentReport {
     AgentReport {
         reason: Some(Reason {
             code: "CrashLoopBackOff".to_owned(),

@@ -262,6 +262,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_class_has_one_word_for_logs_and_json() {
+        use TroubleClass::{Crashing, Degraded, NotPulling, Reported, Unknown, Unmendable};
+        for (class, word) in [
+            (Reported, "reported"),
+            (Unmendable, "unmendable"),
+            (Crashing, "crashing"),
+            (NotPulling, "not-pulling"),
+            (Degraded, "degraded"),
+            (Unknown, "unknown"),
+        ] {
+            assert_eq!(class.as_str(), word);
+            assert_eq!(serde_json::to_value(class).unwrap(), word);
+        }
+    }
+
+    #[test]
     fn each_reason_has_its_class() {
         use TroubleClass::{Crashing, NotPulling, Unknown, Unmendable};
         let waiting = ContainerState::Waiting;

@@ -141,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_reads_back_from_its_word_and_no_other_word_is_one() {
+        for verdict in Verdict::WORST_FIRST {
+            let word = serde_json::to_value(verdict).unwrap();
+            assert_eq!(word, verdict.as_str());
+            let read: Verdict = serde_json::from_value(word).unwrap();
+            assert_eq!(read.as_str(), verdict.as_str());
+        }
+        assert!(serde_json::from_str::<Verdict>("\"splendid\"").is_err());
+    }
+
+    #[test]
     fn the_worst_of_each_pair_is_the_one_listed_first() {
         for (i, one) in Verdict::WORST_FIRST.into_iter().enumerate() {
             for (j, other) in Verdict::WORST_FIRST.into_iter().enumerate() {

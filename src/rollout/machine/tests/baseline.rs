@@ -94,6 +94,8 @@ fn after_the_deploy_answers_from_before_the_baseline_are_known_to_lag() {
     assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
     assert_eq!(outcome.baseline_deployment_id.as_deref(), Some("old"));
     assert_eq!(watch.count("answer-set-aside"), 3);
+    // That the baseline stands was told when it was read.
+    assert_eq!(watch.count("target-awaited"), 0);
 }
 
 #[test]

@@ -258,6 +258,15 @@ fn an_unanswered_watch_gives_the_last_failure_and_how_long_they_went_on() {
 }
 
 #[test]
+fn how_long_an_image_has_not_come_is_counted_from_its_first_failure() {
+    let mut watch = watch();
+    watch.see(5000, reconciled().own(Told::Creating));
+    watch.steady(10_000..=30_000, faring(waiting("ErrImagePull", 0)));
+    let summary = "its image or container does not come up: ErrImagePull, for 20.0s";
+    assert_eq!(said(&watch, Verdict::Failed), ("ErrImagePull", summary));
+}
+
+#[test]
 fn what_is_not_there_is_told_from_what_was_deleted_and_what_never_came() {
     let mut never = watch();
     never.see(30_000, absent());
@@ -273,6 +282,10 @@ fn what_is_not_there_is_told_from_what_was_deleted_and_what_never_came() {
     deleted.see(0, reconciling()).steady(1000..=3000, absent());
     let summary = "the agent was deleted while it was watched (404)";
     assert_eq!(said(&deleted, Verdict::NotFound), ("Deleted", summary));
+    assert_eq!(
+        deleted.because(Verdict::NotFound).message.as_deref(),
+        Some("Agent not found")
+    );
     let mut named = Watch::new(named("new"));
     named.see(30_000, ids("old", "old"));
     let summary = "deployment new was never the desired one; old is";
