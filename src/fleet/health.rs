@@ -70,7 +70,7 @@ impl Agent {
             Standing::Settled {
                 verdict: Some(verdict),
                 since,
-            } if *verdict != Verdict::Ready => {
+            } if leaves_unready(*verdict) => {
                 let (name, episode) = (&self.record.name, self.record.unready_episodes);
                 (format!("{name}/{deployment}/unready/{episode}"), *since)
             }
@@ -94,14 +94,7 @@ impl Agent {
     }
 
     fn seen_not_ready(&mut self, now: Timestamp, reason: Option<Reason>, change: &mut Change) {
-        let at_rest = matches!(
-            self.record.standing,
-            Standing::Settled {
-                verdict: None | Some(Verdict::Ready),
-                ..
-            }
-        );
-        if !at_rest {
+        if !self.is_at_rest() {
             return;
         }
         self.not_ready = self.not_ready.saturating_add(1);
@@ -135,15 +128,24 @@ impl Agent {
     fn next_look(&self) -> NextLook {
         match &self.record.standing {
             Standing::RollingOut { .. } => NextLook::Never,
-            Standing::Settled {
-                verdict: None | Some(Verdict::Ready),
-                ..
-            } if self.not_ready > 0 => NextLook::ToConfirm,
-            Standing::Settled {
-                verdict: None | Some(Verdict::Ready),
-                ..
-            } => NextLook::Regular,
-            Standing::Settled { .. } | Standing::Unready { .. } => NextLook::Watchful,
+            _ if !self.is_at_rest() => NextLook::Watchful,
+            _ if self.not_ready > 0 => NextLook::ToConfirm,
+            _ => NextLook::Regular,
         }
     }
+
+    /// Whether nothing is under way, and nothing is known to be wrong.
+    fn is_at_rest(&self) -> bool {
+        matches!(
+            self.record.standing,
+            Standing::Settled { verdict, .. } if !verdict.is_some_and(leaves_unready)
+        )
+    }
+}
+
+/// Whether a rollout that ended so leaves an agent that has to recover.
+///
+/// One that another took the place of says nothing about the agent: the other will.
+pub(super) fn leaves_unready(verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::Ready | Verdict::Superseded)
 }

@@ -20,7 +20,7 @@ pub struct AgentRecord {
     pub deployment_id: Option<String>,
     /// How it stands.
     pub standing: Standing,
-    /// How often it stopped being ready without a deploy, since it is known.
+    /// How often it stopped being ready since it is known, by itself or by a rollout that ended so.
     pub unready_episodes: u64,
     /// How often each step from one deployment to another was seen, the latest steps only.
     pub steps: Vec<(String, u32)>,

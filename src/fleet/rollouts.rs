@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::health::leaves_unready;
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{AgentRecord, Change, RolloutRecord, Standing};
 use super::{Agent, Fleet, Followed};
@@ -197,7 +198,7 @@ impl Agent {
             },
         });
         change.rollouts.push(rollout);
-        if !matches!(finish.verdict, Verdict::Ready | Verdict::Superseded) {
+        if leaves_unready(finish.verdict) {
             self.record.unready_episodes += 1;
         }
         let standing = Standing::Settled {

@@ -378,3 +378,18 @@ fn a_failed_rollout_that_recovers_by_itself_is_told() {
     assert_eq!(ids(&change), ["a/new/unready/1/recovered"]);
     assert!(fleet.looked(at(60), "a", Look::Ready).0.is_empty());
 }
+
+/// It was told as the recovery from the outage before, a second time.
+#[test]
+fn one_that_another_took_the_place_of_leaves_nothing_to_recover_from() {
+    let mut fleet = resting();
+    for second in 0..3 {
+        let _ = fleet.looked(at(second), "a", unready());
+    }
+    let _ = fleet.looked(at(4), "a", Look::Ready);
+    let _ = fleet.on_list(at(10), &[service("a", "new", "old")]);
+    let _ = fleet.happened(at(11), "a", &found("new"));
+    let _ = fleet.ended(at(20), "a", &outcome("new", Verdict::Superseded));
+    let (change, next) = fleet.looked(at(21), "a", Look::Ready);
+    assert!(change.is_empty() && next == NextLook::Regular, "{change:?}");
+}

@@ -19,7 +19,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
 /// The key of all tests, which must turn up nowhere.
 pub(crate) const KEY: &str = "sk_test_5ecret";
 /// How long something that has to come may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A folder with the store and the configuration of a sidecar.
 pub(crate) struct Place {
