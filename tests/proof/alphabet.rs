@@ -39,6 +39,29 @@ pub(crate) fn alphabet() -> Vec<Symbol> {
     .collect()
 }
 
+/// The first so many of those that most rollouts are made of.
+pub(crate) fn commonest(count: usize) -> Vec<Symbol> {
+    const NAMES: [&str; 12] = [
+        "lagging operator, old ready",
+        "creating",
+        "ready",
+        "crashed thrice",
+        "a transient error",
+        "before, old ready",
+        "a newer one is desired",
+        "failed",
+        "active, not ready",
+        "absent",
+        "ready and failed",
+        "unauthorized",
+    ];
+    let named = &NAMES[..count];
+    let mut symbols = alphabet();
+    symbols.retain(|symbol| named.contains(&symbol.name.as_str()));
+    assert_eq!(symbols.len(), count);
+    symbols
+}
+
 type Named = (&'static str, Observation);
 
 /// Before the deploy shows, and while the operator lags behind it.

@@ -9,6 +9,7 @@ use pipecat_rollout::wire::AgentDetails;
 use crate::alphabet::{NEWER, OLD, Symbol, TARGET};
 
 /// What was seen so far, as far as the promises need it.
+#[expect(clippy::struct_excessive_bools, reason = "each was seen, or was not")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ghost {
     /// The desired deployment of the first details.
@@ -27,6 +28,8 @@ pub(crate) struct Ghost {
     pub(crate) unhealthy: bool,
     /// How many answers in a row went back behind what was seen.
     behind: u8,
+    /// Whether a newer deployment was desired before the target was: rolled back to it, or shown late.
+    newer_first: bool,
 }
 
 impl Ghost {
@@ -51,6 +54,7 @@ impl Ghost {
         };
         self.behind = 0;
         let desired = details.desired().map(str::to_owned);
+        self.newer_first |= self.target.is_none() && desired.as_deref() == Some(NEWER);
         if self.first_desired.is_none() {
             self.first_desired.clone_from(&desired);
         }
@@ -107,8 +111,10 @@ impl Ghost {
     }
 
     /// Whether what was seen last is an answer that goes back, the first in a row.
+    ///
+    /// Where a newer deployment was there first nobody can tell which of two answers is the older.
     pub(crate) fn went_back_since(&self, before: &Self) -> bool {
-        before.behind == 0 && self.behind == 1
+        before.behind == 0 && self.behind == 1 && !self.newer_first
     }
 
     /// What is wrong with an ending, if anything is.

@@ -14,11 +14,13 @@ mod history;
 mod reference;
 mod search;
 
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pipecat_rollout::rollout::{Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 
-use self::alphabet::{OLD, TARGET};
+use self::alphabet::{OLD, Symbol, TARGET, alphabet, commonest};
 use self::search::{Depth, Search};
 
 /// Where a run goes without a budget of time: the same states on every machine.
@@ -84,33 +86,66 @@ fn policies() -> Vec<(String, Policy)> {
     policies
 }
 
+/// How long to search, where more was asked for than the usual depth.
+fn budget() -> Option<Duration> {
+    let text = std::env::var("PROOF_SECONDS").ok()?;
+    Some(seconds(text.parse().unwrap()))
+}
+
 #[test]
 fn every_sequence_of_observations_keeps_what_the_contract_promises() {
-    let budget = std::env::var("PROOF_SECONDS").map(|text| seconds(text.parse().unwrap()));
-    let policies = policies();
-    let share = u32::try_from(policies.len()).unwrap();
-    let (mut states, mut transitions) = (0, 0);
-    for (name, policy) in policies {
-        let depth = match budget {
-            Ok(budget) => Depth::Until(Instant::now() + budget / share),
-            Err(_) => Depth::Of(USUAL_DEPTH),
-        };
-        let mut search = Search::new(policy);
-        search.run(depth);
-        println!(
-            "{name:<40} {:>9} states {:>11} transitions, depth {}{}",
-            search.states(),
-            search.transitions(),
-            search.depth(),
-            if search.is_complete() {
-                ", which is all"
-            } else {
-                ""
-            }
-        );
-        states += search.states();
-        transitions += search.transitions();
-    }
-    println!("{states} states, {transitions} transitions in all");
+    let states = search(alphabet, |in_turn| match budget() {
+        Some(budget) => Depth::Until(Instant::now() + budget / in_turn),
+        None => Depth::Of(USUAL_DEPTH),
+    });
     assert!(states > 10_000, "only {states} states were found");
+}
+
+/// A watch ends after eight seconds, and an observation comes every one or three: nine are all.
+#[test]
+fn every_watch_of_the_commonest_observations_keeps_it_to_its_end() {
+    let count = if budget().is_some() { 12 } else { 5 };
+    let states = search(|| commonest(count), |_| Depth::Of(9));
+    assert!(states > 10_000, "only {states} states were found");
+}
+
+/// Searches under every policy, on every core, and tells how many states there are. How far it goes
+/// may depend on how many have to take turns on a core.
+fn search(symbols: impl Fn() -> Vec<Symbol> + Sync, depth: impl Fn(u32) -> Depth + Sync) -> usize {
+    let policies = Mutex::new(policies());
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let in_turn = policies.lock().unwrap().len().div_ceil(cores);
+    let in_turn = u32::try_from(in_turn).unwrap();
+    let totals = Mutex::new((0, 0));
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some((name, policy)) = take(&policies) {
+                    let mut search = Search::new(policy, symbols());
+                    search.run(depth(in_turn));
+                    println!(
+                        "{name:<40} {:>9} states {:>11} transitions, depth {}{}",
+                        search.states(),
+                        search.transitions(),
+                        search.depth(),
+                        if search.is_complete() {
+                            ", which is all"
+                        } else {
+                            ""
+                        }
+                    );
+                    let mut totals = totals.lock().unwrap();
+                    totals.0 += search.states();
+                    totals.1 += search.transitions();
+                }
+            });
+        }
+    });
+    let (states, transitions) = totals.into_inner().unwrap();
+    println!("{states} states, {transitions} transitions in all");
+    states
+}
+
+fn take<T>(queue: &Mutex<Vec<T>>) -> Option<T> {
+    queue.lock().unwrap().pop()
 }

@@ -5,7 +5,7 @@
 //! how often the present outage failed.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use pipecat_rollout::rollout::{
     Interruption, Limits, Machine, Next, Outcome, Policy, Step, Verdict,
 };
 
-use crate::alphabet::{Symbol, alphabet};
+use crate::alphabet::Symbol;
 use crate::ghost::Ghost;
 
 /// How long after the one before an observation comes, in seconds.
@@ -33,6 +33,8 @@ pub(crate) struct Search {
     policy: Policy,
     symbols: Vec<Symbol>,
     seen: HashSet<u128>,
+    /// Where keys are written.
+    text: String,
     frontier: Vec<State>,
     /// How each state was come to: from which, by which symbol and pause.
     ways: Vec<(u32, u8, u8)>,
@@ -52,7 +54,7 @@ struct State {
 }
 
 impl Search {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy, symbols: Vec<Symbol>) -> Self {
         let limits = Limits {
             timeout: policy.limits().timeout * 2,
             ..policy.limits().clone()
@@ -67,8 +69,9 @@ impl Search {
         };
         Self {
             policy,
-            symbols: alphabet(),
+            symbols,
             seen: HashSet::new(),
+            text: String::new(),
             frontier: vec![start],
             ways: vec![(0, 0, 0)],
             transitions: 0,
@@ -123,11 +126,10 @@ impl Search {
         for &pause in pauses {
             for symbol in 0..self.symbols.len() {
                 self.transitions += 1;
-                if let Some(state) = self.advance(state, symbol, pause) {
-                    let key = key(&state);
-                    if self.seen.insert(key) {
-                        next.push(state);
-                    }
+                if let Some(state) = self.advance(state, symbol, pause)
+                    && self.seen.insert(key(&state, &mut self.text))
+                {
+                    next.push(state);
                 }
             }
         }
@@ -139,7 +141,6 @@ impl Search {
         let symbol = &self.symbols[place];
         state.at += pause;
         let at = Duration::from_secs(state.at);
-        let time_alone = ended(&state.machine.clone().lapse(at));
         let step = state.machine.observe(at, symbol.observation.clone());
         let patient = state.patient.observe(at, symbol.observation.clone());
         state.ghost.see(&self.policy, state.at, symbol);
@@ -174,7 +175,9 @@ impl Search {
         }
         // What the time has decided an answer may word otherwise: that the API answers is news.
         let by_time = match outcome.verdict {
-            Verdict::Timeout | Verdict::Unavailable | Verdict::Unauthorized => time_alone.is_some(),
+            Verdict::Timeout | Verdict::Unavailable | Verdict::Unauthorized => {
+                ended(&before.machine.clone().lapse(at)).is_some()
+            }
             // That it has not appeared in time is found out with an answer, whichever that is.
             Verdict::Unchanged => at >= self.policy.limits().appear_timeout,
             _ => false,
@@ -236,31 +239,54 @@ fn ended(step: &Step) -> Option<Outcome> {
 }
 
 /// What a state is, but for what can decide nothing later.
-fn key(state: &State) -> u128 {
-    let mut text = format!("{:?}|{:?}", state.machine, state.patient);
-    for (start, end) in [
-        ("phases: [", "]"),
-        ("paced_from: ", ","),
-        (" polls: ", ","),
-        ("failed_polls: ", ","),
-        ("failed: ", ","),
-    ] {
-        text = without(&text, start, end);
-    }
+fn key(state: &State, text: &mut String) -> u128 {
+    text.clear();
+    let mut kept = Kept { text, within: None };
+    write!(kept, "{:?}|{:?}", state.machine, state.patient).unwrap();
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
-        (salt, &text, &state.ghost, state.at).hash(&mut hasher);
+        (salt, &*text, &state.ghost, state.at).hash(&mut hasher);
         u128::from(hasher.finish())
     };
     hash(0) << 64 | hash(1)
 }
 
-/// The text without what is between these two, wherever they stand.
-fn without(text: &str, start: &str, end: &str) -> String {
-    let mut parts = text.split(start);
-    let mut kept = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        kept.push_str(part.split_once(end).map_or(part, |(_, rest)| rest));
+/// Fields that cannot decide anything later, and the policy, which is the same for all.
+const LEFT_OUT: [&str; 6] = [
+    "phases",
+    "paced_from",
+    "polls",
+    "failed_polls",
+    "failed",
+    "policy",
+];
+
+/// What `{:?}` writes, piece by piece, but for the fields that are left out.
+struct Kept<'a> {
+    text: &'a mut String,
+    /// Within a field that is left out: how deep in its value.
+    within: Option<u32>,
+}
+
+impl fmt::Write for Kept<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let Some(depth) = &mut self.within else {
+            if LEFT_OUT.contains(&piece) {
+                self.within = Some(0);
+            } else {
+                self.text.push_str(piece);
+            }
+            return Ok(());
+        };
+        match piece {
+            ", " | " }" | ")" | "]" | "}" if *depth == 0 => {
+                self.within = None;
+                self.text.push_str(piece);
+            }
+            " { " | "(" | "[" | "{" => *depth += 1,
+            " }" | ")" | "]" | "}" => *depth -= 1,
+            _ => {}
+        }
+        Ok(())
     }
-    kept
 }
