@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 pub(crate) const OLD: &str = "old";
 pub(crate) const TARGET: &str = "target";
 pub(crate) const NEWER: &str = "newer";
+/// When the agent's record was changed, as all answers say but for an older one.
+const RECORD: &str = "2026-11-23T10:00:00Z";
 
-/// An observation, and what a reader of the contract makes of it.
+/// An observation, and what people call it.
+#[derive(Debug, Clone)]
 pub(crate) struct Symbol {
     pub(crate) name: String,
     pub(crate) observation: Observation,
@@ -62,6 +65,13 @@ pub(crate) fn commonest(count: usize) -> Vec<Symbol> {
     symbols
 }
 
+/// The agent as it stands before a deploy.
+pub(crate) fn before() -> Symbol {
+    let mut symbols = alphabet();
+    symbols.retain(|symbol| symbol.name == "before, old ready");
+    symbols.remove(0)
+}
+
 type Named = (&'static str, Observation);
 
 /// Before the deploy shows, and while the operator lags behind it.
@@ -93,6 +103,7 @@ fn of_the_target() -> Vec<Named> {
     let waiting = |reason| json!({ "state": "waiting", "reason": reason });
     let previous = json!({ "previousRevision": revision(OLD, "Failed", &crashing(9)) });
     let errors = json!({ "errors": [{ "code": "E", "message": "m" }] });
+    let older = json!({ "updatedAt": "2026-11-23T09:00:00Z" });
     let degraded =
         json!({ "conditions": [{ "type": "Degraded", "status": "True", "reason": "R" }] });
     let mut platform = crashing(3);
@@ -100,6 +111,13 @@ fn of_the_target() -> Vec<Named> {
     let forms = [
         ("creating", false, "Creating", none(), none()),
         ("validating", false, "Validating", none(), none()),
+        (
+            "validating, by an older record",
+            false,
+            "Validating",
+            none(),
+            older,
+        ),
         ("active, not ready", false, "Active", none(), none()),
         (
             "an unknown phase",
@@ -217,7 +235,7 @@ fn answer(
         "name": "a", "ready": ready,
         "desiredDeploymentId": desired, "reconciledDeploymentId": reconciled,
         "deployment": { "id": desired, "createdAt": format!("2026-11-23T0{hour}:00:00Z") },
-        "currentRevision": revision,
+        "updatedAt": RECORD, "currentRevision": revision,
     });
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
@@ -225,7 +243,7 @@ fn answer(
     of_json(&body)
 }
 
-fn of_json(body: &Value) -> Observation {
+pub(crate) fn of_json(body: &Value) -> Observation {
     // Read from the answer's own text, as the client does.
     let details: AgentDetails = serde_json::from_value(body.clone()).unwrap();
     Observation::Details {

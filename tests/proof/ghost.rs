@@ -22,6 +22,8 @@ pub(crate) struct Ghost {
     ready_since: Option<u64>,
     /// The latest phase that was seen of it.
     rank: u8,
+    /// The latest change of its record, in seconds.
+    record: Option<i64>,
     /// Whether an answer about the target itself showed something that can fail it.
     pub(crate) troubled: bool,
     /// Whether anything was seen that a healthy rollout does not show.
@@ -65,6 +67,10 @@ impl Ghost {
             self.unhealthy |= self.target.is_some() || desired.as_deref() == Some(NEWER);
             return;
         }
+        // What goes back in its phase may be passed over, and then its record counts as not seen.
+        if rank(details) >= self.rank {
+            self.record = self.record.max(record(details));
+        }
         if details.reconciled_deployment_id == self.target {
             self.reconciled = true;
             self.see_target(policy.limits(), at, details);
@@ -104,7 +110,9 @@ impl Ghost {
                 Some(desired) if desired != target => age(desired) < age(target),
                 Some(_) => {
                     let reconciled = details.reconciled_deployment_id.as_ref() == Some(target);
-                    self.reconciled && !reconciled
+                    let record = record(details).zip(self.record);
+                    let older = record.is_some_and(|(told, seen)| told < seen);
+                    (self.reconciled && !reconciled) || older
                 }
             },
         }
@@ -164,6 +172,11 @@ impl Ghost {
             _ => None,
         }
     }
+}
+
+/// When an agent's record was changed, in seconds.
+fn record(details: &AgentDetails) -> Option<i64> {
+    details.updated_at.map(jiff::Timestamp::as_second)
 }
 
 /// Deployments in the order in which they were made.

@@ -1,12 +1,7 @@
 //! Breadth first through everything that can be observed, one state at a time.
-//!
-//! Two ways to the same state are followed as one. What is left out of a state's key cannot decide
-//! anything later: how many polls there were, which phases were told, when polls were paced from,
-//! how often the present outage failed.
 
-use std::collections::HashSet;
-use std::fmt::{self, Write as _};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use pipecat_rollout::rollout::{
@@ -15,9 +10,13 @@ use pipecat_rollout::rollout::{
 
 use crate::alphabet::Symbol;
 use crate::ghost::Ghost;
+use crate::key::Keys;
 
 /// How long after the one before an observation comes, in seconds.
-const PAUSES: [u64; 2] = [1, 3];
+pub(crate) const PAUSES: [u64; 2] = [1, 3];
+
+/// How many pairs of merged states there are to one that is looked at.
+const MERGED_TO_ONE_LOOK: u64 = 499;
 
 /// How far to go.
 #[derive(Debug, Clone, Copy)]
@@ -28,53 +27,103 @@ pub(crate) enum Depth {
     Until(Instant),
 }
 
-/// A search of all that a policy can lead to.
-pub(crate) struct Search {
-    policy: Policy,
-    symbols: Vec<Symbol>,
-    seen: HashSet<u128>,
-    /// Where keys are written.
-    text: String,
+/// A watch to search: what is asked, and whether the agent was seen before the deploy.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    pub(crate) name: String,
+    pub(crate) policy: Policy,
+    /// How the agent stood before, where that was seen.
+    pub(crate) before: Option<Symbol>,
+}
+
+impl Watch {
+    fn begin(&self, policy: Policy) -> Machine {
+        match self.before.as_ref().and_then(Symbol::details) {
+            Some(details) => Machine::after(policy, Box::new(details.clone())),
+            None => Machine::new(policy),
+        }
+    }
+}
+
+/// A search of all that a watch can come to.
+pub(crate) struct Search<'a> {
+    watch: Watch,
+    symbols: &'a [Symbol],
+    keys: Keys,
+    /// The states that were found: at what depth, and at which place in its frontier.
+    seen: HashMap<u64, (usize, usize)>,
     frontier: Vec<State>,
-    /// How each state was come to: from which, by which symbol and pause.
-    ways: Vec<(u32, u8, u8)>,
+    /// How each state was come to.
+    ways: Vec<Way>,
     transitions: u64,
+    merged: u64,
     depth: usize,
     complete: bool,
 }
 
-/// A machine under way, one with twice the time, and what was seen.
-#[derive(Clone)]
-struct State {
-    machine: Machine,
-    patient: Machine,
-    ghost: Ghost,
-    at: u64,
-    way: u32,
+/// The last step to a state: from which, by which symbol, and after how long a pause.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    from: usize,
+    symbol: usize,
+    pause: u64,
 }
 
-impl Search {
-    pub(crate) fn new(policy: Policy, symbols: Vec<Symbol>) -> Self {
+/// A state that was found.
+struct State {
+    seen: Seen,
+    /// A watch of the same, with twice the time.
+    patient: Machine,
+    /// Which one of the ways leads to it.
+    way: usize,
+}
+
+/// What a sequence of observations leaves.
+#[derive(Clone)]
+struct Seen {
+    machine: Machine,
+    ghost: Ghost,
+    /// The symbol of the newest answer that the machine believes.
+    latest: Option<usize>,
+    at: u64,
+}
+
+impl Seen {
+    fn at(&self) -> Duration {
+        Duration::from_secs(self.at)
+    }
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(watch: Watch, symbols: &'a [Symbol]) -> Self {
         let limits = Limits {
-            timeout: policy.limits().timeout * 2,
-            ..policy.limits().clone()
+            timeout: watch.policy.limits().timeout * 2,
+            ..watch.policy.limits().clone()
         };
-        let patient = Policy::new(policy.target().clone(), limits).unwrap();
+        let patient = Policy::new(watch.policy.target().clone(), limits).unwrap();
         let start = State {
-            machine: Machine::new(policy.clone()),
-            patient: Machine::new(patient),
-            ghost: Ghost::default(),
-            at: 0,
+            seen: Seen {
+                machine: watch.begin(watch.policy.clone()),
+                ghost: Ghost::default(),
+                latest: None,
+                at: 0,
+            },
+            patient: watch.begin(patient),
             way: 0,
         };
         Self {
-            policy,
+            keys: Keys::of(&watch.policy),
+            watch,
             symbols,
-            seen: HashSet::new(),
-            text: String::new(),
+            seen: HashMap::new(),
             frontier: vec![start],
-            ways: vec![(0, 0, 0)],
+            ways: vec![Way {
+                from: 0,
+                symbol: 0,
+                pause: 0,
+            }],
             transitions: 0,
+            merged: 0,
             depth: 0,
             complete: false,
         }
@@ -88,13 +137,10 @@ impl Search {
         self.transitions
     }
 
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Whether there was nothing left to find.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
+    /// How far it came, in words.
+    pub(crate) fn extent(&self) -> String {
+        let all = if self.complete { ", which is all" } else { "" };
+        format!("depth {}{all}", self.depth)
     }
 
     pub(crate) fn run(&mut self, depth: Depth) {
@@ -119,113 +165,189 @@ impl Search {
         }
     }
 
+    /// Tries each of these after every state that was found last, and goes no further.
+    pub(crate) fn try_each(&mut self, symbols: &[Symbol]) {
+        for state in std::mem::take(&mut self.frontier) {
+            for symbol in symbols {
+                self.transitions += 1;
+                let story = |search: &Self| {
+                    let way = search.story_to(state.way);
+                    format!("{way}  then: {}\n", symbol.name)
+                };
+                let _ = self.step(&state, symbol, PAUSES[0], &story);
+            }
+        }
+    }
+
     /// Everything that can be observed next.
     fn expand(&mut self, state: &State, next: &mut Vec<State>) {
         // The first look is at once.
         let pauses = if self.depth == 0 { &[0][..] } else { &PAUSES };
         for &pause in pauses {
-            for symbol in 0..self.symbols.len() {
+            let symbols = self.symbols;
+            for (place, symbol) in symbols.iter().enumerate() {
                 self.transitions += 1;
-                if let Some(state) = self.advance(state, symbol, pause)
-                    && self.seen.insert(key(&state, &mut self.text))
-                {
-                    next.push(state);
+                let way = Way {
+                    from: state.way,
+                    symbol: place,
+                    pause,
+                };
+                let story = |search: &Self| search.story(way);
+                if let Some(mut seen) = self.step(state, symbol, pause, &story) {
+                    let believed = seen.machine.latest();
+                    seen.latest = match symbol.details() {
+                        details @ Some(_) if believed == details => Some(place),
+                        _ => state.seen.latest,
+                    };
+                    self.merge(state, seen, way, next);
                 }
             }
         }
     }
 
-    /// One observation; none where the watch has ended with it.
-    fn advance(&mut self, before: &State, place: usize, pause: u64) -> Option<State> {
-        let mut state = before.clone();
-        let symbol = &self.symbols[place];
-        state.at += pause;
-        let at = Duration::from_secs(state.at);
-        let step = state.machine.observe(at, symbol.observation.clone());
-        let patient = state.patient.observe(at, symbol.observation.clone());
-        state.ghost.see(&self.policy, state.at, symbol);
-        let way = (
-            before.way,
-            u8::try_from(place).unwrap(),
-            u8::try_from(pause).unwrap(),
-        );
+    /// One observation; nothing where the watch has ended with it.
+    fn step(
+        &self,
+        before: &State,
+        symbol: &Symbol,
+        pause: u64,
+        story: &dyn Fn(&Self) -> String,
+    ) -> Option<Seen> {
+        let policy = &self.watch.policy;
         let fail = |what: &str| -> ! {
-            panic!("{what}:\n{}\npolicy {:?}", self.story(way), self.policy);
+            panic!("{what}:\n{}{}: {policy:?}", story(self), self.watch.name);
         };
+        let mut seen = before.seen.clone();
+        seen.at += pause;
+        let at = seen.at();
+        let step = seen.machine.observe(at, symbol.observation.clone());
+        seen.ghost.see(policy, seen.at, symbol);
         let Some(outcome) = ended(&step) else {
-            if at >= self.policy.limits().timeout {
+            if at >= policy.limits().timeout {
                 fail("it goes on after its deadline");
             }
-            if let Some(patient) = ended(&patient)
-                && patient.verdict == Verdict::Ready
-            {
-                fail("only with more time it is ready already");
-            }
-            self.ways.push(way);
-            state.way = u32::try_from(self.ways.len() - 1).unwrap();
-            return Some(state);
+            return Some(seen);
         };
-        if let Some(fault) = state.ghost.fault(&self.policy, state.at, symbol, &outcome) {
+        if let Some(fault) = seen.ghost.fault(policy, seen.at, symbol, &outcome) {
             fail(&fault);
         }
-        if outcome.verdict == Verdict::Ready
-            && ended(&patient).is_none_or(|patient| patient.verdict != Verdict::Ready)
-        {
-            fail("with more time it is not ready");
+        if outcome.verdict == Verdict::Ready {
+            let mut patient = before.patient.clone();
+            let patient = ended(&patient.observe(at, symbol.observation.clone()));
+            if patient.is_none_or(|patient| patient.verdict != Verdict::Ready) {
+                fail("with more time it is not ready");
+            }
         }
         // What the time has decided an answer may word otherwise: that the API answers is news.
         let by_time = match outcome.verdict {
             Verdict::Timeout | Verdict::Unavailable | Verdict::Unauthorized => {
-                ended(&before.machine.clone().lapse(at)).is_some()
+                ended(&before.seen.machine.clone().lapse(at)).is_some()
             }
             // That it has not appeared in time is found out with an answer, whichever that is.
-            Verdict::Unchanged => at >= self.policy.limits().appear_timeout,
+            Verdict::Unchanged => at >= policy.limits().appear_timeout,
             _ => false,
         };
-        if state.ghost.went_back_since(&before.ghost) && !by_time {
+        if seen.ghost.went_back_since(&before.seen.ghost) && !by_time {
             fail(&format!(
                 "one answer from the past has ended it as {}",
                 outcome.verdict
             ));
         }
-        self.stays(&state.machine, &outcome, at)
-            .unwrap_or_else(|what| fail(&what));
+        // Whatever comes after it, an ending stays what it is; each time something else comes.
+        let place = usize::try_from(self.transitions).unwrap() % self.symbols.len();
+        let later = at + Duration::from_secs(1);
+        let _ = seen
+            .machine
+            .observe(later, self.symbols[place].observation.clone());
+        let again = seen.machine.interrupt(later, Interruption::Terminate);
+        if ended(&again).as_ref() != Some(&outcome) || !again.events.is_empty() {
+            fail(&format!(
+                "its verdict changed after {}",
+                self.symbols[place].name
+            ));
+        }
         None
     }
 
-    /// Whatever comes after it, an ending stays what it is.
-    fn stays(&self, machine: &Machine, outcome: &Outcome, at: Duration) -> Result<(), String> {
-        let later = at + Duration::from_secs(1);
-        for symbol in self.symbols.iter().step_by(7) {
-            let mut machine = machine.clone();
-            let _ = machine.observe(later, symbol.observation.clone());
-            let again = machine.interrupt(later, Interruption::Terminate);
-            let changed = ended(&again).as_ref() != Some(outcome) || !again.events.is_empty();
-            if changed {
-                return Err(format!("its verdict changed after {}", symbol.name));
+    /// Keeps a state that is new; looks now and then whether one that is not is the same.
+    fn merge(&mut self, before: &State, seen: Seen, way: Way, next: &mut Vec<State>) {
+        let beside = (seen.latest, &seen.ghost, seen.at);
+        let key = self.keys.key(&seen.machine, beside);
+        match self.seen.get(&key) {
+            Some(&(depth, place)) => {
+                self.merged += 1;
+                // The other one is still at hand if it was found at this depth.
+                if depth == self.depth && self.merged.is_multiple_of(MERGED_TO_ONE_LOOK) {
+                    self.go_on_alike(&seen, &next[place].seen, way);
+                }
+            }
+            None => {
+                self.seen.insert(key, (self.depth, next.len()));
+                let mut patient = before.patient.clone();
+                let symbol = &self.symbols[way.symbol];
+                let patience = patient.observe(seen.at(), symbol.observation.clone());
+                if ended(&patience).is_some() || !self.keys.same(&seen.machine, &patient) {
+                    panic!("with more time it stands otherwise:\n{}", self.story(way));
+                }
+                let over = seen
+                    .machine
+                    .clone()
+                    .lapse(self.watch.policy.limits().timeout);
+                if ended(&over).is_none_or(|outcome| outcome.verdict == Verdict::Ready) {
+                    panic!(
+                        "time alone must end it, and prove nothing:\n{}",
+                        self.story(way)
+                    );
+                }
+                self.ways.push(way);
+                next.push(State {
+                    seen,
+                    patient,
+                    way: self.ways.len() - 1,
+                });
             }
         }
-        Ok(())
+    }
+
+    /// Two states that are taken for one must end alike, or come to the same again.
+    fn go_on_alike(&mut self, one: &Seen, other: &Seen, way: Way) {
+        for symbol in self.symbols {
+            let mut machines = [one.machine.clone(), other.machine.clone()];
+            let at = one.at() + Duration::from_secs(PAUSES[0]);
+            let ends = machines
+                .each_mut()
+                .map(|machine| ended(&machine.observe(at, symbol.observation.clone())))
+                .map(|outcome| outcome.map(|o| (o.verdict, o.deployment_id, o.revision_unchanged)));
+            if ends[0] != ends[1] || !self.keys.same(&machines[0], &machines[1]) {
+                panic!(
+                    "it is not like another state after {}:\n{}{ends:?}",
+                    symbol.name,
+                    self.story(way)
+                );
+            }
+        }
     }
 
     /// The shortest way to a state, for people.
-    fn story(&self, last: (u32, u8, u8)) -> String {
+    fn story_to(&self, way: usize) -> String {
+        match way {
+            0 => String::new(),
+            way => self.story(self.ways[way]),
+        }
+    }
+
+    fn story(&self, last: Way) -> String {
         let mut steps = vec![last];
-        while let Some(&(from, ..)) = steps.last()
-            && from != 0
+        while let Some(Way { from, .. }) = steps.last()
+            && *from != 0
         {
-            steps.push(self.ways[usize::try_from(from).unwrap()]);
+            steps.push(self.ways[*from]);
         }
         let mut at = 0;
         let mut text = String::new();
-        for (_, symbol, pause) in steps.into_iter().rev() {
-            at += u64::from(pause);
-            writeln!(
-                text,
-                "  at {at} s: {}",
-                self.symbols[usize::from(symbol)].name
-            )
-            .unwrap();
+        for Way { symbol, pause, .. } in steps.into_iter().rev() {
+            at += pause;
+            writeln!(text, "  at {at} s: {}", self.symbols[symbol].name).unwrap();
         }
         text
     }
@@ -235,58 +357,5 @@ fn ended(step: &Step) -> Option<Outcome> {
     match &step.next {
         Next::Done(outcome) => Some((**outcome).clone()),
         Next::Poll(_) => None,
-    }
-}
-
-/// What a state is, but for what can decide nothing later.
-fn key(state: &State, text: &mut String) -> u128 {
-    text.clear();
-    let mut kept = Kept { text, within: None };
-    write!(kept, "{:?}|{:?}", state.machine, state.patient).unwrap();
-    let hash = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, &*text, &state.ghost, state.at).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    hash(0) << 64 | hash(1)
-}
-
-/// Fields that cannot decide anything later, and the policy, which is the same for all.
-const LEFT_OUT: [&str; 6] = [
-    "phases",
-    "paced_from",
-    "polls",
-    "failed_polls",
-    "failed",
-    "policy",
-];
-
-/// What `{:?}` writes, piece by piece, but for the fields that are left out.
-struct Kept<'a> {
-    text: &'a mut String,
-    /// Within a field that is left out: how deep in its value.
-    within: Option<u32>,
-}
-
-impl fmt::Write for Kept<'_> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let Some(depth) = &mut self.within else {
-            if LEFT_OUT.contains(&piece) {
-                self.within = Some(0);
-            } else {
-                self.text.push_str(piece);
-            }
-            return Ok(());
-        };
-        match piece {
-            ", " | " }" | ")" | "]" | "}" if *depth == 0 => {
-                self.within = None;
-                self.text.push_str(piece);
-            }
-            " { " | "(" | "[" | "{" => *depth += 1,
-            " }" | ")" | "]" | "}" => *depth -= 1,
-            _ => {}
-        }
-        Ok(())
     }
 }
