@@ -73,15 +73,21 @@ impl Connection {
         }))
     }
 
-    /// Asks for the details of an agent, once there is a place.
-    pub(crate) async fn observe(
-        &self,
-        agent: &AgentName,
-        limit: Duration,
-        urgency: Urgency,
-    ) -> Observation {
+    /// Waits until it is the turn of a request.
+    pub(crate) async fn turn(&self, urgency: Urgency) {
+        let waited = match urgency {
+            Urgency::Urgent => self.0.gate.pass().await,
+            // That nobody else wants to go is no delay of what can wait.
+            Urgency::Idle => return self.0.gate.pass_idle().await,
+        };
+        if let Some(metrics) = &self.0.extras.metrics {
+            metrics.polls_behind(waited);
+        }
+    }
+
+    /// Asks for the details of an agent. Whoever asks has waited for its turn.
+    pub(crate) async fn observe(&self, agent: &AgentName, limit: Duration) -> Observation {
         loop {
-            self.pass(urgency).await;
             let asked = Instant::now();
             let client = self.client();
             let observation = client.observe(agent, limit).await;
@@ -92,13 +98,14 @@ impl Connection {
             if self.heed(&client, &failure.code, failure.class) == Heeded::Enough {
                 return observation;
             }
+            self.turn(Urgency::Urgent).await;
         }
     }
 
-    /// Asks for the organization's agents, once there is a place.
+    /// Asks for the organization's agents, once it is its turn.
     pub(crate) async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
         loop {
-            self.pass(Urgency::Urgent).await;
+            self.turn(Urgency::Urgent).await;
             let asked = Instant::now();
             let client = self.client();
             let answer = client.list(limit).await;
@@ -112,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Asks for what a deployment logged, once there is a place.
+    /// Asks for what a deployment logged, once it is its turn.
     pub(crate) async fn logs(
         &self,
         agent: &AgentName,
@@ -120,20 +127,8 @@ impl Connection {
         most: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        self.pass(Urgency::Urgent).await;
+        self.turn(Urgency::Urgent).await;
         self.client().logs(agent, deployment, most, limit).await
-    }
-
-    /// Waits for a place.
-    async fn pass(&self, urgency: Urgency) {
-        let waited = match urgency {
-            Urgency::Urgent => self.0.gate.pass().await,
-            // That nobody else wants to go is no delay of what can wait.
-            Urgency::Idle => return self.0.gate.pass_idle().await,
-        };
-        if let Some(metrics) = &self.0.extras.metrics {
-            metrics.polls_behind(waited);
-        }
     }
 
     fn tally(&self, outcome: RequestOutcome, asked: Instant) {

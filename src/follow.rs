@@ -17,17 +17,20 @@ use crate::rollout::{Cadence, Event, Interruption, Machine, Next, Observation, O
 pub(crate) const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 /// What a request gets at least, however near the deadline is: the last look needs time as well.
 const SHORTEST_REQUEST: Duration = Duration::from_secs(2);
+/// How much longer a poll may take than its request: the request says better why it ended.
+const SLACK: Duration = Duration::from_millis(250);
 /// How long nothing may happen until the loop says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Follows one rollout to its verdict.
 ///
-/// `fetch` makes one poll that may take as long as it is told. `emit` hears of every event and of
-/// when it happened, counted from now. When `interruption` completes, the watch ends with what is
-/// known by then.
-pub(crate) async fn follow<Polled: Future<Output = Observation>>(
+/// `turn` waits until a poll may be made, and `fetch` makes it, in no more time than it is told.
+/// `emit` hears of every event and of when it happened, counted from now. When `interruption`
+/// completes, the watch ends with what is known by then.
+pub(crate) async fn follow<Turn: Future<Output = ()>, Polled: Future<Output = Observation>>(
     machine: Machine,
     pace: Pace,
+    turn: impl FnMut() -> Turn,
     fetch: impl FnMut(Duration) -> Polled,
     emit: impl FnMut(Duration, Event),
     interruption: impl Future<Output = Interruption>,
@@ -43,7 +46,7 @@ pub(crate) async fn follow<Polled: Future<Output = Observation>>(
     let interrupted = tokio::select! {
         biased;
         interruption = interruption => interruption,
-        outcome = watch.run(fetch) => return outcome,
+        outcome = watch.run(turn, fetch) => return outcome,
     };
     let step = watch.machine.interrupt(watch.now(), interrupted);
     match watch.perform(step) {
@@ -75,10 +78,12 @@ enum Wake {
 }
 
 impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
-    async fn run<Polled: Future<Output = Observation>>(
+    async fn run<Turn: Future<Output = ()>, Polled: Future<Output = Observation>>(
         &mut self,
+        mut turn: impl FnMut() -> Turn,
         mut fetch: impl FnMut(Duration) -> Polled,
     ) -> Outcome {
+        let mut by = self.machine.limits().timeout;
         let mut answered_at = Duration::ZERO;
         let mut pause = Pause::None;
         let mut wake = Wake::Poll(Duration::ZERO);
@@ -86,7 +91,9 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
             let step = match wake {
                 Wake::Poll(at) => {
                     self.sleep(at).await;
-                    // The wait for a place among other watches counts as well.
+                    if let Some(outcome) = self.wait_for(turn(), by).await {
+                        return *outcome;
+                    }
                     let fetched = timeout(self.poll_limit(), fetch(self.request_limit())).await;
                     answered_at = self.now();
                     match fetched {
@@ -105,6 +112,7 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
             wake = match self.perform(step) {
                 Next::Done(outcome) => return *outcome,
                 Next::Poll(cadence) => {
+                    by = cadence.by;
                     next_wake(answered_at, cadence, pause, self.pace, fastrand::f64())
                 }
             };
@@ -119,6 +127,28 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
             (self.emit)(now, event);
         }
         step.next
+    }
+
+    /// Waits for the turn of the next poll. Meanwhile time goes on: what is due `by` then, or later,
+    /// may end the watch.
+    async fn wait_for(
+        &mut self,
+        turn: impl Future<Output = ()>,
+        mut by: Duration,
+    ) -> Option<Box<Outcome>> {
+        tokio::pin!(turn);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut turn => return None,
+                () = self.sleep(by) => {}
+            }
+            let step = self.machine.lapse(self.now());
+            match self.perform(step) {
+                Next::Done(outcome) => return Some(outcome),
+                Next::Poll(cadence) => by = cadence.by,
+            }
+        }
     }
 
     /// Sleeps until `until`, with a sign of life whenever nothing has happened for a while.
@@ -139,10 +169,10 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
         self.left().clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
     }
 
-    /// How long a poll may take, the wait until its request can begin included: up to the deadline,
-    /// and the time of a last look.
+    /// How long a poll may take, with all that it does beside its request: up to the deadline, and
+    /// the time of a last look.
     fn poll_limit(&self) -> Duration {
-        self.left().saturating_add(SHORTEST_REQUEST)
+        self.left().saturating_add(SHORTEST_REQUEST + SLACK)
     }
 
     fn left(&self) -> Duration {

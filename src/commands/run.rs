@@ -38,13 +38,15 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
     let (outcome, baseline) = read_baseline(&mut prepared).await;
     let limits = prepared.plan.policy.limits().clone();
     let machine = match (outcome.verdict, baseline) {
-        (Verdict::Ready, Some(baseline)) => {
-            let id = baseline.desired().unwrap_or_default().to_owned();
+        // Also where the agent is gone since: what was desired then is not what will be deployed.
+        (Verdict::Ready | Verdict::NotFound | Verdict::Unchanged, Some((id, details))) => {
             let policy = Policy::new(TargetRule::AnyBut(id), limits);
-            Machine::after(policy.map_err(ConfigError::Policy)?, baseline)
+            Machine::after(policy.map_err(ConfigError::Policy)?, details)
         }
         // A first deploy: whatever will be desired is new.
-        (Verdict::NotFound | Verdict::Unchanged, _) => Machine::new(prepared.plan.policy.clone()),
+        (Verdict::NotFound | Verdict::Unchanged, None) => {
+            Machine::new(prepared.plan.policy.clone())
+        }
         _ => {
             let agent = prepared.plan.agents[0].as_str().to_owned();
             let line = "the baseline cannot be read; the command was not run";
@@ -66,8 +68,11 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
     prepared.judge(&machine).await
 }
 
-/// Reads which deployment is desired until it is certain, and what the agent's details said of it.
-async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Box<AgentDetails>>) {
+/// A deployment that was desired before the command, and what the agent's details said then.
+type Baseline = (String, Box<AgentDetails>);
+
+/// Reads which deployment is desired until it is certain; also gives the last one that was desired.
+async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Baseline>) {
     let plan = &prepared.plan;
     let agent = &plan.agents[0];
     // A living line, or an open group, would be in the command's way.
@@ -88,10 +93,13 @@ async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Box<AgentDet
         .expect("a time limit that the user's own policy has passed with");
     let newest = RefCell::new(None);
     let (connection, last) = (&prepared.connection, &newest);
+    let turn = || connection.turn(Urgency::Urgent);
     let fetch = |limit| async move {
-        let observation = connection.observe(agent, limit, Urgency::Urgent).await;
-        if let Observation::Details { details, .. } = &observation {
-            last.replace(Some(details.clone()));
+        let observation = connection.observe(agent, limit).await;
+        if let Observation::Details { details, .. } = &observation
+            && let Some(id) = details.desired()
+        {
+            last.replace(Some((id.to_owned(), details.clone())));
         }
         observation
     };
@@ -106,8 +114,8 @@ async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Box<AgentDet
     };
     let interruption = prepared.signals.interruption();
     let pace = Pace::Fixed(BETWEEN_READS);
-    let outcome = follow(Machine::new(policy), pace, fetch, emit, interruption).await;
-    // The last answer is one of those that confirmed it.
+    let outcome = follow(Machine::new(policy), pace, turn, fetch, emit, interruption).await;
+    // Where it is certain, the last answer is one of those that confirmed it.
     (outcome, newest.into_inner())
 }
 

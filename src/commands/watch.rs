@@ -56,22 +56,28 @@ impl Watch {
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, teller, index) =
             (&self.connection, &self.agent, &self.teller, self.index);
-        let fetch = |limit| connection.observe(agent, limit, Urgency::Urgent);
+        let turn = || connection.turn(Urgency::Urgent);
+        let fetch = |limit| connection.observe(agent, limit);
         let emit = |at, event| {
             // The listener outlives all watches.
             let _ = teller.send((index, Tidings::Happened(at, event)));
         };
-        follow(machine, self.pace, fetch, emit, self.signals.interruption()).await
+        let interruption = self.signals.interruption();
+        follow(machine, self.pace, turn, fetch, emit, interruption).await
     }
 
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
+        let observe = async {
+            self.connection.turn(Urgency::Urgent).await;
+            self.connection.observe(&self.agent, LONGEST_REQUEST).await
+        };
         let step = tokio::select! {
             biased;
             interruption = self.signals.interruption() => {
                 machine.interrupt(start.elapsed(), interruption)
             }
-            observation = self.connection.observe(&self.agent, LONGEST_REQUEST, Urgency::Urgent) => {
+            observation = observe => {
                 machine.observe(start.elapsed(), observation)
             }
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -100,7 +101,8 @@ impl Tasks {
             let Ok(agent) = watch.agent.parse::<AgentName>() else {
                 return;
             };
-            let fetch = |limit| observe(&connection, &board, &agent, limit, Urgency::Urgent);
+            let turn = || connection.turn(Urgency::Urgent);
+            let fetch = |limit| observe(&connection, &board, &agent, limit);
             let emit = |_, event| {
                 let _ = inputs.send(Input::Happened(watch.clone(), event));
             };
@@ -109,7 +111,8 @@ impl Tasks {
                 let _ = stop.wait_for(|stop| *stop).await;
                 Interruption::Terminate
             };
-            let outcome = follow(machine, Pace::Proportional, fetch, emit, interruption).await;
+            let pace = Pace::Proportional;
+            let outcome = follow(machine, pace, turn, fetch, emit, interruption).await;
             let _ = inputs.send(Input::Ended(watch, Box::new(outcome)));
         });
     }
@@ -120,8 +123,8 @@ impl Tasks {
         let inputs = self.inputs.clone();
         self.spawn(async move {
             let start = Instant::now();
-            let limit = LONGEST_REQUEST;
-            let observation = observe(&connection, &board, &agent, limit, Urgency::Idle).await;
+            connection.turn(Urgency::Idle).await;
+            let observation = observe(&connection, &board, &agent, LONGEST_REQUEST).await;
             let mut machine = Machine::new(Policy::one_look(TargetRule::FirstSeen, limits));
             match machine.observe(start.elapsed(), observation).next {
                 Next::Done(outcome) => {
@@ -149,10 +152,9 @@ async fn observe(
     connection: &Connection,
     board: &Board,
     agent: &AgentName,
-    limit: std::time::Duration,
-    urgency: Urgency,
+    limit: Duration,
 ) -> Observation {
-    let observation = connection.observe(agent, limit, urgency).await;
+    let observation = connection.observe(agent, limit).await;
     if !matches!(observation, Observation::Failed(_)) {
         board.answered();
     }
@@ -170,10 +172,8 @@ async fn ask_each(
     let mut asked = 0;
     let mut failed = None;
     for agent in agents {
-        let observation = connection
-            .observe(agent, LONGEST_REQUEST, Urgency::Urgent)
-            .await;
-        match observation {
+        connection.turn(Urgency::Urgent).await;
+        match connection.observe(agent, LONGEST_REQUEST).await {
             Observation::Details { details, .. } => {
                 asked += 1;
                 services.push(service_of(agent, *details));

@@ -51,7 +51,8 @@ async fn run(
         ready(answer(start.elapsed()))
     };
     let emit = |at, event| told.push((at, event));
-    let outcome = follow(machine, pace, fetch, emit, pending()).await;
+    let turn = || ready(());
+    let outcome = follow(machine, pace, turn, fetch, emit, pending()).await;
     (outcome, asked.into_inner(), told)
 }
 
@@ -204,6 +205,7 @@ async fn an_interruption_ends_the_watch_at_once_even_within_a_request() {
     let outcome = follow(
         machine(|_| ()),
         Pace::Proportional,
+        || ready(()),
         |_| pending(),
         |at, event| told.push((at, event)),
         interruption,
@@ -219,6 +221,79 @@ async fn an_interruption_ends_the_watch_at_once_even_within_a_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_that_never_gets_its_turn_does_not_outlast_the_deadline() {
+    let machine = machine(|limits| limits.timeout = 95 * SECOND);
+    let turns = std::cell::Cell::new(0);
+    let turn = || {
+        turns.set(turns.get() + 1);
+        let first = turns.get() == 1;
+        async move {
+            if !first {
+                pending().await
+            }
+        }
+    };
+    let mut beats = Vec::new();
+    let emit = |at: Duration, event| {
+        if matches!(event, Event::Heartbeat { .. }) {
+            beats.push(at.as_secs());
+        }
+    };
+    let fetch = |_| ready(details(|_| ()));
+    let outcome = follow(machine, Pace::Proportional, turn, fetch, emit, pending()).await;
+    assert_eq!(outcome.verdict, Verdict::Timeout);
+    assert_eq!(outcome.elapsed, 95 * SECOND);
+    assert_eq!(beats, [30, 60, 90]);
+    assert_eq!(turns.get(), 2, "its place in the queue is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_ends_a_watch_that_waits_for_its_turn() {
+    let machine = machine(|limits| limits.stall_timeout = Some(20 * SECOND));
+    let polls = std::cell::Cell::new(0);
+    let turn = || async {
+        if polls.get() > 0 {
+            pending().await
+        }
+    };
+    let fetch = |_| {
+        polls.set(polls.get() + 1);
+        ready(failed(None))
+    };
+    let outcome = follow(
+        machine,
+        Pace::Proportional,
+        turn,
+        fetch,
+        |_, _| (),
+        pending(),
+    )
+    .await;
+    assert_eq!(outcome.verdict, Verdict::Unavailable, "the outage lasts");
+    assert_eq!(outcome.elapsed, 120 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_look_that_takes_all_its_time_says_why_it_failed() {
+    let machine = machine(|limits| limits.timeout = 5 * SECOND);
+    let fetch = |limit| {
+        let hangs = limit == SHORTEST_REQUEST;
+        async move {
+            if hangs {
+                tokio::time::sleep(limit).await;
+                return failed(None);
+            }
+            details(|_| ())
+        }
+    };
+    let (turn, emit) = (|| ready(()), |_, _| ());
+    let pace = Pace::Fixed(60 * SECOND);
+    let outcome = follow(machine, pace, turn, fetch, emit, pending()).await;
+    assert_eq!(outcome.verdict, Verdict::Unavailable);
+    assert_eq!(outcome.elapsed, 5 * SECOND + SHORTEST_REQUEST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_outlasts_its_request_is_given_up() {
     let machine = machine(|limits| limits.timeout = 5 * SECOND);
     let polls = std::cell::Cell::new(0);
     let fetch = |_| {
@@ -231,7 +306,8 @@ async fn a_poll_that_never_gets_its_turn_does_not_outlast_the_deadline() {
             }
         }
     };
-    let outcome = follow(machine, Pace::Proportional, fetch, |_, _| (), pending()).await;
+    let (turn, emit) = (|| ready(()), |_, _| ());
+    let outcome = follow(machine, Pace::Proportional, turn, fetch, emit, pending()).await;
     assert_eq!(outcome.verdict, Verdict::Timeout);
-    assert_eq!(outcome.elapsed, 7 * SECOND);
+    assert_eq!(outcome.elapsed, 5 * SECOND + SHORTEST_REQUEST + SLACK);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::CONFIRMATIONS;
 use super::evidence::{Cause, TroubleClass, replicas_started, restart_count};
 use super::machine::Machine;
 use super::observation::Failure;
@@ -53,6 +54,8 @@ pub(super) enum Ending {
     Deleted,
     /// No usable answer for too long, or one that no retry mends.
     Unavailable,
+    /// Which deployment is desired was all that was asked, and no three answers in a row agreed.
+    Unsettled,
     /// The target's revision has the phase Failed.
     PhaseFailed,
     /// The evidence is enough.
@@ -85,7 +88,7 @@ impl Ending {
             Ending::Ready => Verdict::Ready,
             Ending::Unauthorized => Verdict::Unauthorized,
             Ending::NeverThere | Ending::Deleted => Verdict::NotFound,
-            Ending::Unavailable => Verdict::Unavailable,
+            Ending::Unavailable | Ending::Unsettled => Verdict::Unavailable,
             Ending::PhaseFailed | Ending::Trouble(_) => blame(Verdict::Failed),
             Ending::NotNew { .. } => Verdict::Failed,
             Ending::Stalled => blame(Verdict::Stalled),
@@ -107,6 +110,13 @@ impl Ending {
         Some(match self {
             Ending::Ready => return None,
             Ending::Unauthorized | Ending::Unavailable => unanswered(machine, at),
+            Ending::Unsettled => reason(
+                "Unsettled",
+                format!(
+                    "no {CONFIRMATIONS} answers in a row agreed within {} on which deployment is the desired one",
+                    short_duration(at)
+                ),
+            ),
             Ending::NeverThere => Reason {
                 message: machine.absent_words.clone(),
                 ..reason("NotFound", "there is no such agent (404)".to_owned())
@@ -297,6 +307,9 @@ fn timeout_words(machine: &Machine, at: Duration) -> String {
             "ready for only {} of the {} that it has to hold",
             short_duration(held),
             short_duration(limits.stable_for)
+        ),
+        Some(_) if machine.first_sight.is_some() => format!(
+            "ready, but fewer than {CONFIRMATIONS} answers in a row show that it is no deployment from before",
         ),
         Some(held) => format!(
             "ready for {}, but no answer in time shows that it held for {}",

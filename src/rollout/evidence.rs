@@ -84,7 +84,10 @@ fn of_errors(errors: &[AgentError]) -> Option<Cause> {
     };
     Some(Cause {
         class: TroubleClass::Reported,
-        code: first.code.clone().unwrap_or_else(|| "Error".to_owned()),
+        code: first
+            .code
+            .clone()
+            .unwrap_or_else(|| "ReportedError".to_owned()),
         message: (!words.is_empty()).then(|| words.join("\n")),
     })
 }
@@ -140,7 +143,12 @@ pub(super) struct Evidence {
     not_pulling_since: Option<Duration>,
     /// Restarts that do not count, because they fell under an infrastructure issue.
     excused_restarts: u64,
+    /// The least that was told since the total fell below that: a replica is gone, and with it what
+    /// of its restarts was excused.
+    fallen_to: Option<u64>,
     under_infrastructure_issue: bool,
+    /// Whether no total was told since the issue began: then the first one is excused.
+    untold: bool,
 }
 
 impl Evidence {
@@ -159,10 +167,7 @@ impl Evidence {
             self.excuse(own);
             return decisive.cloned();
         }
-        if self.under_infrastructure_issue {
-            self.excuse(own);
-            self.under_infrastructure_issue = false;
-        }
+        self.note_restarts(own);
         let decisive = decisive
             .or(self.weigh_unmendable(find(TroubleClass::Unmendable)))
             .or(self.weigh_crashing(find(TroubleClass::Crashing), own, limits))
@@ -181,12 +186,23 @@ impl Evidence {
     }
 
     /// Restarts that count against the target.
-    ///
-    /// A count below what is excused has begun anew, with new replicas: all of it counts. (An
-    /// answer from before the issue shows no more than the limit, or it would have decided.)
     pub(super) fn restarts(&self, own: Option<&Revision>) -> u64 {
-        let count = restart_count(own);
-        count.checked_sub(self.excused_restarts).unwrap_or(count)
+        let excused = self.fallen_to.unwrap_or(self.excused_restarts);
+        restart_count(own).saturating_sub(excused)
+    }
+
+    /// Notes the total after an infrastructure issue: what it had come to by then is excused.
+    fn note_restarts(&mut self, own: Option<&Revision>) {
+        let first = std::mem::take(&mut self.under_infrastructure_issue) || self.untold;
+        let Some(count) = known_restarts(own) else {
+            return;
+        };
+        if first {
+            self.excused_restarts = count;
+            self.untold = false;
+        }
+        let fallen = count < self.excused_restarts;
+        self.fallen_to = fallen.then(|| self.fallen_to.map_or(count, |least| least.min(count)));
     }
 
     /// Rule 7: a non-empty `errors` fails on the second observation in a row.
@@ -228,11 +244,14 @@ impl Evidence {
 
     /// Rule 8: under an infrastructure issue rule 6 waits, and afterwards it starts anew.
     ///
-    /// An answer without a restart count takes nothing back of what is excused.
+    /// An answer without a total takes nothing back of what is excused.
     fn excuse(&mut self, own: Option<&Revision>) {
+        let told = known_restarts(own);
+        let begins = !self.under_infrastructure_issue;
         *self = Self {
             reported_in_a_row: self.reported_in_a_row,
-            excused_restarts: known_restarts(own).unwrap_or(self.excused_restarts),
+            excused_restarts: told.unwrap_or(self.excused_restarts),
+            untold: told.is_none() && (begins || self.untold),
             under_infrastructure_issue: true,
             ..Self::default()
         };

@@ -16,7 +16,7 @@ use super::phase::Phase;
 use super::policy::{Limits, Policy, TargetRule, Until};
 use super::report::{Outcome, PhaseEntry, RevisionReport};
 use super::verdict::{Interruption, Verdict};
-use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
+use super::watermark::{Back, Burden, Claim, Order, Watermark, own_revision};
 use crate::wire::{AgentDetails, Revision};
 
 /// What follows from one observation.
@@ -83,15 +83,19 @@ pub struct Machine {
     /// The newest answer that was believed, and the mark it left.
     pub(super) latest: Option<Box<AgentDetails>>,
     watermark: Option<Watermark>,
-    /// An answer that goes back behind the mark, waiting to be confirmed.
-    doubt: Confirmation<Claim>,
+    /// Answers that go back behind the mark in the same way, waiting to be confirmed.
+    doubt: Confirmation<Back>,
+    /// How many answers in a row were set aside, whatever they claim.
+    set_aside: u32,
+    /// What polls were paced from before that doubt.
+    paced_before_doubt: Duration,
     /// `ready` beside the phase Failed, waiting to be confirmed.
     contradiction: Confirmation<()>,
     /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
     not_new: Confirmation<()>,
     /// Ready for a target that may be from before the baseline, waiting to be confirmed; none where
     /// the target is known to be later.
-    first_sight: Option<Confirmation<()>>,
+    pub(super) first_sight: Option<Confirmation<()>>,
     /// How the agent stands, waiting to be confirmed where that is all that is asked.
     standing: Confirmation<Standing>,
     /// 401 or 403, waiting to be confirmed.
@@ -133,6 +137,8 @@ impl Machine {
             latest: None,
             watermark: None,
             doubt: Confirmation::default(),
+            set_aside: 0,
+            paced_before_doubt: Duration::ZERO,
             contradiction: Confirmation::default(),
             not_new: Confirmation::default(),
             first_sight: None,
@@ -254,7 +260,6 @@ impl Machine {
     fn note_answer(&mut self, at: Duration, events: &mut Vec<Event>) {
         self.refusal.clear();
         if let Some(silence) = self.silence.take() {
-            self.paced_from = at;
             events.push(Event::PollRecovered {
                 failed: silence.failed,
                 after: at.saturating_sub(silence.since),
@@ -298,7 +303,11 @@ impl Machine {
     ) -> Option<Ending> {
         self.absent_words = words;
         if self.latest.is_some() {
-            return (!self.set_aside(at, Claim::Absent, events)).then_some(Ending::Deleted);
+            return if self.sets_aside(at, Claim::Absent, events) {
+                self.stalled_by_doubt(at)
+            } else {
+                Some(Ending::Deleted)
+            };
         }
         if self.policy.limits().until == Until::Desired {
             return self.note_standing(Standing::Absent, Ending::NeverThere, events);
@@ -320,21 +329,23 @@ impl Machine {
         };
         let mut watermark = Watermark::of(&details);
         if let Some(mark) = &self.watermark {
+            watermark.keep_dates_of(mark);
             watermark.after_roll_back = mark.after_roll_back;
             watermark.follows = mark.is_older_deployment(&watermark);
             if let Order::Behind(claim) = mark.compare(&details, burden) {
                 // Once it is confirmed, that is.
                 watermark.follows = true;
                 watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
-                if self.set_aside(at, claim, events) {
+                if self.sets_aside(at, claim, events) {
                     // No target shows in it, whatever else is true.
                     let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
                     let targetless = awaits && details.desired().is_none();
-                    return self.never_desired(at).filter(|_| targetless);
+                    let never = self.never_desired(at).filter(|_| targetless);
+                    return never.or_else(|| self.stalled_by_doubt(at));
                 }
             }
         }
-        self.doubt.clear();
+        self.settle_doubt();
         if self.target_was_stale(&details, &watermark) {
             self.lose_target(at, events);
         }
@@ -346,18 +357,20 @@ impl Machine {
     /// Whether an answer that goes back behind what was seen is to be passed over for now.
     ///
     /// That no deployment is desired is never believed once one was.
-    fn set_aside(&mut self, at: Duration, claim: Claim, events: &mut Vec<Event>) -> bool {
+    fn sets_aside(&mut self, at: Duration, claim: Claim, events: &mut Vec<Event>) -> bool {
         if !self.doubt.pending() {
+            self.paced_before_doubt = self.paced_from;
             self.paced_from = at;
         }
         let never = claim == Claim::NoDesired;
         let words = claim.words();
-        let times = self.doubt.note(claim);
+        let times = self.doubt.note(claim.back());
         let aside = never || times < CONFIRMATIONS;
         if aside {
             // It does not show them, so they are not seen in a row.
             self.contradiction.clear();
             self.not_new.clear();
+            self.set_aside = self.set_aside.saturating_add(1);
             events.push(Event::AnswerSetAside {
                 claim: words,
                 times,
@@ -365,6 +378,15 @@ impl Machine {
             });
         }
         aside
+    }
+
+    /// An answer is believed: what was in doubt is settled, and polls go on at the pace of before.
+    fn settle_doubt(&mut self) {
+        self.set_aside = 0;
+        if self.doubt.pending() {
+            self.paced_from = self.paced_before_doubt;
+            self.doubt.clear();
+        }
     }
 
     /// Whether the target turns out to be from before the baseline: a lagging answer showed it
@@ -410,6 +432,7 @@ impl Machine {
             }
             Some(_) => Ending::Unavailable,
             None if self.polls == 0 => Ending::Unavailable,
+            None if self.policy.limits().until == Until::Desired => Ending::Unsettled,
             None if self.latest.is_none() => Ending::NeverThere,
             None if !self.in_view => Ending::NeverDesired,
             None => Ending::Timeout,

@@ -33,12 +33,36 @@ pub(super) enum Claim {
     /// The operator is said not to have processed the target, although it had.
     Reconciled(Option<String>),
     /// The target's revision is said to be in an earlier phase, or gone.
-    Phase(u8),
+    Phase,
     /// The answer's own timestamps are older than those seen.
     Older,
 }
 
+/// In which way an answer goes back: what has to be seen three times in a row, whatever the rest of
+/// the answers says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    Absent,
+    Desired,
+    NoDesired,
+    Reconciled,
+    Phase,
+    Older,
+}
+
 impl Claim {
+    /// In which way it goes back.
+    pub(super) fn back(&self) -> Back {
+        match self {
+            Claim::Absent => Back::Absent,
+            Claim::Desired(_) => Back::Desired,
+            Claim::NoDesired => Back::NoDesired,
+            Claim::Reconciled(_) => Back::Reconciled,
+            Claim::Phase => Back::Phase,
+            Claim::Older => Back::Older,
+        }
+    }
+
     /// What the answer claims, as one line.
     pub(super) fn words(&self) -> String {
         match self {
@@ -47,7 +71,7 @@ impl Claim {
             Claim::NoDesired => "no deployment is desired".to_owned(),
             Claim::Reconciled(Some(id)) => format!("deployment {id} is the reconciled one"),
             Claim::Reconciled(None) => "no deployment is reconciled".to_owned(),
-            Claim::Phase(_) => "the revision is in an earlier phase".to_owned(),
+            Claim::Phase => "the revision is in an earlier phase".to_owned(),
             Claim::Older => "its timestamps are older than those already seen".to_owned(),
         }
     }
@@ -87,6 +111,16 @@ impl Watermark {
         }
     }
 
+    /// Keeps the dates of an earlier mark of the same deployment that are not told again: an answer
+    /// without them must not make those that follow incomparable.
+    pub(super) fn keep_dates_of(&mut self, mark: &Self) {
+        if self.desired == mark.desired {
+            self.desired_created_at = self.desired_created_at.or(mark.desired_created_at);
+            self.desired_updated_at = self.desired_updated_at.or(mark.desired_updated_at);
+            self.updated_at = self.updated_at.or(mark.updated_at);
+        }
+    }
+
     /// Where `details` stands to this mark.
     pub(super) fn compare(&self, details: &AgentDetails, burden: Burden) -> Order {
         let told = Self::of(details);
@@ -115,9 +149,7 @@ impl Watermark {
             told.rank,
         ) {
             (true, false, ..) => Order::Behind(Claim::Reconciled(told.reconciled)),
-            (true, true, Some(seen), Some(rank)) if rank < seen => {
-                Order::Behind(Claim::Phase(rank))
-            }
+            (true, true, Some(seen), Some(rank)) if rank < seen => Order::Behind(Claim::Phase),
             _ => Order::Onward,
         }
     }

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use pipecat_rollout::rollout::{Machine, Policy};
 
 /// Fields of the machine that tell a story or pace the polls. `latest` is known by its symbol.
-const STORY: [&str; 11] = [
+const STORY: [&str; 12] = [
     "policy",
     "latest",
     "awaited",
@@ -18,6 +18,7 @@ const STORY: [&str; 11] = [
     "phase_since",
     "phases",
     "paced_from",
+    "paced_before_doubt",
     "polls",
     "failed_polls",
     "outcome",

@@ -66,6 +66,13 @@ enum Back {
     Older,
 }
 
+impl Back {
+    /// Whether both go back in the same way, whatever else they say.
+    fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
 struct History<'a> {
     policy: &'a Policy,
     moments: &'a [Moment],
@@ -97,6 +104,26 @@ impl History<'_> {
         believed
             .and_then(|moment| self.told(moment))
             .or(self.before.as_ref())
+    }
+
+    /// The newest details, with the dates that were told last of the same deployment.
+    fn dated(&self, before: usize) -> Option<Told> {
+        let newest = *self.newest(before)?;
+        let believed = (0..before)
+            .rev()
+            .filter(|&moment| self.views[moment].believed);
+        let told = believed.filter_map(|moment| self.told(moment));
+        let same: Vec<&Told> = told
+            .chain(self.before.as_ref())
+            .take_while(|told| told.desired == newest.desired)
+            .collect();
+        let last = |date: fn(&Told) -> Option<u8>| same.iter().find_map(|told| date(told));
+        Some(Told {
+            created: last(|told| told.created),
+            changed: last(|told| told.changed),
+            updated: last(|told| told.updated),
+            ..newest
+        })
     }
 
     /// Moments before this one that brought an answer, the latest first.
@@ -142,7 +169,7 @@ impl History<'_> {
 
     /// Rule 4: whether it goes back behind what is believed.
     fn goes_back(&self, now: usize, shown: bool) -> Option<Back> {
-        let seen = self.newest(now)?;
+        let seen = self.dated(now)?;
         let told = match &self.moments[now].seen {
             Seen::Absent => return Some(Back::Absent),
             Seen::Answer(told) => told,
@@ -165,9 +192,9 @@ impl History<'_> {
             return Some(Back::Older);
         }
         let taken_up = |told: &Told| told.reconciled == told.desired;
-        match (taken_up(seen), taken_up(told)) {
+        match (taken_up(&seen), taken_up(told)) {
             (true, false) => Some(Back::Reconciled(told.reconciled)),
-            (true, true) => match (place(seen), place(told)) {
+            (true, true) => match (place(&seen), place(told)) {
                 (Some(seen), Some(told)) if told < seen => Some(Back::Phase(told)),
                 _ => None,
             },
@@ -179,7 +206,7 @@ impl History<'_> {
     fn is_confirmed(&self, now: usize, back: Back) -> bool {
         let same = self.answers(now).take_while(|&moment| {
             let view = &self.views[moment];
-            view.behind == Some(back) && !view.believed
+            view.behind.is_some_and(|seen| seen.is_like(back)) && !view.believed
         });
         same.take(CONFIRMED - 1).count() == CONFIRMED - 1
     }
@@ -218,7 +245,7 @@ impl History<'_> {
 
     /// Whether an answer shows another deployment that is known to be newer.
     fn is_newer(&self, now: usize, told: &Told) -> bool {
-        let seen = self.newest(now).and_then(|seen| seen.created);
+        let seen = self.dated(now).and_then(|seen| seen.created);
         let newer = seen
             .zip(told.created)
             .is_some_and(|(seen, told)| seen < told);
@@ -243,7 +270,8 @@ impl History<'_> {
             Seen::Answer(told) => {
                 let awaits = !self.views[now].shown && self.limits().until != Until::Desired;
                 let nothing = awaits && told.desired.is_none();
-                (nothing && self.is_late(now)).then_some(plain(Verdict::Unchanged))
+                let never = (nothing && self.is_late(now)).then_some(plain(Verdict::Unchanged));
+                never.or_else(|| self.stands_still(now))
             }
         };
         decided.or_else(|| self.overdue(now).map(plain))
@@ -282,9 +310,11 @@ impl History<'_> {
 
     fn absent(&self, now: usize) -> Option<Verdict> {
         if self.newest(now).is_some() {
-            return self
-                .is_confirmed(now, Back::Absent)
-                .then_some(Verdict::NotFound);
+            return if self.is_confirmed(now, Back::Absent) {
+                Some(Verdict::NotFound)
+            } else {
+                self.stands_still(now).map(|(verdict, _)| verdict)
+            };
         }
         let ends = match self.limits().until {
             Until::Desired => self.answers(now + 1).count() >= CONFIRMED,
@@ -309,6 +339,8 @@ impl History<'_> {
             Some((_, FailureClass::Unauthorized)) => Verdict::Unauthorized,
             Some(_) => Verdict::Unavailable,
             None if !self.moments[..=now].iter().any(asked) => Verdict::Unavailable,
+            // No three answers have agreed.
+            None if self.limits().until == Until::Desired => Verdict::Unavailable,
             None if self.newest(now + 1).is_none() => Verdict::NotFound,
             None if !self.views[now].shown => Verdict::Unchanged,
             None => self.blamed(now, Verdict::Timeout),
@@ -498,6 +530,18 @@ impl History<'_> {
 
     // Stalling.
 
+    /// Whether the target stalls by answers that are not believed: three of them, and not while it is
+    /// ready.
+    fn stands_still(&self, now: usize) -> Option<(Verdict, bool)> {
+        let newest = self.believed(now).next()?;
+        let doubted = self
+            .answers(now + 1)
+            .take_while(|&moment| !self.views[moment].believed);
+        let enough = doubted.count() >= CONFIRMED;
+        let waits = enough && self.views[now].shown && self.held(newest).is_empty();
+        waits.then(|| self.stalled(now)).flatten()
+    }
+
     fn stalled(&self, now: usize) -> Option<(Verdict, bool)> {
         let limit = millis(self.limits().stall_timeout?);
         let target = self.views[now].target;
@@ -561,25 +605,42 @@ fn place(told: &Told) -> Option<u8> {
     }
 }
 
-/// Restarts that count: those that an issue of the platform's has brought do not, unless the
-/// count begins anew below them (rule 8).
+/// Restarts that count: those from before the end of an issue of the platform's do not (rule 8).
 fn restarts(about: &[(usize, &Told)], told: &Told) -> u64 {
     let issue = |told: &Told| told.own().is_some_and(|own| own.infrastructure);
     let count = |told: &Told| told.own().and_then(|own| own.restarts);
-    let excused = about.iter().enumerate().find_map(|(place, (_, told))| {
-        // During the issue, and at the first sight after it.
-        let after = about
-            .get(place + 1)
-            .is_some_and(|(_, before)| issue(before));
-        (issue(told) || after).then(|| count(told)).flatten()
-    });
-    let count = count(told).unwrap_or(0);
-    let excused = excused.unwrap_or(0);
-    u64::from(if count < excused {
-        count
-    } else {
-        count - excused
-    })
+    let Some(count_now) = count(told) else {
+        return 0;
+    };
+    let Some(last_issue) = about.iter().position(|(_, told)| issue(told)) else {
+        return u64::from(count_now);
+    };
+    // What is excused: the total at the first sight after it; else the last one during it; else the
+    // first one after it.
+    let after = || {
+        about[..last_issue]
+            .iter()
+            .rev()
+            .map(|(_, told)| count(told))
+    };
+    let during = about[last_issue..]
+        .iter()
+        .take_while(|(_, told)| issue(told));
+    let first = after().next().flatten();
+    let last_during = during.clone().find_map(|(_, told)| count(told));
+    let excused = first
+        .or(last_during)
+        .or(after().flatten().next())
+        .unwrap_or(0);
+    if count_now >= excused {
+        return u64::from(count_now - excused);
+    }
+    // With a replica that is gone its restarts are: the least since the total fell counts.
+    let told_since = about[..last_issue]
+        .iter()
+        .filter_map(|(_, told)| count(told));
+    let least = told_since.take_while(|count| *count < excused).min();
+    u64::from(count_now - least.unwrap_or(count_now))
 }
 
 fn plain(verdict: Verdict) -> (Verdict, bool) {

@@ -11,7 +11,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::crash::number;
-use crate::harness::{Place, Simulator, wait_until};
+use crate::harness::{Place, Sidecar, Simulator, wait_until};
 use crate::http::get;
 use crate::proxy::Proxy;
 
@@ -129,40 +129,41 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
     for (agent, script) in &agents {
         expected.insert(agent.clone(), (simulator.deploy(agent), SCRIPTS[*script].1));
     }
+    // Those that another took the place of before any list showed them.
+    let mut unseen = Vec::new();
     let found = wait_until("every rollout has ended", || {
-        let mut found: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        let mut before = String::new();
-        loop {
-            let path = format!("/v1/rollouts?limit=1000{before}");
-            let page: Value = serde_json::from_str(&get(sidecar.endpoints(), &path)?.1).unwrap();
-            for rollout in page["rollouts"].as_array().unwrap() {
-                let word = |key: &str| rollout[key].as_str().unwrap().to_owned();
-                let of_agent = found.entry(word("agent")).or_default();
-                of_agent.push((word("deploymentId"), word("verdict")));
-            }
-            match page["next"].as_u64() {
-                Some(next) => before = format!("&before={next}"),
-                None => break,
-            }
-        }
-        let ended = |(agent, (deployment, _)): (&String, &(String, &str))| {
-            found
-                .get(agent)
-                .is_some_and(|found| found.iter().any(|(id, _)| id == deployment))
-        };
-        expected.iter().all(ended).then_some(found)
+        let desired = simulator.desired();
+        let settled = settled(&sidecar)?;
+        let found = ended(&sidecar)?;
+        unseen = expected
+            .iter()
+            .filter(|(agent, (deployment, verdict))| {
+                *verdict == "superseded"
+                    && desired[*agent] != *deployment
+                    && settled.get(*agent) == Some(&desired[*agent])
+                    && !has_ended(&found, agent, deployment)
+            })
+            .map(|(agent, _)| agent.clone())
+            .collect();
+        expected
+            .iter()
+            .all(|(agent, (deployment, _))| {
+                unseen.contains(agent) || has_ended(&found, agent, deployment)
+            })
+            .then_some(found)
     });
     let log = sidecar.stop().stderr;
     let mut wrong = Vec::new();
     for (agent, (deployment, verdict)) in &expected {
-        let of_agent = &found[agent];
         // What takes its place may have ended as well; of itself there is one verdict.
-        let own: Vec<&str> = of_agent
-            .iter()
+        let own: Vec<&str> = found
+            .get(agent)
+            .into_iter()
+            .flatten()
             .filter(|(id, _)| id == deployment)
             .map(|(_, verdict)| verdict.as_str())
             .collect();
-        if own != [*verdict] {
+        if own != [*verdict] && !unseen.contains(agent) {
             let lines = log
                 .lines()
                 .filter(|line| line.contains(&format!("\"agent\":\"{agent}\"")));
@@ -173,7 +174,8 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
         }
     }
     println!(
-        "FAULT_SEED={seed}: {rollouts} rollouts watched, {} wrong, faults {:?}",
+        "FAULT_SEED={seed}: {rollouts} rollouts watched, {} unseen, {} wrong, faults {:?}",
+        unseen.len(),
         wrong.len(),
         proxy.done()
     );
@@ -183,4 +185,55 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+type Ended = BTreeMap<String, Vec<(String, String)>>;
+
+/// The rollouts that have ended, by agent: deployments and verdicts.
+fn ended(sidecar: &Sidecar) -> Option<Ended> {
+    let mut found = Ended::new();
+    let mut before = String::new();
+    loop {
+        let page = page(sidecar, &format!("/v1/rollouts?limit=1000{before}"))?;
+        for rollout in page["rollouts"].as_array().unwrap() {
+            let word = |key: &str| rollout[key].as_str().unwrap().to_owned();
+            let of_agent = found.entry(word("agent")).or_default();
+            of_agent.push((word("deploymentId"), word("verdict")));
+        }
+        match page["next"].as_u64() {
+            Some(next) => before = format!("&before={next}"),
+            None => return Some(found),
+        }
+    }
+}
+
+fn has_ended(found: &Ended, agent: &str, deployment: &str) -> bool {
+    let of_agent = found.get(agent);
+    of_agent.is_some_and(|found| found.iter().any(|(id, _)| id == deployment))
+}
+
+/// The agents that are not rolling out, with their deployments.
+fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
+    let mut settled = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = page(sidecar, &format!("/v1/agents?limit=1000{after}"))?;
+        for agent in page["agents"].as_array().unwrap() {
+            if agent["standing"]["state"] != "rolling-out"
+                && let Some(deployment) = agent["deploymentId"].as_str()
+            {
+                let name = agent["name"].as_str().unwrap().to_owned();
+                settled.insert(name, deployment.to_owned());
+            }
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return Some(settled),
+        }
+    }
+}
+
+fn page(sidecar: &Sidecar, path: &str) -> Option<Value> {
+    let body = get(sidecar.endpoints(), path)?.1;
+    Some(serde_json::from_str(&body).unwrap())
 }

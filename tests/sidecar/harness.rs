@@ -1,5 +1,6 @@
 //! Starts the sidecar and the simulator as processes, and looks at what they leave.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -289,19 +290,33 @@ impl Simulator {
 
     /// Deploys to an agent; gives the deployment's id.
     pub(crate) fn deploy(&self, agent: &str) -> String {
+        let body = self.ask("POST", &format!("/agents/{agent}"));
+        body["desiredDeploymentId"].as_str().unwrap().to_owned()
+    }
+
+    /// The deployments that are desired, by agent.
+    pub(crate) fn desired(&self) -> BTreeMap<String, String> {
+        let list = self.ask("GET", "/agents");
+        let services = list["services"].as_array().unwrap().iter();
+        let word = |service: &Value, key: &str| service[key].as_str().unwrap().to_owned();
+        services
+            .map(|service| (word(service, "name"), word(service, "desiredDeploymentId")))
+            .collect()
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Value {
         use std::io::Write as _;
         let rest = self.url.strip_prefix("http://").unwrap();
-        let (address, path) = rest.split_once('/').unwrap();
+        let (address, base) = rest.split_once('/').unwrap();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let request = format!(
-            "POST /{path}/agents/{agent} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n\
+            "{method} /{base}{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n\
              content-length: 2\r\nconnection: close\r\n\r\n{{}}"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
-        body["desiredDeploymentId"].as_str().unwrap().to_owned()
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 }
 

@@ -284,6 +284,14 @@ impl Machine {
         }
     }
 
+    /// Answers that are set aside move nothing: where there are no others any more, a target in view
+    /// that is not ready stalls. One of them alone may hide that it has moved.
+    pub(super) fn stalled_by_doubt(&self, at: Duration) -> Option<Ending> {
+        let waits = self.in_view && self.ready_since.is_none();
+        let stalls = waits && self.set_aside >= CONFIRMATIONS;
+        stalls.then(|| self.stalled(at)).flatten()
+    }
+
     /// Whether nothing about the target has moved for `--stall-timeout`.
     fn stalled(&self, at: Duration) -> Option<Ending> {
         let limit = self.policy.limits().stall_timeout?;

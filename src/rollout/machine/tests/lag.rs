@@ -16,11 +16,7 @@ fn an_old_desired_deployment_that_shows_twice_decides_nothing() {
 #[test]
 fn any_other_answer_breaks_a_run_of_claims() {
     let lagging = ids("old", "old");
-    for between in [
-        Observation::from(reconciling()),
-        Observation::from(ids("other", "old")),
-        absent(),
-    ] {
+    for between in [Observation::from(reconciling()), absent()] {
         let mut watch = watch();
         watch.see(0, reconciling());
         watch
@@ -221,12 +217,54 @@ fn an_answer_that_is_set_aside_is_told_with_what_it_claims_and_how_often() {
 }
 
 #[test]
-fn a_claim_of_its_own_kind_starts_its_own_run() {
-    let mut watch = watch();
+fn a_claim_of_its_own_kind_starts_its_own_run_whatever_it_names() {
+    let mut watch = super::watch();
     watch.see(0, reconciled().own(Told::Active));
     watch.steady(1000..=2000, reconciled().own(Told::Creating));
-    watch.see(3000, reconciled().own(Told::Validating));
+    watch.see(3000, ids("new", "old"));
     assert_eq!(watch.phases().last(), Some(&(Phase::Active, 0)));
-    watch.steady(4000..=5000, reconciled().own(Told::Validating));
-    assert_eq!(watch.phases().last(), Some(&(Phase::Validating, 5000)));
+    watch.see(4000, reconciled().own(Told::Creating));
+    watch.see(5000, reconciled().own(Told::Validating));
+    assert_eq!(watch.phases().last(), Some(&(Phase::Active, 0)));
+    watch.see(6000, reconciled().own(Told::Creating));
+    assert_eq!(watch.phases().last(), Some(&(Phase::Creating, 6000)));
+
+    let mut watch = super::watch();
+    watch.see(0, reconciling());
+    watch
+        .see(1000, ids("one", "old"))
+        .see(2000, ids("two", "old"));
+    watch.goes_on().see(3000, ids("one", "old"));
+    watch.ended(Verdict::Superseded);
+}
+
+#[test]
+fn dates_that_are_not_told_again_still_tell_what_is_older() {
+    let mut watch = Watch::new(any_but("old"));
+    watch.see(0, ids("old", "old").created(5));
+    watch.see(1000, ids("old", "old"));
+    watch.see(2000, ids("older", "older").created(4)).goes_on();
+    watch.see(3000, reconciled().ready().created(6));
+    assert_eq!(
+        watch.ended(Verdict::Ready).deployment_id.as_deref(),
+        Some("new")
+    );
+
+    let mut watch = super::watch();
+    watch
+        .see(0, reconciling().updated(10))
+        .see(1000, reconciling());
+    watch
+        .see(2000, reconciled().own(Told::Failed).updated(9))
+        .goes_on();
+}
+
+#[test]
+fn where_nothing_is_believed_any_more_it_stalls_but_not_by_one_answer() {
+    let none = || reconciled().with(|a| a.desired_deployment_id = None);
+    let mut watch = watch_with(|l| l.stall_timeout = Some(ms(5000)));
+    watch.see(0, reconciled().own(Told::Creating));
+    watch.see(6000, none()).see(7000, none()).goes_on();
+    watch.see(8000, none());
+    watch.ended(Verdict::Stalled);
 }

@@ -48,6 +48,8 @@ fn polls_are_paced_from_the_latest_thing_that_began() {
         .see(10_000, ids("old", "old"))
         .see(11_000, ids("old", "old"));
     assert_eq!(since(&watch), 10_000, "a doubt");
+    watch.see(12_000, reconciling());
+    assert_eq!(since(&watch), 3000, "the pace of before the doubt");
     watch
         .see(20_000, faring(waiting("ErrImagePull", 0)))
         .see(21_000, faring(waiting("ErrImagePull", 0)));
@@ -59,7 +61,7 @@ fn polls_are_paced_from_the_latest_thing_that_began() {
     watch
         .see(32_000, transient())
         .see(33_000, faring(waiting("Error", 0)));
-    assert_eq!(since(&watch), 33_000, "an answer after silence");
+    assert_eq!(since(&watch), 30_000, "silence is no news");
     watch
         .see(40_000, faring(waiting("Error", 0)).ready())
         .see(41_000, reconciled().own(Told::Validating).ready());

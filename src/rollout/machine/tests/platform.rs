@@ -93,16 +93,37 @@ fn restarts_under_the_issue_stay_excused_when_the_count_is_missing_for_a_while()
 }
 
 #[test]
-fn a_restart_count_that_begins_anew_after_the_issue_counts_in_full() {
+fn a_restart_count_that_falls_after_the_issue_counts_from_there() {
     let mut watch = watch();
     watch
         .see(0, crashing(50, 1).issue())
         .see(1000, crashing(50, 1))
         .see(2000, crashing(0, 1))
         .see(3000, crashing(50, 1))
-        .see(4000, crashing(2, 1))
+        .see(4000, crashing(7, 1))
+        .see(5000, crashing(9, 1))
         .goes_on();
-    watch.see(5000, crashing(3, 1)).ended(Verdict::Failed);
+    watch.see(6000, crashing(10, 1)).ended(Verdict::Failed);
+}
+
+#[test]
+fn a_replica_that_is_replaced_after_the_issue_is_no_crash() {
+    let mut watch = watch();
+    watch
+        .see(0, crashing(6, 2).issue())
+        .see(1000, crashing(6, 2))
+        .see(2000, crashing(3, 1))
+        .goes_on();
+}
+
+#[test]
+fn a_count_that_the_issue_never_told_is_excused_when_it_is_told() {
+    let mut watch = watch();
+    watch
+        .see(0, reconciled().own(Told::Validating).issue())
+        .see(1000, reconciled().own(Told::Validating))
+        .see(2000, crashing(9, 1))
+        .goes_on();
 }
 
 #[test]
