@@ -228,7 +228,7 @@ async fn a_poll_that_never_gets_its_turn_does_not_outlast_the_deadline() {
         let first = turns.get() == 1;
         async move {
             if !first {
-                pending().await
+                pending::<()>().await;
             }
         }
     };
@@ -252,7 +252,7 @@ async fn what_is_due_ends_a_watch_that_waits_for_its_turn() {
     let polls = std::cell::Cell::new(0);
     let turn = || async {
         if polls.get() > 0 {
-            pending().await
+            pending::<()>().await;
         }
     };
     let fetch = |_| {

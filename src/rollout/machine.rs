@@ -303,7 +303,7 @@ impl Machine {
     ) -> Option<Ending> {
         self.absent_words = words;
         if self.latest.is_some() {
-            return if self.sets_aside(at, Claim::Absent, events) {
+            return if self.sets_aside(at, &Claim::Absent, events) {
                 self.stalled_by_doubt(at)
             } else {
                 Some(Ending::Deleted)
@@ -336,7 +336,7 @@ impl Machine {
                 // Once it is confirmed, that is.
                 watermark.follows = true;
                 watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
-                if self.sets_aside(at, claim, events) {
+                if self.sets_aside(at, &claim, events) {
                     // No target shows in it, whatever else is true.
                     let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
                     let targetless = awaits && details.desired().is_none();
@@ -357,12 +357,12 @@ impl Machine {
     /// Whether an answer that goes back behind what was seen is to be passed over for now.
     ///
     /// That no deployment is desired is never believed once one was.
-    fn sets_aside(&mut self, at: Duration, claim: Claim, events: &mut Vec<Event>) -> bool {
+    fn sets_aside(&mut self, at: Duration, claim: &Claim, events: &mut Vec<Event>) -> bool {
         if !self.doubt.pending() {
             self.paced_before_doubt = self.paced_from;
             self.paced_from = at;
         }
-        let never = claim == Claim::NoDesired;
+        let never = *claim == Claim::NoDesired;
         let words = claim.words();
         let times = self.doubt.note(claim.back());
         let aside = never || times < CONFIRMATIONS;

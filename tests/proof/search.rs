@@ -273,40 +273,37 @@ impl<'a> Search<'a> {
     fn merge(&mut self, before: &State, seen: Seen, way: Way, next: &mut Vec<State>) {
         let beside = (seen.latest, &seen.ghost, seen.at);
         let key = self.keys.key(&seen.machine, beside);
-        match self.seen.get(&key) {
-            Some(&(depth, place)) => {
-                self.merged += 1;
-                // The other one is still at hand if it was found at this depth.
-                if depth == self.depth && self.merged.is_multiple_of(MERGED_TO_ONE_LOOK) {
-                    self.go_on_alike(&seen, &next[place].seen, way);
-                }
+        if let Some(&(depth, place)) = self.seen.get(&key) {
+            self.merged += 1;
+            // The other one is still at hand if it was found at this depth.
+            if depth == self.depth && self.merged.is_multiple_of(MERGED_TO_ONE_LOOK) {
+                self.go_on_alike(&seen, &next[place].seen, way);
             }
-            None => {
-                self.seen.insert(key, (self.depth, next.len()));
-                let mut patient = before.patient.clone();
-                let symbol = &self.symbols[way.symbol];
-                let patience = patient.observe(seen.at(), symbol.observation.clone());
-                if ended(&patience).is_some() || !self.keys.same(&seen.machine, &patient) {
-                    panic!("with more time it stands otherwise:\n{}", self.story(way));
-                }
-                let over = seen
-                    .machine
-                    .clone()
-                    .lapse(self.watch.policy.limits().timeout);
-                if ended(&over).is_none_or(|outcome| outcome.verdict == Verdict::Ready) {
-                    panic!(
-                        "time alone must end it, and prove nothing:\n{}",
-                        self.story(way)
-                    );
-                }
-                self.ways.push(way);
-                next.push(State {
-                    seen,
-                    patient,
-                    way: self.ways.len() - 1,
-                });
-            }
+            return;
         }
+        self.seen.insert(key, (self.depth, next.len()));
+        let mut patient = before.patient.clone();
+        let symbol = &self.symbols[way.symbol];
+        let patience = patient.observe(seen.at(), symbol.observation.clone());
+        let alike = ended(&patience).is_none() && self.keys.same(&seen.machine, &patient);
+        assert!(
+            alike,
+            "with more time it stands otherwise:\n{}",
+            self.story(way)
+        );
+        let timeout = self.watch.policy.limits().timeout;
+        let over = ended(&seen.machine.clone().lapse(timeout));
+        assert!(
+            over.is_some_and(|outcome| outcome.verdict != Verdict::Ready),
+            "time alone must end it, and prove nothing:\n{}",
+            self.story(way)
+        );
+        self.ways.push(way);
+        next.push(State {
+            seen,
+            patient,
+            way: self.ways.len() - 1,
+        });
     }
 
     /// Two states that are taken for one must end alike, or come to the same again.
@@ -318,13 +315,13 @@ impl<'a> Search<'a> {
                 .each_mut()
                 .map(|machine| ended(&machine.observe(at, symbol.observation.clone())))
                 .map(|outcome| outcome.map(|o| (o.verdict, o.deployment_id, o.revision_unchanged)));
-            if ends[0] != ends[1] || !self.keys.same(&machines[0], &machines[1]) {
-                panic!(
-                    "it is not like another state after {}:\n{}{ends:?}",
-                    symbol.name,
-                    self.story(way)
-                );
-            }
+            let alike = ends[0] == ends[1] && self.keys.same(&machines[0], &machines[1]);
+            assert!(
+                alike,
+                "it is not like another state after {}:\n{}{ends:?}",
+                symbol.name,
+                self.story(way)
+            );
         }
     }
 
