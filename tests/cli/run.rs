@@ -83,6 +83,54 @@ fn a_first_deploy_has_no_baseline() {
 }
 
 #[test]
+fn an_unsettled_baseline_is_no_first_deploy() {
+    let test = Test::with([
+        "run",
+        "my-agent",
+        "--outage-timeout",
+        "1s",
+        "--",
+        "touch",
+        "deployed",
+    ]);
+    let server = Server::start(|number, stream| {
+        let id = if number % 2 == 0 { "old" } else { "other" };
+        send(stream, &standing(id).replace("createdAt", "wasMadeAt"));
+    });
+    let deployed = test.folder().join("deployed");
+    let left = test
+        .env("PIPECAT_API_URL", server.url())
+        .env("PIPECAT_API_KEY", KEY)
+        .status(5)
+        .stdout_starts("my-agent: unavailable after TIME, deployment ")
+        .stderr_any()
+        .run();
+    let refusal = "error: the baseline cannot be read; the command was not run\n";
+    assert!(left.stderr.contains(refusal), "{}", left.stderr);
+    assert!(
+        left.stdout.contains("no 3 answers in a row agreed"),
+        "{}",
+        left.stdout
+    );
+    assert!(!deployed.exists());
+}
+
+#[test]
+fn what_was_desired_before_the_agent_was_gone_is_not_what_is_deployed() {
+    let test = Test::with(["run", "my-agent", "--appear-timeout", "1s", "--", "true"]);
+    let server = Server::start(|number, stream| {
+        let gone = (1..=3).contains(&number);
+        send(stream, &if gone { absent() } else { standing("old") });
+    });
+    test.env("PIPECAT_API_URL", server.url())
+        .env("PIPECAT_API_KEY", KEY)
+        .status(13)
+        .stdout_starts("my-agent: unchanged after TIME")
+        .stderr_any()
+        .run();
+}
+
+#[test]
 fn the_report_names_the_baseline() {
     let switches = ["--output", "json", "--progress", "json"];
     let (test, _server) = run(

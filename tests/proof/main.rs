@@ -1,9 +1,9 @@
 //! The machine, exhaustively: every sequence of an alphabet of observations, with states merged,
 //! against what the contract promises.
 //!
-//! By default to a depth that takes seconds. `PROOF_SECONDS=300 cargo test --release --test proof --
-//! --nocapture --test-threads 1` goes on, depth by depth, until the time is up, and tells how far it
-//! came; with it, what has a bound of its own is tried whole.
+//! By default to a depth that takes seconds. `PROOF_SECONDS=300 cargo test --profile proof --test proof
+//! -- --nocapture --test-threads 1` goes on, depth by depth, until the time is up, and tells how far
+//! it came; with it, what has a bound of its own is tried whole.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the proof tells how far it went")]

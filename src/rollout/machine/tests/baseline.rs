@@ -44,6 +44,21 @@ fn a_baseline_is_what_three_answers_in_a_row_desire() {
 }
 
 #[test]
+fn a_baseline_on_which_answers_do_not_agree_in_time_is_unknown() {
+    let end = whole(Limits::default().timeout);
+    let mut watch = reading();
+    watch.see(0, ids("a", "a")).see(end, ids("a", "a"));
+    let reason = watch.because(Verdict::Unavailable);
+    assert_eq!(
+        reason.summary,
+        "no 3 answers in a row agreed within 10m on which deployment is the desired one"
+    );
+    let mut watch = reading();
+    watch.see(0, transient()).see(end, absent());
+    watch.ended(Verdict::Unavailable);
+}
+
+#[test]
 fn a_replica_that_lags_does_not_make_an_older_deployment_the_baseline() {
     let (old, new) = (|| ids("a", "a").created(1), || ids("b", "b").created(2));
     let mut watch = reading();
