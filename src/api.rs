@@ -121,10 +121,8 @@ impl Client {
         debug!(agent = name.as_str(), status = status.as_u16(), "answer");
         *server_time = date(response.headers());
         if status == StatusCode::OK {
-            let body = self
-                .key
-                .strike_out(read_body(response, MOST_BODY, limit).await?);
-            let details = AgentDetails::parse(&body, name.as_str())?;
+            let body = self.read(response, MOST_BODY, limit).await?;
+            let details = AgentDetails::parse(body.as_bytes(), name.as_str())?;
             return Ok(Answer::Details(Box::new(details)));
         }
         if status == StatusCode::NOT_FOUND {
@@ -142,10 +140,8 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(status_error(response, &self.key).await);
         }
-        let body = self
-            .key
-            .strike_out(read_body(response, MOST_LIST, limit).await?);
-        Ok(parse_list(&body)?)
+        let body = self.read(response, MOST_LIST, limit).await?;
+        Ok(parse_list(body.as_bytes())?)
     }
 
     /// Asks for the newest `most` lines that a deployment logged, and takes at most `limit` for it;
@@ -165,11 +161,20 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(status_error(response, &self.key).await);
         }
-        let body = self
-            .key
-            .strike_out(read_body(response, MOST_BODY, limit).await?);
-        let page: LogPage = serde_json::from_slice(&body).map_err(NotAnAgent::NotJson)?;
+        let body = self.read(response, MOST_BODY, limit).await?;
+        let page = LogPage::parse(body.as_bytes()).map_err(NotAnAgent::NotJson)?;
         Ok(page.lines_of(deployment, most))
+    }
+
+    /// Reads a body whole, up to `most` bytes, and strikes the key out of it.
+    async fn read(
+        &self,
+        response: Response,
+        most: usize,
+        limit: Duration,
+    ) -> Result<String, RequestError> {
+        let body = read_body(response, most, limit).await?;
+        Ok(self.key.redaction().json(body))
     }
 
     async fn get(&self, url: reqwest::Url, limit: Duration) -> Result<Response, RequestError> {
@@ -191,8 +196,8 @@ async fn status_error(response: Response, key: &ApiKey) -> RequestError {
         status: response.status(),
         words: None,
         location: headers.get(LOCATION).map(|url| {
-            let url = key.strike_out(url.as_bytes().to_vec());
-            text::one_line(&String::from_utf8_lossy(&url))
+            let url = String::from_utf8_lossy(url.as_bytes());
+            text::one_line(&key.redaction().text(&url))
         }),
         retry_after: header(headers, RETRY_AFTER)
             .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now))),
@@ -228,7 +233,7 @@ async fn read_error_words(mut response: Response, key: &ApiKey) -> Option<String
         }
         body.extend_from_slice(&chunk);
     }
-    let told: ErrorBody = serde_json::from_slice(&key.strike_out(body)).ok()?;
+    let told = ErrorBody::parse(key.redaction().json(body).as_bytes())?;
     let parts = [told.error, told.code.map(|code| format!("({code})"))];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Some(text::one_line(&words)).filter(|words| !words.is_empty())

@@ -2,7 +2,7 @@
 //!
 //! The layers, of which each imports only those below it: `cli`, `config` and `commands` (the
 //! surface); `follow` (the poll loop); `api`, `output`, `metrics`, `http` and the simulator's server
-//! (adapters); `rollout`, `fleet`, `wire`, `text`, `story` and the simulator's scripts (pure).
+//! (adapters); `rollout`, `fleet`, `wire`, `text`, `redact`, `story` and the simulator's scripts (pure).
 
 pub mod api;
 mod cli;
@@ -18,6 +18,7 @@ mod follow;
 pub mod http;
 pub mod metrics;
 pub mod output;
+pub mod redact;
 pub mod rollout;
 pub mod simulator;
 pub mod store;

@@ -50,7 +50,16 @@ pub fn lines(text: &str) -> Vec<String> {
 #[must_use]
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
-    for char in json.replace("##[", "##\\u005b").chars() {
+    // A bracket that opens a list has no word and no `##` before it.
+    let mut rest = json;
+    let mut json = String::with_capacity(json.len());
+    while let Some(place) = command(rest) {
+        json.push_str(&rest[..place]);
+        json.push_str("#\\u0023");
+        rest = &rest[place + 2..];
+    }
+    json.push_str(rest);
+    for char in json.chars() {
         if matches!(char, '\t' | '\r') {
             // Only between values: within a string they are written as escapes.
             harmless.push(' ');
@@ -85,26 +94,61 @@ pub fn short_duration(duration: Duration) -> String {
     }
 }
 
+/// The characters of foreign text that can be read, and where they stand: without escape sequences
+/// and what is obeyed rather than read. What breaks a line is a line feed.
+pub(crate) fn readable(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut chars = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (place, char) = chars.next()?;
+            match char {
+                '\u{1b}' => skip_escape(&mut chars),
+                '\u{9b}' => skip_control_sequence(&mut chars),
+                '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
+                '\r' if matches!(chars.peek(), Some((_, '\n'))) => {}
+                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                    return Some((place, '\n'));
+                }
+                '\t' => return Some((place, '\t')),
+                char if is_obeyed(char) => {}
+                char => return Some((place, char)),
+            }
+        }
+    })
+}
+
 /// Takes out escape sequences and the characters that are obeyed rather than read.
 fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
+    for (_, char) in readable(text) {
         match char {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\u{9b}' => skip_control_sequence(&mut chars),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                cleaned.push('\n');
-            }
             '\t' => cleaned.push_str("    "),
-            char if is_obeyed(char) => {}
             char => cleaned.push(char),
         }
     }
-    // What the GitHub runner's old syntax would obey anywhere in a line.
-    cleaned.replace("##[", "## [")
+    without_commands(&cleaned)
+}
+
+/// Breaks what a CI runner would obey anywhere in a line: GitHub's old `##[group]`, Azure's
+/// `##vso[task]`, TeamCity's `##teamcity[message]`.
+fn without_commands(line: &str) -> String {
+    let mut harmless = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(place) = command(rest) {
+        harmless.push_str(&rest[..place + 2]);
+        harmless.push(' ');
+        rest = &rest[place + 2..];
+    }
+    harmless.push_str(rest);
+    harmless
+}
+
+/// Where the first command of a CI runner begins: `##`, a word or none, `[`.
+fn command(text: &str) -> Option<usize> {
+    text.match_indices('[').find_map(|(bracket, _)| {
+        let before = text[..bracket].trim_end_matches(|char: char| char.is_ascii_alphanumeric());
+        before.ends_with("##").then(|| before.len() - 2)
+    })
 }
 
 /// Whether a character steers the terminal, the direction or the line instead of being read.
@@ -126,40 +170,39 @@ fn is_obeyed(char: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+type Chars<'a> = std::iter::Peekable<std::str::CharIndices<'a>>;
+
+/// Skips the next character if it is one of these.
+fn skip_if(chars: &mut Chars<'_>, these: impl Fn(char) -> bool) -> bool {
+    chars.next_if(|(_, char)| these(*char)).is_some()
+}
 
 /// Skips what follows an ESC (ECMA-48): a control sequence, a string, or a short sequence.
 fn skip_escape(chars: &mut Chars<'_>) {
-    match chars.peek() {
-        Some('[') => {
-            chars.next();
-            skip_control_sequence(chars);
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            chars.next();
-            skip_string(chars);
-        }
-        _ => {
-            while chars.next_if(|char| matches!(char, ' '..='/')).is_some() {}
-            chars.next_if(|char| matches!(char, '0'..='~'));
-        }
+    if skip_if(chars, |char| char == '[') {
+        skip_control_sequence(chars);
+    } else if skip_if(chars, |char| matches!(char, ']' | 'P' | 'X' | '^' | '_')) {
+        skip_string(chars);
+    } else {
+        while skip_if(chars, |char| matches!(char, ' '..='/')) {}
+        skip_if(chars, |char| matches!(char, '0'..='~'));
     }
 }
 
 /// Skips parameters, intermediates and the final byte of a control sequence.
 fn skip_control_sequence(chars: &mut Chars<'_>) {
-    while chars.next_if(|char| matches!(char, ' '..='?')).is_some() {}
-    chars.next_if(|char| matches!(char, '@'..='~'));
+    while skip_if(chars, |char| matches!(char, ' '..='?')) {}
+    skip_if(chars, |char| matches!(char, '@'..='~'));
 }
 
 /// Skips a string up to its terminator (ST or BEL).
 ///
 /// An unterminated one ends with its line, lest one byte hide all that follows.
 fn skip_string(chars: &mut Chars<'_>) {
-    while let Some(char) = chars.next_if(|char| !matches!(char, '\n' | '\r')) {
+    while let Some((_, char)) = chars.next_if(|(_, char)| !matches!(char, '\n' | '\r')) {
         match char {
             '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' if chars.next_if_eq(&'\\').is_some() => return,
+            '\u{1b}' if skip_if(chars, |char| char == '\\') => return,
             _ => {}
         }
     }
@@ -213,6 +256,15 @@ mod tests {
             ("##[error]x", "## [error]x"),
             ("###[group]x", "### [group]x"),
             ("#\u{200b}#\u{1b}[0m[error]x", "## [error]x"),
+            (
+                "x ##vso[task.setvariable variable=a]b",
+                "x ## vso[task.setvariable variable=a]b",
+            ),
+            (
+                "##teamcity[x] ##[x] ####a1[[",
+                "## teamcity[x] ## [x] #### a1[[",
+            ),
+            ("# a[1] ##a b[2] #a[3] ##", "# a[1] ##a b[2] #a[3] ##"),
         ] {
             assert_eq!(one_line(text), expected.trim_start(), "{text:?}");
         }
@@ -251,10 +303,10 @@ mod tests {
 
     #[test]
     fn json_is_harmless_and_means_the_same() {
-        let text = "##[error]\u{1b}[31m\u{9b}\u{202e}\u{e0041}\u{2028}\n::error::日本";
+        let text = "##[error]##vso[x]##[\u{1b}[31m\u{9b}\u{202e}\u{e0041}\u{2028}\n::error::日本";
         let json = serde_json::to_string_pretty(&serde_json::json!({ "text": text })).unwrap();
         let harmless = harmless_json(&json);
-        assert!(!harmless.contains("##[") && !harmless.contains('\u{9b}'));
+        assert!(!harmless.contains("##") && !harmless.contains('\u{9b}'));
         assert!(!harmless.contains('\u{202e}') && !harmless.contains('\u{e0041}'));
         assert_eq!(harmless.lines().count(), 3);
         let read: serde_json::Value = serde_json::from_str(&harmless).unwrap();

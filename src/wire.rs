@@ -16,6 +16,7 @@ pub use agent::{
     Health, Manifest, ManifestSpec, NotAnAgent, Revision, RevisionPhase,
 };
 pub use logs::LogPage;
+pub(crate) use mend::read as read_json;
 pub use name::{AgentName, BadAgentName};
 pub use retry_after::retry_after;
 pub use service::{NotAList, Service, parse_list};

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The rooms of the house by their layer, counted from the bottom.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 24] = [
     ("wire", 0),
     ("text", 0),
+    ("redact", 0),
     ("rollout", 0),
     ("story", 0),
     ("strict", 0),

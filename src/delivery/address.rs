@@ -3,9 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use super::PlainText;
+use crate::redact::Redaction;
 
 /// The shortest part of a URL that is searched for in what a receiver says; shorter ones are words.
 const SHORTEST_SECRET: usize = 6;
@@ -67,37 +71,47 @@ impl Address {
 
     /// Strikes the URL out of what a receiver says: `Cannot POST /services/...` is what many answer
     /// to a path that they do not know.
-    pub(super) fn strike_out(&self, words: &str) -> String {
-        let mut parts = self.parts();
-        // A part may hold another: the longest goes first.
-        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-        parts.iter().fold(words.to_owned(), |words, part| {
-            words.replace(part.as_str(), STRUCK_OUT)
-        })
+    pub(super) fn redaction(&self) -> Redaction {
+        Redaction::new(self.parts(), STRUCK_OUT)
     }
 
-    /// All that is to stay unseen: path, query and credentials, and what they are made of.
-    fn parts(&self) -> Vec<String> {
+    /// All that is to stay unseen: path, query and credentials, and what they are made of, as they
+    /// are written and as they are meant.
+    pub(super) fn parts(&self) -> Vec<String> {
         let url = &self.0;
-        let whole = [url.path(), url.query().unwrap_or_default()];
+        let (user, password) = (url.username(), url.password().unwrap_or_default());
+        let basic = format!("{}:{}", decoded(user), decoded(password));
+        let query = url.query().unwrap_or_default();
+        let values = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((_, value)) => value,
+            None => pair,
+        });
         let mut parts: Vec<String> = url
             .path_segments()
             .into_iter()
             .flatten()
-            .chain([url.username(), url.password().unwrap_or_default()])
-            .map(str::to_owned)
+            .chain([user, password])
+            .chain(values)
+            .flat_map(|part| [part.to_owned(), decoded(part)])
             .chain(url.query_pairs().map(|(_, value)| value.into_owned()))
+            .chain([STANDARD.encode(basic)])
             .filter(|part| part.len() >= SHORTEST_SECRET)
             .collect();
         // A path of one letter is recognised by its slash.
+        let whole = [url.path(), query];
         parts.extend(
             whole
                 .into_iter()
                 .filter(|part| part.len() > 1)
-                .map(str::to_owned),
+                .flat_map(|part| [part.to_owned(), decoded(part)]),
         );
         parts
     }
+}
+
+/// What a part of a URL means.
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 impl fmt::Debug for Address {
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
 
     const URL: &str =
-        "https://someone:passw0rd@example.com:8443/hooks/T0Ken_9/x?key=s3cr3t%2B1&a=b";
+        "https://someone:passw0rd%21@example.com:8443/hooks/T0Ken_9/x?key=s3cr3t%2B1&a=b";
 
     #[test]
     fn plain_http_goes_to_loopback_only() {
@@ -179,11 +193,17 @@ mod tests {
             ("no T0Ken_9 here", "no [...] here"),
             ("key=s3cr3t%2B1&a=b", "[...]"),
             ("s3cr3t+1 is wrong, someone", "[...] is wrong, [...]"),
-            ("passw0rd passw0rd", "[...] [...]"),
+            ("passw0rd! passw0rd%21", "[...] [...]"),
+            (
+                "Basic c29tZW9uZTpwYXNzdzByZCE= is wrong",
+                "Basic [...] is wrong",
+            ),
+            ("key=s3cr3t+1&a=b", "[...]"),
+            ("s3cr3t%2B1", "[...]"),
         ] {
-            assert_eq!(address.strike_out(said), struck);
+            assert_eq!(address.redaction().text(said), struck);
         }
         let root = Address::parse("https://example.com/", PlainText::LoopbackOnly).unwrap();
-        assert_eq!(root.strike_out("a/b"), "a/b");
+        assert_eq!(root.redaction().text("a/b"), "a/b");
     }
 }

@@ -10,8 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-use super::Undelivered;
+use super::address::Address;
+use super::{PlainText, Undelivered};
 use crate::fleet::Notice;
+use crate::redact::Redaction;
 use crate::text::{one_line, short_duration};
 
 /// How long a program may take.
@@ -22,13 +24,18 @@ const DEATH_LIMIT: Duration = Duration::from_secs(5);
 const TOLD: usize = 1024;
 /// The most that is read of stderr after the end of the program, whose children may go on writing.
 const MOST_AFTERWARDS: usize = 1024 * 1024;
-/// The variables that hold the key of the API, which is none of a sink's business.
-const KEYS: [&str; 2] = ["PIPECAT_API_KEY", "PCC_API_KEY"];
+/// The variables that hold secrets which are none of a sink's business: the key of the API, and the
+/// address of another sink.
+const SECRETS: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_ROLLOUT_WEBHOOK"];
+/// The shortest argument that may be a secret; shorter ones are words.
+const SHORTEST_SECRET: usize = 8;
 
 /// A program that is run for every notice.
 pub(super) struct Program {
     name: String,
     arguments: Vec<String>,
+    /// What of the arguments may be a secret, and must not be repeated.
+    redaction: Redaction,
 }
 
 /// Why a command cannot be run.
@@ -52,9 +59,12 @@ impl Program {
             .next()
             .filter(|name| !name.trim().is_empty())
             .ok_or(BadCommand::NoProgram)?;
+        let arguments: Vec<String> = parts.collect();
+        let secrets = arguments.iter().flat_map(|argument| secrets_of(argument));
         Ok(Self {
+            redaction: Redaction::new(secrets, "[...]"),
             name,
-            arguments: parts.collect(),
+            arguments,
         })
     }
 
@@ -79,6 +89,7 @@ impl Program {
             }
         };
         let said = String::from_utf8_lossy(tail(&running.said));
+        let said = self.redaction.text(&said);
         let why = match said.trim() {
             "" => format!("{} {how}", self.name),
             said => format!("{} {how}: {said}", self.name),
@@ -88,8 +99,8 @@ impl Program {
 
     fn start(&self) -> io::Result<Running> {
         let mut command = Command::new(&self.name);
-        for key in KEYS {
-            command.env_remove(key);
+        for secret in SECRETS {
+            command.env_remove(secret);
         }
         let child = command
             .args(&self.arguments)
@@ -209,6 +220,31 @@ fn tail(said: &[u8]) -> &[u8] {
         .take_while(|byte| **byte & 0xc0 == 0x80)
         .count();
     &said[whole..]
+}
+
+/// What of an argument may be a secret: all of it, what is assigned in it, and what URLs hold.
+///
+/// The name of a switch, the path of a file and the words of a script are none.
+fn secrets_of(argument: &str) -> Vec<String> {
+    let blank = |char: char| char.is_whitespace() || matches!(char, '"' | '\'' | ';');
+    let mut secrets = Vec::new();
+    for word in argument.split(blank) {
+        // The first `=` of a URL is within it.
+        let value = match word.split_once('=') {
+            Some((name, value)) if !name.contains("://") => value,
+            _ => word,
+        };
+        if let Ok(address) = Address::parse(value, PlainText::Anywhere) {
+            secrets.extend(address.parts());
+            continue;
+        }
+        let is_assigned = value.len() < word.len();
+        let is_alone = word.len() == argument.len() && !word.starts_with(['-', '/', '.']);
+        if (is_assigned || is_alone) && value.len() >= SHORTEST_SECRET {
+            secrets.push(value.to_owned());
+        }
+    }
+    secrets
 }
 
 fn ending(status: ExitStatus) -> String {

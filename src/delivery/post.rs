@@ -112,7 +112,7 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
     // Struck out before it is cut: half a secret would not be found.
-    let line = address.strike_out(line.trim());
+    let line = address.redaction().text(line.trim()).into_owned();
     let mut shown: String = line.chars().take(SHOWN).collect();
     if shown.len() < line.len() {
         shown.push_str("...");
@@ -133,7 +133,7 @@ fn transport_words(error: reqwest::Error, address: &Address) -> String {
     } else {
         format!("the connection broke: {cause}")
     };
-    address.strike_out(&one_line(&words))
+    one_line(&address.redaction().text(&words))
 }
 
 #[cfg(test)]

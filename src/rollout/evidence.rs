@@ -55,9 +55,16 @@ pub struct Cause {
 pub(super) fn causes(details: &AgentDetails, own: Option<&Revision>) -> Vec<Cause> {
     let health = own.and_then(|revision| revision.health.as_ref());
     let degraded = details.conditions.iter().filter(|condition| {
-        condition.kind.as_deref() == Some("Degraded") && condition.status.as_deref() == Some("True")
+        let holds = |status: &str| status.eq_ignore_ascii_case("true");
+        condition.kind.as_deref() == Some("Degraded")
+            && condition.status.as_deref().is_some_and(holds)
     });
-    let mut causes: Vec<Cause> = of_errors(&details.errors)
+    // What is about another deployment is not about the target, which is desired here.
+    let errors = details.errors.iter().filter(|error| {
+        let about = error.deployment_id.as_deref();
+        about.is_none() || about == details.desired()
+    });
+    let mut causes: Vec<Cause> = of_errors(&errors.collect::<Vec<_>>())
         .into_iter()
         .chain(health.and_then(of_health))
         .chain(degraded.map(|condition| {
@@ -76,11 +83,11 @@ pub(super) fn causes(details: &AgentDetails, own: Option<&Revision>) -> Vec<Caus
 }
 
 /// The trouble that the API lists: the first error's code, and the words of all.
-fn of_errors(errors: &[AgentError]) -> Option<Cause> {
+fn of_errors(errors: &[&AgentError]) -> Option<Cause> {
     let first = errors.first()?;
     let words: Vec<String> = match errors {
         [only] => only.message.clone().into_iter().collect(),
-        several => several.iter().map(one_line).collect(),
+        several => several.iter().copied().map(one_line).collect(),
     };
     Some(Cause {
         class: TroubleClass::Reported,

@@ -1,10 +1,12 @@
 //! The details of an agent as `GET /agents/{agentName}` tells them.
 
 use jiff::Timestamp;
+use serde::de::MapAccess;
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
-use super::lenient;
-use super::mend::mended;
+use super::lenient::{self, Lenient, Maybe, Object};
+use super::mend;
 
 /// The details of one agent (`ServiceDetailsResponse` in the contract).
 ///
@@ -13,7 +15,7 @@ use super::mend::mended;
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentDetails {
     /// Name of the agent.
-    #[serde(deserialize_with = "lenient::option")]
+    #[serde(deserialize_with = "lenient::id")]
     pub name: Option<String>,
     /// Region where it is deployed.
     #[serde(deserialize_with = "lenient::option")]
@@ -68,6 +70,15 @@ pub struct AgentDetails {
     pub conditions: Vec<Condition>,
 }
 
+impl Object for AgentDetails {}
+impl Object for AutoScaling {}
+impl Object for Deployment {}
+impl Object for Manifest {}
+impl Object for ManifestSpec {}
+impl Object for Health {}
+impl Object for Condition {}
+impl Object for ErrorBody {}
+
 impl AgentDetails {
     /// The requested deployment: `desiredDeploymentId`, else the deprecated `activeDeploymentId`.
     #[must_use]
@@ -89,16 +100,8 @@ impl AgentDetails {
     /// # Errors
     /// When the body is not JSON, not an object with an agent's features, or about another agent.
     pub fn parse(body: &[u8], name: &str) -> Result<Self, NotAnAgent> {
-        // Serde would read an array as the fields in their order.
-        if body.trim_ascii_start().starts_with(b"[") {
-            return Err(NotAnAgent::Unrecognisable);
-        }
-        let details = serde_json::from_slice(body).or_else(|error| {
-            // A message that was cut within a character must not hide all else.
-            let mended = mended(body).ok_or(error)?;
-            serde_json::from_str(&mended)
-        });
-        let details: Self = details.map_err(NotAnAgent::NotJson)?;
+        let read: Maybe<Self> = mend::read(body).map_err(NotAnAgent::NotJson)?;
+        let details = read.0.ok_or(NotAnAgent::Unrecognisable)?;
         match details.name.as_deref() {
             Some(found) if found != name => Err(NotAnAgent::Another(found.to_owned())),
             None if details.desired().is_none() => Err(NotAnAgent::Unrecognisable),
@@ -113,7 +116,7 @@ pub enum NotAnAgent {
     /// Cut short, HTML, or otherwise no JSON object of an agent's shape.
     #[error("the body is not the JSON of an agent")]
     NotJson(#[source] serde_json::Error),
-    /// An object that has neither a name nor a deployment.
+    /// No object, or one that has neither a name nor a deployment.
     #[error("the body names neither an agent nor a deployment")]
     Unrecognisable,
     /// An agent, but not the one that was asked for.
@@ -171,33 +174,67 @@ pub struct ManifestSpec {
 
 /// What runs a deployment (`RevisionInfo` in the contract).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", from = "ToldRevision")]
 pub struct Revision {
     /// The deployment that it runs. The contract spells it `deploymentID`.
-    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
+    #[serde(rename = "deploymentID")]
     pub deployment_id: Option<String>,
     /// Where it stands.
-    #[serde(deserialize_with = "lenient::option")]
     pub phase: Option<RevisionPhase>,
     /// Replicas that are ready.
-    #[serde(deserialize_with = "lenient::option")]
     pub ready_replicas: Option<u64>,
     /// When the phase began, by the server's clock: for display only (design rule 11).
-    #[serde(deserialize_with = "lenient::option")]
     pub phase_started_at: Option<Timestamp>,
     /// How its code fares; absent until replicas have started.
-    #[serde(deserialize_with = "lenient::option")]
     pub health: Option<Health>,
     /// Set when the platform itself has a problem.
-    #[serde(
-        deserialize_with = "lenient::flag",
-        skip_serializing_if = "std::ops::Not::not"
-    )]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_infrastructure_issue: bool,
 }
 
+/// A revision as it is told: its deployment in the contract's spelling, or as everywhere else.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ToldRevision {
+    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
+    of_contract: Option<String>,
+    #[serde(deserialize_with = "lenient::id")]
+    deployment_id: Option<String>,
+    #[serde(deserialize_with = "lenient::option")]
+    phase: Option<RevisionPhase>,
+    #[serde(deserialize_with = "lenient::option")]
+    ready_replicas: Option<u64>,
+    #[serde(deserialize_with = "lenient::option")]
+    phase_started_at: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::option")]
+    health: Option<Health>,
+    #[serde(deserialize_with = "lenient::flag")]
+    has_infrastructure_issue: bool,
+}
+
+impl From<ToldRevision> for Revision {
+    fn from(told: ToldRevision) -> Self {
+        Self {
+            deployment_id: told.of_contract.or(told.deployment_id),
+            phase: told.phase,
+            ready_replicas: told.ready_replicas,
+            phase_started_at: told.phase_started_at,
+            health: told.health,
+            has_infrastructure_issue: told.has_infrastructure_issue,
+        }
+    }
+}
+
+impl Lenient for Revision {
+    /// A revision of which nothing is known is none: some writers leave `{}` for what is gone.
+    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        let revision = Self::deserialize(MapAccessDeserializer::new(object))?;
+        Ok(Some(revision).filter(|revision| *revision != Self::default()))
+    }
+}
+
 /// The phase of a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum RevisionPhase {
     /// Its replicas are being made.
     Creating,
@@ -215,9 +252,30 @@ pub enum RevisionPhase {
 }
 
 impl RevisionPhase {
+    const KNOWN: [Self; 5] = [
+        Self::Creating,
+        Self::Validating,
+        Self::Active,
+        Self::Draining,
+        Self::Failed,
+    ];
+
+    /// The phase that a word names, in whichever case.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        let named = Self::KNOWN
+            .into_iter()
+            .find(|phase| phase.as_str().eq_ignore_ascii_case(word));
+        named.unwrap_or_else(|| Self::Unknown(word.to_owned()))
+    }
+
     /// The phase in the platform's word.
     #[must_use]
     pub fn word(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn as_str(&self) -> &str {
         match self {
             RevisionPhase::Creating => "Creating",
             RevisionPhase::Validating => "Validating",
@@ -226,7 +284,12 @@ impl RevisionPhase {
             RevisionPhase::Failed => "Failed",
             RevisionPhase::Unknown(word) => word,
         }
-        .to_owned()
+    }
+}
+
+impl Lenient for RevisionPhase {
+    fn of_text(text: &str) -> Option<Self> {
+        Some(Self::of_word(text))
     }
 }
 
@@ -273,7 +336,7 @@ pub struct Health {
 }
 
 /// State of a revision's container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// It runs.
@@ -287,49 +350,69 @@ pub enum ContainerState {
     Unknown(String),
 }
 
+impl Lenient for ContainerState {
+    fn of_text(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "running" => Self::Running,
+            "waiting" => Self::Waiting,
+            "terminated" => Self::Terminated,
+            _ => Self::Unknown(text.to_owned()),
+        })
+    }
+}
+
 /// An entry of `errors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "TellingError")]
+#[serde(rename_all = "camelCase", from = "ToldError")]
 pub struct AgentError {
     /// Machine-readable code.
     pub code: Option<String>,
     /// What went wrong, in words.
     pub message: Option<String>,
+    /// The deployment that it is about, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_id: Option<String>,
 }
 
-/// The forms in which answers tell of an error.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TellingError {
-    /// Code and words; some answers call the words `error`.
-    Parts {
-        #[serde(default, deserialize_with = "lenient::option")]
-        code: Option<String>,
-        #[serde(default, deserialize_with = "lenient::option")]
-        message: Option<String>,
-        #[serde(default, deserialize_with = "lenient::option")]
-        error: Option<String>,
-    },
-    /// Words alone.
-    Words(String),
+/// An error as it is told: some answers call the words `error`, and spell the deployment as in a
+/// revision.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ToldError {
+    #[serde(deserialize_with = "lenient::option")]
+    code: Option<String>,
+    #[serde(deserialize_with = "lenient::option")]
+    message: Option<String>,
+    #[serde(deserialize_with = "lenient::option")]
+    error: Option<String>,
+    #[serde(deserialize_with = "lenient::id")]
+    deployment_id: Option<String>,
+    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
+    of_revision: Option<String>,
 }
 
-impl From<TellingError> for AgentError {
-    fn from(told: TellingError) -> Self {
-        match told {
-            TellingError::Parts {
-                code,
-                message,
-                error,
-            } => Self {
-                code,
-                message: message.or(error),
-            },
-            TellingError::Words(words) => Self {
-                code: None,
-                message: Some(words),
-            },
+impl From<ToldError> for AgentError {
+    fn from(told: ToldError) -> Self {
+        Self {
+            code: told.code,
+            message: told.message.or(told.error),
+            deployment_id: told.deployment_id.or(told.of_revision),
         }
+    }
+}
+
+impl Lenient for AgentError {
+    /// Words alone.
+    fn of_text(text: &str) -> Option<Self> {
+        let message = (!text.is_empty()).then(|| text.to_owned())?;
+        Some(Self {
+            message: Some(message),
+            ..Self::default()
+        })
+    }
+
+    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Self::deserialize(MapAccessDeserializer::new(object)).map(Some)
     }
 }
 
@@ -361,6 +444,14 @@ pub struct ErrorBody {
     /// Machine-readable code.
     #[serde(deserialize_with = "lenient::option")]
     pub code: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads the body; one that is no such object says nothing.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        mend::read::<Maybe<Self>>(body).ok()?.0
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::lenient;
+use super::lenient::{self, Maybe, Object};
+use super::mend;
 
 /// A page of log lines, the newest first as it was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -22,7 +23,19 @@ struct LogLine {
     deployment_id: Option<String>,
 }
 
+impl Object for LogPage {}
+impl Object for LogLine {}
+
 impl LogPage {
+    /// Reads the body of a 200 that was asked for log lines; one that is no such object has none.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
+        let page: Maybe<Self> = mend::read(body)?;
+        Ok(page.0.unwrap_or_default())
+    }
+
     /// What this deployment logged, the oldest first, at most the newest `most` lines.
     #[must_use]
     pub fn lines_of(self, deployment: &str, most: usize) -> Vec<String> {
@@ -53,9 +66,9 @@ mod tests {
             {"log": "c"}, {"nolog": 1}, 7, {"log": "b", "deploymentId": "new", "timestamp": "t"},
             {"log": "a", "deploymentId": "new"}
         ]}"#;
-        let page: LogPage = serde_json::from_str(page).unwrap();
+        let page: LogPage = LogPage::parse(page.as_bytes()).unwrap();
         assert_eq!(page.lines_of("new", 3), ["b", "c", "d"]);
-        let odd: LogPage = serde_json::from_str(r#"{"logs": "none"}"#).unwrap();
+        let odd: LogPage = LogPage::parse(br#"{"logs": "none"}"#).unwrap();
         assert_eq!(odd.lines_of("new", 3), Vec::<String>::new());
     }
 }

@@ -1,11 +1,21 @@
-//! Mends JSON whose texts were cut within a character, as crash messages are.
+//! Reads JSON, and mends it first where its texts were cut within a character, as crash messages are.
+
+use serde::de::DeserializeOwned;
 
 /// The replacement for half a character (U+FFFD).
 const REPLACEMENT: &str = "\\ufffd";
 
+/// Reads a body. A message that was cut within a character must not hide all else.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(body).or_else(|error| {
+        let mended = mended(body).ok_or(error)?;
+        serde_json::from_str(&mended)
+    })
+}
+
 /// The text of a body with half characters replaced: bytes that are no UTF-8, and escapes of half a
 /// surrogate pair; without a byte order mark. None where there is nothing to mend.
-pub(super) fn mended(body: &[u8]) -> Option<String> {
+fn mended(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}');
     let mended = without_halves(text);

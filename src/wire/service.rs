@@ -1,9 +1,16 @@
 //! The list of an organization's agents, as `GET /agents` tells it.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::lenient;
+use jiff::Timestamp;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::lenient::{self, Maybe, Object};
+use super::mend;
+
+/// The most agents that are read of a list: more than any organization has.
+const MOST_AGENTS: usize = 100_000;
 
 /// An entry of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +45,8 @@ pub struct Service {
     pub deleted_at: Option<Timestamp>,
 }
 
+impl Object for Service {}
+
 impl Service {
     /// The requested deployment: `desiredDeploymentId`, else the deprecated `activeDeploymentId`.
     #[must_use]
@@ -59,18 +68,52 @@ impl Service {
 #[error("the body is not the JSON of a list of agents")]
 pub struct NotAList(#[source] serde_json::Error);
 
-/// Reads the body of a 200 that was asked for the list.
+/// Reads the body of a 200 that was asked for the list. An entry without a name is left out.
 ///
 /// # Errors
-/// When it is not JSON, or has no `services`: an answer without them must not pass for an
-/// organization without agents.
+/// When it is not JSON, has no `services`, or too many: an answer without them must not pass for an
+/// organization without agents, nor one that is cut for the whole.
 pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, NotAList> {
-    #[derive(Deserialize)]
-    struct List {
-        services: Vec<Service>,
+    let list: Maybe<List> = mend::read(body).map_err(NotAList)?;
+    let no_object = || NotAList(serde_json::Error::custom("it is no object"));
+    Ok(list.0.ok_or_else(no_object)?.services.0)
+}
+
+#[derive(Deserialize)]
+struct List {
+    services: Named,
+}
+
+impl Object for List {}
+
+/// The entries that have a name.
+struct Named(Vec<Service>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Entries)
     }
-    let list: List = serde_json::from_slice(body).map_err(NotAList)?;
-    Ok(list.services)
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of agents")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut named = Vec::new();
+        while let Some(Maybe(entry)) = list.next_element::<Maybe<Service>>()? {
+            if named.len() == MOST_AGENTS {
+                return Err(A::Error::custom(format!("more than {MOST_AGENTS} agents")));
+            }
+            named.extend(entry.filter(|service| service.name.is_some()));
+        }
+        Ok(Named(named))
+    }
 }
 
 #[cfg(test)]
@@ -81,9 +124,11 @@ mod tests {
     fn a_list_is_read_leniently_but_not_out_of_nothing() {
         let body = br#"{"services": [
             {"id": "1", "name": "a", "desiredDeploymentId": "new", "reconciledDeploymentId": "old", "odd": 1},
+            {"id": "nameless"}, {"name": ""}, "odd", 7,
             {"name": "b", "activeDeploymentId": "x", "reconciledDeploymentId": "x", "updatedAt": "soon"}
         ]}"#;
         let services = parse_list(body).unwrap();
+        assert_eq!(services.len(), 2, "the entries without a name are none");
         assert_eq!(services[0].desired(), Some("new"));
         assert!(!services[0].is_reconciled());
         assert_eq!(services[1].desired(), Some("x"));
@@ -95,8 +140,27 @@ mod tests {
             "<html>",
             r#"{"services": null}"#,
             r#"{"error": "x"}"#,
+            r#"[[{"name": "a"}]]"#,
+            r#"{"services": {"name": "a"}}"#,
         ] {
             assert!(parse_list(odd.as_bytes()).is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_list_is_read_although_a_text_was_cut_and_never_in_part() {
+        let cut = b"\xef\xbb\xbf{\"services\": [{\"name\": \"a\", \"region\": \"\\ud83d\"}]}";
+        assert_eq!(parse_list(cut).unwrap().len(), 1);
+        let of = |entry: &str, times| {
+            let entries = vec![entry; times].join(",");
+            parse_list(format!("{{\"services\": [{entries}]}}").as_bytes())
+        };
+        assert_eq!(
+            of(r#"{"name":"a"}"#, MOST_AGENTS).unwrap().len(),
+            MOST_AGENTS
+        );
+        let error = of(r#"{"name":"a"}"#, MOST_AGENTS + 1).unwrap_err();
+        assert!(error.0.to_string().contains("more than 100000 agents"));
+        assert_eq!(of("{}", 3 * MOST_AGENTS).unwrap(), []);
     }
 }

@@ -193,17 +193,47 @@ fn a_program_does_not_see_the_key() {
     let keys = [
         ("PIPECAT_API_KEY", "sk_1"),
         ("PCC_API_KEY", "sk_2"),
+        ("PIPECAT_ROLLOUT_WEBHOOK", "https://example.com/T0Ken_1"),
         ("OTHER", "x"),
     ];
     let name = "delivery::exec::tests::a_program_does_not_see_the_key";
-    let script = "echo ${PIPECAT_API_KEY-none} ${PCC_API_KEY-none} $OTHER >&2; exit 1";
+    let script = "echo ${PIPECAT_API_KEY-none} ${PCC_API_KEY-none} ${PIPECAT_ROLLOUT_WEBHOOK-none} \
+                  $OTHER >&2; exit 1";
     again_with(&keys, name, || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let told = runtime.unwrap().block_on(why(script));
-        assert_eq!(told, "/bin/sh ended with exit code 1: none none x");
+        assert_eq!(told, "/bin/sh ended with exit code 1: none none none x");
     });
+}
+
+#[tokio::test]
+async fn an_argument_that_may_be_a_secret_is_not_repeated() {
+    for (argument, told) in [
+        ("s3cr3t_t0ken", "[...]"),
+        ("--token=s3cr3t_t0ken", "--token=[...]"),
+        (
+            "https://example.com/hooks/T0Ken_1",
+            "https://example.com[...]",
+        ),
+        (
+            "--to=https://u:passw0rd@example.com/",
+            "--to=https://u:[...]@example.com/",
+        ),
+        (
+            "curl 'https://example.com/T0Ken_1'",
+            "curl 'https://example.com[...]'",
+        ),
+        ("/etc/notify.conf", "/etc/notify.conf"),
+        ("--verbosely", "--verbosely"),
+        ("#general", "[...]"),
+        ("a long text", "a long text"),
+    ] {
+        let program = shell("echo \"at $1\" >&2; exit 1", argument);
+        let why = program.deliver(&notice(), SOURCE).await.unwrap_err().why;
+        assert_eq!(why, format!("/bin/sh ended with exit code 1: at {told}"));
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn unknown_words_and_wrong_types_pass() {
     odd["currentRevision"]["readyReplicas"] = json!(1.5);
     odd["currentRevision"]["phaseStartedAt"] = json!("yesterday");
     odd["previousRevision"] = json!("none");
-    odd["errors"] = json!({"code": "E1"});
+    odd["errors"] = json!({});
     odd["conditions"] = json!([7, {"type": "Ready", "new": true}]);
     odd["region"] = json!(null);
     odd["brandNew"] = json!([{}]);
@@ -164,19 +164,23 @@ fn the_record_of_another_deployment_is_not_the_desired_ones() {
 #[test]
 fn what_is_not_the_agent_is_refused() {
     let parse = |body: &str| AgentDetails::parse(body.as_bytes(), "voice-starter");
-    for body in ["", "<html>", "null", "{\"name\": \"voice-starter\"", "7"] {
+    let deep = "[".repeat(5000);
+    for body in ["", "<html>", "{\"name\": \"voice-starter\"", &deep] {
         assert!(
             matches!(parse(body), Err(NotAnAgent::NotJson(_))),
             "{body:.20}"
         );
     }
-    let deep = "[".repeat(5000);
     for body in [
         "{}",
         "[]",
-        &deep,
+        "null",
+        "7",
+        "\u{feff}[\"voice-starter\"]",
+        r#"["voice-starter", null, true]"#,
         r#"{"error": "x", "code": "y"}"#,
         r#"{"name": 7}"#,
+        r#"{"name": "", "ready": true}"#,
     ] {
         assert!(
             matches!(parse(body), Err(NotAnAgent::Unrecognisable)),
@@ -189,24 +193,34 @@ fn what_is_not_the_agent_is_refused() {
 
 #[test]
 fn errors_are_read_in_every_form_they_are_told_in() {
-    let body = br#"{"name": "a", "errors": [
-        {"code": "A", "message": "m", "error": "e"}, {"error": "e"}, "words", {"code": 7}, 7
-    ]}"#;
-    let details = AgentDetails::parse(body, "a").unwrap();
-    let told: Vec<_> = details
-        .errors
-        .iter()
-        .map(|error| (error.code.as_deref(), error.message.as_deref()))
-        .collect();
+    let told = |errors: &str| {
+        let body = format!("{{\"name\": \"a\", \"errors\": {errors}}}");
+        AgentDetails::parse(body.as_bytes(), "a").unwrap().errors
+    };
+    let error = |code: Option<&str>, message: Option<&str>, deployment: Option<&str>| AgentError {
+        code: code.map(str::to_owned),
+        message: message.map(str::to_owned),
+        deployment_id: deployment.map(str::to_owned),
+    };
     assert_eq!(
-        told,
+        told(
+            r#"[{"code": "A", "message": "m", "error": "e"}, {"error": "e"}, "words", {"code": 7}, 7,
+                "", {"deploymentId": "d"}, {"deploymentID": "d"}]"#
+        ),
         [
-            (Some("A"), Some("m")),
-            (None, Some("e")),
-            (None, Some("words")),
-            (None, None)
+            error(Some("A"), Some("m"), None),
+            error(None, Some("e"), None),
+            error(None, Some("words"), None),
+            error(None, None, None),
+            error(None, None, Some("d")),
+            error(None, None, Some("d")),
         ]
     );
+    assert_eq!(told(r#"{"code": "A"}"#), [error(Some("A"), None, None)]);
+    assert_eq!(told("\"words\""), [error(None, Some("words"), None)]);
+    for nothing in ["{}", "\"\"", "null", "false", "0", "[]"] {
+        assert_eq!(told(nothing), [], "{nothing}");
+    }
 }
 
 #[test]
@@ -231,11 +245,60 @@ fn a_message_that_was_cut_within_a_character_hides_nothing() {
 }
 
 #[test]
-fn a_field_in_two_spellings_hides_no_revision() {
-    let body = br#"{"name": "a", "currentRevision": {"deploymentID": "x", "deploymentId": "y"}}"#;
-    let details = AgentDetails::parse(body, "a").unwrap();
-    let id = details
-        .current_revision
-        .and_then(|revision| revision.deployment_id);
-    assert_eq!(id.as_deref(), Some("x"));
+fn the_deployment_of_a_revision_is_read_in_either_spelling() {
+    for (revision, expected) in [
+        (r#"{"deploymentID": "x"}"#, Some("x")),
+        (r#"{"deploymentId": "x"}"#, Some("x")),
+        (r#"{"deploymentId": "y", "deploymentID": "x"}"#, Some("x")),
+        (r#"{"deploymentId": "x", "deploymentID": ""}"#, Some("x")),
+        (r#"{"phase": "Active"}"#, None),
+    ] {
+        let body = format!("{{\"name\": \"a\", \"currentRevision\": {revision}}}");
+        let details = AgentDetails::parse(body.as_bytes(), "a").unwrap();
+        let revision = details.current_revision.expect(&body);
+        assert_eq!(revision.deployment_id.as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_revision_of_which_nothing_is_known_is_none() {
+    let details = read(&json!({
+        "name": "voice-starter", "previousRevision": {}, "currentRevision": {"phase": null}
+    }));
+    assert_eq!(
+        (details.previous_revision, details.current_revision),
+        (None, None)
+    );
+}
+
+#[test]
+fn words_of_the_contract_count_in_whichever_case() {
+    for (word, phase) in [
+        ("ACTIVE", RevisionPhase::Active),
+        ("failed", RevisionPhase::Failed),
+        ("Creating", RevisionPhase::Creating),
+        ("validating", RevisionPhase::Validating),
+        ("dRAINING", RevisionPhase::Draining),
+        ("Active ", RevisionPhase::Unknown("Active ".to_owned())),
+    ] {
+        assert_eq!(RevisionPhase::of_word(word), phase);
+    }
+    let state = |word: &str| {
+        let mut body = example();
+        body["currentRevision"]["health"]["state"] = json!(word);
+        let health = read(&body).current_revision.unwrap().health;
+        health.unwrap().state.unwrap()
+    };
+    assert_eq!(state("Running"), ContainerState::Running);
+    assert_eq!(state("WAITING"), ContainerState::Waiting);
+    assert_eq!(state("Terminated"), ContainerState::Terminated);
+}
+
+#[test]
+fn an_answer_that_says_a_thing_twice_is_not_read() {
+    let body = br#"{"name": "a", "currentRevision": {"phase": "Failed", "phase": "Active"}}"#;
+    assert!(matches!(
+        AgentDetails::parse(body, "a"),
+        Err(NotAnAgent::NotJson(_))
+    ));
 }

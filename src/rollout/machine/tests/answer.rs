@@ -96,6 +96,7 @@ impl Answer {
             a.errors.push(AgentError {
                 code: Some(code.to_owned()),
                 message: Some(message.to_owned()),
+                deployment_id: None,
             });
         })
     }

@@ -27,6 +27,21 @@ fn errors_about_the_target_fail_on_the_second_observation_in_a_row() {
 }
 
 #[test]
+fn an_error_about_another_deployment_does_not_fail_the_target() {
+    let about = |id: Option<&str>| {
+        reconciled().error("Quota", "too many").with(|a| {
+            a.errors[0].deployment_id = id.map(str::to_owned);
+        })
+    };
+    watch().steady(0..=599_000, about(Some("old"))).goes_on();
+    for own in [None, Some("new")] {
+        let mut watch = watch();
+        watch.see(0, about(own)).see(1000, about(own));
+        assert_eq!(watch.because(Verdict::Failed).code, "Quota");
+    }
+}
+
+#[test]
 fn only_a_true_degraded_condition_counts() {
     let other_kind = reconciled().degraded("True").with(|a| {
         a.conditions[0].kind = Some("Available".to_owned());
@@ -38,15 +53,17 @@ fn only_a_true_degraded_condition_counts() {
     ] {
         watch().steady(0..=599_000, answer).goes_on();
     }
-    let mut watch = watch();
-    watch
-        .steady(0..=19_000, reconciled().degraded("True"))
-        .goes_on();
-    watch.see(20_000, reconciled().degraded("True"));
-    assert_eq!(
-        watch.because(Verdict::Failed).message.as_deref(),
-        Some("2 pods are pending")
-    );
+    for status in ["True", "true"] {
+        let mut watch = watch();
+        watch
+            .steady(0..=19_000, reconciled().degraded(status))
+            .goes_on();
+        watch.see(20_000, reconciled().degraded(status));
+        assert_eq!(
+            watch.because(Verdict::Failed).message.as_deref(),
+            Some("2 pods are pending")
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,284 @@
+//! Strikes secrets out of foreign text: as they are, and in every disguise that a reader or another
+//! program would see through.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use crate::text;
+use crate::wire::read_json;
+
+/// The shortest secret that is looked for in disguise; a shorter one would be found in plain words.
+const SHORTEST_DISGUISED: usize = 8;
+
+/// Secrets, and what is shown in their place.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Redaction {
+    /// As they are, the longest first: one may hold another.
+    plain: Vec<String>,
+    /// Undisguised as texts are, the longest first.
+    bare: Vec<String>,
+    instead: &'static str,
+}
+
+impl Redaction {
+    /// Secrets that are to be replaced by `instead`.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = String>, instead: &'static str) -> Self {
+        let mut plain: Vec<String> = secrets.into_iter().filter(|s| !s.is_empty()).collect();
+        plain.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        plain.dedup();
+        let mut bare: Vec<String> = plain.iter().map(|secret| Bare::of(secret).text).collect();
+        bare.retain(|secret| secret.len() >= SHORTEST_DISGUISED);
+        Self {
+            plain,
+            bare,
+            instead,
+        }
+    }
+
+    /// A text without the secrets.
+    ///
+    /// They are also found where they are percent-encoded, escaped as in JSON, broken into lines, or
+    /// interspersed with what is not seen: escape sequences, characters without width.
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut struck = Cow::Borrowed(text);
+        for secret in &self.plain {
+            if struck.contains(secret.as_str()) {
+                struck = Cow::Owned(struck.replace(secret.as_str(), self.instead));
+            }
+        }
+        if self.bare.is_empty() || !may_disguise(&struck) {
+            return struck;
+        }
+        match self.undisguised(&struck) {
+            Some(undisguised) => Cow::Owned(undisguised),
+            None => struck,
+        }
+    }
+
+    /// A body of JSON without the secrets, in whichever way its strings write them.
+    ///
+    /// Bytes that are no UTF-8 are replaced. What is no JSON may come back as anything.
+    #[must_use]
+    pub fn json(&self, body: Vec<u8>) -> String {
+        let mut body = String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        for secret in &self.plain {
+            if body.contains(secret.as_str()) {
+                body = body.replace(secret.as_str(), self.instead);
+            }
+        }
+        let mut struck = String::new();
+        let mut taken = 0;
+        for token in strings(&body) {
+            if let Some(rewritten) = self.rewritten(&body[token.clone()]) {
+                struck.push_str(&body[taken..token.start]);
+                struck.push_str(&rewritten);
+                taken = token.end;
+            }
+        }
+        if taken == 0 {
+            return body;
+        }
+        struck + &body[taken..]
+    }
+
+    /// A string of JSON without the disguised secrets, where there is one in it.
+    fn rewritten(&self, token: &str) -> Option<String> {
+        if self.bare.is_empty() || !may_disguise(token) {
+            return None;
+        }
+        let text: String = read_json(token.as_bytes()).ok()?;
+        match self.text(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(struck) => serde_json::to_string(&struck).ok(),
+        }
+    }
+
+    /// The text without the disguised secrets, where there is one in it.
+    fn undisguised(&self, text: &str) -> Option<String> {
+        let bare = Bare::of(text);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for secret in &self.bare {
+            for (place, _) in bare.text.match_indices(secret.as_str()) {
+                let range = bare.places[place].start..bare.places[place + secret.len() - 1].end;
+                found.push(range);
+            }
+        }
+        found.sort_by_key(|range| range.start);
+        let mut struck = String::new();
+        let mut taken = 0;
+        for range in found {
+            // One that overlaps the one before goes with it.
+            if range.start >= taken {
+                struck.push_str(&text[taken..range.start]);
+                struck.push_str(self.instead);
+            }
+            taken = taken.max(range.end);
+        }
+        (taken > 0).then(|| struck + &text[taken..])
+    }
+}
+
+impl fmt::Debug for Redaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redaction({})", self.plain.len())
+    }
+}
+
+/// Whether a text holds anything by which a secret could be disguised.
+fn may_disguise(text: &str) -> bool {
+    text.bytes()
+        .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'%' | b'\\'))
+}
+
+/// Where the strings of a JSON text stand, with their quotes.
+fn strings(json: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = json.as_bytes();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + bytes[from..].iter().position(|byte| *byte == b'"')?;
+        let mut end = start + 1;
+        while *bytes.get(end)? != b'"' {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        from = end + 1;
+        Some(start..from)
+    })
+}
+
+/// A text without its disguises: visible ASCII alone, decoded, and where each of it stood.
+struct Bare {
+    text: String,
+    places: Vec<Range<usize>>,
+}
+
+impl Bare {
+    fn of(text: &str) -> Self {
+        let mut bare = Self {
+            text: String::new(),
+            places: Vec::new(),
+        };
+        let mut taken = 0;
+        for (place, char) in text::readable(text) {
+            if place < taken || !char.is_ascii_graphic() {
+                continue;
+            }
+            let (char, length) = decoded(&text[place..]).unwrap_or((char, 1));
+            taken = place + length;
+            if char.is_ascii_graphic() {
+                bare.text.push(char);
+                bare.places.push(place..taken);
+            }
+        }
+        bare
+    }
+}
+
+/// The character that an escape at the beginning of a text stands for, and the escape's length.
+///
+/// What follows a backslash stands for itself, but for the blanks of JSON and of most languages.
+fn decoded(text: &str) -> Option<(char, usize)> {
+    let hex = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        all.then(|| u32::from_str_radix(digits, 16).ok())?
+            .map(|code| (char::from_u32(code).unwrap_or(' '), to))
+    };
+    let mut chars = text.chars();
+    match (chars.next()?, chars.next()?) {
+        ('%', _) => hex(1, 3),
+        ('\\', 'u') => hex(2, 6),
+        ('\\', 'x') => hex(2, 4),
+        ('\\', 'n' | 'r' | 't' | 'b' | 'f') => Some((' ', 2)),
+        ('\\', char) if char.is_ascii_graphic() => Some((char, 2)),
+        ('\\', _) => Some((' ', 1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk_Ab3/d=f%9";
+
+    fn key() -> Redaction {
+        Redaction::new([KEY.to_owned()], "[KEY]")
+    }
+
+    #[test]
+    fn a_secret_is_struck_out_as_it_is_and_in_disguise() {
+        for (said, struck) in [
+            ("", ""),
+            (
+                "no key in it: 100% sure \\ \\u12 %4",
+                "no key in it: 100% sure \\ \\u12 %4",
+            ),
+            (KEY, "[KEY]"),
+            (
+                "a sk_Ab3/d=f%9 b sk_Ab3/d=f%9sk_Ab3/d=f%9.",
+                "a [KEY] b [KEY][KEY].",
+            ),
+            ("x%20sk_Ab3%2Fd%3df%259%20y", "x%20[KEY]%20y"),
+            (r#"{"k":"sk_Ab3\/d\u003df%9"}"#, r#"{"k":"[KEY]"}"#),
+            (r"'sk_Ab\x33/d=f\x259'", "'[KEY]'"),
+            ("on sk_Ab3\n    /d=f%9 lines", "on [KEY] lines"),
+            (r"on sk_Ab3\n/d=f%9 lines", "on [KEY] lines"),
+            ("sk_\u{1b}[31mAb3\u{1b}[0m/d=f%9\u{1b}[m", "[KEY]\u{1b}[m"),
+            ("s\u{200b}k_\u{200d}Ab3\u{fe0f}/d=f%9", "[KEY]"),
+            ("日本 sk_ Ab3/d=f%9 語", "日本 [KEY] 語"),
+            ("sk_Ab3/d=f%", "sk_Ab3/d=f%"),
+        ] {
+            assert_eq!(key().text(said), struck, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_hold_or_overlap_each_other_leave_nothing() {
+        let secrets = ["abcdefgh", "efghijkl", "abcdefghi"].map(str::to_owned);
+        let several = Redaction::new(secrets, "*");
+        assert_eq!(
+            several.text("abcdefghi efgh ijkl abcd efgh ijkl."),
+            "* * *."
+        );
+        let short = Redaction::new(["abc".to_owned(), String::new()], "*");
+        assert_eq!(short.text("abc, a b c"), "*, a b c");
+        assert_eq!(Redaction::default().text("any % \\ text"), "any % \\ text");
+    }
+
+    #[test]
+    fn a_secret_is_struck_out_of_json_however_it_is_written() {
+        for (body, struck) in [
+            (r#"{"a": ["none", 1, "x\ny", "1 %"]}"#, None),
+            (r#"{"a": "sk_Ab3/d=f%9"}"#, Some(r#"{"a": "[KEY]"}"#)),
+            (
+                r#"{"sk_Ab3\/d\u003Df\u00259": "\"sk_Ab3/d=f%9\" \\", "b": "\ud83d sk_Ab3/d=f%9"}"#,
+                Some("{\"[KEY]\": \"\\\"[KEY]\\\" \\\\\", \"b\": \"\\ud83d [KEY]\"}"),
+            ),
+            (
+                r#"["sk_\u001b[1mAb3\u001b[0m/d=f%9", "{\"k\": \"sk_Ab3\\/d=f%9\"}"]"#,
+                Some(r#"["[KEY]", "{\"k\": \"[KEY]\"}"]"#),
+            ),
+            (
+                r#"["sk_Ab3/d=f%9", "never ended"#,
+                Some(r#"["[KEY]", "never ended"#),
+            ),
+            ("", None),
+            ("\"", None),
+        ] {
+            assert_eq!(key().json(body.into()), struck.unwrap_or(body), "{body}");
+        }
+        assert_eq!(
+            key().json(b"\"a\xffsk_Ab3/d=f%9\"".to_vec()),
+            "\"a\u{fffd}[KEY]\""
+        );
+    }
+
+    #[test]
+    fn secrets_cannot_be_shown() {
+        assert_eq!(format!("{:?}", key()), "Redaction(1)");
+    }
+}
