@@ -17,6 +17,7 @@ pub use self::error::{ClientError, RequestError};
 pub use self::key::{ApiKey, BadApiKey};
 pub use self::tls::config as tls_config;
 pub use self::url::{ApiUrl, BadApiUrl, PlainHttp};
+use crate::loopback::{self, LOCALHOST};
 use crate::rollout::Observation;
 use crate::text;
 use crate::wire::{
@@ -74,6 +75,8 @@ impl Client {
             builder
                 .tls_backend_preconfigured(tls::config_without_roots()?)
                 .no_proxy()
+                // Nor does a resolver decide where this machine is.
+                .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
         };
         let http = builder.build().map_err(ClientError::Build)?;
         Ok(Self { http, url, key })

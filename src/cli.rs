@@ -178,6 +178,7 @@ pub(crate) struct ApiArgs {
         long,
         value_name = "URL",
         env = "PIPECAT_API_URL",
+        hide_env_values = true,
         default_value = DEFAULT_API_URL
     )]
     pub(crate) api_url: String,

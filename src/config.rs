@@ -190,8 +190,8 @@ fn target(
     Ok(
         match (subject.deployment, subject.not_deployment, scripted) {
             (Some(id), ..) if id == "-" => TargetRule::Deployment(stdin::deployment_id()?),
-            (Some(id), ..) => TargetRule::Deployment(id),
-            (None, Some(id), _) => TargetRule::AnyBut(id),
+            (Some(id), ..) => TargetRule::Deployment(id.trim().to_owned()),
+            (None, Some(id), _) => TargetRule::AnyBut(id.trim().to_owned()),
             (None, None, Some(baseline)) => TargetRule::AnyBut(baseline),
             (None, None, None) => TargetRule::FirstSeen,
         },

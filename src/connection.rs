@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Asks for what a deployment logged, once it is its turn.
+    /// Asks for what a deployment logged. Whoever asks has waited for its turn.
     pub(crate) async fn logs(
         &self,
         agent: &AgentName,
@@ -127,7 +127,6 @@ impl Connection {
         most: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        self.turn(Urgency::Urgent).await;
         self.client().logs(agent, deployment, most, limit).await
     }
 

@@ -10,6 +10,7 @@ mod keeper;
 mod save;
 mod supervisor;
 mod tasks;
+mod unaskable;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -27,6 +28,7 @@ pub(crate) use self::endpoints::sources;
 pub(crate) use self::keeper::Keeper;
 use self::supervisor::Supervisor;
 use self::tasks::{Input, Known, Tasks, Watch};
+use self::unaskable::Unaskable;
 use crate::connection::Connection;
 use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
 use crate::metrics::Metrics;
@@ -133,6 +135,7 @@ pub(crate) struct Daemon {
     /// Of each agent that is followed, the number of its watch.
     watches: BTreeMap<String, u64>,
     last_watch: u64,
+    unaskable: Unaskable,
     looks: usize,
 }
 
@@ -188,6 +191,7 @@ impl Daemon {
             under_way: 0,
             watches: BTreeMap::new(),
             last_watch: 0,
+            unaskable: Unaskable::default(),
             looks: 0,
         })
     }
@@ -280,7 +284,10 @@ impl Daemon {
 
     fn on_list(&mut self, now: Timestamp, services: Vec<Service>) -> Change {
         let services: Vec<Service> = match &self.settings.watched {
-            Watched::Listed(scope) => services.into_iter().filter(|s| scope.holds(s)).collect(),
+            Watched::Listed(scope) => {
+                let services = self.unaskable.leave_out(services).into_iter();
+                services.filter(|s| scope.holds(s)).collect()
+            }
             Watched::Named(_) => services,
         };
         let step = self.fleet.on_list(now, &services);
@@ -360,6 +367,9 @@ impl Daemon {
 
     /// Follows a rollout from now on, for as long as is left of its time.
     fn begin(&mut self, now: Timestamp, begin: Begin) {
+        let Ok(agent) = begin.agent.parse::<AgentName>() else {
+            return;
+        };
         self.under_way += 1;
         self.schedule.remove(&begin.agent);
         let since = self
@@ -382,7 +392,7 @@ impl Daemon {
             number: self.last_watch,
         };
         self.watches.insert(watch.agent.clone(), watch.number);
-        self.tasks.follow(watch, begin.deployment_id, limits);
+        self.tasks.follow(watch, agent, begin.deployment_id, limits);
     }
 
     /// Whether this is the watch of the agent that has this name now.

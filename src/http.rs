@@ -11,20 +11,23 @@ mod query;
 mod routes;
 mod sources;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub use self::query::{AgentsQuery, RolloutsQuery};
 pub use self::sources::{Answer, Liveness, LoopBeat, Page, Readiness, Sources, Unanswered};
@@ -50,7 +53,9 @@ pub struct Http {
 pub struct Limits {
     /// How long a connection may last, up to the last byte of the answer.
     pub time: Duration,
-    /// How many connections there may be at once; others wait until one of them is over.
+    /// How long a connection may say nothing where all are taken and another waits.
+    pub silence: Duration,
+    /// How many connections there may be at once; others wait.
     pub connections: usize,
 }
 
@@ -77,6 +82,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             time: Duration::from_secs(10),
+            silence: Duration::from_secs(1),
             connections: 64,
         }
     }
@@ -116,16 +122,26 @@ impl Http {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
         let mut connections = JoinSet::new();
+        let mut silent = Silent {
+            connections: VecDeque::new(),
+            patience: self.limits.silence,
+        };
         tokio::pin!(shutdown);
         loop {
-            let (stream, place) = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+            let stream = tokio::select! {
+                stream = accept(&self.listener) => stream,
                 // Those that are over are let go of at once.
                 Some(_) = connections.join_next() => continue,
                 () = &mut shutdown => break,
             };
-            let router = self.router.clone();
-            connections.spawn(converse(stream, router, self.limits.time, place));
+            let place = tokio::select! {
+                place = silent.place(&places) => place,
+                () = &mut shutdown => break,
+            };
+            let (router, time) = (self.router.clone(), self.limits.time);
+            let asked = Arc::new(AtomicBool::new(false));
+            let talk = converse(stream, router, time, Arc::clone(&asked), place);
+            silent.add(asked, connections.spawn(talk));
         }
         drop(self.listener);
         let ended = async { while connections.join_next().await.is_some() {} };
@@ -134,16 +150,57 @@ impl Http {
     }
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let place = Arc::clone(places).acquire_owned().await.ok();
+/// The connections that have not asked for anything yet, the oldest first.
+struct Silent {
+    connections: VecDeque<Connected>,
+    /// How long they may be silent where others wait.
+    patience: Duration,
+}
+
+struct Connected {
+    at: Instant,
+    asked: Arc<AtomicBool>,
+    talk: AbortHandle,
+}
+
+impl Silent {
+    fn add(&mut self, asked: Arc<AtomicBool>, talk: AbortHandle) {
+        let at = Instant::now();
+        self.connections.push_back(Connected { at, asked, talk });
+    }
+
+    /// A place for a connection. Where all are taken, one that has been silent for too long gives
+    /// way, lest a few that say nothing keep a probe from its answer; or the next that is over.
+    async fn place(&mut self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(places).acquire_owned();
+        tokio::pin!(place);
+        loop {
+            self.connections
+                .retain(|one| !one.asked.load(Ordering::Relaxed) && !one.talk.is_finished());
+            let oldest = self.connections.front().map(|one| one.at + self.patience);
+            tokio::select! {
+                biased;
+                // The semaphore is never closed.
+                place = &mut place => return place.ok(),
+                () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {}
+            }
+            // It may have asked meanwhile.
+            if let Some(oldest) = self.connections.pop_front()
+                && !oldest.asked.load(Ordering::Relaxed)
+            {
+                oldest.talk.abort();
+                // Its place is free once it is gone.
+                return place.await.ok();
+            }
+        }
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return stream,
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => sleep(EXHAUSTED).await,
         }
@@ -166,14 +223,20 @@ async fn converse(
     stream: TcpStream,
     router: Router,
     time: Duration,
+    asked: Arc<AtomicBool>,
     place: Option<OwnedSemaphorePermit>,
 ) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .half_close(true)
         .max_buf_size(MOST_HEAD)
         .max_header_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     // A caller who is gone, talks nonsense or is too slow gets no more than this.
     let _ = timeout(time, connection).await;
     drop(place);

@@ -16,6 +16,7 @@ mod exit;
 pub mod fleet;
 mod follow;
 pub mod http;
+mod loopback;
 pub mod metrics;
 pub mod output;
 pub mod redact;

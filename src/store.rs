@@ -9,9 +9,9 @@ mod history;
 mod outbox;
 mod schema;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub use self::error::StoreError;
-pub use self::history::RolloutQuery;
+pub use self::history::{RolloutQuery, Rollouts};
 pub use self::outbox::{Backlog, Waiting};
 use crate::fleet::{AgentRecord, Change, Notice};
 
@@ -44,16 +44,16 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         make_folder(path)?;
         let lock = lock(path)?;
-        // SQLite gives its other files the rights of this one.
-        let file = private().open(path);
-        file.map_err(|source| StoreError::Unusable {
-            path: path.to_owned(),
-            source,
-        })?;
+        // SQLite gives its other files the rights of this one, where it makes them.
+        drop(private(path).map_err(unusable(path))?);
         let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Some(lock))?;
         store.check_identity()?;
         store.check_health()?;
         store.prepare()?;
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let file = beside(path, suffix);
+            keep_private(&file).map_err(unusable(&file))?;
+        }
         Ok(store)
     }
 
@@ -229,33 +229,58 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
 /// Makes sure that no other sidecar uses the store. The lock is a file beside it, since closing any
 /// handle of the store itself would let go of `SQLite`'s own locks.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let unusable = |source: io::Error| StoreError::Unusable {
-        path: beside.clone(),
-        source,
-    };
-    let file = private().open(&beside).map_err(unusable)?;
+    let beside = beside(path, ".lock");
+    let file = private(&beside).map_err(unusable(&beside))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
             path: path.to_owned(),
         }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+        Err(TryLockError::Error(source)) => Err(unusable(&beside)(source)),
     }
 }
 
-/// A file that nobody else can read where it has to be made.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options
+/// The file that is named as the store, and more.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    PathBuf::from(beside)
+}
+
+/// Opens a file, which nobody else can read where it has to be made.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600);
-    options
+        .mode(0o600)
+        .open(path)
+}
+
+/// Takes from others what a file lets them do that was made by something else, a copy for example.
+/// One that belongs to somebody else stays as it is: its owner decides.
+fn keep_private(path: &Path) -> io::Result<()> {
+    let found = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let others = found.permissions().mode() & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(path, Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Unusable {
+        path: path.clone(),
+        source,
+    }
 }
 
 #[cfg(test)]

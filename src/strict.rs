@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// The longest text that is taken for a word, in bytes.
+const LONGEST_WORD: usize = 32;
+
 /// The number of the line on which `span` begins.
 #[must_use]
 pub fn line(text: &str, span: &Range<usize>) -> usize {
@@ -15,7 +18,7 @@ pub fn line(text: &str, span: &Range<usize>) -> usize {
 #[must_use]
 pub fn with_suggestion(message: &str) -> String {
     let message = message.trim().replace('\n', ": ");
-    let message = message.replace("missing field", "missing key");
+    let message = without_value(&message.replace("missing field", "missing key"));
     let unknown = ["unknown field", "unknown variant"];
     let Some(what) = unknown.into_iter().find(|what| message.starts_with(what)) else {
         return message;
@@ -29,10 +32,31 @@ pub fn with_suggestion(message: &str) -> String {
     let Some(word) = words.next() else {
         return message;
     };
+    // No word of ours is so long; a secret in the wrong place may be.
+    let word = if word.len() > LONGEST_WORD {
+        "..."
+    } else {
+        word
+    };
     let known: Vec<&str> = words.collect();
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("unknown {noun} `{word}`; did you mean `{near}`?"),
         None => format!("unknown {noun} `{word}`; known here: {}", known.join(", ")),
+    }
+}
+
+/// The message without the text that it blames, which may be a secret in the wrong place: the line of
+/// the slip is told.
+fn without_value(message: &str) -> String {
+    const BLAMED: &str = "string \"";
+    let Some(from) = message.find(BLAMED) else {
+        return message.to_owned();
+    };
+    match message.rfind("\", expected ") {
+        Some(to) if to >= from + BLAMED.len() => {
+            format!("{}text{}", &message[..from], &message[to + 1..])
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -65,6 +89,14 @@ mod tests {
             ),
             ("missing field `url`", "missing key `url`"),
             ("invalid type: a\nb", "invalid type: a: b"),
+            (
+                "invalid type: string \"https://x/s3cr\\\", expected t\", expected a boolean",
+                "invalid type: text, expected a boolean",
+            ),
+            (
+                "unknown variant `https://example.com/hooks/s3cr3t_path`, expected `a` or `b`",
+                "unknown word `...`; known here: a, b",
+            ),
         ] {
             assert_eq!(with_suggestion(message), told);
         }

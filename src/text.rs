@@ -31,6 +31,16 @@ pub fn line_start(text: &str) -> String {
     }
 }
 
+/// A text as one word of a shell's command line.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:@%+=,".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// Foreign text as lines, none of which holds anything but what can be read.
 ///
 /// A text over [`SHOWN`] loses its middle.
@@ -130,7 +140,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Breaks what a CI runner would obey anywhere in a line: GitHub's old `##[group]`, Azure's
-/// `##vso[task]`, TeamCity's `##teamcity[message]`.
+/// `##vso[task]`, `TeamCity`'s `##teamcity[message]`.
 fn without_commands(line: &str) -> String {
     let mut harmless = String::with_capacity(line.len());
     let mut rest = line;
@@ -298,6 +308,20 @@ mod tests {
             ("::::x", ": :::x"),
         ] {
             assert_eq!(line_start(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        for (text, word) in [
+            ("my-agent", "my-agent"),
+            ("a/b.c:d@e%f+g=h,i_j", "a/b.c:d@e%f+g=h,i_j"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$(rm)", "'$(rm)'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(shell_word(text), word);
         }
     }
 

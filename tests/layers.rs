@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The rooms of the house by their layer, counted from the bottom.
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 25] = [
     ("wire", 0),
     ("text", 0),
     ("redact", 0),
+    ("loopback", 0),
     ("rollout", 0),
     ("story", 0),
     ("strict", 0),

@@ -11,6 +11,7 @@ mod list;
 mod logs;
 mod moment;
 mod notice;
+mod redact;
 mod retry_after;
 mod scenario;
 mod signature;
@@ -20,7 +21,7 @@ mod text;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("body", body::run),
     ("ci", ci::run),
     ("config", config::run),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("logs", logs::run),
     ("moment", moment::run),
     ("notice", notice::run),
+    ("redact", redact::run),
     ("retry_after", retry_after::run),
     ("scenario", scenario::run),
     ("signature", signature::run),

@@ -93,6 +93,7 @@ pub(crate) struct WatchKeys {
         long,
         value_name = "URL",
         env = "PIPECAT_API_URL",
+        hide_env_values = true,
         help_heading = "API"
     )]
     pub(crate) api_url: Option<String>,
@@ -201,6 +202,7 @@ pub(crate) struct WatchKeys {
         long,
         value_name = "URL",
         env = "PIPECAT_ROLLOUT_WEBHOOK",
+        hide_env_values = true,
         help_heading = "Delivery"
     )]
     pub(crate) webhook: Option<String>,

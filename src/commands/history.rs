@@ -40,6 +40,7 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
             && (verdicts.is_empty() || verdicts.contains(&rollout.verdict))
     };
     let rollouts: Vec<RolloutRecord> = found
+        .found
         .into_iter()
         .map(|(_, rollout)| rollout)
         .filter(wanted)
@@ -116,7 +117,7 @@ fn text(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
         if args.by.is_some() {
             for (name, figures) in groups.iter().filter(|(_, figures)| figures.count > 0) {
                 lines.push(String::new());
-                lines.push(crate::text::one_line(name));
+                lines.push(crate::text::line_start(name));
                 let own = figures_lines(figures).into_iter();
                 lines.extend(own.map(|line| format!("  {line}")));
             }

@@ -17,6 +17,8 @@ use crate::wire::AgentName;
 
 /// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
 const LONGEST_LOGS: Duration = Duration::from_secs(5);
+/// How long the request for logs waits for its turn.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// What the watch of an agent has to tell.
 pub(super) enum Tidings {
@@ -100,19 +102,25 @@ impl Watch {
         if self.logs == 0 || !may_tell_why(report.verdict, occasion) {
             return Vec::new();
         }
-        let asked = self
-            .connection
-            .logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
+        let connection = self.connection.clone();
+        let asked = async {
+            // Where requests queue, or the API asks for patience, the verdict does not wait for them.
+            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            turn.map_err(|_| "too many requests are waiting".to_owned())?;
+            let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
+            match timeout(LONGEST_LOGS, lines).await {
+                Ok(lines) => lines.map_err(|error| error.to_string()),
+                Err(_) => Err("there was no time for it".to_owned()),
+            }
+        };
         let answer = tokio::select! {
             biased;
             _ = self.signals.interruption() => return Vec::new(),
-            // The wait for a place counts as well.
-            answer = timeout(LONGEST_LOGS, asked) => answer,
+            answer = asked => answer,
         };
         let why = match answer {
-            Ok(Ok(lines)) => return lines,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "there was no time for it".to_owned(),
+            Ok(lines) => return lines,
+            Err(why) => why,
         };
         let agent = self.agent.as_str();
         warn!(agent, why, "the logs of {agent} cannot be read: {why}");

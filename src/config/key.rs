@@ -1,13 +1,16 @@
 //! Where the API key comes from: a file or the environment, never an argument.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::api::{ApiKey, BadApiKey};
 
 /// The environment variables that may hold the key, in the order in which they are asked.
 const VARIABLES: [&str; 2] = ["PIPECAT_API_KEY", "PCC_API_KEY"];
+
+/// The most that is read of a key's file, in bytes.
+const MOST: u64 = 64 * 1024;
 
 /// Why there is no key. It never repeats one.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub(crate) enum KeyError {
     /// The file cannot be read.
     #[error("--api-key-file: cannot read {}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    /// The file has more in it than a key.
+    #[error("--api-key-file: {} is larger than {MOST} bytes, so that it cannot be a key's", path.display())]
+    TooLarge { path: PathBuf },
     /// What the file holds cannot be a key.
     #[error("--api-key-file: the API key in {} {error}", path.display())]
     File { path: PathBuf, error: BadApiKey },
@@ -45,11 +51,27 @@ pub(super) fn find(file: Option<&Path>) -> Result<ApiKey, KeyError> {
     }
 }
 
+/// The key in `file` by now, if it can be read. A pipe gave its key when it was first read, and whoever
+/// reads it again may wait forever.
+pub(super) fn find_again(file: &Path) -> Option<ApiKey> {
+    let is_file = file.metadata().ok()?.is_file();
+    is_file.then(|| from_file(file).ok())?
+}
+
 fn from_file(path: &Path) -> Result<ApiKey, KeyError> {
-    let text = fs::read_to_string(path).map_err(|source| KeyError::Unreadable {
+    let unreadable = |source| KeyError::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if text.len() as u64 > MOST {
+        let path = path.to_owned();
+        return Err(KeyError::TooLarge { path });
+    }
     // Editors end a file with a line break.
     ApiKey::parse(text.trim_end_matches(['\n', '\r'])).map_err(|error| KeyError::File {
         path: path.to_owned(),

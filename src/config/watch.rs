@@ -61,7 +61,7 @@ impl WatchPlan {
     /// Reads the key anew, where it is in a file and can change.
     pub(crate) fn fresh_key(&self) -> Option<FreshKey> {
         let path = self.key_file.clone()?;
-        Some(Box::new(move || key::find(Some(&path)).ok()))
+        Some(Box::new(move || key::find_again(&path)))
     }
 }
 

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use super::{Board, Keeper, chain};
 use crate::http::{Page, RolloutsQuery, Sources, Unanswered};
 use crate::metrics::{Metrics, OutboxDepth};
-use crate::store::{Backlog, RolloutQuery, Store, StoreError};
+use crate::store::{Backlog, RolloutQuery, Rollouts, Store, StoreError};
+
+/// The most bytes of rollouts in one answer, as they are kept: crash messages are kept whole.
+const MOST_PAGE: usize = 4 * 1024 * 1024;
 
 /// Of whom the endpoints ask. `sinks` are those that are delivered to.
 pub(crate) fn sources(
@@ -70,17 +73,14 @@ fn page(
     store: &Store,
     query: RolloutsQuery,
 ) -> Result<Page<crate::fleet::RolloutRecord, u64>, StoreError> {
-    let limit = query.limit;
-    // One more tells whether there are more.
-    let mut found = store.rollouts(&RolloutQuery {
+    let Rollouts { found, more } = store.rollouts(&RolloutQuery {
         agent: query.agent,
         since: query.since,
         until: query.until,
         before: query.before,
-        most: Some(limit.saturating_add(1)),
+        most: Some(query.limit),
+        most_bytes: Some(MOST_PAGE),
     })?;
-    let more = found.len() > limit;
-    found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(number, _)| *number);
     let items = found.into_iter().map(|(_, rollout)| rollout).collect();
     Ok(Page { items, next })

@@ -91,16 +91,19 @@ impl Tasks {
     }
 
     /// Follows a rollout to its end.
-    pub(super) fn follow(&self, watch: Watch, deployment_id: String, limits: Limits) {
+    pub(super) fn follow(
+        &self,
+        watch: Watch,
+        agent: AgentName,
+        deployment_id: String,
+        limits: Limits,
+    ) {
         let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
         let inputs = self.inputs.clone();
         let mut stop = self.stop.clone();
         tokio::spawn(async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let Ok(agent) = watch.agent.parse::<AgentName>() else {
-                return;
-            };
             let turn = || connection.turn(Urgency::Urgent);
             let fetch = |limit| observe(&connection, &board, &agent, limit);
             let emit = |_, event| {

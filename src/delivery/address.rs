@@ -1,7 +1,6 @@
 //! Where to post: a URL of which only the host is ever shown.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use super::PlainText;
+use crate::loopback::is_loopback;
 use crate::redact::Redaction;
 
 /// The shortest part of a URL that is searched for in what a receiver says; shorter ones are words.
@@ -126,12 +126,6 @@ pub(super) fn host_of(text: &str) -> String {
         Ok(address) => address.host(),
         Err(_) => "not a URL".to_owned(),
     }
-}
-
-/// Whether a URL's host is this machine by its very name, without asking a resolver.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use super::address::Address;
 use super::{Then, Undelivered, retry_after};
+use crate::loopback::{self, LOCALHOST};
 use crate::text::{lines, one_line, short_duration};
 
 /// How long a connection may take to be made.
@@ -37,7 +38,10 @@ pub(super) fn client(address: &Address, tls: &ClientConfig) -> Result<Client, re
         builder
     } else {
         // No proxy may see what is not encrypted.
-        builder.no_proxy()
+        builder
+            .no_proxy()
+            // Nor does a resolver decide where this machine is.
+            .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
     };
     builder.build().map_err(reqwest::Error::without_url)
 }

@@ -127,18 +127,22 @@ async fn rollouts(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Respon
 }
 
 /// A page under its name; or why there is none, as long as somebody waits for it.
-async fn list<T: Serialize, N: Serialize>(
-    name: &str,
-    answer: Answer<Page<T, N>>,
-    patience: Duration,
-) -> Response {
+async fn list<T, N>(name: &'static str, answer: Answer<Page<T, N>>, patience: Duration) -> Response
+where
+    T: Serialize + Send + 'static,
+    N: Serialize + Send + 'static,
+{
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    match timeout(patience, answer).await {
-        Ok(Ok(page)) => {
-            let body = json!({ name: page.items, "next": page.next });
-            json_answer(StatusCode::OK, &body)
-        }
-        Ok(Err(Unanswered(why))) => problem(unavailable, &why),
-        Err(_) => problem(unavailable, "the answer takes too long"),
-    }
+    let page = match timeout(patience, answer).await {
+        Ok(Ok(page)) => page,
+        Ok(Err(Unanswered(why))) => return problem(unavailable, &why),
+        Err(_) => return problem(unavailable, "the answer takes too long"),
+    };
+    // A long page takes a while, which the loops should not notice.
+    let written = spawn_blocking(move || {
+        let body = json!({ name: page.items, "next": page.next });
+        json_answer(StatusCode::OK, &body)
+    });
+    let failed = |_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the list cannot be told");
+    written.await.unwrap_or_else(failed)
 }

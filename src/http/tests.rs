@@ -88,7 +88,11 @@ async fn read(mut stream: TcpStream) -> Reply {
 }
 
 fn limits(time: Duration, connections: usize) -> Limits {
-    Limits { time, connections }
+    Limits {
+        time,
+        silence: Duration::from_millis(50),
+        connections,
+    }
 }
 
 /// All is well, and there is nothing.

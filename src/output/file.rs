@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -150,7 +151,9 @@ impl AppendedFile {
     /// When it cannot be opened.
     pub(super) fn prepare(purpose: Purpose, path: &Path) -> Result<Self, FileError> {
         let mut options = File::options();
-        let file = options.read(true).append(true).create(true).open(path);
+        // Crash messages are in it: where there is none yet, it is nobody else's.
+        options.read(true).append(true).create(true).mode(0o600);
+        let file = options.open(path);
         Ok(Self {
             purpose,
             path: path.to_owned(),

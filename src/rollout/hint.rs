@@ -3,6 +3,7 @@
 use super::phase::Phase;
 use super::report::AgentReport;
 use super::verdict::Verdict;
+use crate::text::shell_word;
 
 /// What an exit code of the agent's code means, as far as convention tells.
 ///
@@ -29,7 +30,7 @@ pub fn decode_exit_code(code: i64) -> Option<&'static str> {
 /// What to do next about an agent that is not ready; none when it is.
 #[must_use]
 pub fn next_step(report: &AgentReport) -> Option<String> {
-    let agent = &report.agent;
+    let agent = shell_word(&report.agent);
     let code = report.reason.as_ref().map_or("", |reason| &reason.code);
     let drains = report
         .last_phase()
@@ -84,7 +85,7 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
         Verdict::Timeout => format!(
             "it may still come up: pipecat-rollout wait-for-ready {agent}{}",
             match &report.deployment_id {
-                Some(id) => format!(" --deployment {id}"),
+                Some(id) => format!(" --deployment {}", shell_word(id)),
                 None => String::new(),
             }
         ),
@@ -130,7 +131,7 @@ fn failed_step(report: &AgentReport) -> String {
             "force a redeploy, or give the image a new tag: the old code goes on serving"
         }
         _ if message.is_none() => {
-            return format!("look at what it logged: pipecat cloud agent logs {}", report.agent);
+            return format!("look at what it logged: pipecat cloud agent logs {}", shell_word(&report.agent));
         }
         _ => "read the message above; the same image fails the same way on your own machine",
     }

@@ -100,7 +100,7 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
     let mut store = Store::open(&path).unwrap();
     assert_eq!(store.alive_at().unwrap(), Some(at(7)));
     assert_eq!(store.agents().unwrap(), change.agents);
-    let rollouts = store.rollouts(&RolloutQuery::default()).unwrap();
+    let rollouts = store.rollouts(&RolloutQuery::default()).unwrap().found;
     assert_eq!(rollouts, [(1, rollout("a", 20))]);
     assert_eq!(due(&store, "hook", at(20)), ["a/1", "b/1"]);
     let waiting = &store.due("hook", at(20), 1).unwrap()[0];
@@ -110,7 +110,14 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
     // The same once more: nothing is there twice.
     let again = store.apply(at(30), &change, |_| vec!["hook"]).unwrap();
     assert_eq!(again, [false, false]);
-    assert_eq!(store.rollouts(&RolloutQuery::default()).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .rollouts(&RolloutQuery::default())
+            .unwrap()
+            .found
+            .len(),
+        1
+    );
     assert_eq!(due(&store, "hook", at(30)), ["a/1", "b/1"]);
 
     let gone = Change {
@@ -225,7 +232,7 @@ fn rollouts_are_asked_for_by_agent_and_time_and_in_pages() {
     };
     store.apply(at(0), &change, |_| vec![]).unwrap();
     let numbers = |query: RolloutQuery| -> Vec<u64> {
-        let rollouts = store.rollouts(&query).unwrap();
+        let rollouts = store.rollouts(&query).unwrap().found;
         rollouts.into_iter().map(|(number, _)| number).collect()
     };
     let all = RolloutQuery::default;
@@ -249,6 +256,42 @@ fn rollouts_are_asked_for_by_agent_and_time_and_in_pages() {
 }
 
 #[test]
+fn a_page_has_bounds_in_number_and_bytes_and_says_whether_there_is_more() {
+    let folder = folder();
+    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let long = |number: i64| {
+        let mut long = rollout("a", number);
+        long.deployment_id = "x".repeat(1000) + &number.to_string();
+        long
+    };
+    let change = Change {
+        rollouts: (1..=5).map(long).collect(),
+        ..Change::default()
+    };
+    store.apply(at(0), &change, |_| vec![]).unwrap();
+    let page = |most, most_bytes| {
+        let query = RolloutQuery {
+            most,
+            most_bytes,
+            ..RolloutQuery::default()
+        };
+        let Rollouts { found, more } = store.rollouts(&query).unwrap();
+        (found.len(), more)
+    };
+    for (most, most_bytes, expected) in [
+        (None, None, (5, false)),
+        (Some(5), None, (5, false)),
+        (Some(4), None, (4, true)),
+        (None, Some(1_000_000), (5, false)),
+        (None, Some(3900), (3, true)),
+        (Some(2), Some(3900), (2, true)),
+        (None, Some(1), (1, true)),
+    ] {
+        assert_eq!(page(most, most_bytes), expected, "{most:?} {most_bytes:?}");
+    }
+}
+
+#[test]
 fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
     let folder = folder();
     let mut store = Store::open(&folder.path().join("store.db")).unwrap();
@@ -262,7 +305,14 @@ fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
     store.prune(at(50)).unwrap();
     assert_eq!(store.backlogs().unwrap()[0].1.given_up, 1, "not old yet");
     store.prune(at(200)).unwrap();
-    assert_eq!(store.rollouts(&RolloutQuery::default()).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .rollouts(&RolloutQuery::default())
+            .unwrap()
+            .found
+            .len(),
+        1
+    );
     let backlog = store.backlogs().unwrap()[0].1;
     assert_eq!((backlog.pending, backlog.given_up), (1, 0));
     assert_eq!(due(&store, "one", at(200)), ["b/1"]);
@@ -299,12 +349,26 @@ fn a_second_sidecar_is_refused_and_a_reader_is_not() {
         ..Change::default()
     };
     store.apply(at(0), &change, |_| vec![]).unwrap();
-    assert_eq!(reader.rollouts(&RolloutQuery::default()).unwrap().len(), 1);
+    assert_eq!(
+        reader
+            .rollouts(&RolloutQuery::default())
+            .unwrap()
+            .found
+            .len(),
+        1
+    );
     drop(store);
     drop(reader);
     Store::open(&path).unwrap();
     let reader = Store::open_read_only(&path).unwrap();
-    assert_eq!(reader.rollouts(&RolloutQuery::default()).unwrap().len(), 1);
+    assert_eq!(
+        reader
+            .rollouts(&RolloutQuery::default())
+            .unwrap()
+            .found
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -328,6 +392,31 @@ fn nobody_else_can_read_it() {
     let expected = ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"];
     assert_eq!(names, expected.map(|name| (name.to_owned(), 0o600)));
     assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[test]
+fn what_others_could_read_they_can_read_no_more() {
+    let folder = folder();
+    let path = folder.path().join("store.db");
+    let beside = |suffix: &str| folder.path().join(format!("store.db{suffix}"));
+    let mut store = Store::open(&path).unwrap();
+    // As after a crash: the log is still there.
+    let copies: Vec<_> = ["", "-wal"]
+        .map(|suffix| fs::read(beside(suffix)).unwrap())
+        .into();
+    store.touch(at(0)).unwrap();
+    drop(store);
+    for (suffix, copy) in ["", "-wal"].into_iter().zip(copies) {
+        fs::write(beside(suffix), copy).unwrap();
+    }
+    for suffix in ["", "-wal", ".lock"] {
+        fs::set_permissions(beside(suffix), Permissions::from_mode(0o644)).unwrap();
+    }
+    let _store = Store::open(&path).unwrap();
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mode = fs::metadata(beside(suffix)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
 }
 
 /// Opening this file fails both ways, and leaves it as it is.

@@ -362,10 +362,49 @@ fn a_server_that_repeats_the_key_does_not_have_it_shown() {
         "{}",
         left.stdout
     );
-    let elsewhere = format!("Location: https://x/?key={KEY}\r\n");
-    let server = Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
-    Test::against(&server.url(), "status my-agent --progress none")
-        .status(5)
-        .stdout_starts("my-agent: unavailable: the API answered 302 Found, a redirect to https://x/?key=[the API key]")
-        .run();
+    let percent = KEY.replace('_', "%5F");
+    for key in [KEY, &percent] {
+        let elsewhere = format!("Location: https://x/?key={key}\r\n");
+        let server =
+            Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
+        Test::against(&server.url(), "status my-agent --progress none")
+            .status(5)
+            .stdout_starts("my-agent: unavailable: the API answered 302 Found, a redirect to https://x/?key=[the API key]")
+            .run();
+    }
+}
+
+#[test]
+fn a_key_in_disguise_is_not_shown_either() {
+    let (start, end) = KEY.split_at(7);
+    for written in [
+        KEY.replace('_', "\\u005f"),
+        KEY.replace('_', "\\\\u005F"),
+        KEY.replace('_', "%5f"),
+        format!("{start}\\u001b[0m{end}"),
+        format!("{start}\\u200b{end}"),
+        format!("{start}\\n{end}"),
+    ] {
+        let body = format!(
+            r#"{{"name":"my-agent","ready":false,"desiredDeploymentId":"new","reconciledDeploymentId":"new",
+                "currentRevision":{{"deploymentID":"new","phase":"Failed",
+                "health":{{"state":"terminated","message":"KEY={written}."}}}}}}"#
+        );
+        let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &body)));
+        for output in ["text", "json"] {
+            let left = Test::against(&server.url(), "wait my-agent --progress plain -vv")
+                .arg(format!("--output={output}"))
+                .env("RUST_LOG", "trace")
+                .status(10)
+                .stdout_any()
+                .stderr_any()
+                .run();
+            let told = if output == "text" {
+                left.stderr
+            } else {
+                left.stdout
+            };
+            assert!(told.contains("KEY=[the API key]."), "{written}: {told}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! GitHub Actions: what the runner makes of the log, and the files that a step leaves.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
@@ -331,4 +332,28 @@ fn a_file_that_cannot_be_written_at_the_end_takes_a_success_away_and_no_failure(
         "my-agent: ready after TIME, deployment new\n",
     );
     full(failing("boom"), 10, FAILED);
+}
+
+#[test]
+fn files_that_the_runner_did_not_make_are_nobody_elses() {
+    let server = play(vec![agent(true)]);
+    let (test, step) = Step::around(Test::against(
+        &server.url(),
+        "wait my-agent --report-file r.json --junit j.xml --dotenv d.env",
+    ));
+    let folder = test.folder();
+    for file in ["step_summary", "set_output"] {
+        let _ = fs::remove_file(folder.join(file));
+    }
+    test.afterwards(move || {
+        for file in ["step_summary", "set_output", "r.json", "j.xml", "d.env"] {
+            assert_ne!(step.read(file), "", "{file}");
+            let mode = fs::metadata(folder.join(file)).unwrap().permissions();
+            assert_eq!(mode.mode() & 0o777, 0o600, "{file}");
+        }
+    })
+    .status(0)
+    .stdout_any()
+    .stderr_any()
+    .run();
 }

@@ -145,7 +145,11 @@ fn addresses() {
         ),
         (
             "api.pipecat.daily.co/v1",
-            "--api-url: \"api.pipecat.daily.co/v1\" is not a URL; it looks like https://api.pipecat.daily.co/v1",
+            "--api-url: it is not a URL; one looks like https://api.pipecat.daily.co/v1",
+        ),
+        (
+            "ftp://example.com/v1",
+            "--api-url: it begins with ftp:, and only https: will do, or http: to this machine",
         ),
         (
             "https://user:pass@example.com/v1",
@@ -382,4 +386,23 @@ fn a_usage_error_is_a_log_line_where_logs_are_json() {
     assert_eq!(line["event"], "error");
     assert_eq!(line["exitCode"], 2);
     assert!(line["message"].as_str().unwrap().starts_with("no API key"));
+}
+
+#[test]
+fn help_shows_no_value_that_may_be_a_secret() {
+    for command in ["watch", "wait", "status", "run"] {
+        let left = Test::new(&format!("{command} --help"))
+            .env("PIPECAT_API_URL", "https://user:s3cret@example.com")
+            .env("PIPECAT_ROLLOUT_WEBHOOK", "https://example.com/s3cret")
+            .env("PIPECAT_API_KEY", "s3cret_key")
+            .status(0)
+            .stdout_any()
+            .run();
+        assert!(
+            left.stdout.contains("[env: PIPECAT_API_URL]"),
+            "{}",
+            left.stdout
+        );
+        assert!(!left.stdout.contains("s3cret"), "{}", left.stdout);
+    }
 }

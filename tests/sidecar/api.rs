@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::harness::KEY;
@@ -143,7 +144,8 @@ fn serve(shown: &Mutex<Shown>, request: &Request, stream: &mut TcpStream) {
         )
     } else {
         let name = request.path.strip_prefix("/v1/agents/");
-        match name.and_then(|name| shown.agents.get(name)) {
+        let name = name.map(|name| percent_decode_str(name).decode_utf8_lossy());
+        match name.and_then(|name| shown.agents.get(&*name)) {
             Some(agent) => ("200 OK".to_owned(), String::new(), agent.clone()),
             None => (
                 "404 Not Found".to_owned(),

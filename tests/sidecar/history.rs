@@ -68,6 +68,28 @@ fn the_history_is_told_while_the_sidecar_runs_and_after() {
 }
 
 #[test]
+fn a_name_that_a_ci_runner_would_obey_begins_no_line() {
+    let api = Api::with(&["::error::a", "##vso[b]"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    for (agent, written) in [("::error::a", "::error::a"), ("##vso[b]", "#\\u0023vso[b]")] {
+        api.deploy(agent, "d2");
+        sidecar.wait_for_log(&format!("\"agent\":\"{written}\""));
+        api.ready(agent);
+        sidecar.wait_for_log("rollout ready");
+    }
+    sidecar.stop();
+    for by in ["agent", "day"] {
+        let told = place.other(&["history", "--by", by]).stdout;
+        assert!(
+            !told.lines().any(|line| line.trim_start().starts_with("::")),
+            "{told}"
+        );
+        assert!(!told.contains("##vso["), "{told}");
+    }
+}
+
+#[test]
 fn what_is_typed_wrong_is_named() {
     let place = Place::of(&Api::with(&[]));
     for (arguments, told) in [

@@ -52,6 +52,37 @@ fn a_key_that_was_exchanged_is_read_anew() {
 }
 
 #[test]
+fn a_key_from_a_pipe_is_read_once_and_holds_nothing_up() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let key = place.path("key");
+    let made = std::process::Command::new("mkfifo").arg(&key).status();
+    assert!(made.unwrap().success());
+    api.rekey("sk_first_5ecret");
+    let place = place.args(&format!("--api-key-file {}", key.display()));
+    let sidecar = place.start();
+    std::fs::write(&key, "sk_first_5ecret\n").unwrap();
+    sidecar.wait_for_log("\"message\":\"watching ");
+    api.rekey("sk_second_5ecret");
+    sidecar.wait_for_log("the list of agents cannot be read");
+    // Nobody writes to the pipe again.
+    api.rekey("sk_first_5ecret");
+    sidecar.wait_for_log("the list of agents can be read again");
+    assert_eq!(sidecar.stop().code(), 0);
+}
+
+#[test]
+fn an_agent_that_no_request_can_ask_for_is_told_of_and_holds_nothing_up() {
+    let api = Api::with(&["a"]);
+    api.add("..");
+    api.set("..", &serde_json::json!({"desiredDeploymentId": "d2"}));
+    let ended = Place::of(&api).args("--once").run();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let told = "an agent in the list is not watched: \\\"..\\\" cannot be an agent name";
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn a_key_that_is_exchanged_in_good_time_is_not_even_noticed() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).file("key", "sk_first_5ecret\n");

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use pipecat_rollout::wire::{Service, parse_list};
 use serde_json::value::RawValue;
 
+use crate::oracle::without_halves;
+
 pub(super) fn run(data: &[u8]) {
     let services = match parse_list(data) {
         Ok(services) => services,
@@ -30,19 +32,18 @@ pub(super) fn run(data: &[u8]) {
     assert_eq!(again, services);
 }
 
-/// How many entries the list has, without the program's reader; none where there is no such list.
-///
-/// Serde takes an array for an object, too.
+/// How many entries with a name the list has, without the program's reader; none where there is no
+/// such list.
 fn length(data: &[u8]) -> Option<usize> {
-    // In what is passed over, the program minds no broken characters.
-    let data = String::from_utf8_lossy(data);
-    let list: &RawValue = match serde_json::from_str::<BTreeMap<String, &RawValue>>(&data) {
-        Ok(object) => object.get("services").copied()?,
-        Err(_) => serde_json::from_str::<Vec<&RawValue>>(&data)
-            .ok()?
-            .first()
-            .copied()?,
-    };
-    let entries: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
-    Some(entries.len())
+    let text = without_halves(&String::from_utf8_lossy(data));
+    let text = text.trim_start_matches('\u{feff}');
+    let list: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    let entries: Vec<&RawValue> = serde_json::from_str(list.get("services")?.get()).ok()?;
+    let named = entries.into_iter().filter(|entry| {
+        let entry = serde_json::from_str::<BTreeMap<String, &RawValue>>(entry.get());
+        let name = entry.ok().and_then(|entry| entry.get("name").copied());
+        let name = name.and_then(|name| serde_json::from_str::<String>(name.get()).ok());
+        name.is_some_and(|name| !name.is_empty())
+    });
+    Some(named.count())
 }

@@ -7,7 +7,7 @@ use pipecat_rollout::text::{SHOWN, harmless_json, line_start, lines, one_line, s
 use serde_json::Value;
 
 use crate::input::text;
-use crate::oracle::{assert_harmless, assert_no_command, is_obeyed};
+use crate::oracle::{assert_harmless, assert_no_command, has_command, is_obeyed};
 
 /// Room for the note that says how much of a long text was left out.
 const NOTE: usize = 64;
@@ -57,7 +57,7 @@ fn long(foreign: &str) {
 fn kept(foreign: &str) {
     let plain = |char: char| !is_obeyed(char) && char != '\t';
     let invisible = foreign.chars().all(plain);
-    if invisible && !foreign.contains("##[") && foreign.len() <= SHOWN {
+    if invisible && !has_command(foreign) && foreign.len() <= SHOWN {
         assert_eq!(one_line(foreign), foreign.trim());
         assert_eq!(lines(foreign), [foreign.trim_end()]);
     }

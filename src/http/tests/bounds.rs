@@ -86,17 +86,53 @@ async fn large_heads_and_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn others_wait_until_there_is_a_place() {
+async fn whoever_says_nothing_gives_way_to_others() {
     let served = Served::start(sources(), limits(LONG, 2)).await;
-    let (first, _second) = (served.connect().await, served.connect().await);
+    let mut oldest = served.connect().await;
+    oldest.write_all(b"GET /livez HTT").await.unwrap();
+    let newer = served.connect().await;
+    assert_eq!(served.get("/livez").await.status, 200);
+    assert_eq!(read(oldest).await.head, "", "it was cut");
+    let mut late = newer;
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    late.write_all(request).await.unwrap();
+    assert_eq!(read(late).await.status, 200);
+}
+
+#[tokio::test]
+async fn others_wait_until_one_of_those_who_asked_is_done() {
+    let (asked, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (was_asked, goes_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+    let sources = Sources {
+        agents: Box::new(move |_| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            Box::pin(async move {
+                asked.add_permits(1);
+                go_on.acquire().await.unwrap().forget();
+                Ok(no_page())
+            })
+        }),
+        ..sources()
+    };
+    let served = Served::start(sources, limits(LONG, 2)).await;
+    let (mut first, mut second) = (served.connect().await, served.connect().await);
+    let slow = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    first.write_all(slow).await.unwrap();
+    second.write_all(slow).await.unwrap();
+    let _both = was_asked.acquire_many(2).await.unwrap();
     let mut third = served.connect().await;
     let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     third.write_all(request).await.unwrap();
     let mut byte = [0];
     let early = timeout(SHORT, third.peek(&mut byte)).await;
     assert!(early.is_err(), "answered although no place was free");
-    drop(first);
+    goes_on.add_permits(1);
     assert_eq!(read(third).await.status, 200);
+    goes_on.add_permits(1);
+    assert_eq!(
+        (read(first).await.status, read(second).await.status),
+        (200, 200)
+    );
 }
 
 #[tokio::test]
@@ -119,7 +155,12 @@ async fn many_are_answered_a_few_at_a_time() {
         }),
         ..sources()
     };
-    let served = Arc::new(Served::start(sources, limits(LONG, PLACES)).await);
+    // However long it takes until a request is read, nobody is cut.
+    let patient = Limits {
+        silence: LONG,
+        ..limits(LONG, PLACES)
+    };
+    let served = Arc::new(Served::start(sources, patient).await);
     let mut clients = JoinSet::new();
     for _ in 0..25 * PLACES {
         let served = Arc::clone(&served);

@@ -152,7 +152,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         r#"desired = "new""#,
         r#"ready = "yes""#,
-        r#"line 11: invalid type: string "yes", expected a boolean"#,
+        "line 11: invalid type: text, expected a boolean",
     ),
     (
         r#"{ deployment = "new", phase = "Creating""#,

@@ -1,0 +1,18 @@
+//! What is this machine by its very name, without asking a resolver.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The name that is this machine.
+pub(crate) const LOCALHOST: &str = "localhost";
+/// Where [`LOCALHOST`] is, whatever a resolver says (RFC 6761, section 6.3). A port of 0 is any.
+pub(crate) const ADDRESSES: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
+
+/// Whether the host of a URL is this machine.
+#[must_use]
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == LOCALHOST || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
