@@ -8,6 +8,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use pipecat_rollout::fleet::Fleet;
+use pipecat_rollout::redact::Redaction;
 use pipecat_rollout::rollout::{Limits, Machine, Observation, Policy, TargetRule};
 use pipecat_rollout::wire::{AgentDetails, parse_list};
 use serde_json::json;
@@ -79,6 +80,22 @@ fn parse(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn redact(criterion: &mut Criterion) {
+    let key = Redaction::new(["a-key-of-the-benchmark".to_owned()], "[the API key]");
+    let mut group = criterion.benchmark_group("strike the key out");
+    for (name, body) in [("details", body()), ("list of 10,000", list(10_000))] {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || body.clone(),
+                |body| key.json(body),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn fleet(criterion: &mut Criterion) {
     let services = parse_list(&list(10_000)).expect("this is a list");
     let mut fleet = Fleet::restore(Vec::new());
@@ -88,5 +105,5 @@ fn fleet(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, machine, parse, fleet);
+criterion_group!(benches, machine, parse, redact, fleet);
 criterion_main!(benches);

@@ -2,6 +2,7 @@
 //! program would see through.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -14,10 +15,10 @@ const SHORTEST_DISGUISED: usize = 8;
 /// Secrets, and what is shown in their place.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Redaction {
-    /// As they are, the longest first: one may hold another.
-    plain: Vec<String>,
-    /// Undisguised as texts are, the longest first.
-    bare: Vec<String>,
+    /// As they are.
+    plain: BTreeSet<String>,
+    /// As they are found in texts that have lost their disguises.
+    bare: BTreeSet<String>,
     instead: &'static str,
 }
 
@@ -25,11 +26,16 @@ impl Redaction {
     /// Secrets that are to be replaced by `instead`.
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = String>, instead: &'static str) -> Self {
-        let mut plain: Vec<String> = secrets.into_iter().filter(|s| !s.is_empty()).collect();
-        plain.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        plain.dedup();
-        let mut bare: Vec<String> = plain.iter().map(|secret| Bare::of(secret).text).collect();
-        bare.retain(|secret| secret.len() >= SHORTEST_DISGUISED);
+        let plain: BTreeSet<String> = secrets.into_iter().filter(|s| !s.is_empty()).collect();
+        // One that holds an escape may be shown as it is, or as what that means.
+        let bare = plain.iter().flat_map(|secret| {
+            let meant = bare(secret, text::readable(secret));
+            let visible = secret.chars().filter(char::is_ascii_graphic);
+            [meant.map(|(_, char)| char).collect(), visible.collect()]
+        });
+        let bare: BTreeSet<String> = bare
+            .filter(|secret: &String| secret.len() >= SHORTEST_DISGUISED)
+            .collect();
         Self {
             plain,
             bare,
@@ -43,19 +49,22 @@ impl Redaction {
     /// interspersed with what is not seen: escape sequences, characters without width.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut struck = Cow::Borrowed(text);
-        for secret in &self.plain {
-            if struck.contains(secret.as_str()) {
-                struck = Cow::Owned(struck.replace(secret.as_str(), self.instead));
+        let found = self.plain.iter().flat_map(|secret| {
+            let places = text.match_indices(secret.as_str());
+            places.map(|(place, secret)| place..place + secret.len())
+        });
+        let mut found: Vec<Range<usize>> = found.collect();
+        if may_disguise(text) {
+            found.extend(self.disguised(text, || text::readable(text)));
+            // What a terminal takes for a control string is told in JSON.
+            if text.contains(char::is_control) {
+                found.extend(self.disguised(text, || text.char_indices()));
             }
         }
-        if self.bare.is_empty() || !may_disguise(&struck) {
-            return struck;
+        if found.is_empty() {
+            return Cow::Borrowed(text);
         }
-        match self.undisguised(&struck) {
-            Some(undisguised) => Cow::Owned(undisguised),
-            None => struck,
-        }
+        Cow::Owned(self.struck(text, found))
     }
 
     /// A body of JSON without the secrets, in whichever way its strings write them.
@@ -63,62 +72,81 @@ impl Redaction {
     /// Bytes that are no UTF-8 are replaced. What is no JSON may come back as anything.
     #[must_use]
     pub fn json(&self, body: Vec<u8>) -> String {
-        let mut body = String::from_utf8(body)
+        let body = String::from_utf8(body)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        for secret in &self.plain {
-            if body.contains(secret.as_str()) {
-                body = body.replace(secret.as_str(), self.instead);
-            }
-        }
-        let mut struck = String::new();
+        let mut struck = String::with_capacity(body.len());
         let mut taken = 0;
         for token in strings(&body) {
-            if let Some(rewritten) = self.rewritten(&body[token.clone()]) {
-                struck.push_str(&body[taken..token.start]);
-                struck.push_str(&rewritten);
-                taken = token.end;
-            }
+            struck.push_str(&self.plainly(&body[taken..token.start]));
+            struck.push_str(&self.string(&body[token.clone()]));
+            taken = token.end;
         }
-        if taken == 0 {
-            return body;
-        }
-        struck + &body[taken..]
+        struck.push_str(&self.plainly(&body[taken..]));
+        struck
     }
 
-    /// A string of JSON without the disguised secrets, where there is one in it.
-    fn rewritten(&self, token: &str) -> Option<String> {
-        if self.bare.is_empty() || !may_disguise(token) {
-            return None;
+    /// A string of JSON without the secrets.
+    fn string<'a>(&self, token: &'a str) -> Cow<'a, str> {
+        let is_plain = |secret: &String| token.contains(secret.as_str());
+        if !may_disguise(token) && !self.plain.iter().any(is_plain) {
+            return Cow::Borrowed(token);
         }
-        let text: String = read_json(token.as_bytes()).ok()?;
+        let Ok(text) = read_json::<String>(token.as_bytes()) else {
+            return self.plainly(token);
+        };
         match self.text(&text) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(struck) => serde_json::to_string(&struck).ok(),
+            Cow::Borrowed(_) => Cow::Borrowed(token),
+            Cow::Owned(struck) => serde_json::Value::from(struck).to_string().into(),
         }
     }
 
-    /// The text without the disguised secrets, where there is one in it.
-    fn undisguised(&self, text: &str) -> Option<String> {
-        let bare = Bare::of(text);
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for secret in &self.bare {
-            for (place, _) in bare.text.match_indices(secret.as_str()) {
-                let range = bare.places[place].start..bare.places[place + secret.len() - 1].end;
-                found.push(range);
+    /// What is no string of JSON, without the secrets as they are.
+    fn plainly<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.plain.iter().fold(Cow::Borrowed(text), |text, secret| {
+            if text.contains(secret.as_str()) {
+                text.replace(secret.as_str(), self.instead).into()
+            } else {
+                text
             }
+        })
+    }
+
+    /// Where the secrets stand in a text that is read so.
+    fn disguised<Chars>(&self, text: &str, read: impl Fn() -> Chars) -> Vec<Range<usize>>
+    where
+        Chars: Iterator<Item = (usize, char)>,
+    {
+        if self.bare.is_empty() {
+            return Vec::new();
         }
-        found.sort_by_key(|range| range.start);
+        let undisguised: String = bare(text, read()).map(|(_, char)| char).collect();
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for secret in &self.bare {
+            let places = undisguised.match_indices(secret.as_str());
+            found.extend(places.map(|(place, secret)| (place, place + secret.len() - 1)));
+        }
+        if found.is_empty() {
+            return Vec::new();
+        }
+        // Each character of what was searched is one byte: its place is its number.
+        let places: Vec<Range<usize>> = bare(text, read()).map(|(place, _)| place).collect();
+        let whole = |(first, last): (usize, usize)| places[first].start..places[last].end;
+        found.into_iter().map(whole).collect()
+    }
+
+    /// The text without what was found; what overlaps goes as one.
+    fn struck(&self, text: &str, mut found: Vec<Range<usize>>) -> String {
+        found.sort_by_key(|range| (range.start, range.end));
         let mut struck = String::new();
         let mut taken = 0;
         for range in found {
-            // One that overlaps the one before goes with it.
-            if range.start >= taken {
+            if taken == 0 || range.start >= taken {
                 struck.push_str(&text[taken..range.start]);
                 struck.push_str(self.instead);
             }
             taken = taken.max(range.end);
         }
-        (taken > 0).then(|| struck + &text[taken..])
+        struck + &text[taken..]
     }
 }
 
@@ -149,32 +177,21 @@ fn strings(json: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// A text without its disguises: visible ASCII alone, decoded, and where each of it stood.
-struct Bare {
-    text: String,
-    places: Vec<Range<usize>>,
-}
-
-impl Bare {
-    fn of(text: &str) -> Self {
-        let mut bare = Self {
-            text: String::new(),
-            places: Vec::new(),
-        };
-        let mut taken = 0;
-        for (place, char) in text::readable(text) {
-            if place < taken || !char.is_ascii_graphic() {
-                continue;
-            }
-            let (char, length) = decoded(&text[place..]).unwrap_or((char, 1));
-            taken = place + length;
-            if char.is_ascii_graphic() {
-                bare.text.push(char);
-                bare.places.push(place..taken);
-            }
+/// What a text means without its disguises: visible ASCII alone, decoded, and where each of it
+/// stands. `chars` are those of the text that are to be read.
+fn bare(
+    text: &str,
+    chars: impl Iterator<Item = (usize, char)>,
+) -> impl Iterator<Item = (Range<usize>, char)> {
+    let mut taken = 0;
+    chars.filter_map(move |(place, char)| {
+        if place < taken || !char.is_ascii_graphic() {
+            return None;
         }
-        bare
-    }
+        let (char, length) = decoded(&text[place..]).unwrap_or((char, 1));
+        taken = place + length;
+        char.is_ascii_graphic().then_some((place..taken, char))
+    })
 }
 
 /// The character that an escape at the beginning of a text stands for, and the escape's length.
@@ -230,6 +247,7 @@ mod tests {
             ("sk_\u{1b}[31mAb3\u{1b}[0m/d=f%9\u{1b}[m", "[KEY]\u{1b}[m"),
             ("s\u{200b}k_\u{200d}Ab3\u{fe0f}/d=f%9", "[KEY]"),
             ("日本 sk_ Ab3/d=f%9 語", "日本 [KEY] 語"),
+            ("\u{1b}]sk%5fAb3/d=f%9\u{7}.", "\u{1b}][KEY]\u{7}."),
             ("sk_Ab3/d=f%", "sk_Ab3/d=f%"),
         ] {
             assert_eq!(key().text(said), struck, "{said:?}");
@@ -256,7 +274,7 @@ mod tests {
             (r#"{"a": "sk_Ab3/d=f%9"}"#, Some(r#"{"a": "[KEY]"}"#)),
             (
                 r#"{"sk_Ab3\/d\u003Df\u00259": "\"sk_Ab3/d=f%9\" \\", "b": "\ud83d sk_Ab3/d=f%9"}"#,
-                Some("{\"[KEY]\": \"\\\"[KEY]\\\" \\\\\", \"b\": \"\\ud83d [KEY]\"}"),
+                Some("{\"[KEY]\": \"\\\"[KEY]\\\" \\\\\", \"b\": \"\u{fffd} [KEY]\"}"),
             ),
             (
                 r#"["sk_\u001b[1mAb3\u001b[0m/d=f%9", "{\"k\": \"sk_Ab3\\/d=f%9\"}"]"#,
@@ -275,6 +293,13 @@ mod tests {
             key().json(b"\"a\xffsk_Ab3/d=f%9\"".to_vec()),
             "\"a\u{fffd}[KEY]\""
         );
+    }
+
+    #[test]
+    fn an_escape_before_a_secret_is_not_cut() {
+        let key = Redaction::new(["n_Ab3/d=f".to_owned()], "[KEY]");
+        let struck = key.json(br#"["x\n_Ab3/d=f", "x\nn_Ab3/d=f"]"#.to_vec());
+        assert_eq!(struck, r#"["x\n_Ab3/d=f", "x\n[KEY]"]"#);
     }
 
     #[test]

@@ -50,8 +50,9 @@ impl Store {
         store.check_identity()?;
         store.check_health()?;
         store.prepare()?;
-        for suffix in ["", "-wal", "-shm", ".lock"] {
-            let file = beside(path, suffix);
+        // A link's other files are beside what it leads to.
+        let real = path.canonicalize().map_err(unusable(path))?;
+        for file in ["", "-wal", "-shm"].map(|suffix| beside(&real, suffix)) {
             keep_private(&file).map_err(unusable(&file))?;
         }
         Ok(store)
@@ -231,6 +232,7 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
 fn lock(path: &Path) -> Result<File, StoreError> {
     let beside = beside(path, ".lock");
     let file = private(&beside).map_err(unusable(&beside))?;
+    keep_private(&beside).map_err(unusable(&beside))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {

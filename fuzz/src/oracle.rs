@@ -40,9 +40,10 @@ pub(crate) fn assert_no_command(line: &str) {
 /// Whether a CI runner would obey something anywhere in a line: GitHub's `##[error]`, Azure's
 /// `##vso[task]`, `TeamCity`'s `##teamcity[message]`.
 pub(crate) fn has_command(line: &str) -> bool {
-    line.split("##").skip(1).any(|rest| {
-        let word = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        rest[word..].starts_with('[')
+    line.match_indices('[').any(|(bracket, _)| {
+        let before = &line[..bracket];
+        let word = before.bytes().rev().take_while(u8::is_ascii_alphanumeric);
+        before[..bracket - word.count()].ends_with("##")
     })
 }
 

@@ -63,15 +63,17 @@ fn from_file(path: &Path) -> Result<ApiKey, KeyError> {
         path: path.to_owned(),
         source,
     };
-    let mut text = String::new();
     let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
     file.take(MOST + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if text.len() as u64 > MOST {
+    if bytes.len() as u64 > MOST {
         let path = path.to_owned();
         return Err(KeyError::TooLarge { path });
     }
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
+    let text = String::from_utf8(bytes).map_err(no_text)?;
     // Editors end a file with a line break.
     ApiKey::parse(text.trim_end_matches(['\n', '\r'])).map_err(|error| KeyError::File {
         path: path.to_owned(),

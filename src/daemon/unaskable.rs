@@ -7,8 +7,9 @@ use tracing::warn;
 use crate::text::one_line;
 use crate::wire::{AgentName, Service};
 
-/// The most names that are remembered, lest a list of ever new ones fill the memory.
+/// The most names that are remembered, and the longest, lest a list of ever new ones fill the memory.
 const MOST: usize = 100;
+const LONGEST: usize = 256;
 
 /// The names that cannot be part of a URL and have been told of.
 #[derive(Debug, Default)]
@@ -22,7 +23,8 @@ impl Unaskable {
             let Err(error) = name.parse::<AgentName>() else {
                 return true;
             };
-            if self.0.len() < MOST && self.0.insert(name.to_owned()) {
+            let is_remembered = self.0.len() < MOST && name.len() <= LONGEST;
+            if is_remembered && self.0.insert(name.to_owned()) {
                 let why = one_line(&error.to_string());
                 warn!("an agent in the list is not watched: {why}");
             }
@@ -46,6 +48,9 @@ mod tests {
         let given = ["a", "..", "a\u{1b}b", "b"].map(str::to_owned);
         let left = unaskable.leave_out(given.map(named).to_vec());
         assert_eq!(left, ["a", "b"].map(|name| named(name.to_owned())));
+        assert_eq!(unaskable.0.len(), 2);
+        let long = named("\n".repeat(LONGEST + 1));
+        assert_eq!(unaskable.leave_out(vec![long]), []);
         assert_eq!(unaskable.0.len(), 2);
         let endless = (0..2 * MOST).map(|number| named(format!("\n{number}")));
         assert_eq!(unaskable.leave_out(endless.collect()), []);

@@ -102,8 +102,8 @@ impl Address {
         parts.extend(
             whole
                 .into_iter()
-                .filter(|part| part.len() > 1)
-                .flat_map(|part| [part.to_owned(), decoded(part)]),
+                .flat_map(|part| [part.to_owned(), decoded(part)])
+                .filter(|part| part.len() > 1),
         );
         parts
     }

@@ -1,5 +1,7 @@
 //! Programs as sinks: the notice on stdin, the exit code as the answer.
 
+mod secrets;
+
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
@@ -10,8 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-use super::address::Address;
-use super::{PlainText, Undelivered};
+use super::Undelivered;
 use crate::fleet::Notice;
 use crate::redact::Redaction;
 use crate::text::{one_line, short_duration};
@@ -27,8 +28,6 @@ const MOST_AFTERWARDS: usize = 1024 * 1024;
 /// The variables that hold secrets which are none of a sink's business: the key of the API, and the
 /// address of another sink.
 const SECRETS: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_ROLLOUT_WEBHOOK"];
-/// The shortest argument that may be a secret; shorter ones are words.
-const SHORTEST_SECRET: usize = 8;
 
 /// A program that is run for every notice.
 pub(super) struct Program {
@@ -36,6 +35,8 @@ pub(super) struct Program {
     arguments: Vec<String>,
     /// What of the arguments may be a secret, and must not be repeated.
     redaction: Redaction,
+    /// In bytes.
+    longest_secret: usize,
 }
 
 /// Why a command cannot be run.
@@ -60,8 +61,9 @@ impl Program {
             .filter(|name| !name.trim().is_empty())
             .ok_or(BadCommand::NoProgram)?;
         let arguments: Vec<String> = parts.collect();
-        let secrets = arguments.iter().flat_map(|argument| secrets_of(argument));
+        let secrets = secrets::of_arguments(&arguments);
         Ok(Self {
+            longest_secret: secrets.iter().map(String::len).max().unwrap_or(0),
             redaction: Redaction::new(secrets, "[...]"),
             name,
             arguments,
@@ -88,8 +90,10 @@ impl Program {
                 format!("did not end within {}", short_duration(LIMIT))
             }
         };
+        // Struck out before it is cut: half a secret would not be found.
         let said = String::from_utf8_lossy(tail(&running.said));
         let said = self.redaction.text(&said);
+        let said = &said[said.ceil_char_boundary(said.len().saturating_sub(TOLD))..];
         let why = match said.trim() {
             "" => format!("{} {how}", self.name),
             said => format!("{} {how}: {said}", self.name),
@@ -115,6 +119,8 @@ impl Program {
             group: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
             child,
             said: Vec::new(),
+            // Room for a secret that ends where that begins which is told.
+            most: TOLD + self.longest_secret,
         })
     }
 }
@@ -126,6 +132,8 @@ struct Running {
     group: Option<Pid>,
     /// The last of what it wrote to stderr.
     said: Vec<u8>,
+    /// How much of it is kept, in bytes.
+    most: usize,
 }
 
 impl Running {
@@ -147,13 +155,13 @@ impl Running {
                 status = self.child.wait() => {
                     self.group = None;
                     if let Some(stderr) = &stderr {
-                        hear_rest(stderr, &mut self.said);
+                        hear_rest(stderr, &mut self.said, self.most);
                     }
                     return status;
                 }
                 () = &mut feed, if !written => written = true,
                 read = hear(&mut stderr, &mut chunk), if stderr.is_some() => match read {
-                    Ok(read @ 1..) => keep(&mut self.said, &chunk[..read]),
+                    Ok(read @ 1..) => keep(&mut self.said, &chunk[..read], self.most),
                     Ok(0) | Err(_) => stderr = None,
                 },
             }
@@ -191,12 +199,12 @@ async fn hear(stderr: &mut Option<ChildStderr>, chunk: &mut [u8]) -> io::Result<
 
 /// Reads what is left in the pipe of a program that has ended, without waiting for the end of it:
 /// a child that it left behind may hold it open.
-fn hear_rest(stderr: &ChildStderr, said: &mut Vec<u8>) {
+fn hear_rest(stderr: &ChildStderr, said: &mut Vec<u8>, most: usize) {
     let mut chunk = [0; TOLD];
     let mut heard = 0;
     // The pipe never blocks: the runtime has seen to that.
     while let Ok(read @ 1..) = rustix::io::read(stderr, &mut chunk) {
-        keep(said, &chunk[..read]);
+        keep(said, &chunk[..read], most);
         heard += read;
         if heard > MOST_AFTERWARDS {
             return;
@@ -205,10 +213,10 @@ fn hear_rest(stderr: &ChildStderr, said: &mut Vec<u8>) {
 }
 
 /// Adds to what was said, and forgets what is too long ago.
-fn keep(said: &mut Vec<u8>, more: &[u8]) {
+fn keep(said: &mut Vec<u8>, more: &[u8], most: usize) {
     said.extend_from_slice(more);
-    if said.len() > TOLD {
-        said.drain(..said.len() - TOLD);
+    if said.len() > most {
+        said.drain(..said.len() - most);
     }
 }
 
@@ -220,31 +228,6 @@ fn tail(said: &[u8]) -> &[u8] {
         .take_while(|byte| **byte & 0xc0 == 0x80)
         .count();
     &said[whole..]
-}
-
-/// What of an argument may be a secret: all of it, what is assigned in it, and what URLs hold.
-///
-/// The name of a switch, the path of a file and the words of a script are none.
-fn secrets_of(argument: &str) -> Vec<String> {
-    let blank = |char: char| char.is_whitespace() || matches!(char, '"' | '\'' | ';');
-    let mut secrets = Vec::new();
-    for word in argument.split(blank) {
-        // The first `=` of a URL is within it.
-        let value = match word.split_once('=') {
-            Some((name, value)) if !name.contains("://") => value,
-            _ => word,
-        };
-        if let Ok(address) = Address::parse(value, PlainText::Anywhere) {
-            secrets.extend(address.parts());
-            continue;
-        }
-        let is_assigned = value.len() < word.len();
-        let is_alone = word.len() == argument.len() && !word.starts_with(['-', '/', '.']);
-        if (is_assigned || is_alone) && value.len() >= SHORTEST_SECRET {
-            secrets.push(value.to_owned());
-        }
-    }
-    secrets
 }
 
 fn ending(status: ExitStatus) -> String {

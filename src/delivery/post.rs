@@ -106,6 +106,8 @@ async fn words(mut response: Response, address: &Address) -> Option<String> {
 }
 
 fn first_line(text: &str, address: &Address) -> Option<String> {
+    // Struck out before it is split and cut: half a secret would not be found.
+    let text = &address.redaction().text(text);
     // A page's first line says only that it is a page.
     if text.trim_start().starts_with('<') {
         return None;
@@ -115,8 +117,7 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
     let line = lines
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    // Struck out before it is cut: half a secret would not be found.
-    let line = address.redaction().text(line.trim()).into_owned();
+    let line = line.trim();
     let mut shown: String = line.chars().take(SHOWN).collect();
     if shown.len() < line.len() {
         shown.push_str("...");

@@ -226,10 +226,9 @@ impl From<ToldRevision> for Revision {
 }
 
 impl Lenient for Revision {
-    /// A revision of which nothing is known is none: some writers leave `{}` for what is gone.
+    /// A revision without a field is none: some writers leave `{}` for what is gone.
     fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        let revision = Self::deserialize(MapAccessDeserializer::new(object))?;
-        Ok(Some(revision).filter(|revision| *revision != Self::default()))
+        lenient::unless_empty(object)
     }
 }
 

@@ -73,6 +73,47 @@ impl Lenient for Timestamp {
     }
 }
 
+/// Reads a `T` out of an object, unless that has no fields at all.
+pub(super) fn unless_empty<'de, A, T>(object: A) -> Result<Option<T>, A::Error>
+where
+    A: MapAccess<'de>,
+    T: DeserializeOwned,
+{
+    let mut fields = 0;
+    let counted = Counted {
+        object,
+        fields: &mut fields,
+    };
+    let read = T::deserialize(MapAccessDeserializer::new(counted))?;
+    Ok((fields > 0).then_some(read))
+}
+
+/// An object whose fields are counted as they are read.
+struct Counted<'a, A> {
+    object: A,
+    fields: &'a mut usize,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Counted<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Self::Error> {
+        let key = self.object.next_key_seed(seed)?;
+        *self.fields += usize::from(key.is_some());
+        Ok(key)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.object.next_value_seed(seed)
+    }
+}
+
 /// Reads a `T`; null and anything that is no `T` are `None`.
 pub(super) fn option<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -99,7 +140,7 @@ pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
 
 /// Reads a list, leaving out the items that are no `T`.
 ///
-/// One item that stands for the list is a list of one, unless it is empty.
+/// One object that stands for the list is a list of one, unless it says nothing.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -163,14 +204,6 @@ impl<'de, T: Lenient> DeserializeSeed<'de> for OneValue<T> {
 /// A list, or what stands for one.
 struct Items<T>(PhantomData<T>);
 
-impl<T: Lenient + Default + PartialEq> Items<T> {
-    fn of_one(item: Option<T>) -> Vec<T> {
-        item.filter(|item| *item != T::default())
-            .into_iter()
-            .collect()
-    }
-}
-
 impl<'de, T: Lenient + Default + PartialEq> Visitor<'de> for Items<T> {
     type Value = Vec<T>;
 
@@ -194,8 +227,8 @@ impl<'de, T: Lenient + Default + PartialEq> Visitor<'de> for Items<T> {
         Ok(Vec::new())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Self::of_one(T::of_text(text)))
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -215,7 +248,8 @@ impl<'de, T: Lenient + Default + PartialEq> Visitor<'de> for Items<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        Ok(Self::of_one(T::of_object(object)?))
+        let item = T::of_object(object)?.filter(|item| *item != T::default());
+        Ok(item.into_iter().collect())
     }
 }
 
@@ -223,8 +257,12 @@ impl<'de, T: Lenient + Default + PartialEq> Visitor<'de> for Items<T> {
 fn integer(number: f64) -> Option<i128> {
     /// Every integer up to this is a number of its own (2^53).
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let is_integer = number.fract() == 0.0 && number.abs() <= EXACT;
-    is_integer.then(|| format!("{number:.0}").parse().ok())?
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is an integer in bounds"
+    )]
+    let integer = number as i128;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(integer)
 }
 
 fn pass_over<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), A::Error> {

@@ -107,10 +107,13 @@ impl<'de> Visitor<'de> for Entries {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut named = Vec::new();
         while let Some(Maybe(entry)) = list.next_element::<Maybe<Service>>()? {
+            let Some(service) = entry.filter(|service| service.name.is_some()) else {
+                continue;
+            };
             if named.len() == MOST_AGENTS {
                 return Err(A::Error::custom(format!("more than {MOST_AGENTS} agents")));
             }
-            named.extend(entry.filter(|service| service.name.is_some()));
+            named.push(service);
         }
         Ok(Named(named))
     }
@@ -162,5 +165,8 @@ mod tests {
         let error = of(r#"{"name":"a"}"#, MOST_AGENTS + 1).unwrap_err();
         assert!(error.0.to_string().contains("more than 100000 agents"));
         assert_eq!(of("{}", 3 * MOST_AGENTS).unwrap(), []);
+        let all = vec![r#"{"name":"a"}"#; MOST_AGENTS].join(",");
+        let body = format!("{{\"services\": [{all}, {{}}]}}");
+        assert_eq!(parse_list(body.as_bytes()).unwrap().len(), MOST_AGENTS);
     }
 }

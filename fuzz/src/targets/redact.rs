@@ -33,12 +33,6 @@ pub(super) fn run(data: &[u8]) {
     let told = format!("{}{SECRET}{}", halves.0, halves.1);
     assert!(!redaction.text(&told).contains(SECRET));
     json(&redaction, &foreign, &told);
-    if !foreign.contains(SECRET) && !foreign.contains(['%', '\\']) && foreign.is_ascii() {
-        let printable = foreign.chars().all(|char| char.is_ascii_graphic());
-        if printable {
-            assert_eq!(redaction.text(&foreign), foreign);
-        }
-    }
 }
 
 /// What is JSON stays JSON, and means the same but for the secret.
@@ -64,13 +58,15 @@ fn json(redaction: &Redaction, foreign: &str, told: &str) {
         let read: Value = serde_json::from_str(&struck).expect("JSON stays JSON");
         assert!(!read.to_string().contains(SECRET));
     }
-    if let Ok(meant) = serde_json::from_str::<Value>(foreign) {
+    if serde_json::from_str::<Value>(foreign).is_ok() {
         let struck = redaction.json(foreign.as_bytes().to_vec());
-        let read = serde_json::from_str::<Value>(&struck).expect("JSON stays JSON");
-        if meant.to_string().chars().all(|char| char.is_ascii_digit()) {
-            assert_eq!(read, meant);
-        }
+        serde_json::from_str::<Value>(&struck).expect("JSON stays JSON");
     }
+    // Without a `Z` there is no secret in it, however it is written.
+    let without: String = foreign.chars().filter(|char| !"Z5\\".contains(*char)).collect();
+    let value = serde_json::json!({ "key": without, without.as_str(): [without, 1, null] });
+    assert_eq!(redaction.json(value.to_string().into_bytes()), value.to_string());
+    assert_eq!(redaction.text(&without), without);
     let _ = redaction.json(foreign.as_bytes().to_vec());
 }
 

@@ -227,13 +227,19 @@ async fn an_argument_that_may_be_a_secret_is_not_repeated() {
         ),
         ("/etc/notify.conf", "/etc/notify.conf"),
         ("--verbosely", "--verbosely"),
-        ("#general", "[...]"),
+        ("#general", "#general"),
         ("a long text", "a long text"),
     ] {
         let program = shell("echo \"at $1\" >&2; exit 1", argument);
         let why = program.deliver(&notice(), SOURCE).await.unwrap_err().why;
         assert_eq!(why, format!("/bin/sh ended with exit code 1: at {told}"));
     }
+    // What is told begins within it.
+    let script = "(printf %s \"$1\"; printf %1018s . | tr ' ' x) >&2; exit 1";
+    let program = shell(script, "s3cr3t_t0ken");
+    let why = program.deliver(&notice(), SOURCE).await.unwrap_err().why;
+    let rest = "x".repeat(1017);
+    assert_eq!(why, format!("/bin/sh ended with exit code 1: [...]{rest}."));
 }
 
 #[test]
