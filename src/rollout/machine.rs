@@ -337,6 +337,10 @@ impl Machine {
                 watermark.follows = true;
                 watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
                 if self.sets_aside(at, &claim, events) {
+                    // That it is ready is no sign that it stands still.
+                    if details.ready && is_of(&details, self.target.as_deref()) {
+                        self.set_aside = 0;
+                    }
                     // No target shows in it, whatever else is true.
                     let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
                     let targetless = awaits && details.desired().is_none();
@@ -508,6 +512,11 @@ impl Machine {
             failed_polls: self.failed_polls,
         }));
     }
+}
+
+/// Whether an answer is about the target, reconciled.
+fn is_of(details: &AgentDetails, target: Option<&str>) -> bool {
+    details.desired() == target && details.reconciled_deployment_id.as_deref() == target
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ fn of_the_target() -> Vec<Named> {
     let waiting = |reason| json!({ "state": "waiting", "reason": reason });
     let previous = json!({ "previousRevision": revision(OLD, "Failed", &crashing(9)) });
     let errors = json!({ "errors": [{ "code": "E", "message": "m" }] });
+    let errors_of_old = json!({ "errors": [{ "code": "E", "deploymentId": OLD }] });
     let older = json!({ "updatedAt": "2026-11-23T09:00:00Z" });
     let degraded =
         json!({ "conditions": [{ "type": "Degraded", "status": "True", "reason": "R" }] });
@@ -153,6 +154,13 @@ fn of_the_target() -> Vec<Named> {
             none(),
         ),
         ("errors", false, "Creating", none(), errors),
+        (
+            "errors about the old one",
+            false,
+            "Creating",
+            none(),
+            errors_of_old,
+        ),
         ("degraded", false, "Creating", none(), degraded),
         (
             "crashed thrice, the platform has an issue",

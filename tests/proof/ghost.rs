@@ -24,6 +24,10 @@ pub(crate) struct Ghost {
     rank: u8,
     /// The latest change of its record, in seconds.
     record: Option<i64>,
+    /// The same, also of answers that may have been passed over.
+    latest_record: Option<i64>,
+    /// How many answers in a row went back behind what was seen, in their phase or otherwise.
+    passed_over: u8,
     /// Whether an answer about the target itself showed something that can fail it.
     pub(crate) troubled: bool,
     /// Whether anything was seen that a healthy rollout does not show.
@@ -37,6 +41,11 @@ pub(crate) struct Ghost {
 impl Ghost {
     /// Takes in what is observed at `at`.
     pub(crate) fn see(&mut self, policy: &Policy, at: u64, symbol: &Symbol) {
+        if self.is_behind(symbol) || symbol.details().is_some_and(|told| self.is_earlier(told)) {
+            self.passed_over = (self.passed_over + 1).min(2);
+        } else if !matches!(symbol.observation, Observation::Failed(_)) {
+            self.passed_over = 0;
+        }
         if self.is_behind(symbol) {
             self.behind = (self.behind + 1).min(9);
             // Going back is what a healthy rollout does not do.
@@ -67,6 +76,7 @@ impl Ghost {
             self.unhealthy |= self.target.is_some() || desired.as_deref() == Some(NEWER);
             return;
         }
+        let latest = self.latest_record.max(record(details));
         // What goes back in its phase may be passed over, and then its record counts as not seen.
         if rank(details) >= self.rank {
             self.record = self.record.max(record(details));
@@ -75,6 +85,14 @@ impl Ghost {
             self.reconciled = true;
             self.see_target(policy.limits(), at, details);
         }
+        self.latest_record = latest;
+    }
+
+    /// Whether an answer shows the target in an earlier phase than one before it, or on no revision of
+    /// its own any more.
+    fn is_earlier(&self, details: &AgentDetails) -> bool {
+        let of_target = self.target.is_some() && details.desired() == self.target.as_deref();
+        of_target && !details.ready && rank(details) < self.rank
     }
 
     fn may_be_target(&self, policy: &Policy, id: &str) -> bool {
@@ -92,7 +110,7 @@ impl Ghost {
         self.unhealthy |= failed || crashed(details);
         if details.ready && !has_failed(details) && !not_new(limits, details) {
             self.ready_since.get_or_insert(at);
-        } else if rank >= self.rank {
+        } else if rank >= self.rank && !older(record(details), self.latest_record) {
             self.ready_since = None;
         }
         self.rank = self.rank.max(rank);
@@ -110,9 +128,7 @@ impl Ghost {
                 Some(desired) if desired != target => age(desired) < age(target),
                 Some(_) => {
                     let reconciled = details.reconciled_deployment_id.as_ref() == Some(target);
-                    let record = record(details).zip(self.record);
-                    let older = record.is_some_and(|(told, seen)| told < seen);
-                    (self.reconciled && !reconciled) || older
+                    (self.reconciled && !reconciled) || older(record(details), self.record)
                 }
             },
         }
@@ -120,9 +136,14 @@ impl Ghost {
 
     /// Whether what was seen last is an answer that goes back, the first in a row.
     ///
-    /// Where a newer deployment was there first nobody can tell which of two answers is the older.
-    pub(crate) fn went_back_since(&self, before: &Self) -> bool {
-        before.behind == 0 && self.behind == 1 && !self.newer_first
+    /// Where a newer deployment was there first nobody can tell which of two answers is the older. That
+    /// the target stands still is told by all that goes back, in whichever way.
+    pub(crate) fn went_back_since(&self, before: &Self, verdict: Verdict) -> bool {
+        let first = match verdict {
+            Verdict::Stalled => before.passed_over == 0,
+            _ => before.behind == 0,
+        };
+        first && self.behind == 1 && !self.newer_first
     }
 
     /// What is wrong with an ending, if anything is.
@@ -172,6 +193,11 @@ impl Ghost {
             _ => None,
         }
     }
+}
+
+/// Whether a record is older than one that was seen.
+fn older(told: Option<i64>, seen: Option<i64>) -> bool {
+    told.zip(seen).is_some_and(|(told, seen)| told < seen)
 }
 
 /// When an agent's record was changed, in seconds.
@@ -225,7 +251,10 @@ fn failing(details: &AgentDetails) -> bool {
     has_failed(details)
         || matches!(reason, Some("ImagePullBackOff" | "InvalidImageName"))
         || (reason == Some("CrashLoopBackOff") && enough)
-        || !details.errors.is_empty()
+        || details.errors.iter().any(|error| {
+            let about = error.deployment_id.as_deref();
+            about.is_none() || about == details.desired()
+        })
         || !details.conditions.is_empty()
 }
 

@@ -530,16 +530,23 @@ impl History<'_> {
 
     // Stalling.
 
-    /// Whether the target stalls by answers that are not believed: three of them, and not while it is
-    /// ready.
+    /// Whether the target stalls by answers that are not believed: three in a row, none of which says
+    /// that it is ready, and not while it is.
     fn stands_still(&self, now: usize) -> Option<(Verdict, bool)> {
         let newest = self.believed(now).next()?;
         let doubted = self
             .answers(now + 1)
-            .take_while(|&moment| !self.views[moment].believed);
+            .take_while(|&moment| !self.views[moment].believed && !self.claims_ready(moment));
         let enough = doubted.count() >= CONFIRMED;
         let waits = enough && self.views[now].shown && self.held(newest).is_empty();
         waits.then(|| self.stalled(now)).flatten()
+    }
+
+    /// Whether an answer, believed or not, says that the target is ready: then it has moved.
+    fn claims_ready(&self, moment: usize) -> bool {
+        let target = self.views[moment].target;
+        self.told(moment)
+            .is_some_and(|told| told.ready && told.desired == target && told.reconciled == target)
     }
 
     fn stalled(&self, now: usize) -> Option<(Verdict, bool)> {

@@ -247,7 +247,11 @@ impl<'a> Search<'a> {
             Verdict::Unchanged => at >= policy.limits().appear_timeout,
             _ => false,
         };
-        if seen.ghost.went_back_since(&before.seen.ghost) && !by_time {
+        if seen
+            .ghost
+            .went_back_since(&before.seen.ghost, outcome.verdict)
+            && !by_time
+        {
             fail(&format!(
                 "one answer from the past has ended it as {}",
                 outcome.verdict

@@ -268,3 +268,16 @@ fn where_nothing_is_believed_any_more_it_stalls_but_not_by_one_answer() {
     watch.see(8000, none());
     watch.ended(Verdict::Stalled);
 }
+
+#[test]
+fn a_target_that_is_said_to_be_ready_does_not_stand_still() {
+    let before = || ids("old", "old");
+    let none = || reconciled().with(|a| a.desired_deployment_id = None);
+    let ready_on_old = || reconciled().revision("old", Told::Active).ready();
+    let mut watch = watch_with(|l| l.stall_timeout = Some(ms(3000)));
+    watch.see(0, reconciled().own(Told::Creating));
+    watch.see(1000, before()).see(2000, ready_on_old());
+    watch.see(3000, before()).see(3500, none()).goes_on();
+    watch.see(4000, before());
+    watch.ended(Verdict::Stalled);
+}
