@@ -34,15 +34,18 @@ pub(crate) struct Ghost {
     pub(crate) unhealthy: bool,
     /// How many answers in a row went back behind what was seen.
     behind: u8,
-    /// Whether a newer deployment was desired before the target was: rolled back to it, or shown late.
-    newer_first: bool,
+    /// Whether nobody can tell any more which of two answers is the older: a newer deployment was
+    /// desired before the target was, rolled back to it or shown late; or three answers in a row went
+    /// back, which have to be believed.
+    unordered: bool,
 }
 
 impl Ghost {
     /// Takes in what is observed at `at`.
     pub(crate) fn see(&mut self, policy: &Policy, at: u64, symbol: &Symbol) {
         if self.is_behind(symbol) || symbol.details().is_some_and(|told| self.is_earlier(told)) {
-            self.passed_over = (self.passed_over + 1).min(2);
+            self.passed_over = (self.passed_over + 1).min(3);
+            self.unordered |= self.passed_over == 3;
         } else if !matches!(symbol.observation, Observation::Failed(_)) {
             self.passed_over = 0;
         }
@@ -65,7 +68,7 @@ impl Ghost {
         };
         self.behind = 0;
         let desired = details.desired().map(str::to_owned);
-        self.newer_first |= self.target.is_none() && desired.as_deref() == Some(NEWER);
+        self.unordered |= self.target.is_none() && desired.as_deref() == Some(NEWER);
         if self.first_desired.is_none() {
             self.first_desired.clone_from(&desired);
         }
@@ -88,11 +91,12 @@ impl Ghost {
         self.latest_record = latest;
     }
 
-    /// Whether an answer shows the target in an earlier phase than one before it, or on no revision of
-    /// its own any more.
+    /// Whether an answer shows the target in an earlier phase than one before it, on no revision of its
+    /// own any more, or by an older record.
     fn is_earlier(&self, details: &AgentDetails) -> bool {
         let of_target = self.target.is_some() && details.desired() == self.target.as_deref();
-        of_target && !details.ready && rank(details) < self.rank
+        let earlier = rank(details) < self.rank || older(record(details), self.latest_record);
+        of_target && !details.ready && earlier
     }
 
     fn may_be_target(&self, policy: &Policy, id: &str) -> bool {
@@ -136,14 +140,13 @@ impl Ghost {
 
     /// Whether what was seen last is an answer that goes back, the first in a row.
     ///
-    /// Where a newer deployment was there first nobody can tell which of two answers is the older. That
-    /// the target stands still is told by all that goes back, in whichever way.
+    /// That the target stands still is told by all that goes back, in whichever way.
     pub(crate) fn went_back_since(&self, before: &Self, verdict: Verdict) -> bool {
         let first = match verdict {
             Verdict::Stalled => before.passed_over == 0,
             _ => before.behind == 0,
         };
-        first && self.behind == 1 && !self.newer_first
+        first && self.behind == 1 && !self.unordered
     }
 
     /// What is wrong with an ending, if anything is.
