@@ -297,6 +297,19 @@ fn what_is_not_there_is_told_from_what_was_deleted_and_what_never_came() {
 }
 
 #[test]
+fn a_target_that_may_be_from_before_the_baseline_is_not_ready_for_long_enough() {
+    let mut watch = Watch::new(any_but("old"));
+    watch.see(599_000, reconciled().ready()).goes_on();
+    watch.lapse(600_000);
+    let summary =
+        "ready, but fewer than 3 answers in a row show that it is no deployment from before";
+    assert_eq!(
+        said(&watch, Verdict::Timeout),
+        ("DeadlineExceeded", summary)
+    );
+}
+
+#[test]
 fn a_stall_an_interruption_and_an_old_revision_say_so() {
     let mut stalled = watch_with(|l| l.stall_timeout = Some(ms(60_000)));
     stalled
