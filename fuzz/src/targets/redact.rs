@@ -63,9 +63,15 @@ fn json(redaction: &Redaction, foreign: &str, told: &str) {
         serde_json::from_str::<Value>(&struck).expect("JSON stays JSON");
     }
     // Without a `Z` there is no secret in it, however it is written.
-    let without: String = foreign.chars().filter(|char| !"Z5\\".contains(*char)).collect();
+    let without: String = foreign
+        .chars()
+        .filter(|char| !"Z5\\".contains(*char))
+        .collect();
     let value = serde_json::json!({ "key": without, without.as_str(): [without, 1, null] });
-    assert_eq!(redaction.json(value.to_string().into_bytes()), value.to_string());
+    assert_eq!(
+        redaction.json(value.to_string().into_bytes()),
+        value.to_string()
+    );
     assert_eq!(redaction.text(&without), without);
     let _ = redaction.json(foreign.as_bytes().to_vec());
 }
