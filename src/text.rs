@@ -61,15 +61,7 @@ pub fn lines(text: &str) -> Vec<String> {
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
     // A bracket that opens a list has no word and no `##` before it.
-    let mut rest = json;
-    let mut json = String::with_capacity(json.len());
-    while let Some(place) = command(rest) {
-        json.push_str(&rest[..place]);
-        json.push_str("#\\u0023");
-        rest = &rest[place + 2..];
-    }
-    json.push_str(rest);
-    for char in json.chars() {
+    for char in without_commands(json, "#\\u0023").chars() {
         if matches!(char, '\t' | '\r') {
             // Only between values: within a string they are written as escapes.
             harmless.push(' ');
@@ -136,17 +128,17 @@ fn clean(text: &str) -> String {
             char => cleaned.push(char),
         }
     }
-    without_commands(&cleaned)
+    without_commands(&cleaned, "## ")
 }
 
-/// Breaks what a CI runner would obey anywhere in a line: GitHub's old `##[group]`, Azure's
-/// `##vso[task]`, `TeamCity`'s `##teamcity[message]`.
-fn without_commands(line: &str) -> String {
-    let mut harmless = String::with_capacity(line.len());
-    let mut rest = line;
+/// Puts `instead` for the `##` of what a CI runner would obey anywhere in a line: GitHub's old
+/// `##[group]`, Azure's `##vso[task]`, `TeamCity`'s `##teamcity[message]`.
+fn without_commands(text: &str, instead: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    let mut rest = text;
     while let Some(place) = command(rest) {
-        harmless.push_str(&rest[..place + 2]);
-        harmless.push(' ');
+        harmless.push_str(&rest[..place]);
+        harmless.push_str(instead);
         rest = &rest[place + 2..];
     }
     harmless.push_str(rest);

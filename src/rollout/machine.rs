@@ -3,6 +3,7 @@
 mod judge;
 mod tell;
 
+use std::mem::Discriminant;
 use std::time::Duration;
 
 use self::judge::Progress;
@@ -16,7 +17,7 @@ use super::phase::Phase;
 use super::policy::{Limits, Policy, TargetRule, Until};
 use super::report::{Outcome, PhaseEntry, RevisionReport};
 use super::verdict::{Interruption, Verdict};
-use super::watermark::{Back, Burden, Claim, Order, Watermark, own_revision};
+use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
 use crate::wire::{AgentDetails, Revision};
 
 /// What follows from one observation.
@@ -84,7 +85,7 @@ pub struct Machine {
     pub(super) latest: Option<Box<AgentDetails>>,
     watermark: Option<Watermark>,
     /// Answers that go back behind the mark in the same way, waiting to be confirmed.
-    doubt: Confirmation<Back>,
+    doubt: Confirmation<Discriminant<Claim>>,
     /// How many answers in a row were set aside, whatever they claim.
     set_aside: u32,
     /// What polls were paced from before that doubt.
@@ -368,7 +369,7 @@ impl Machine {
         }
         let never = *claim == Claim::NoDesired;
         let words = claim.words();
-        let times = self.doubt.note(claim.back());
+        let times = self.doubt.note(claim.way());
         let aside = never || times < CONFIRMATIONS;
         if aside {
             // It does not show them, so they are not seen in a row.

@@ -1,5 +1,7 @@
 //! The order of answers: whether one goes back behind what was already seen (design rule 4).
 
+use std::mem::{self, Discriminant};
+
 use jiff::Timestamp;
 
 use super::phase;
@@ -38,29 +40,11 @@ pub(super) enum Claim {
     Older,
 }
 
-/// In which way an answer goes back: what has to be seen three times in a row, whatever the rest of
-/// the answers says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Back {
-    Absent,
-    Desired,
-    NoDesired,
-    Reconciled,
-    Phase,
-    Older,
-}
-
 impl Claim {
-    /// In which way it goes back.
-    pub(super) fn back(&self) -> Back {
-        match self {
-            Claim::Absent => Back::Absent,
-            Claim::Desired(_) => Back::Desired,
-            Claim::NoDesired => Back::NoDesired,
-            Claim::Reconciled(_) => Back::Reconciled,
-            Claim::Phase => Back::Phase,
-            Claim::Older => Back::Older,
-        }
+    /// In which way it goes back: what has to be seen three times in a row, whatever the rest of the
+    /// answers says.
+    pub(super) fn way(&self) -> Discriminant<Self> {
+        mem::discriminant(self)
     }
 
     /// What the answer claims, as one line.

@@ -100,8 +100,7 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
     let mut store = Store::open(&path).unwrap();
     assert_eq!(store.alive_at().unwrap(), Some(at(7)));
     assert_eq!(store.agents().unwrap(), change.agents);
-    let rollouts = store.rollouts(&RolloutQuery::default()).unwrap().found;
-    assert_eq!(rollouts, [(1, rollout("a", 20))]);
+    assert_eq!(all_rollouts(&store), [(1, rollout("a", 20))]);
     assert_eq!(due(&store, "hook", at(20)), ["a/1", "b/1"]);
     let waiting = &store.due("hook", at(20), 1).unwrap()[0];
     assert_eq!(waiting.notice, notice("a", "1"));
@@ -110,14 +109,7 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
     // The same once more: nothing is there twice.
     let again = store.apply(at(30), &change, |_| vec!["hook"]).unwrap();
     assert_eq!(again, [false, false]);
-    assert_eq!(
-        store
-            .rollouts(&RolloutQuery::default())
-            .unwrap()
-            .found
-            .len(),
-        1
-    );
+    assert_eq!(all_rollouts(&store).len(), 1);
     assert_eq!(due(&store, "hook", at(30)), ["a/1", "b/1"]);
 
     let gone = Change {
@@ -305,14 +297,7 @@ fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
     store.prune(at(50)).unwrap();
     assert_eq!(store.backlogs().unwrap()[0].1.given_up, 1, "not old yet");
     store.prune(at(200)).unwrap();
-    assert_eq!(
-        store
-            .rollouts(&RolloutQuery::default())
-            .unwrap()
-            .found
-            .len(),
-        1
-    );
+    assert_eq!(all_rollouts(&store).len(), 1);
     let backlog = store.backlogs().unwrap()[0].1;
     assert_eq!((backlog.pending, backlog.given_up), (1, 0));
     assert_eq!(due(&store, "one", at(200)), ["b/1"]);
@@ -349,26 +334,12 @@ fn a_second_sidecar_is_refused_and_a_reader_is_not() {
         ..Change::default()
     };
     store.apply(at(0), &change, |_| vec![]).unwrap();
-    assert_eq!(
-        reader
-            .rollouts(&RolloutQuery::default())
-            .unwrap()
-            .found
-            .len(),
-        1
-    );
+    assert_eq!(all_rollouts(&reader).len(), 1);
     drop(store);
     drop(reader);
     Store::open(&path).unwrap();
     let reader = Store::open_read_only(&path).unwrap();
-    assert_eq!(
-        reader
-            .rollouts(&RolloutQuery::default())
-            .unwrap()
-            .found
-            .len(),
-        1
-    );
+    assert_eq!(all_rollouts(&reader).len(), 1);
 }
 
 #[test]
@@ -417,6 +388,10 @@ fn what_others_could_read_they_can_read_no_more() {
         let mode = fs::metadata(beside(suffix)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{suffix}");
     }
+}
+
+fn all_rollouts(store: &Store) -> Vec<(u64, RolloutRecord)> {
+    store.rollouts(&RolloutQuery::default()).unwrap().found
 }
 
 /// Opening this file fails both ways, and leaves it as it is.

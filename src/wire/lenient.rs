@@ -28,8 +28,13 @@ pub(super) trait Lenient: Sized {
         None
     }
 
-    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        pass_over(object)?;
+    fn of_list<'de, A: SeqAccess<'de>>(list: A) -> Result<Option<Self>, A::Error> {
+        pass_over_items(list)?;
+        Ok(None)
+    }
+
+    fn of_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
     }
 }
@@ -146,7 +151,7 @@ where
     D: Deserializer<'de>,
     T: Lenient + Default + PartialEq,
 {
-    deserializer.deserialize_any(Items(PhantomData))
+    Ok(option(deserializer)?.map_or_else(Vec::new, |items: Items<T>| items.0))
 }
 
 /// A value of whichever kind, read as a `T`.
@@ -183,9 +188,8 @@ impl<'de, T: Lenient> Visitor<'de> for OneValue<T> {
         Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        T::of_list(list)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
@@ -193,63 +197,25 @@ impl<'de, T: Lenient> Visitor<'de> for OneValue<T> {
     }
 }
 
-impl<'de, T: Lenient> DeserializeSeed<'de> for OneValue<T> {
-    type Value = Option<T>;
+/// The items of a list, or the one that stands for it.
+struct Items<T>(Vec<T>);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// A list, or what stands for one.
-struct Items<T>(PhantomData<T>);
-
-impl<'de, T: Lenient + Default + PartialEq> Visitor<'de> for Items<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+impl<T: Lenient + Default + PartialEq> Lenient for Items<T> {
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut items = Vec::new();
         while items.len() < MOST_ITEMS {
-            match list.next_element_seed(OneValue(PhantomData))? {
-                Some(item) => items.extend(item),
-                None => return Ok(items),
+            match list.next_element::<Maybe<T>>()? {
+                Some(Maybe(item)) => items.extend(item),
+                None => return Ok(Some(Self(items))),
             }
         }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(items)
+        pass_over_items(list)?;
+        Ok(Some(Self(items)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
         let item = T::of_object(object)?.filter(|item| *item != T::default());
-        Ok(item.into_iter().collect())
+        Ok(item.map(|item| Self(vec![item])))
     }
 }
 
@@ -265,8 +231,8 @@ fn integer(number: f64) -> Option<i128> {
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(integer)
 }
 
-fn pass_over<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), A::Error> {
-    while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+fn pass_over_items<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
+    while list.next_element::<IgnoredAny>()?.is_some() {}
     Ok(())
 }
 

@@ -1,12 +1,10 @@
 //! The list of an organization's agents, as `GET /agents` tells it.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{Error as _, SeqAccess};
+use serde::{Deserialize, Serialize};
 
-use super::lenient::{self, Maybe, Object};
+use super::lenient::{self, Lenient, Maybe, Object};
 use super::mend;
 
 /// The most agents that are read of a list: more than any organization has.
@@ -75,13 +73,15 @@ pub struct NotAList(#[source] serde_json::Error);
 /// organization without agents, nor one that is cut for the whole.
 pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, NotAList> {
     let list: Maybe<List> = mend::read(body).map_err(NotAList)?;
-    let no_object = || NotAList(serde_json::Error::custom("it is no object"));
-    Ok(list.0.ok_or_else(no_object)?.services.0)
+    let services = list.0.and_then(|list| list.services);
+    let none = || NotAList(serde_json::Error::custom("it has no list of services"));
+    Ok(services.ok_or_else(none)?.0)
 }
 
 #[derive(Deserialize)]
 struct List {
-    services: Named,
+    #[serde(default, deserialize_with = "lenient::option")]
+    services: Option<Named>,
 }
 
 impl Object for List {}
@@ -89,24 +89,10 @@ impl Object for List {}
 /// The entries that have a name.
 struct Named(Vec<Service>);
 
-impl<'de> Deserialize<'de> for Named {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Entries)
-    }
-}
-
-struct Entries;
-
-impl<'de> Visitor<'de> for Entries {
-    type Value = Named;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of agents")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+impl Lenient for Named {
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut named = Vec::new();
-        while let Some(Maybe(entry)) = list.next_element::<Maybe<Service>>()? {
+        while let Some(Maybe::<Service>(entry)) = list.next_element()? {
             let Some(service) = entry.filter(|service| service.name.is_some()) else {
                 continue;
             };
@@ -115,7 +101,7 @@ impl<'de> Visitor<'de> for Entries {
             }
             named.push(service);
         }
-        Ok(Named(named))
+        Ok(Some(Self(named)))
     }
 }
 
