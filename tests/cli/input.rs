@@ -194,6 +194,30 @@ fn keys() {
         .env("PIPECAT_API_KEY", KEY)
         .stderr("error: --api-key-file: the API key in key is empty\n")
         .run();
+    without()
+        .file("key", "k".repeat(64 * 1024 + 1))
+        .arg("--api-key-file=key")
+        .stderr(
+            "error: --api-key-file: key is larger than 65536 bytes, so that it cannot be a key's\n",
+        )
+        .run();
+}
+
+#[test]
+fn an_id_may_come_with_its_line_break() {
+    for (switch, id, code) in [
+        ("--deployment", "new\n", 0),
+        ("--not-deployment", "new\n", 13),
+    ] {
+        let server = Server::start(|_, stream| send(stream, &agent(true)));
+        Test::against(&server.url(), "status my-agent")
+            .arg(switch)
+            .arg(id)
+            .status(code)
+            .stdout_any()
+            .stderr_any()
+            .run();
+    }
 }
 
 #[test]
