@@ -33,7 +33,7 @@ use crate::wire::AgentName;
 pub(crate) enum ConfigError {
     #[error(transparent)]
     Agents(#[from] BadAgents),
-    #[error("--api-url: {0}")]
+    #[error("--api-url (or PIPECAT_API_URL): {0}")]
     Url(#[from] BadApiUrl),
     #[error(transparent)]
     Key(#[from] KeyError),

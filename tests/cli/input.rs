@@ -141,19 +141,19 @@ fn addresses() {
     for (url, words) in [
         (
             "http://example.com/v1",
-            "--api-url: plain http to example.com would send the key in the open; use https, or --allow-insecure-http",
+            "--api-url (or PIPECAT_API_URL): plain http to example.com would send the key in the open; use https, or --allow-insecure-http",
         ),
         (
             "api.pipecat.daily.co/v1",
-            "--api-url: it is not a URL; one looks like https://api.pipecat.daily.co/v1",
+            "--api-url (or PIPECAT_API_URL): it is not a URL; one looks like https://api.pipecat.daily.co/v1",
         ),
         (
             "ftp://example.com/v1",
-            "--api-url: it begins with ftp:, and only https: will do, or http: to this machine",
+            "--api-url (or PIPECAT_API_URL): it begins with ftp:, and only https: will do, or http: to this machine",
         ),
         (
             "https://user:pass@example.com/v1",
-            "--api-url: the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY",
+            "--api-url (or PIPECAT_API_URL): the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY",
         ),
     ] {
         refused(&["wait", "a", "--api-url", url], words);
