@@ -74,6 +74,12 @@ impl Redaction {
     pub fn json(&self, body: Vec<u8>) -> String {
         let body = String::from_utf8(body)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        // Nearly every answer holds none: it goes on as it came.
+        let holds = |token| matches!(self.string(&body[token]), Cow::Owned(_));
+        let disguised = || may_disguise(&body) && strings(&body).any(holds);
+        if !self.is_plain_in(&body) && !disguised() {
+            return body;
+        }
         let mut struck = String::with_capacity(body.len());
         let mut taken = 0;
         for token in strings(&body) {
@@ -87,8 +93,7 @@ impl Redaction {
 
     /// A string of JSON without the secrets.
     fn string<'a>(&self, token: &'a str) -> Cow<'a, str> {
-        let is_plain = |secret: &String| token.contains(secret.as_str());
-        if !may_disguise(token) && !self.plain.iter().any(is_plain) {
+        if !may_disguise(token) && !self.is_plain_in(token) {
             return Cow::Borrowed(token);
         }
         let Ok(text) = read_json::<String>(token.as_bytes()) else {
@@ -111,17 +116,26 @@ impl Redaction {
         })
     }
 
+    /// Whether a secret stands in a text as it is.
+    fn is_plain_in(&self, text: &str) -> bool {
+        self.plain
+            .iter()
+            .any(|secret| text.contains(secret.as_str()))
+    }
+
     /// Where the secrets stand in a text that is read so.
     fn disguised<Chars>(&self, text: &str, read: impl Fn() -> Chars) -> Vec<Range<usize>>
     where
         Chars: Iterator<Item = (usize, char)>,
     {
-        if self.bare.is_empty() {
+        let sought = self.bare.iter().filter(|secret| may_hold(text, secret));
+        let sought: Vec<&String> = sought.collect();
+        if sought.is_empty() {
             return Vec::new();
         }
         let undisguised: String = bare(text, read()).map(|(_, char)| char).collect();
         let mut found: Vec<(usize, usize)> = Vec::new();
-        for secret in &self.bare {
+        for secret in sought {
             let places = undisguised.match_indices(secret.as_str());
             found.extend(places.map(|(place, secret)| (place, place + secret.len() - 1)));
         }
@@ -160,6 +174,14 @@ impl fmt::Debug for Redaction {
 fn may_disguise(text: &str) -> bool {
     text.bytes()
         .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'%' | b'\\'))
+}
+
+/// Whether a disguise of this secret may stand in a text: its characters do, in their order and
+/// whatever is between them, or there are escapes that could mean them.
+fn may_hold(text: &str, secret: &str) -> bool {
+    let mut rest = text.bytes();
+    let mut follows = |wanted| rest.any(|byte| byte == wanted);
+    text.contains(['%', '\\']) || secret.bytes().all(&mut follows)
 }
 
 /// Where the strings of a JSON text stand, with their quotes.

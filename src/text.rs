@@ -155,6 +155,10 @@ fn command(text: &str) -> Option<usize> {
 
 /// Whether a character steers the terminal, the direction or the line instead of being read.
 fn is_obeyed(char: char) -> bool {
+    // Most are letters and blanks: they are told apart by one look.
+    if char.is_ascii() {
+        return char.is_ascii_control();
+    }
     char.is_control()
         || matches!(char,
             // Bidirectional marks, embeddings, overrides and isolates.

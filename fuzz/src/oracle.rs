@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// what is to be ignored in showing (`Default_Ignorable_Code_Point`) but for joiners and variation
 /// selectors.
 pub(crate) fn is_obeyed(char: char) -> bool {
+    if char.is_ascii() {
+        return matches!(char, '\0'..='\u{1f}' | '\u{7f}');
+    }
     let ignorable = matches!(u32::from(char),
         0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
         | 0x202a..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0

@@ -281,3 +281,32 @@ fn a_target_that_is_said_to_be_ready_does_not_stand_still() {
     watch.see(4000, before());
     watch.ended(Verdict::Stalled);
 }
+
+#[test]
+fn only_that_the_target_itself_is_ready_is_a_sign_that_it_does_not_stand_still() {
+    let none = || reconciled().with(|a| a.desired_deployment_id = None);
+    for answer in [
+        ids("old", "old").ready(),
+        ids("old", "new").ready(),
+        reconciling().ready(),
+        reconciled().revision("old", Told::Active),
+    ] {
+        let mut watch = watch_with(|l| l.stall_timeout = Some(ms(3000)));
+        watch.see(0, reconciled().own(Told::Creating));
+        watch.see(1000, none()).see(2000, answer).goes_on();
+        watch.see(3000, none());
+        watch.ended(Verdict::Stalled);
+    }
+}
+
+#[test]
+fn a_target_that_has_to_stay_ready_does_not_stand_still_where_nothing_is_believed() {
+    let none = || reconciled().with(|a| a.desired_deployment_id = None);
+    let mut watch = watch_with(|l| {
+        l.stall_timeout = Some(ms(3000));
+        l.stable_for = ms(20_000);
+    });
+    watch.see(0, reconciled().own(Told::Active).ready());
+    watch.see(4000, none()).see(5000, none());
+    watch.see(6000, none()).goes_on();
+}
