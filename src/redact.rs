@@ -218,7 +218,8 @@ fn bare(
 
 /// The character that an escape at the beginning of a text stands for, and the escape's length.
 ///
-/// What follows a backslash stands for itself, but for the blanks of JSON and of most languages.
+/// What follows a backslash stands for itself, but for the blanks of JSON and of most languages: where
+/// it is one more backslash, for what that stands for, so that what was escaped twice is found too.
 fn decoded(text: &str) -> Option<(char, usize)> {
     let hex = |from: usize, to: usize| {
         let digits = text.get(from..to)?;
@@ -232,7 +233,6 @@ fn decoded(text: &str) -> Option<(char, usize)> {
         ('\\', 'u') => hex(2, 6),
         ('\\', 'x') => hex(2, 4),
         ('\\', 'n' | 'r' | 't' | 'b' | 'f') => Some((' ', 2)),
-        ('\\', char) if char.is_ascii_graphic() => Some((char, 2)),
         ('\\', _) => Some((' ', 1)),
         _ => None,
     }
@@ -264,6 +264,7 @@ mod tests {
             ("x%20sk_Ab3%2Fd%3df%259%20y", "x%20[KEY]%20y"),
             (r#"{"k":"sk_Ab3\/d\u003df%9"}"#, r#"{"k":"[KEY]"}"#),
             (r"'sk_Ab\x33/d=f\x259'", "'[KEY]'"),
+            (r"'sk\\u005fAb3\\\\\/d=f%9'", "'[KEY]'"),
             ("on sk_Ab3\n    /d=f%9 lines", "on [KEY] lines"),
             (r"on sk_Ab3\n/d=f%9 lines", "on [KEY] lines"),
             ("sk_\u{1b}[31mAb3\u{1b}[0m/d=f%9\u{1b}[m", "[KEY]\u{1b}[m"),
@@ -315,6 +316,24 @@ mod tests {
             key().json(b"\"a\xffsk_Ab3/d=f%9\"".to_vec()),
             "\"a\u{fffd}[KEY]\""
         );
+    }
+
+    #[test]
+    fn a_secret_without_escapes_is_struck_out_of_json_without_blanks_or_escapes() {
+        let key = Redaction::new(["pk-abcdefgh".to_owned()], "[KEY]");
+        for (body, struck) in [
+            (r#"{"a":"pk-abcdefgh"}"#, r#"{"a":"[KEY]"}"#),
+            (
+                r#"{"pk-abcdefgh":["x-pk-abcdefgh-y",1]}"#,
+                r#"{"[KEY]":["x-[KEY]-y",1]}"#,
+            ),
+            ("[pk-abcdefgh]", "[[KEY]]"),
+            (r#"{"a":"pk-abcdefg"}"#, r#"{"a":"pk-abcdefg"}"#),
+        ] {
+            assert_eq!(key.json(body.into()), struck);
+        }
+        let broken = "on p\u{200b}k-abcd\n  efgh, pk-ab\\\n  cdefgh, pk-abcd efg";
+        assert_eq!(key.text(broken), "on [KEY], [KEY], pk-abcd efg");
     }
 
     #[test]
