@@ -335,6 +335,7 @@ mod tests {
         let broken = "on p\u{200b}k-abcd\n  efgh, pk-abcd efg";
         assert_eq!(key.text(broken), "on [KEY], pk-abcd efg");
         assert_eq!(key.text("pk-ab\\\n  cdefgh"), "[KEY]");
+        assert_eq!(key.text("p k-abcdefgh"), "[KEY]");
     }
 
     #[test]
