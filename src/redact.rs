@@ -54,11 +54,12 @@ impl Redaction {
             places.map(|(place, secret)| place..place + secret.len())
         });
         let mut found: Vec<Range<usize>> = found.collect();
-        if may_disguise(text) {
-            found.extend(self.disguised(text, || text::readable(text)));
+        let sought = self.sought(text);
+        if !sought.is_empty() {
+            found.extend(disguised(&sought, text, || text::readable(text)));
             // What a terminal takes for a control string is told in JSON.
             if text.contains(char::is_control) {
-                found.extend(self.disguised(text, || text.char_indices()));
+                found.extend(disguised(&sought, text, || text.char_indices()));
             }
         }
         if found.is_empty() {
@@ -123,29 +124,18 @@ impl Redaction {
             .any(|secret| text.contains(secret.as_str()))
     }
 
-    /// Where the secrets stand in a text that is read so.
-    fn disguised<Chars>(&self, text: &str, read: impl Fn() -> Chars) -> Vec<Range<usize>>
-    where
-        Chars: Iterator<Item = (usize, char)>,
-    {
-        let sought = self.bare.iter().filter(|secret| may_hold(text, secret));
-        let sought: Vec<&String> = sought.collect();
-        if sought.is_empty() {
-            return Vec::new();
+    /// The secrets that may stand in a text in disguise: their characters do, in their order and
+    /// whatever is between them, or there are escapes that could mean them.
+    fn sought(&self, text: &str) -> Vec<&str> {
+        let bare = self.bare.iter().map(String::as_str);
+        if text.bytes().any(begins_escape) {
+            return bare.collect();
         }
-        let undisguised: String = bare(text, read()).map(|(_, char)| char).collect();
-        let mut found: Vec<(usize, usize)> = Vec::new();
-        for secret in sought {
-            let places = undisguised.match_indices(secret.as_str());
-            found.extend(places.map(|(place, secret)| (place, place + secret.len() - 1)));
-        }
-        if found.is_empty() {
-            return Vec::new();
-        }
-        // Each character of what was searched is one byte: its place is its number.
-        let places: Vec<Range<usize>> = bare(text, read()).map(|(place, _)| place).collect();
-        let whole = |(first, last): (usize, usize)| places[first].start..places[last].end;
-        found.into_iter().map(whole).collect()
+        let may_hold = |secret: &&str| {
+            let mut rest = text.bytes();
+            secret.bytes().all(|wanted| rest.any(|byte| byte == wanted))
+        };
+        bare.filter(may_hold).collect()
     }
 
     /// The text without what was found; what overlaps goes as one.
@@ -173,15 +163,11 @@ impl fmt::Debug for Redaction {
 /// Whether a text holds anything by which a secret could be disguised.
 fn may_disguise(text: &str) -> bool {
     text.bytes()
-        .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'%' | b'\\'))
+        .any(|byte| !byte.is_ascii_graphic() || begins_escape(byte))
 }
 
-/// Whether a disguise of this secret may stand in a text: its characters do, in their order and
-/// whatever is between them, or there are escapes that could mean them.
-fn may_hold(text: &str, secret: &str) -> bool {
-    let mut rest = text.bytes();
-    let mut follows = |wanted| rest.any(|byte| byte == wanted);
-    text.contains(['%', '\\']) || secret.bytes().all(&mut follows)
+fn begins_escape(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\')
 }
 
 /// Where the strings of a JSON text stand, with their quotes.
@@ -197,6 +183,26 @@ fn strings(json: &str) -> impl Iterator<Item = Range<usize>> {
         from = end + 1;
         Some(start..from)
     })
+}
+
+/// Where these secrets stand in a text that is read so.
+fn disguised<Chars>(secrets: &[&str], text: &str, read: impl Fn() -> Chars) -> Vec<Range<usize>>
+where
+    Chars: Iterator<Item = (usize, char)>,
+{
+    let undisguised: String = bare(text, read()).map(|(_, char)| char).collect();
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for secret in secrets {
+        let places = undisguised.match_indices(secret);
+        found.extend(places.map(|(place, secret)| (place, place + secret.len() - 1)));
+    }
+    if found.is_empty() {
+        return Vec::new();
+    }
+    // Each character of what was searched is one byte: its place is its number.
+    let places: Vec<Range<usize>> = bare(text, read()).map(|(place, _)| place).collect();
+    let whole = |(first, last): (usize, usize)| places[first].start..places[last].end;
+    found.into_iter().map(whole).collect()
 }
 
 /// What a text means without its disguises: visible ASCII alone, decoded, and where each of it
