@@ -105,3 +105,28 @@ fn no_logs_are_asked_for_where_none_are_wanted_or_they_tell_nothing() {
         .run();
     assert_eq!(progressing.requests().len(), 1);
 }
+
+#[test]
+fn where_many_requests_wait_the_verdict_does_not_wait_for_the_logs() {
+    let server = Server::start_by_head(|head| {
+        if head.contains("/logs?") {
+            return page();
+        }
+        let name = head.split([' ', '/']).nth(4).unwrap();
+        let details = json!({
+            "name": name, "ready": name != "bad", "desiredDeploymentId": "n/w", "reconciledDeploymentId": "n/w",
+            "currentRevision": {"deploymentID": "n/w", "phase": if name == "bad" { "Failed" } else { "Active" }},
+        });
+        answer("200 OK", "", &details.to_string())
+    });
+    // The others have their turns in the seconds after the first one's, and the logs in the one after.
+    let left = Test::against(&server.url(), "wait bad one two three four --max-rps 1")
+        .status(10)
+        .stdout_any()
+        .stderr_lines("[TIME] four: ready")
+        .run();
+    let told = " WARN the logs of bad cannot be read: too many requests are waiting\n";
+    assert!(left.stderr.contains(told), "{}", left.stderr);
+    let asked = server.requests();
+    assert!(!asked.iter().any(|request| request.head.contains("/logs?")));
+}
