@@ -24,6 +24,7 @@ pub use machine::{Cadence, Machine, Next, Step};
 pub use observation::{Failure, FailureClass, Observation};
 pub use phase::Phase;
 pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+pub(crate) use report::whole_millis;
 pub use report::{AgentReport, Outcome, PhaseEntry, Reason, Report, RevisionReport};
 pub use verdict::{Interruption, Verdict, worst};
 

@@ -19,7 +19,8 @@ use tokio::time::timeout;
 use super::answer::{bad_query, json_answer, metrics_answer, problem, seal};
 use super::guard::admit;
 use super::query::{AgentsQuery, RolloutsQuery};
-use super::sources::{Answer, Page, Sources, Unanswered, whole_millis};
+use super::sources::{Answer, Page, Sources, Unanswered};
+use crate::rollout::whole_millis;
 
 /// What the handlers know.
 #[derive(Debug, Clone)]

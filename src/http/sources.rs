@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::query::{AgentsQuery, RolloutsQuery};
 use crate::fleet::{AgentView, RolloutRecord};
+use crate::rollout::whole_millis;
 
 /// An answer that may take its time.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send>>;
@@ -127,11 +128,6 @@ impl Serialize for LoopBeat {
         };
         told.serialize(serializer)
     }
-}
-
-/// The whole milliseconds of a duration.
-pub(super) fn whole_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Sources {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::rollout::{Event, Verdict};
+use crate::rollout::{Event, Verdict, whole_millis};
 use crate::story;
 
 /// Structured logs by tracing.
@@ -27,7 +27,7 @@ impl Json {
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
         let agent = self.agents[agent].as_str();
         let message = story::line(event);
-        let at = millis(at);
+        let at = whole_millis(at);
         macro_rules! log {
             ($level:ident, $kind:literal $(, $name:literal = $value:expr)* $(,)?) => {
                 $level!(agent, "atMs" = at, event = $kind $(, $name = $value)*, "{message}")
@@ -60,7 +60,7 @@ impl Json {
                 "phase-changed",
                 "phase" = phase.as_str(),
                 "previous" = previous.as_str(),
-                "previousMs" = millis(*lasted),
+                "previousMs" = whole_millis(*lasted),
             ),
             Event::ReplicasChanged {
                 ready_replicas,
@@ -122,12 +122,14 @@ impl Json {
                 info,
                 "poll-recovered",
                 "failed" = *failed,
-                "afterMs" = millis(*after),
+                "afterMs" = whole_millis(*after),
             ),
             Event::Holding { stable_for } => {
-                log!(info, "holding", "stableForMs" = millis(*stable_for));
+                log!(info, "holding", "stableForMs" = whole_millis(*stable_for));
             }
-            Event::ReadyLost { after } => log!(warn, "ready-lost", "afterMs" = millis(*after)),
+            Event::ReadyLost { after } => {
+                log!(warn, "ready-lost", "afterMs" = whole_millis(*after));
+            }
             Event::RevisionUnchanged { running } => {
                 log!(warn, "revision-unchanged", "running" = running.as_str());
             }
@@ -142,7 +144,7 @@ impl Json {
                 info,
                 "heartbeat",
                 "phase" = phase.as_str(),
-                "phaseMs" = millis(*in_phase),
+                "phaseMs" = whole_millis(*in_phase),
                 "readyReplicas" = *ready_replicas,
                 "restartCount" = *restart_count,
                 "polls" = *polls,
@@ -157,7 +159,7 @@ impl Json {
                 "finished",
                 "verdict" = "ready",
                 "exitCode" = 0,
-                "elapsedMs" = millis(*elapsed),
+                "elapsedMs" = whole_millis(*elapsed),
             ),
             Event::Finished {
                 verdict,
@@ -168,15 +170,11 @@ impl Json {
                 "finished",
                 "verdict" = verdict.as_str(),
                 "exitCode" = verdict.exit_code(),
-                "elapsedMs" = millis(*elapsed),
+                "elapsedMs" = whole_millis(*elapsed),
                 "code" = reason.as_ref().map(|reason| reason.code.as_str()),
                 "summary" = reason.as_ref().map(|reason| reason.summary.as_str()),
                 "details" = reason.as_ref().and_then(|reason| reason.message.as_deref()),
             ),
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::evidence::TroubleClass;
 use super::phase::Phase;
-use super::report::Reason;
+use super::report::{Reason, whole_millis};
 use super::verdict::Verdict;
 
 /// Something that happened in the rollout of one agent.
@@ -152,9 +152,4 @@ pub(super) fn millis<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(whole_millis(*duration))
-}
-
-/// The whole milliseconds of a duration.
-pub(super) fn whole_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

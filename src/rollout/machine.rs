@@ -2,6 +2,7 @@
 
 mod judge;
 mod tell;
+mod words;
 
 use std::mem::Discriminant;
 use std::time::Duration;
@@ -74,15 +75,15 @@ impl Standing {
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    pub(super) policy: Policy,
+    policy: Policy,
     /// The deployment that the verdict is about, once it is known.
-    pub(super) target: Option<String>,
+    target: Option<String>,
     /// What was told last to be there in the target's stead: a deployment, or nothing.
     awaited: Option<Standing>,
     /// Whether the target has been the desired deployment in an answer that was believed.
     in_view: bool,
     /// The newest answer that was believed, and the mark it left.
-    pub(super) latest: Option<Box<AgentDetails>>,
+    latest: Option<Box<AgentDetails>>,
     watermark: Option<Watermark>,
     /// Answers that go back behind the mark in the same way, waiting to be confirmed.
     doubt: Confirmation<Discriminant<Claim>>,
@@ -96,28 +97,28 @@ pub struct Machine {
     not_new: Confirmation<()>,
     /// Ready for a target that may be from before the baseline, waiting to be confirmed; none where
     /// the target is known to be later.
-    pub(super) first_sight: Option<Confirmation<()>>,
+    first_sight: Option<Confirmation<()>>,
     /// How the agent stands, waiting to be confirmed where that is all that is asked.
     standing: Confirmation<Standing>,
     /// 401 or 403, waiting to be confirmed.
     refusal: Confirmation<()>,
-    pub(super) evidence: Evidence,
+    evidence: Evidence,
     /// The gravest trouble of the newest answer.
-    pub(super) trouble: Option<Cause>,
+    trouble: Option<Cause>,
     under_infrastructure_issue: bool,
-    pub(super) ready_since: Option<Duration>,
+    ready_since: Option<Duration>,
     revision_unchanged: bool,
-    pub(super) phase: Phase,
-    pub(super) phase_since: Duration,
+    phase: Phase,
+    phase_since: Duration,
     phases: Vec<PhaseEntry>,
     /// When something began that polls are paced by: a phase, a trouble, a doubt.
     paced_from: Duration,
     progress: Progress,
-    pub(super) moved_at: Duration,
-    pub(super) silence: Option<Silence>,
+    moved_at: Duration,
+    silence: Option<Silence>,
     /// What the API said with its 404.
-    pub(super) absent_words: Option<String>,
-    pub(super) polls: u64,
+    absent_words: Option<String>,
+    polls: u64,
     failed_polls: u64,
     outcome: Option<Box<Outcome>>,
 }

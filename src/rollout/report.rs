@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::whole_millis;
 use super::phase::Phase;
 use super::verdict::{Verdict, worst};
 use crate::wire::{Revision, RevisionPhase};
@@ -177,4 +176,9 @@ impl RevisionReport {
             last_termination_reason: health.and_then(|h| h.last_termination_reason.clone()),
         }
     }
+}
+
+/// The whole milliseconds of a duration, as reports tell them.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{Machine, Standing};
-use crate::rollout::event::{Event, whole_millis};
+use crate::rollout::event::Event;
 use crate::rollout::evidence::{Cause, replicas_started, restart_count};
 use crate::rollout::phase::Phase;
 use crate::rollout::report::PhaseEntry;
+use crate::rollout::report::whole_millis;
 use crate::wire::Revision;
 
 impl Machine {

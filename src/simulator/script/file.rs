@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::fault::{CutAfter, Requests, Template};
-use super::words::{self, Moment, Offset, OrNone};
+use super::words::{self, Moment, OrNone};
 use crate::rollout::Verdict;
 use crate::wire::{ContainerState, RevisionPhase};
 
@@ -39,14 +39,6 @@ pub(super) struct AgentTable {
     pub(super) profile: Option<String>,
     pub(super) min_replicas: Option<u64>,
     pub(super) max_replicas: Option<u64>,
-}
-
-/// A deployment in its long form.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct DeploymentTable {
-    pub(super) made: Offset,
-    pub(super) image: Option<String>,
 }
 
 /// `[before]` or a `[[state]]`: what has changed since the state before.

@@ -9,7 +9,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::file::DeploymentTable;
 use crate::rollout::Verdict;
 use crate::wire::{ContainerState, RevisionPhase};
 
@@ -123,6 +122,14 @@ impl<'de> Deserialize<'de> for Deployment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(DeploymentVisitor)
     }
+}
+
+/// A deployment in its long form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DeploymentTable {
+    made: Offset,
+    image: Option<String>,
 }
 
 struct DeploymentVisitor;
