@@ -12,6 +12,7 @@ use super::standing::Timeline;
 use super::words::OrNone;
 use super::{Deployment, LogLine, Scenario, Traits};
 use crate::strict::{line, nearest, with_suggestion};
+use crate::text::one_line;
 
 /// Why a text is no scenario.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,11 +28,11 @@ pub struct BadScenario {
 pub(super) fn scenario(text: &str) -> Result<Scenario, BadScenario> {
     let file: File = toml::from_str(text).map_err(|error| BadScenario {
         line: error.span().map(|span| line(text, &span)),
-        what: with_suggestion(error.message()),
+        what: one_line(&with_suggestion(error.message())),
     })?;
     checked(file).map_err(|Slip { span, what }| BadScenario {
         line: span.map(|span| line(text, &span)),
-        what,
+        what: one_line(&what),
     })
 }
 

@@ -75,6 +75,11 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ),
     (
         r#"baseline = "old""#,
+        r#"baseline = "o\nl\u001b[1md""#,
+        "line 3: deployment `o ld` is not declared in [deployments]",
+    ),
+    (
+        r#"baseline = "old""#,
         r#"baseline = "odl""#,
         "line 3: deployment `odl` is not declared in [deployments]; did you mean `old`?",
     ),
