@@ -76,10 +76,7 @@ impl Redaction {
         let body = String::from_utf8(body)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         // Nearly every answer holds none: it goes on as it came.
-        let is_suspect = |token: &Range<usize>| may_disguise(&body[token.clone()]);
-        let holds = |token| matches!(self.string(&body[token]), Cow::Owned(_));
-        let disguised = || strings(&body).filter(is_suspect).any(holds);
-        if !self.is_plain_in(&body) && !disguised() {
+        if !self.is_plain_in(&body) && !self.is_disguised_in(&body) {
             return body;
         }
         let mut struck = String::with_capacity(body.len());
@@ -123,6 +120,13 @@ impl Redaction {
         self.plain
             .iter()
             .any(|secret| text.contains(secret.as_str()))
+    }
+
+    /// Whether a secret stands in a string of JSON in disguise.
+    fn is_disguised_in(&self, json: &str) -> bool {
+        let is_suspect = |token: &Range<usize>| may_disguise(&json[token.clone()]);
+        let holds = |token| matches!(self.string(&json[token]), Cow::Owned(_));
+        may_disguise(json) && strings(json).filter(is_suspect).any(holds)
     }
 
     /// The secrets that may stand in a text in disguise: their characters do, in their order and

@@ -6,8 +6,7 @@ use super::{Machine, Standing};
 use crate::rollout::event::Event;
 use crate::rollout::evidence::{Cause, replicas_started, restart_count};
 use crate::rollout::phase::Phase;
-use crate::rollout::report::PhaseEntry;
-use crate::rollout::report::whole_millis;
+use crate::rollout::report::{PhaseEntry, whole_millis};
 use crate::wire::Revision;
 
 impl Machine {
