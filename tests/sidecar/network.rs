@@ -1,13 +1,14 @@
 //! Servers that go and come again: at the same address, and at another that the name then has.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::harness::{PROGRAM, Place, Sidecar, wait_until};
+use crate::harness::{Place, Sidecar, wait_until};
 use crate::http::get;
+use crate::receiver::Receiver;
 use crate::station::{Station, details};
 use crate::tls_server::{Fault, TlsServer, expired};
 
@@ -71,32 +72,31 @@ fn a_sidecar_goes_on_when_the_server_is_started_anew_and_finds_what_was_deployed
     station.end();
 }
 
-/// The program in a world of its own, where a file of the test's is `/etc/hosts`; none where this
+/// The command in a world of its own, where a file of the test's is `/etc/hosts`; none where this
 /// machine does not let us make one.
-fn named(place: &Place, arguments: &[&str]) -> Option<Command> {
+fn with_hosts(command: &Command) -> Option<Command> {
     let allowed = Command::new("unshare").args(["-rm", "true"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
+        println!("not tried: no mount namespace can be made here");
         return None;
     }
-    let mut command = place.command(&[]);
-    let environment: Vec<_> = command
+    let environment = command
         .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
+        .filter_map(|(name, value)| Some((name, value?)));
     let mut unshared = Command::new("unshare");
     let script = "mount --bind hosts /etc/hosts && exec \"$0\" \"$@\"";
     unshared
-        .args(["-rm", "sh", "-c", script, PROGRAM])
-        .args(arguments)
+        .args(["-rm", "sh", "-c", script])
+        .arg(command.get_program())
+        .args(command.get_args())
         .current_dir(command.get_current_dir().unwrap())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .envs(environment)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    command = unshared;
-    Some(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Some(unshared)
 }
 
 #[test]
@@ -106,8 +106,7 @@ fn a_wait_follows_a_name_to_its_new_address() {
     let place = Place::at(&format!("http://api.example.test:{port}/v1"));
     let place = place.file("hosts", "127.0.0.2 api.example.test\n");
     let arguments = [&WAIT[..], &["--allow-insecure-http"]].concat();
-    let Some(command) = named(&place, &arguments) else {
-        println!("not tried: no mount namespace can be made here");
+    let Some(command) = with_hosts(&place.command(&arguments)) else {
         return;
     };
     let wait: Sidecar = place.start_command(command);
@@ -120,6 +119,28 @@ fn a_wait_follows_a_name_to_its_new_address() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(new.requests() > 0);
     new.end();
+}
+
+#[test]
+fn localhost_is_this_machine_whatever_the_resolver_says() {
+    let station = Station::at("127.0.0.1", "d2");
+    let port = station.address().port();
+    let receiver = Receiver::start();
+    let address = receiver.url().replace("127.0.0.1", "localhost");
+    let place = Place::at(&format!("http://localhost:{port}/v1"))
+        .webhook("hook", &address)
+        .file("hosts", "127.0.0.2 localhost\n");
+    let Some(look) = with_hosts(&place.command(&["status", "my-agent"])) else {
+        return;
+    };
+    // Nobody listens where the resolver says.
+    let ended = place.start_command(look).end();
+    let told = "my-agent: still progressing, deployment d2: ";
+    assert!(ended.stdout.starts_with(told), "{ended:?}");
+    let sidecar = place.start_command(with_hosts(&place.sidecar()).unwrap());
+    receiver.wait_for_line("my-agent d2 agent.unready");
+    sidecar.stop();
+    station.end();
 }
 
 /// What an API with this agent answers.
