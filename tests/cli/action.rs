@@ -208,10 +208,12 @@ fn no_script_of_the_action_holds_an_expression() {
     assert!(!script.contains("${{"));
 }
 
-/// A job that extends the template's, with these variables over its own.
-fn extended(server: &Server, variables: &Value, fault: Fault) -> Test {
+/// A job that extends the template's, with its variables and its script over those.
+fn extended(server: &Server, job: &Value, fault: Fault) -> Test {
     let template = &yaml("config/ci/gitlab.yml")[".pipecat-rollout"];
-    let script: Vec<&str> = texts(&template["script"]);
+    let script = job.get("script").unwrap_or(&template["script"]);
+    // One shell, as the runner has it.
+    let script = [texts(&template["before_script"]), texts(script)].concat();
     let test = Test::of("sh", ["-e", "-c", &script.join("\n")]);
     let mut test = publish(test, fault)
         .env("CI", "true")
@@ -219,7 +221,7 @@ fn extended(server: &Server, variables: &Value, fault: Fault) -> Test {
         .env("PIPECAT_API_URL", server.url())
         .env("PIPECAT_API_KEY", KEY);
     for (name, value) in template["variables"].as_object().unwrap() {
-        let value = variables.get(name).unwrap_or(value);
+        let value = job["variables"].get(name).unwrap_or(value);
         test = test.env(name, value.as_str().unwrap());
     }
     test
@@ -228,8 +230,9 @@ fn extended(server: &Server, variables: &Value, fault: Fault) -> Test {
 #[test]
 fn the_gitlab_job_leaves_the_artifacts_that_it_names() {
     let server = all_ready();
-    let job =
-        json!({"AGENT": "my-agent other", "PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"});
+    let job = json!({"variables": {
+        "AGENT": "my-agent other", "PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1",
+    }});
     let test = extended(&server, &job, Fault::None);
     let folder = test.folder();
     test.afterwards(move || {
@@ -255,13 +258,39 @@ fn the_gitlab_job_leaves_the_artifacts_that_it_names() {
 }
 
 #[test]
+fn a_gitlab_job_with_a_script_of_its_own_has_the_program_on_its_path() {
+    let job = json!({
+        "variables": {"PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"},
+        "script": ["touch deployed", "pipecat-rollout wait my-agent"],
+    });
+    let test = extended(&play(vec![agent(true)]), &job, Fault::None);
+    let folder = test.folder();
+    let afterwards = move || {
+        assert!(folder.join("deployed").exists());
+        assert_eq!(ran(&folder).unwrap(), "wait my-agent");
+        assert!(folder.join("rollout.env").is_file());
+    };
+    test.afterwards(afterwards)
+        .stdout_starts("pipecat-rollout-")
+        .stderr_any()
+        .run();
+}
+
+#[test]
 fn the_gitlab_job_refuses_what_was_not_released() {
     let server = play(vec![agent(true)]);
-    let job = json!({"AGENT": "my-agent", "PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"});
+    let job = json!({
+        "variables": {"PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"},
+        "script": ["touch deployed", "pipecat-rollout wait my-agent"],
+    });
     for (fault, status) in [(Fault::Archive, 1), (Fault::List, 1), (Fault::Missing, 22)] {
         let test = extended(&server, &job, fault);
         let folder = test.folder();
-        test.afterwards(move || assert_eq!(ran(&folder), None, "{fault:?}"))
+        let afterwards = move || {
+            assert_eq!(ran(&folder), None, "{fault:?}");
+            assert!(!folder.join("deployed").exists(), "{fault:?}");
+        };
+        test.afterwards(afterwards)
             .status(status)
             .stdout_starts("")
             .stderr_any()

@@ -28,7 +28,7 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The shell scripts of the README: its blocks, and its lines of code within the text.
+/// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs.
 fn scripts() -> Vec<String> {
     let readme = fs::read_to_string(project("README.md")).unwrap();
     let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
@@ -39,7 +39,8 @@ fn scripts() -> Vec<String> {
             .map(|found| found[1].to_owned());
         scripts.collect::<Vec<_>>()
     };
-    [found(&block), found(&inline)].concat()
+    let job = Regex::new(r"(?m)^ +- (pipecat-rollout .+)$").unwrap();
+    [found(&block), found(&inline), found(&job)].concat()
 }
 
 /// The arguments with which a script calls our program: it runs where there is nothing else, and
@@ -191,13 +192,12 @@ fn the_readme_uses_inputs_outputs_and_a_job_that_are_there() {
 
     let pipeline = block("# .gitlab-ci.yml\n");
     let template = yaml("config/ci/gitlab.yml");
-    let job = &pipeline["rollout"];
+    let job = &pipeline["deploy"];
     let parent = &template[job["extends"].as_str().unwrap()];
     assert!(parent.is_object());
     let include = texts(&pipeline["include"]);
     assert!(include[0].ends_with("/config/ci/gitlab.yml"));
-    for name in ["AGENT", "PIPECAT_ROLLOUT_RELEASE"] {
-        assert!(parent["variables"][name].is_string(), "{name}");
-        assert!(job["variables"][name].is_string(), "{name}");
-    }
+    let release = "PIPECAT_ROLLOUT_RELEASE";
+    assert!(parent["variables"][release].is_string());
+    assert!(job["variables"][release].is_string());
 }

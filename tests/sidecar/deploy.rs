@@ -50,12 +50,18 @@ fn understood(arguments: &Value) {
 
 #[test]
 fn the_manifests_run_what_there_is() {
-    let standalone = yaml("kubernetes.yaml");
-    understood(&standalone[1]["spec"]["template"]["spec"]["containers"][0]["args"]);
-    let pod = &yaml("kubernetes-sidecar.yaml")[0];
-    understood(&pod["spec"]["initContainers"][0]["args"]);
-    let compose = &yaml("compose.yaml")[0];
-    understood(&compose["services"]["pipecat-rollout"]["command"]);
+    let standalone = &yaml("kubernetes.yaml")[1];
+    let standalone = &standalone["spec"]["template"]["spec"]["containers"][0];
+    let sidecar = &yaml("kubernetes-sidecar.yaml")[0]["spec"]["initContainers"][0];
+    let service = &yaml("compose.yaml")[0]["services"]["pipecat-rollout"];
+    understood(&standalone["args"]);
+    understood(&sidecar["args"]);
+    understood(&service["command"]);
+    // The tag that a release gives its image.
+    let image = concat!("ghcr.io/OWNER/pipecat-rollout:", env!("CARGO_PKG_VERSION"));
+    for container in [standalone, sidecar, service] {
+        assert_eq!(container["image"], image);
+    }
 }
 
 #[test]
