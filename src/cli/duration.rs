@@ -25,11 +25,46 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             ));
         }
     }
+    let sum = terms(text)
+        .into_iter()
+        .try_fold(Duration::ZERO, |sum, one| {
+            Some(sum.saturating_add(term(one)?))
+        });
+    let meant = sum.filter(|_| !text.is_empty());
+    meant
+        .map(|duration| duration.min(LONGEST))
+        .ok_or_else(|| "a time is written like 90s, 10m, 1h 30m, or as seconds: 90".to_owned())
+}
+
+/// The terms of a sum, `1h` and `30m` for example: each begins with a digit after a unit.
+///
+/// They are added here, because humantime 2.4 panics at sums that just do not fit.
+fn terms(text: &str) -> Vec<&str> {
+    let mut terms = Vec::new();
+    let (mut start, mut in_unit) = (0, false);
+    for (at, char) in text.char_indices() {
+        if char.is_ascii_digit() && in_unit {
+            terms.push(&text[start..at]);
+            start = at;
+        }
+        in_unit = char.is_alphabetic() || in_unit && char.is_whitespace();
+    }
+    terms.push(&text[start..]);
+    terms
+}
+
+/// A number with its unit.
+fn term(text: &str) -> Option<Duration> {
+    let (number, _) = text.split_at(text.find(char::is_alphabetic)?);
+    // humantime reads 5 1h as 51h.
+    if number.trim().contains(char::is_whitespace) {
+        return None;
+    }
     match humantime::parse_duration(text) {
-        Ok(duration) => Ok(duration.min(LONGEST)),
-        // More than fits is more than is meant.
-        Err(humantime::DurationError::NumberOverflow) => Ok(LONGEST),
-        Err(_) => Err("a time is written like 90s, 10m, 1h 30m, or as seconds: 90".to_owned()),
+        Ok(duration) => Some(duration),
+        // More than fits is more than is meant; of a fraction it may also mean that it is too fine.
+        Err(humantime::DurationError::NumberOverflow) if !text.contains('.') => Some(LONGEST),
+        Err(_) => None,
     }
 }
 
@@ -69,6 +104,9 @@ mod tests {
             ("250ms", 250),
             (" 2m ", 120_000),
             ("30days", 30 * 86_400_000),
+            ("1 h 30 min", 5_400_000),
+            ("0.5h 0.25s", 1_800_250),
+            ("1s500ms500us500us", 1_501),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text:?}");
         }
@@ -81,6 +119,9 @@ mod tests {
             "9999years",
             "18446744073709551615s",
             "99999999999999999999999h",
+            "18446744073709551615s 1000ms",
+            "18446744073709551615.5s 0.5s",
+            "1h 99999999999999999999999h",
         ] {
             assert_eq!(parse(text), Ok(LONGEST), "{text:?}");
         }
@@ -89,7 +130,28 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_refused() {
         for text in [
-            "", "abc", "-1", "-1s", "1.5.2", "1x", "1e3", "inf", "NaN", ".", "5 5",
+            "",
+            "abc",
+            "-1",
+            "-1s",
+            "1.5.2",
+            "1x",
+            "1e3",
+            "inf",
+            "NaN",
+            ".",
+            "5 5",
+            "1h 5",
+            "1h 0",
+            "5 1h",
+            "1h 30",
+            "1h, 5m",
+            "h",
+            "1h h",
+            // Finer than a nanosecond, which is no reason to wait for a year.
+            "0.3333333333s",
+            "1.5ns",
+            "99999999999999999999.5h",
         ] {
             assert!(parse(text).is_err(), "{text:?}: {:?}", parse(text));
         }
