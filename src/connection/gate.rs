@@ -27,11 +27,14 @@ impl Gate {
         }
     }
 
-    /// Waits for a place; tells how long.
+    /// Waits for a place; tells how long. Where one is free it is there at once: a timer would round
+    /// up, and a last look at the deadline would come too late.
     pub(crate) async fn pass(&self) -> Duration {
         let ready = self.opened.elapsed();
         let admitted = lock(&self.throttle).admit(ready);
-        sleep_until(self.opened + admitted).await;
+        if admitted > ready {
+            sleep_until(self.opened + admitted).await;
+        }
         admitted.saturating_sub(ready)
     }
 
@@ -74,6 +77,16 @@ mod tests {
 
     fn gate(per_second: u32) -> Gate {
         Gate::new(NonZeroU32::new(per_second).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_free_is_there_at_once() {
+        let gate = gate(10);
+        tokio::select! {
+            biased;
+            waited = gate.pass() => assert_eq!(waited, Duration::ZERO),
+            () = std::future::ready(()) => panic!("it waits"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
