@@ -251,7 +251,7 @@ pub(crate) struct LimitArgs {
     )]
     pub(crate) max_restarts: NonZeroU32,
 
-    /// How long an image may fail to be pulled
+    /// How long an image may fail to be pulled, or a container to be created
     #[arg(long, value_name = "TIME", default_value = "20s", env = "PIPECAT_ROLLOUT_PULL_GRACE", value_parser = duration::parse)]
     pub(crate) pull_grace: Duration,
 
@@ -264,7 +264,8 @@ pub(crate) struct LimitArgs {
     )]
     pub(crate) until: UntilArg,
 
-    /// Fail if the deployment runs on another deployment's revision, that is the old code
+    /// Fail if the deployment runs on another deployment's revision, that is the old code; it is ready
+    /// only when a revision of its own shows
     #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION")]
     pub(crate) require_new_revision: bool,
 

@@ -35,6 +35,16 @@ impl<T: PartialEq> Confirmation<T> {
         self.run = None;
     }
 
+    /// Whether it is this claim that was seen last.
+    pub(super) fn holds(&self, claim: &T) -> bool {
+        self.run.as_ref().is_some_and(|(last, _)| last == claim)
+    }
+
+    /// How often in a row it was seen.
+    pub(super) fn times(&self) -> u32 {
+        self.run.as_ref().map_or(0, |(_, times)| *times)
+    }
+
     /// Whether something waits to be confirmed.
     pub(super) fn pending(&self) -> bool {
         self.run.is_some()

@@ -70,6 +70,16 @@ impl Standing {
     }
 }
 
+/// What the answers of this watch have shown so far.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// Whether any has shown the agent.
+    agent: bool,
+    /// How many that were believed have come while the target was not in view; no more are counted
+    /// than confirm it.
+    without_target: u32,
+}
+
 /// The rollout of one agent, from the first look to the verdict.
 ///
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
@@ -82,6 +92,7 @@ pub struct Machine {
     awaited: Option<Standing>,
     /// Whether the target has been the desired deployment in an answer that was believed.
     in_view: bool,
+    seen: Seen,
     /// The newest answer that was believed, and the mark it left.
     latest: Option<Box<AgentDetails>>,
     watermark: Option<Watermark>,
@@ -136,6 +147,7 @@ impl Machine {
             target,
             awaited: None,
             in_view: false,
+            seen: Seen::default(),
             latest: None,
             watermark: None,
             doubt: Confirmation::default(),
@@ -304,7 +316,7 @@ impl Machine {
         events: &mut Vec<Event>,
     ) -> Option<Ending> {
         self.absent_words = words;
-        if self.latest.is_some() {
+        if self.seen.agent {
             return if self.sets_aside(at, &Claim::Absent, events) {
                 self.stalled_by_doubt(at)
             } else {
@@ -315,7 +327,8 @@ impl Machine {
             return self.note_standing(Standing::Absent, Ending::NeverThere, events);
         }
         self.tell_awaited(Standing::Absent, events);
-        (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverThere)
+        self.count_without_target();
+        self.is_late(at).then_some(Ending::NeverThere)
     }
 
     fn on_details(
@@ -324,6 +337,7 @@ impl Machine {
         details: Box<AgentDetails>,
         events: &mut Vec<Event>,
     ) -> Option<Ending> {
+        self.seen.agent = true;
         let burden = if self.in_view {
             Burden::ProveNewer
         } else {
@@ -331,9 +345,9 @@ impl Machine {
         };
         let mut watermark = Watermark::of(&details);
         if let Some(mark) = &self.watermark {
-            watermark.keep_dates_of(mark);
+            watermark.keep_order_of(mark);
             watermark.after_roll_back = mark.after_roll_back;
-            watermark.follows = mark.is_older_deployment(&watermark);
+            watermark.follows = mark.is_followed_by(&watermark);
             if let Order::Behind(claim) = mark.compare(&details, burden) {
                 // Once it is confirmed, that is.
                 watermark.follows = true;
@@ -346,12 +360,15 @@ impl Machine {
                     // No target shows in it, whatever else is true.
                     let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
                     let targetless = awaits && details.desired().is_none();
-                    let never = self.never_desired(at).filter(|_| targetless);
+                    let confirmed = self.doubt.times() >= CONFIRMATIONS;
+                    let late = self.is_late(at) || confirmed && self.is_overdue_to_appear(at);
+                    let never = (late && targetless).then_some(Ending::NeverDesired);
                     return never.or_else(|| self.stalled_by_doubt(at));
                 }
             }
         }
         self.settle_doubt();
+        self.count_without_target();
         if self.target_was_stale(&details, &watermark) {
             self.lose_target(at, events);
         }
@@ -405,17 +422,33 @@ impl Machine {
             return false;
         };
         let other = self.in_view && self.target.as_ref() != Some(baseline);
-        other && details.desired() == Some(baseline) && seen.is_older_deployment(told)
+        other && details.desired() == Some(baseline) && seen.is_followed_by(told)
     }
 
-    /// The target has not appeared in the time that it may take.
+    /// Whether the agent or its target has not appeared in the time that it may take. After an outage
+    /// that is not said by the first answer alone, which may be from the past (rule 4).
+    fn is_late(&self, at: Duration) -> bool {
+        self.is_overdue_to_appear(at) && self.seen.without_target >= CONFIRMATIONS
+    }
+
+    fn is_overdue_to_appear(&self, at: Duration) -> bool {
+        at >= self.policy.limits().appear_timeout
+    }
+
+    fn count_without_target(&mut self) {
+        if !self.in_view {
+            self.seen.without_target = (self.seen.without_target + 1).min(CONFIRMATIONS);
+        }
+    }
+
     fn never_desired(&self, at: Duration) -> Option<Ending> {
-        (at >= self.policy.limits().appear_timeout).then_some(Ending::NeverDesired)
+        self.is_late(at).then_some(Ending::NeverDesired)
     }
 
     fn lose_target(&mut self, at: Duration, events: &mut Vec<Event>) {
         self.target = None;
         self.in_view = false;
+        self.seen.without_target = 0;
         self.forget(at, events);
     }
 
@@ -439,7 +472,7 @@ impl Machine {
             Some(_) => Ending::Unavailable,
             None if self.polls == 0 => Ending::Unavailable,
             None if self.policy.limits().until == Until::Desired => Ending::Unsettled,
-            None if self.latest.is_none() => Ending::NeverThere,
+            None if !self.seen.agent => Ending::NeverThere,
             None if !self.in_view => Ending::NeverDesired,
             None => Ending::Timeout,
         }

@@ -15,6 +15,8 @@ pub(super) struct Watermark {
     desired_updated_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
     reconciled: Option<String>,
+    /// What was reconciled while this deployment was not yet: it was desired before.
+    predecessor: Option<String>,
     rank: Option<u8>,
     /// Whether another deployment was confirmed although nothing showed that it is a newer one: from
     /// then on the order in which deployments were made does not tell which answer is the newer.
@@ -83,7 +85,10 @@ impl Watermark {
     /// The mark that an answer leaves once it is believed.
     pub(super) fn of(details: &AgentDetails) -> Self {
         let deployment = details.desired_deployment();
+        let reconciled = details.reconciled_deployment_id.as_deref();
+        let predecessor = reconciled.filter(|id| Some(*id) != details.desired());
         Self {
+            predecessor: predecessor.map(str::to_owned),
             desired: details.desired().map(str::to_owned),
             desired_created_at: deployment.and_then(|d| d.created_at),
             desired_updated_at: deployment.and_then(|d| d.updated_at),
@@ -95,10 +100,11 @@ impl Watermark {
         }
     }
 
-    /// Keeps the dates of an earlier mark of the same deployment that are not told again: an answer
-    /// without them must not make those that follow incomparable.
-    pub(super) fn keep_dates_of(&mut self, mark: &Self) {
+    /// Keeps of an earlier mark of the same deployment what is not told again: an answer without dates
+    /// must not make those that follow incomparable.
+    pub(super) fn keep_order_of(&mut self, mark: &Self) {
         if self.desired == mark.desired {
+            self.predecessor = self.predecessor.take().or(mark.predecessor.clone());
             self.desired_created_at = self.desired_created_at.or(mark.desired_created_at);
             self.desired_updated_at = self.desired_updated_at.or(mark.desired_updated_at);
             self.updated_at = self.updated_at.or(mark.updated_at);
@@ -140,14 +146,24 @@ impl Watermark {
 
     /// Whether an answer with another desired deployment is believed at once.
     fn yields_to(&self, told: &Self, burden: Burden) -> bool {
-        match burden {
-            Burden::ProveNewer => self.is_older_deployment(told),
-            Burden::NotOlder => !told.is_older_deployment(self),
-        }
+        // An older deployment may be desired anew, but an older record shows what was before.
+        let outdated = older(told.updated_at, self.updated_at);
+        !outdated
+            && match burden {
+                Burden::ProveNewer => self.is_followed_by(told),
+                Burden::NotOlder => !told.is_older_deployment(self),
+            }
+    }
+
+    /// Whether the deployment of `other` is known to have come after this mark's: it was made later,
+    /// and is not the one whose place this mark's took.
+    pub(super) fn is_followed_by(&self, other: &Self) -> bool {
+        let came_before = other.desired.is_some() && other.desired == self.predecessor;
+        self.is_older_deployment(other) && !came_before
     }
 
     /// Whether this mark's deployment is known to be older than that of `other`.
-    pub(super) fn is_older_deployment(&self, other: &Self) -> bool {
+    fn is_older_deployment(&self, other: &Self) -> bool {
         !self.after_roll_back && older(self.desired_created_at, other.desired_created_at)
     }
 

@@ -14,6 +14,10 @@ use crate::alphabet::{NEWER, OLD, Symbol, TARGET};
 pub(crate) struct Ghost {
     /// The desired deployment of the first details.
     first_desired: Option<String>,
+    /// The latest change of the agent's record, as far as it was seen before the target was.
+    record_before: Option<i64>,
+    /// How many answers in a row showed an older record, before the target was seen.
+    outdated: u8,
     /// Whether a deployment that can be the target was shown as desired, and which: the first.
     target: Option<String>,
     /// Whether it was shown as reconciled.
@@ -41,8 +45,17 @@ pub(crate) struct Ghost {
 }
 
 impl Ghost {
+    /// What is to be remembered of an agent that was seen so before its deploy.
+    pub(crate) fn after(before: Option<&AgentDetails>) -> Self {
+        Self {
+            record_before: before.and_then(record),
+            ..Self::default()
+        }
+    }
+
     /// Takes in what is observed at `at`.
     pub(crate) fn see(&mut self, policy: &Policy, at: u64, symbol: &Symbol) {
+        self.count_outdated(symbol);
         if self.is_behind(symbol) || symbol.details().is_some_and(|told| self.is_earlier(told)) {
             self.passed_over = (self.passed_over + 1).min(3);
             self.unordered |= self.passed_over == 3;
@@ -72,6 +85,9 @@ impl Ghost {
         if self.first_desired.is_none() {
             self.first_desired.clone_from(&desired);
         }
+        if desired.is_some() {
+            self.record_before = record(details).or(self.record_before);
+        }
         if self.target.is_none() {
             self.target = desired.clone().filter(|id| self.may_be_target(policy, id));
         }
@@ -89,6 +105,19 @@ impl Ghost {
             self.see_target(policy.limits(), at, details);
         }
         self.latest_record = latest;
+    }
+
+    /// Before the target is seen, an older record has to be confirmed as well.
+    fn count_outdated(&mut self, symbol: &Symbol) {
+        let outdated = self.target.is_none()
+            && symbol.details().is_some_and(|details| {
+                details.desired().is_some() && older(record(details), self.record_before)
+            });
+        if outdated {
+            self.outdated += 1;
+        } else if !matches!(symbol.observation, Observation::Failed(_)) {
+            self.outdated = 0;
+        }
     }
 
     /// Whether an answer shows the target in an earlier phase than one before it, on no revision of its
@@ -112,7 +141,7 @@ impl Ghost {
         let failed = failing(details) || not_new(limits, details);
         self.troubled |= failed;
         self.unhealthy |= failed || crashed(details);
-        if details.ready && !has_failed(details) && !not_new(limits, details) {
+        if details.ready && !has_failed(details) && !unproven(limits, details) {
             self.ready_since.get_or_insert(at);
         } else if rank >= self.rank && !older(record(details), self.latest_record) {
             self.ready_since = None;
@@ -121,9 +150,9 @@ impl Ghost {
     }
 
     /// Whether an answer goes back behind what was seen.
-    pub(crate) fn is_behind(&self, symbol: &Symbol) -> bool {
+    fn is_behind(&self, symbol: &Symbol) -> bool {
         let Some(target) = &self.target else {
-            return false;
+            return (1..3).contains(&self.outdated);
         };
         match symbol.details() {
             None => matches!(symbol.observation, Observation::Absent(_)),
@@ -174,6 +203,7 @@ impl Ghost {
                         && details.desired() == outcome.deployment_id.as_deref()
                         && details.reconciled_deployment_id == outcome.deployment_id
                         && !has_failed(details)
+                        && !unproven(limits, details)
                 });
                 let stable = limits.stable_for.as_secs();
                 let held = self.ready_since.is_some_and(|since| at - since >= stable);
@@ -259,6 +289,11 @@ fn failing(details: &AgentDetails) -> bool {
             about.is_none() || about == details.desired()
         })
         || !details.conditions.is_empty()
+}
+
+/// Whether no revision of the target's own is shown, where one is asked for.
+fn unproven(limits: &Limits, details: &AgentDetails) -> bool {
+    limits.new_revision == NewRevision::Required && own(details).is_none()
 }
 
 /// Whether the target is ready on another deployment's revision, where that is a failure.

@@ -173,7 +173,8 @@ impl History<'_> {
     fn goes_back(&self, now: usize, shown: bool) -> Option<Back> {
         let seen = self.dated(now)?;
         let told = match &self.moments[now].seen {
-            Seen::Absent => return Some(Back::Absent),
+            // What was before this watch may have gone with the deploy.
+            Seen::Absent => return self.has_appeared(now).then_some(Back::Absent),
             Seen::Answer(told) => told,
             Seen::Failed(_) | Seen::Nothing => return None,
         };
@@ -188,7 +189,8 @@ impl History<'_> {
             } else {
                 !older(told.created, seen.created)
             };
-            return (!onward).then_some(Back::Desired(desired));
+            let outdated = older(told.updated, seen.updated);
+            return (outdated || !onward).then_some(Back::Desired(desired));
         }
         if older(told.updated, seen.updated) || older(told.changed, seen.changed) {
             return Some(Back::Older);
@@ -236,7 +238,8 @@ impl History<'_> {
             if last.target == Some(baseline.as_str()) && !stands && told.desired.is_some() {
                 lose();
             }
-            if target.is_none() && stands && !in_time {
+            let confirmed = 1 + self.answers_without_target(now, last.shown) >= CONFIRMED;
+            if target.is_none() && stands && !in_time && confirmed {
                 target = told.desired;
             }
         }
@@ -251,7 +254,47 @@ impl History<'_> {
         let newer = seen
             .zip(told.created)
             .is_some_and(|(seen, told)| seen < told);
-        newer && !self.rolled_back(now)
+        newer && !self.rolled_back(now) && told.desired != self.replaced(now)
+    }
+
+    /// The deployment that was reconciled last while the one that is desired was not: it came before.
+    fn replaced(&self, before: usize) -> Option<&'static str> {
+        let desired = self.newest(before)?.desired;
+        let believed = (0..before)
+            .rev()
+            .filter(|&moment| self.views[moment].believed);
+        let told = believed.filter_map(|moment| self.told(moment));
+        let mut same = told
+            .chain(self.before.as_ref())
+            .take_while(|told| told.desired == desired);
+        let other = |told: &Told| told.reconciled.filter(|_| told.reconciled != told.desired);
+        same.find_map(other)
+    }
+
+    /// Whether an answer before this moment has shown the agent.
+    fn has_appeared(&self, before: usize) -> bool {
+        (0..before).any(|moment| self.told(moment).is_some())
+    }
+
+    /// How many answers before this moment, none of them doubted, have come since the target was in
+    /// view, which it is or is not before this one.
+    fn answers_without_target(&self, now: usize, shown: bool) -> usize {
+        if shown {
+            return 0;
+        }
+        let hidden = (0..now)
+            .rev()
+            .take_while(|&moment| !self.views[moment].shown);
+        // The answer that lost it does not count.
+        let lost = hidden.last().filter(|&lost| lost > 0);
+        let first = lost.map_or(0, |lost| lost + 1);
+        let since = self.answers(now).take_while(|&moment| moment >= first);
+        since.filter(|&moment| self.is_undoubted(moment)).count()
+    }
+
+    /// Whether a moment's answer is not one that is set aside.
+    fn is_undoubted(&self, moment: usize) -> bool {
+        self.views[moment].believed || self.views[moment].behind.is_none()
     }
 
     /// Whether one took another's place without being newer: then age tells nothing of order.
@@ -279,8 +322,14 @@ impl History<'_> {
         decided.or_else(|| self.overdue(now).map(plain))
     }
 
+    /// Whether what is waited for has not come in time, by three answers: one may be from the past.
     fn is_late(&self, now: usize) -> bool {
-        self.at(now) >= millis(self.limits().appear_timeout)
+        let shown = now > 0 && self.views[now - 1].shown;
+        let answers = self.answers_without_target(now, shown) + usize::from(self.is_undoubted(now));
+        let undeployed = self.views[now].behind == Some(Back::Undeployed);
+        let confirmed =
+            answers >= CONFIRMED || undeployed && self.is_confirmed(now, Back::Undeployed);
+        self.at(now) >= millis(self.limits().appear_timeout) && confirmed
     }
 
     /// Failed polls in a row up to this moment, the latest first.
@@ -311,7 +360,7 @@ impl History<'_> {
     }
 
     fn absent(&self, now: usize) -> Option<Verdict> {
-        if self.newest(now).is_some() {
+        if self.has_appeared(now) {
             return if self.is_confirmed(now, Back::Absent) {
                 Some(Verdict::NotFound)
             } else {
@@ -343,7 +392,7 @@ impl History<'_> {
             None if !self.moments[..=now].iter().any(asked) => Verdict::Unavailable,
             // No three answers have agreed.
             None if self.limits().until == Until::Desired => Verdict::Unavailable,
-            None if self.newest(now + 1).is_none() => Verdict::NotFound,
+            None if !self.has_appeared(now + 1) => Verdict::NotFound,
             None if !self.views[now].shown => Verdict::Unchanged,
             None => self.blamed(now, Verdict::Timeout),
         }
@@ -424,6 +473,9 @@ impl History<'_> {
             let confirmed = self.in_a_row(now, |told| self.is_not_new(told)) >= CONFIRMED;
             return confirmed.then_some((Verdict::Failed, true));
         }
+        if self.is_unproven(told) {
+            return self.stalled(now);
+        }
         let held = self.held(now);
         let enough = held.iter().filter(|moment| {
             let first = held.last().copied().unwrap_or(now);
@@ -455,12 +507,16 @@ impl History<'_> {
         self.limits().new_revision == NewRevision::Required && told.ready && told.is_of_another()
     }
 
+    /// Whether a revision of its own is asked for, and none is shown.
+    fn is_unproven(&self, told: &Told) -> bool {
+        self.limits().new_revision == NewRevision::Required && told.own().is_none()
+    }
+
     /// Believed answers in a row that show the target ready, the latest first.
     fn held(&self, now: usize) -> Vec<usize> {
         let about = self.about(now);
-        let ready = about
-            .iter()
-            .take_while(|(_, told)| told.ready && !told.contradicts() && !self.is_not_new(told));
+        let holds = |told: &Told| told.ready && !told.contradicts() && !self.is_unproven(told);
+        let ready = about.iter().take_while(|(_, told)| holds(told));
         ready.map(|(moment, _)| *moment).collect()
     }
 

@@ -104,7 +104,7 @@ impl<'a> Search<'a> {
         let start = State {
             seen: Seen {
                 machine: watch.begin(watch.policy.clone()),
-                ghost: Ghost::default(),
+                ghost: Ghost::after(watch.before.as_ref().and_then(Symbol::details)),
                 latest: None,
                 at: 0,
             },

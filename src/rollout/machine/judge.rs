@@ -105,7 +105,8 @@ impl Machine {
         };
         let stands = details.desired() == Some(baseline);
         let in_time = at < limits.appear_timeout.min(limits.timeout);
-        if self.target.is_none() && stands && !in_time {
+        let confirmed = self.seen.without_target >= CONFIRMATIONS;
+        if self.target.is_none() && stands && !in_time && confirmed {
             self.target = Some(baseline.clone());
             self.first_sight = None;
         } else if self.target.as_ref() == Some(baseline) && !stands && details.desired().is_some() {
@@ -219,6 +220,7 @@ impl Machine {
             });
         }
         self.revision_unchanged = other.is_some();
+        let shown = own_revision(details).is_some();
         match (other, self.policy.limits().new_revision) {
             (Some(running), NewRevision::Required) => {
                 self.lose_ready(at, events);
@@ -226,6 +228,12 @@ impl Machine {
                     .not_new
                     .confirms(())
                     .then_some(Ending::NotNew { running });
+            }
+            // No proof either way: that the revision is a new one was asked for.
+            (None, NewRevision::Required) if !shown => {
+                self.not_new.clear();
+                self.lose_ready(at, events);
+                return self.stalled(at);
             }
             (None, _) | (_, NewRevision::Optional) => self.not_new.clear(),
         }

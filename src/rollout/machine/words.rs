@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::{Machine, is_of};
 use crate::rollout::CONFIRMATIONS;
 use crate::rollout::ending::Ending;
-use crate::rollout::evidence::{Cause, TroubleClass, replicas_started, restart_count};
-use crate::rollout::policy::{TargetRule, Until};
+use crate::rollout::evidence::{Cause, TroubleClass, causes, replicas_started, restart_count};
+use crate::rollout::policy::{NewRevision, TargetRule, Until};
 use crate::rollout::report::Reason;
 use crate::rollout::verdict::Interruption;
-use crate::rollout::watermark::own_revision;
+use crate::rollout::watermark::{Claim, own_revision};
 use crate::text::short_duration;
+use crate::wire::AgentDetails;
 
 impl Ending {
     /// Why it ended so, in words; none when ready.
@@ -33,7 +34,7 @@ impl Ending {
             ),
             Ending::NeverThere => Reason {
                 message: machine.absent_words.clone(),
-                ..reason("NotFound", "there is no such agent (404)".to_owned())
+                ..reason("NotFound", never_there(machine).to_owned())
             },
             Ending::Deleted => Reason {
                 message: machine.absent_words.clone(),
@@ -116,7 +117,10 @@ fn unanswered(machine: &Machine, at: Duration) -> Reason {
 fn phase_failed(machine: &Machine) -> Reason {
     let own = machine.latest.as_deref().and_then(own_revision);
     let health = own.and_then(|revision| revision.health.as_ref());
-    let why = health.and_then(|health| health.reason.clone());
+    let why = health.and_then(|health| {
+        let last = health.last_termination_reason.as_ref();
+        health.reason.as_ref().or(last).cloned()
+    });
     let message = health.and_then(|health| health.message.clone());
     match (&machine.trouble, why) {
         (Some(cause), _) => Reason {
@@ -177,19 +181,38 @@ fn trouble_words(cause: &Cause, machine: &Machine, at: Duration) -> String {
 
 /// An ending without proof: the trouble of the newest answer is the best explanation there is.
 fn pending(machine: &Machine, code: &str, summary: &str) -> Reason {
-    let reason = match &machine.trouble {
-        None => Reason {
-            code: code.to_owned(),
-            summary: summary.to_owned(),
-            message: None,
-        },
-        Some(cause) => Reason {
+    let reason = match (&machine.trouble, unclaimed_error(machine)) {
+        (Some(cause), _) => Reason {
             code: cause.code.clone(),
             summary: format!("{summary}, with {}", cause.code),
             message: cause.message.clone(),
         },
+        (None, Some(error)) => Reason {
+            code: code.to_owned(),
+            summary: format!(
+                "{summary}; the platform reports an error, of this deployment or of the one before: {}",
+                error.code
+            ),
+            message: error.message,
+        },
+        (None, None) => Reason {
+            code: code.to_owned(),
+            summary: summary.to_owned(),
+            message: None,
+        },
     };
     served(reason, machine)
+}
+
+/// An error that is listed while the target is not reconciled: it decides nothing (rule 1), but may
+/// be why.
+fn unclaimed_error(machine: &Machine) -> Option<Cause> {
+    let details = machine.latest.as_deref()?;
+    let desired = details.desired() == machine.target.as_deref();
+    let reconciled = details.reconciled_deployment_id == machine.target;
+    let of_api = |cause: &Cause| cause.class == TroubleClass::Reported;
+    let mut causes = causes(details, None).into_iter().filter(of_api);
+    causes.next().filter(|_| desired && !reconciled)
 }
 
 /// A reason that also says whether anything serves meanwhile: the difference between late and down.
@@ -230,11 +253,24 @@ fn timeout_words(machine: &Machine, at: Duration) -> String {
             short_duration(held),
             short_duration(limits.stable_for)
         ),
+        None if unproven(machine) => {
+            "ready, but no answer shows that it runs on a revision of its own".to_owned()
+        }
         None => format!(
             "not ready after {}: {phase} for {lasted}",
             short_duration(at)
         ),
     }
+}
+
+/// Whether the target is ready, and only its revision is not shown, which has to be a new one.
+fn unproven(machine: &Machine) -> bool {
+    machine.policy.limits().new_revision == NewRevision::Required
+        && machine.latest.as_deref().is_some_and(|details| {
+            let shown = details.current_revision.as_ref();
+            let unshown = shown.is_none_or(|revision| revision.deployment_id.is_none());
+            details.ready && unshown && is_of(details, machine.target.as_deref())
+        })
 }
 
 /// Whether anything serves meanwhile, and what.
@@ -255,11 +291,18 @@ fn serving_words(machine: &Machine) -> &'static str {
     }
 }
 
+fn never_there(machine: &Machine) -> &'static str {
+    match machine.latest {
+        Some(_) => "the agent that there was before is gone, and no other has appeared (404)",
+        None => "there is no such agent (404)",
+    }
+}
+
 fn never_desired(machine: &Machine) -> String {
-    let desired = machine
-        .latest
-        .as_deref()
-        .and_then(|details| details.desired());
+    let latest = machine.latest.as_deref();
+    let undeployed = machine.doubt.holds(&Claim::NoDesired.way());
+    let desired = latest.and_then(AgentDetails::desired);
+    let desired = desired.filter(|_| !undeployed);
     match (machine.policy.target(), desired) {
         (_, None) => "the agent has no deployment".to_owned(),
         (TargetRule::Deployment(id), Some(desired)) => {

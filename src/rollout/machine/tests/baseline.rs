@@ -126,28 +126,31 @@ fn a_deploy_that_puts_back_an_older_deployment_is_believed_once_confirmed() {
 fn an_unchanged_deployment_is_judged_where_that_is_accepted_but_not_before_time() {
     let standing = || ids("old", "old").ready().created(100);
     let mut failing = after(|_| ());
-    failing.see(29_999, standing()).goes_on();
+    failing.see(0, standing()).see(29_999, standing()).goes_on();
     failing.see(30_000, standing()).ended(Verdict::Unchanged);
     let mut watch = accepting();
     watch.see(0, standing()).see(29_999, standing()).goes_on();
     let outcome = watch.see(30_000, standing()).ended(Verdict::Ready);
     assert_eq!(outcome.deployment_id.as_deref(), Some("old"));
     let mut down = accepting();
-    down.see(30_000, ids("old", "old").created(100)).goes_on();
+    down.steady(28_000..=30_000, ids("old", "old").created(100))
+        .goes_on();
     down.see(600_000, ids("old", "old").created(100))
         .ended(Verdict::Timeout);
     let mut short = after(|limits| {
         limits.unchanged = Unchanged::Accept;
         limits.timeout = ms(10_000);
     });
-    short.see(9999, standing()).goes_on();
+    short.see(0, standing()).see(9999, standing()).goes_on();
     short.see(10_000, standing()).ended(Verdict::Ready);
 }
 
 #[test]
 fn a_new_deployment_that_comes_late_takes_the_accepted_one_s_place() {
     let mut watch = accepting();
-    watch.see(30_000, ids("old", "old").created(100)).goes_on();
+    watch
+        .steady(28_000..=30_000, ids("old", "old").created(100))
+        .goes_on();
     watch.see(31_000, ids("new", "old").created(200)).goes_on();
     let outcome = watch
         .see(32_000, ids("new", "new").created(200).ready())
@@ -167,7 +170,7 @@ fn ready_for_what_may_be_from_before_the_baseline_is_confirmed() {
         .see(500, ids("old", "old").ready().created(2))
         .goes_on();
     corrected
-        .see(30_000, ids("old", "old").ready().created(2))
+        .steady(28_000..=30_000, ids("old", "old").ready().created(2))
         .ended(Verdict::Unchanged);
     let mut broken = Watch::new(any_but("old"));
     broken
@@ -200,7 +203,7 @@ fn ready_for_what_may_be_from_before_the_baseline_is_confirmed() {
         limits.stable_for = ms(1000);
     });
     accepted
-        .see(30_000, ids("old", "old").ready().created(100))
+        .steady(28_000..=30_000, ids("old", "old").ready().created(100))
         .see(30_500, ids("old", "old").ready().created(101))
         .see(31_000, ids("old", "old").ready().created(101))
         .ended(Verdict::Ready);
@@ -209,14 +212,58 @@ fn ready_for_what_may_be_from_before_the_baseline_is_confirmed() {
 }
 
 #[test]
-fn an_agent_that_is_gone_after_its_baseline_was_read_is_deleted() {
+fn an_agent_that_the_deploy_makes_anew_may_take_its_time_to_appear() {
     let mut watch = after(|_| ());
+    watch.steady(0..=29_000, absent()).goes_on();
+    let mut gone = watch.machine.clone();
+    let Next::Done(outcome) = gone.observe(ms(30_000), absent()).next else {
+        panic!("its time is over");
+    };
+    assert_eq!(outcome.verdict, Verdict::NotFound);
+    let reason = outcome.reason.unwrap();
+    assert_eq!(reason.code, "NotFound");
+    assert_eq!(
+        reason.summary,
+        "the agent that there was before is gone, and no other has appeared (404)"
+    );
     watch
-        .see(0, Observation::Absent(None))
-        .see(500, Observation::Absent(None))
-        .goes_on();
-    let outcome = watch
-        .see(1000, Observation::Absent(None))
-        .ended(Verdict::NotFound);
-    assert_eq!(outcome.reason.as_ref().unwrap().code, "Deleted");
+        .see(30_000, ids("new", "new").ready().created(200))
+        .ended(Verdict::Ready);
+
+    let mut deleted = after(|_| ());
+    deleted.see(0, ids("new", "old").created(200));
+    deleted.steady(1000..=2000, absent()).goes_on();
+    deleted.see(3000, absent());
+    assert_eq!(deleted.because(Verdict::NotFound).code, "Deleted");
+}
+
+#[test]
+fn one_answer_after_an_outage_does_not_say_that_nothing_was_deployed() {
+    let stands = || ids("old", "old").ready().created(100);
+    let new = || ids("new", "new").ready().created(200);
+    for change in [Unchanged::Fail, Unchanged::Accept] {
+        let silent = || {
+            let mut watch = after(|limits| limits.unchanged = change);
+            watch.steady(0..=31_000, transient());
+            watch
+        };
+        let mut lagging = silent();
+        lagging.steady(32_000..=33_000, stands()).goes_on();
+        let ended = lagging.see(34_000, new()).ended(Verdict::Ready);
+        assert_eq!(ended.deployment_id.as_deref(), Some("new"));
+        let mut confirmed = silent();
+        confirmed.steady(32_000..=34_000, stands());
+        let verdict = match change {
+            Unchanged::Fail => Verdict::Unchanged,
+            Unchanged::Accept => Verdict::Ready,
+        };
+        assert_eq!(confirmed.ended(verdict).polls, 35);
+    }
+    // Nor does it at the deadline, where that would be a success.
+    let mut short = after(|limits| {
+        limits.unchanged = Unchanged::Accept;
+        limits.timeout = ms(10_000);
+    });
+    short.see(9000, transient()).see(10_000, stands());
+    short.ended(Verdict::Unchanged);
 }

@@ -134,7 +134,10 @@ fn the_outcome_never_shows_another_deployments_revision_as_the_targets() {
         .lapse(600_000);
     assert_eq!(others.ended(Verdict::Timeout).revision, None);
     let mut unseen = Watch::new(named("new"));
-    unseen.see(30_000, ids("old", "new").revision("old", Told::Active));
+    unseen.steady(
+        28_000..=30_000,
+        ids("old", "new").revision("old", Told::Active),
+    );
     assert_eq!(unseen.ended(Verdict::Unchanged).revision, None);
 }
 

@@ -94,13 +94,13 @@ fn the_next_step_fits_how_it_came_to_the_ending() {
     deleted.see(0, reconciling()).steady(1000..=3000, absent());
     assert!(step(&deleted, Verdict::NotFound).starts_with("somebody deleted it"));
     let mut never = watch();
-    never.see(30_000, absent());
+    never.steady(28_000..=30_000, absent());
     assert!(step(&never, Verdict::NotFound).starts_with("check the agent's name"));
     let mut named = Watch::new(named("new"));
-    named.see(30_000, ids("old", "old"));
+    named.steady(28_000..=30_000, ids("old", "old"));
     assert!(step(&named, Verdict::Unchanged).starts_with("check the id"));
     let mut baseline = Watch::new(any_but("old"));
-    baseline.see(30_000, ids("old", "old"));
+    baseline.steady(28_000..=30_000, ids("old", "old"));
     assert!(step(&baseline, Verdict::Unchanged).starts_with("the deploy made no new"));
     let mut draining = watch_with(|l| l.until = Until::Drained);
     draining

@@ -260,6 +260,51 @@ fn dates_that_are_not_told_again_still_tell_what_is_older() {
 }
 
 #[test]
+fn an_older_record_is_from_the_past_even_where_its_deployment_was_made_later() {
+    // b was rolled back to a before the deploy.
+    let a = || ids("a", "a").ready().created(1).updated(30);
+    let b = || ids("b", "b").ready().created(2).updated(20);
+    let c = || ids("c", "c").ready().created(3).updated(40);
+    let mut watch = Watch::new(any_but("a"));
+    watch.see(0, a()).steady(1000..=2000, b()).goes_on();
+    assert_eq!(watch.count("answer-set-aside"), 2);
+    let outcome = watch.see(3000, c()).ended(Verdict::Ready);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("c"));
+
+    let mut confirmed = Watch::new(any_but("a"));
+    confirmed.see(0, a()).steady(1000..=3000, b());
+    confirmed.ended(Verdict::Ready);
+}
+
+#[test]
+fn what_a_roll_back_has_replaced_does_not_replace_it_by_one_answer() {
+    let back = |reconciled| ids("older", reconciled).created(1);
+    let current = || ids("current", "current").ready().created(2);
+    for undated in [false, true] {
+        let mut watch = Watch::new(named("older"));
+        let back = |reconciled| {
+            if undated {
+                ids("older", reconciled)
+            } else {
+                back(reconciled)
+            }
+        };
+        watch.see(0, back("current"));
+        watch.steady(1000..=2000, current()).goes_on();
+        watch.see(3000, back("older"));
+        watch.steady(4000..=5000, current()).goes_on();
+        watch.see(6000, current());
+        watch.ended(Verdict::Superseded);
+    }
+    let mut dropped = Watch::new(any_but("current"));
+    dropped
+        .see(0, back("current"))
+        .see(1000, current())
+        .goes_on();
+    assert_eq!(dropped.machine.target.as_deref(), Some("older"));
+}
+
+#[test]
 fn where_nothing_is_believed_any_more_it_stalls_but_not_by_one_answer() {
     let none = || reconciled().with(|a| a.desired_deployment_id = None);
     let mut watch = watch_with(|l| l.stall_timeout = Some(ms(5000)));

@@ -210,9 +210,43 @@ fn where_a_new_revision_is_required_it_is_ready_when_it_has_come() {
         .goes_on();
     watch.see(2000, reconciled().ready().own(Told::Active));
     assert!(!watch.ended(Verdict::Ready).revision_unchanged);
-    watch_with(required)
-        .see(0, reconciled().ready())
+}
+
+#[test]
+fn where_a_new_revision_is_required_it_has_to_be_shown() {
+    let mut watch = watch_with(required);
+    watch.see(0, reconciled().ready()).goes_on();
+    let nameless = Revision {
+        phase: Some(Told::Active),
+        ..Revision::default()
+    };
+    watch
+        .steady(
+            1000..=9000,
+            reconciled()
+                .ready()
+                .with(|a| a.current_revision = Some(nameless)),
+        )
+        .goes_on();
+    let mut late = watch.machine.clone();
+    let Next::Done(outcome) = late.lapse(ms(600_000)).next else {
+        panic!("the deadline has passed");
+    };
+    assert_eq!(outcome.verdict, Verdict::Timeout);
+    assert_eq!(
+        outcome.reason.unwrap().summary,
+        "ready, but no answer shows that it runs on a revision of its own"
+    );
+    watch
+        .see(10_000, reconciled().ready().own(Told::Active))
         .ended(Verdict::Ready);
+    let mut stalled = watch_with(|limits| {
+        required(limits);
+        limits.stall_timeout = Some(ms(5000));
+    });
+    stalled
+        .steady(0..=5000, reconciled().ready())
+        .ended(Verdict::Stalled);
 }
 
 #[test]

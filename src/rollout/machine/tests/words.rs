@@ -269,7 +269,7 @@ fn how_long_an_image_has_not_come_is_counted_from_its_first_failure() {
 #[test]
 fn what_is_not_there_is_told_from_what_was_deleted_and_what_never_came() {
     let mut never = watch();
-    never.see(30_000, absent());
+    never.steady(28_000..=30_000, absent());
     assert_eq!(
         said(&never, Verdict::NotFound),
         ("NotFound", "there is no such agent (404)")
@@ -287,13 +287,55 @@ fn what_is_not_there_is_told_from_what_was_deleted_and_what_never_came() {
         Some("Agent not found")
     );
     let mut named = Watch::new(named("new"));
-    named.see(30_000, ids("old", "old"));
+    named.steady(28_000..=30_000, ids("old", "old"));
     let summary = "deployment new was never the desired one; old is";
     assert_eq!(said(&named, Verdict::Unchanged), ("Unchanged", summary));
     let mut baseline = Watch::new(any_but("old"));
-    baseline.see(30_000, ids("old", "old"));
+    baseline.steady(28_000..=30_000, ids("old", "old"));
     let summary = "no new deployment: old, the one from before, is still the desired one";
     assert_eq!(said(&baseline, Verdict::Unchanged), ("Unchanged", summary));
+    let mut undeployed = Watch::new(any_but("old"));
+    undeployed.see(0, ids("old", "old"));
+    undeployed.steady(28_000..=30_000, Answer(AgentDetails::default()));
+    let summary = "the agent has no deployment";
+    assert_eq!(said(&undeployed, Verdict::Unchanged).1, summary);
+}
+
+#[test]
+fn an_error_that_may_be_of_the_one_before_is_told_where_nothing_else_says_why() {
+    let mut watch = watch();
+    let listed = || reconciling().available(true).error("Quota", "no more");
+    watch.see(0, listed()).see(1000, listed()).goes_on();
+    watch.lapse(600_000);
+    let told = watch.because(Verdict::Timeout);
+    assert_eq!(
+        (told.code.as_str(), told.message.as_deref()),
+        ("DeadlineExceeded", Some("no more"))
+    );
+    assert_eq!(
+        told.summary,
+        "not ready after 10m: reconciling for 10m; the platform reports an error, of this \
+         deployment or of the one before: Quota; the old version still serves"
+    );
+    let mut settled = super::watch();
+    let about_old = || listed().with(|a| a.errors[0].deployment_id = Some("old".to_owned()));
+    settled.see(0, about_old()).lapse(600_000);
+    let summary = "not ready after 10m: reconciling for 10m; the old version still serves";
+    assert_eq!(said(&settled, Verdict::Timeout).1, summary);
+}
+
+#[test]
+fn a_revision_that_failed_without_a_reason_tells_how_it_ended_last() {
+    let mut watch = watch();
+    let killed = Health {
+        state: Some(ContainerState::Running),
+        last_termination_reason: Some("OOMKilled".to_owned()),
+        last_exit_code: Some(137),
+        ..Health::default()
+    };
+    watch.see(0, reconciled().own(Told::Failed).health(killed));
+    let told = said(&watch, Verdict::Failed);
+    assert_eq!(told, ("OOMKilled", "its revision has failed: OOMKilled"));
 }
 
 #[test]
