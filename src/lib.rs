@@ -1,8 +1,9 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
 //!
 //! The layers, of which each imports only those below it: `cli`, `config` and `commands` (the
-//! surface); `follow` (the poll loop); `api`, `output`, `metrics`, `http` and the simulator's server
-//! (adapters); `rollout`, `fleet`, `wire`, `text`, `redact`, `story` and the simulator's scripts (pure).
+//! surface); `follow` and `daemon` (the loops); `api`, `output`, `store`, `delivery`, `metrics`, `http`
+//! and the simulator's server (adapters); `rollout`, `fleet`, `wire`, `text`, `redact`, `story` and the
+//! simulator's scripts (pure).
 
 pub mod api;
 mod cli;

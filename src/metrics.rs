@@ -139,7 +139,7 @@ impl Metrics {
         requests.observe(latency.as_secs_f64());
     }
 
-    /// How late the poll is that is most behind its schedule.
+    /// How long the latest urgent request waited for the request limit.
     pub fn polls_behind(&self, late: Duration) {
         self.polls_behind.set(late.as_secs_f64());
     }
@@ -223,7 +223,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "polls_behind_schedule",
-            "How late the poll is that is most behind its schedule",
+            "How long the latest request for the list or for a rollout waited for the request limit",
             Unit::Seconds,
             self.polls_behind.clone(),
         );
@@ -245,7 +245,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "outbox_oldest_age",
-            "The age of the oldest notice that is still to be delivered, 0 without any",
+            "The age of the oldest event that is still to be delivered, 0 without any",
             Unit::Seconds,
             self.outbox_oldest.clone(),
         );
@@ -256,7 +256,7 @@ impl Metrics {
         );
         registry.register(
             "deliveries",
-            "Attempts to deliver a notice",
+            "Attempts to deliver an event",
             self.deliveries.clone(),
         );
         registry.register_collector(Box::new(Arc::clone(&self.agents)));

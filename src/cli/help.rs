@@ -18,6 +18,8 @@ Examples:
   pipecat-rollout wait-for-ready my-agent          wait, watch, and exit with the verdict
   pipecat-rollout run my-agent -- ./deploy.sh      deploy, then wait for what was deployed
   pipecat-rollout status my-agent                  look once
+  pipecat-rollout watch                            follow every rollout of the organization
+  pipecat-rollout history --since 7days            what watch has seen
   pipecat-rollout wait voice-starter --simulate crash-loop
                                                    a rehearsal, without an account
 
@@ -47,7 +49,8 @@ Examples:
   pipecat-rollout run my-agent --timeout 15m --report-file report.json -- ./deploy.sh
 
 The command's own failure passes through: its exit code, or 128 plus the number of the signal that
-ended it; 126 and 127 when it could not be started. Then nothing is waited for.
+ended it; 126 and 127 when it could not be started. Then nothing is waited for, and no report, file
+or output is written. Where the baseline cannot be read (3, 5) the command is not run.
 
 ",
     exit_codes!()
@@ -57,7 +60,7 @@ pub(super) const STATUS: &str = concat!(
     "\
 Examples:
   pipecat-rollout status my-agent
-  pipecat-rollout status my-agent --output json | jq -r '.agents[0].deploymentId'
+  pipecat-rollout status my-agent --output json | jq -r '.agents[0].deploymentId // empty'
 
 ",
     exit_codes!()

@@ -15,7 +15,8 @@ pub(crate) struct HistoryArgs {
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
 
-    /// The store of the sidecar
+    /// The store of the sidecar [default: pipecat-rollout.db in `$STATE_DIRECTORY`, else in
+    /// `$XDG_STATE_HOME/pipecat-rollout`, else in `~/.local/state/pipecat-rollout`]
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_STORE")]
     pub(crate) store: Option<PathBuf>,
 

@@ -1,5 +1,5 @@
 //! What can be typed for `watch`. Every switch under a heading is also a key of the configuration
-//! file.
+//! file, but the two of `--webhook`, which stand for a sink.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -23,7 +23,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only check the configuration
+    /// Only check the configuration, asking nobody; a missing key is shown, and no error
     #[arg(long)]
     pub(crate) check_config: bool,
 
@@ -175,7 +175,9 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_ROLLOUT_TIMEOUT", value_parser = duration::parse, help_heading = "Agents")]
     pub(crate) rollout_timeout: Option<Duration>,
 
-    /// File that keeps what is known and what has to be delivered
+    /// File that keeps what is known and what has to be delivered [default: pipecat-rollout.db in
+    /// `$STATE_DIRECTORY`, else in `$XDG_STATE_HOME/pipecat-rollout`, else in
+    /// `~/.local/state/pipecat-rollout`]
     #[arg(
         long,
         value_name = "PATH",
@@ -188,7 +190,7 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_HISTORY_FOR", value_parser = duration::parse, help_heading = "Store")]
     pub(crate) history_for: Option<Duration>,
 
-    /// Where metrics and health are served, or off [default: 127.0.0.1:9464]
+    /// Where metrics and health are served, or off [default: 127.0.0.1:9464; with --once: off]
     #[arg(
         long,
         value_name = "ADDRESS",

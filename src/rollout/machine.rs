@@ -2,6 +2,7 @@
 
 mod judge;
 mod tell;
+mod time;
 mod words;
 
 use std::mem::Discriminant;
@@ -425,24 +426,10 @@ impl Machine {
         other && details.desired() == Some(baseline) && seen.is_followed_by(told)
     }
 
-    /// Whether the agent or its target has not appeared in the time that it may take. After an outage
-    /// that is not said by the first answer alone, which may be from the past (rule 4).
-    fn is_late(&self, at: Duration) -> bool {
-        self.is_overdue_to_appear(at) && self.seen.without_target >= CONFIRMATIONS
-    }
-
-    fn is_overdue_to_appear(&self, at: Duration) -> bool {
-        at >= self.policy.limits().appear_timeout
-    }
-
     fn count_without_target(&mut self) {
         if !self.in_view {
             self.seen.without_target = (self.seen.without_target + 1).min(CONFIRMATIONS);
         }
-    }
-
-    fn never_desired(&self, at: Duration) -> Option<Ending> {
-        self.is_late(at).then_some(Ending::NeverDesired)
     }
 
     fn lose_target(&mut self, at: Duration, events: &mut Vec<Event>) {
@@ -450,60 +437,6 @@ impl Machine {
         self.in_view = false;
         self.seen.without_target = 0;
         self.forget(at, events);
-    }
-
-    /// What the time alone decides.
-    fn overdue(&self, at: Duration) -> Option<Ending> {
-        let limits = self.policy.limits();
-        if at >= limits.timeout {
-            return Some(self.at_deadline());
-        }
-        let silence = self.silence.as_ref()?;
-        let silent = at.saturating_sub(silence.since);
-        (silent >= limits.outage_timeout).then_some(Ending::Unavailable)
-    }
-
-    /// The deadline has passed: what is known decides how to say so.
-    fn at_deadline(&self) -> Ending {
-        match &self.silence {
-            Some(silence) if silence.last.class == FailureClass::Unauthorized => {
-                Ending::Unauthorized
-            }
-            Some(_) => Ending::Unavailable,
-            None if self.polls == 0 => Ending::Unavailable,
-            None if self.policy.limits().until == Until::Desired => Ending::Unsettled,
-            None if !self.seen.agent => Ending::NeverThere,
-            None if !self.in_view => Ending::NeverDesired,
-            None => Ending::Timeout,
-        }
-    }
-
-    /// When to look again, and by when at the latest.
-    fn cadence(&self, at: Duration) -> Cadence {
-        let limits = self.policy.limits();
-        let after = |since: Option<Duration>, limit: Duration| Some(since?.saturating_add(limit));
-        let moments = [
-            Some(limits.timeout),
-            after(
-                self.silence.as_ref().map(|s| s.since),
-                limits.outage_timeout,
-            ),
-            (!self.in_view).then_some(limits.appear_timeout),
-            after(self.ready_since, limits.stable_for),
-            self.evidence.due(limits),
-            limits
-                .stall_timeout
-                .and_then(|limit| after(self.in_view.then_some(self.moved_at), limit)),
-        ];
-        let by = moments
-            .into_iter()
-            .flatten()
-            .filter(|moment| *moment > at)
-            .min();
-        Cadence {
-            since: self.paced_from,
-            by: by.unwrap_or(limits.timeout),
-        }
     }
 
     fn own_revision(&self) -> Option<&Revision> {

@@ -7,10 +7,12 @@ use regex_lite::Regex;
 
 use crate::harness::Test;
 
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 8] = [
     "wait-for-ready",
     "run",
     "status",
+    "watch",
+    "history",
     "simulate",
     "completions",
     "man",
