@@ -8,6 +8,7 @@ mod deliver;
 mod endpoints;
 mod keeper;
 mod save;
+mod show;
 mod supervisor;
 mod tasks;
 mod unaskable;
@@ -492,27 +493,6 @@ impl Daemon {
             && self.schedule.is_empty()
             && !self.fleet.misses_any();
         over.then_some(Ended::Passed)
-    }
-
-    /// Shows on the endpoints how agents stand now.
-    fn show(&self, change: &Change) {
-        for record in &change.agents {
-            self.board.stand(record.clone());
-            self.measure(&record.name);
-        }
-        for name in &change.removed {
-            self.board.remove(name);
-            self.metrics.agent_gone(name);
-        }
-        for rollout in &change.rollouts {
-            self.metrics.rollout_finished(rollout);
-        }
-    }
-
-    fn measure(&self, agent: &str) {
-        if let Some(view) = self.board.agent(agent) {
-            self.metrics.agent_stands(&view);
-        }
     }
 }
 

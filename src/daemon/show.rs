@@ -1,0 +1,72 @@
+//! Shows on the endpoints how agents stand.
+
+use super::{Board, Daemon};
+use crate::fleet::Change;
+use crate::metrics::Metrics;
+
+impl Daemon {
+    /// Shows on the endpoints how agents stand now.
+    pub(super) fn show(&self, change: &Change) {
+        show(&self.board, &self.metrics, change);
+    }
+
+    /// Measures an agent as it is shown.
+    pub(super) fn measure(&self, agent: &str) {
+        measure(&self.board, &self.metrics, agent);
+    }
+}
+
+/// Who is gone goes first: under the same name another may have come.
+fn show(board: &Board, metrics: &Metrics, change: &Change) {
+    for name in &change.removed {
+        board.remove(name);
+        metrics.agent_gone(name);
+    }
+    for record in &change.agents {
+        board.stand(record.clone());
+        measure(board, metrics, &record.name);
+    }
+    for rollout in &change.rollouts {
+        metrics.rollout_finished(rollout);
+    }
+}
+
+fn measure(board: &Board, metrics: &Metrics, agent: &str) {
+    if let Some(view) = board.agent(agent) {
+        metrics.agent_stands(&view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::fleet::Fleet;
+    use crate::wire::Service;
+
+    /// It was missing until something happened to it.
+    #[test]
+    fn an_agent_that_took_the_place_of_another_is_shown() {
+        let board = Board::new(Duration::from_secs(15));
+        let metrics = Metrics::new("0");
+        let mut fleet = Fleet::restore(Vec::new());
+        for (second, id) in [(0, "one"), (1, "other")] {
+            let now = Timestamp::from_second(second).unwrap();
+            let service = Service {
+                id: Some(id.to_owned()),
+                name: Some("a".to_owned()),
+                created_at: Some(now),
+                updated_at: Some(now),
+                ..Service::default()
+            };
+            show(&board, &metrics, &fleet.on_list(now, &[service]).change);
+            let shown = board.agent("a").expect("it is there");
+            assert_eq!(shown.record.service_id.as_deref(), Some(id));
+            let series = metrics.encode();
+            assert!(series.contains("pipecat_rollout_agents 1\n"), "{series}");
+        }
+    }
+}
