@@ -157,7 +157,8 @@ impl Daemon {
             ..Change::default()
         };
         let mut schedule = Schedule::new(settings.health_interval, settings.max_rps);
-        for record in &records {
+        let fleet = Fleet::restore(records);
+        for record in fleet.agents() {
             schedule.add(Duration::ZERO, &record.name);
             let view = AgentView::remembered(record.clone());
             parts.metrics.agent_stands(&view);
@@ -172,7 +173,7 @@ impl Daemon {
         );
         Ok(Self {
             settings,
-            fleet: Fleet::restore(records),
+            fleet,
             schedule,
             keeper: parts.keeper,
             delivery: parts.delivery,
@@ -232,6 +233,7 @@ impl Daemon {
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
+                self.forget();
                 self.prune().await;
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
@@ -248,6 +250,21 @@ impl Daemon {
         self.save().await;
         self.delivery.finish().await;
         ended
+    }
+
+    /// Keeps nothing any more of agents that are gone for longer than anything is known of what was
+    /// told of them, which is kept until it is delivered and as long as the history from then on.
+    fn forget(&mut self) {
+        let Settings {
+            history_for,
+            retry_for,
+            ..
+        } = self.settings;
+        let kept_for = history_for.saturating_add(retry_for);
+        if let Ok(before) = Timestamp::now().checked_sub(kept_for) {
+            let change = self.fleet.forget(before);
+            self.unsaved.append(change);
+        }
     }
 
     /// Takes in what a task has gathered.

@@ -36,6 +36,8 @@ pub use view::AgentView;
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     agents: BTreeMap<String, Agent>,
+    /// What is kept of those that are gone.
+    gone: BTreeMap<String, AgentRecord>,
     /// What was there when the list was read last; none before the first list.
     listed: Option<Timestamp>,
     /// Whether anything was remembered from before this start.
@@ -71,14 +73,32 @@ impl Fleet {
     #[must_use]
     pub fn restore(records: Vec<AgentRecord>) -> Self {
         let remembers = !records.is_empty();
-        let agents = records
+        let (gone, present): (Vec<_>, Vec<_>) = records
             .into_iter()
-            .map(|record| (record.name.clone(), Agent::new(record)));
+            .map(|record| (record.name.clone(), record))
+            .partition(|(_, record)| record.gone_at.is_some());
+        let agents = present
+            .into_iter()
+            .map(|(name, record)| (name, Agent::new(record)));
         Self {
             agents: agents.collect(),
+            gone: gone.into_iter().collect(),
             listed: None,
             remembers,
         }
+    }
+
+    /// Keeps nothing any more of those that were gone before this moment.
+    pub fn forget(&mut self, before: Timestamp) -> Change {
+        let mut change = Change::default();
+        self.gone.retain(|name, record| {
+            let forgotten = record.gone_at < Some(before);
+            if forgotten {
+                change.removed.push(name.clone());
+            }
+            !forgotten
+        });
+        change
     }
 
     /// The agents, by name.

@@ -1,7 +1,7 @@
 //! Shows on the endpoints how agents stand.
 
 use super::{Board, Daemon};
-use crate::fleet::Change;
+use crate::fleet::{AgentRecord, Change};
 use crate::metrics::Metrics;
 
 impl Daemon {
@@ -22,7 +22,8 @@ fn show(board: &Board, metrics: &Metrics, change: &Change) {
         board.remove(name);
         metrics.agent_gone(name);
     }
-    for record in &change.agents {
+    let present = |record: &&AgentRecord| record.gone_at.is_none();
+    for record in change.agents.iter().filter(present) {
         board.stand(record.clone());
         measure(board, metrics, &record.name);
     }
@@ -49,7 +50,7 @@ mod tests {
 
     /// It was missing until something happened to it.
     #[test]
-    fn an_agent_that_took_the_place_of_another_is_shown() {
+    fn an_agent_that_took_the_place_of_another_is_shown_until_it_is_gone() {
         let board = Board::new(Duration::from_secs(15));
         let metrics = Metrics::new("0");
         let mut fleet = Fleet::restore(Vec::new());
@@ -68,5 +69,11 @@ mod tests {
             let series = metrics.encode();
             assert!(series.contains("pipecat_rollout_agents 1\n"), "{series}");
         }
+        for second in 2..5 {
+            let now = Timestamp::from_second(second).unwrap();
+            show(&board, &metrics, &fleet.on_list(now, &[]).change);
+        }
+        assert_eq!(board.agent("a"), None, "what is kept of it is not shown");
+        assert!(metrics.encode().contains("pipecat_rollout_agents 0\n"));
     }
 }

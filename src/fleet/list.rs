@@ -65,39 +65,12 @@ impl Fleet {
             None => Followed::Late,
             Some(_) => Followed::InTime,
         };
-        let first_start = self.listed.is_none() && !self.remembers;
-        let agent = self.agents.entry(name.to_owned()).or_insert_with(|| {
-            step.added.push(name.to_owned());
-            let at_rest = first_start && service.is_reconciled();
-            let record = AgentRecord {
-                name: name.to_owned(),
-                service_id: service.id.clone(),
-                region: service.region.clone(),
-                deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
-                standing: Standing::Settled {
-                    verdict: None,
-                    since: now,
-                },
-                unready_episodes: 0,
-                steps: Vec::new(),
-                updated_at: service.updated_at,
-                changed_at: now,
-            };
-            if !first_start {
-                let notice = Notice {
-                    id: format!("{name}/{}/added", service.id.as_deref().unwrap_or("-")),
-                    kind: NoticeKind::AgentAdded,
-                    time: now,
-                    data: NoticeData {
-                        deployment_id: service.desired().map(str::to_owned),
-                        ..NoticeData::of(&record)
-                    },
-                };
-                step.change.notices.push(notice);
-            }
-            step.change.agents.push(record.clone());
-            Agent::new(record)
-        });
+        if !self.agents.contains_key(name) {
+            self.come(now, name, service, step);
+        }
+        let Some(agent) = self.agents.get_mut(name) else {
+            return;
+        };
         agent.missing = 0;
         let seen = agent.record.updated_at;
         let order = service
@@ -111,6 +84,42 @@ impl Fleet {
         if order == Some(Ordering::Greater) || !agent.doubts(service.desired()) {
             step.begin.extend(agent.begin(service.desired(), followed));
         }
+    }
+
+    /// Takes in an agent that has come, or has come back.
+    fn come(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
+        let first_start = self.listed.is_none() && !self.remembers;
+        let at_rest = first_start && service.is_reconciled();
+        let known = self.gone.remove(name);
+        let mut record = AgentRecord {
+            service_id: service.id.clone(),
+            region: service.region.clone(),
+            deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
+            standing: Standing::Settled {
+                verdict: None,
+                since: now,
+            },
+            updated_at: service.updated_at,
+            gone_at: None,
+            changed_at: now,
+            ..known.unwrap_or_else(|| AgentRecord::unknown(name, now))
+        };
+        record.begin_life();
+        if !first_start {
+            step.change.notices.push(Notice {
+                id: record.id_of_life("added"),
+                kind: NoticeKind::AgentAdded,
+                time: now,
+                data: NoticeData {
+                    deployment_id: service.desired().map(str::to_owned),
+                    ..NoticeData::of(&record)
+                },
+            });
+        }
+        step.added.push(name.to_owned());
+        step.change.agents.retain(|changed| changed.name != name);
+        step.change.agents.push(record.clone());
+        self.agents.insert(name.to_owned(), Agent::new(record));
     }
 
     /// Whether the last list did not show an agent that may be gone: further ones will tell.
@@ -137,13 +146,8 @@ impl Fleet {
             return;
         };
         let record = agent.record;
-        change.agents.retain(|changed| changed.name != name);
-        change.removed.push(name.to_owned());
         change.notices.push(Notice {
-            id: format!(
-                "{name}/{}/removed",
-                record.service_id.as_deref().unwrap_or("-")
-            ),
+            id: record.id_of_life("removed"),
             kind: NoticeKind::AgentRemoved,
             time: now,
             data: NoticeData {
@@ -151,6 +155,11 @@ impl Fleet {
                 ..NoticeData::of(&record)
             },
         });
+        let kept = record.gone(now);
+        change.removed.push(name.to_owned());
+        change.agents.retain(|changed| changed.name != name);
+        change.agents.push(kept.clone());
+        self.gone.insert(name.to_owned(), kept);
     }
 }
 

@@ -4,6 +4,8 @@ use super::*;
 use crate::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
 use crate::wire::Service;
 
+mod comings;
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
