@@ -144,20 +144,11 @@ impl Daemon {
     /// Takes up what the store remembers.
     pub(crate) async fn new(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
         let records = parts.keeper.with(|store| store.agents()).await?;
-        // Who is not to be watched any more is not gone: nothing is told of them.
-        let (records, dropped): (Vec<_>, Vec<_>) =
-            records
-                .into_iter()
-                .partition(|record| match &settings.watched {
-                    Watched::Listed(scope) => scope.holds_record(record),
-                    Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
-                });
-        let unsaved = Change {
-            removed: dropped.into_iter().map(|record| record.name).collect(),
-            ..Change::default()
-        };
+        let fleet = Fleet::restore_in_scope(records, |record| match &settings.watched {
+            Watched::Listed(scope) => scope.holds_record(record),
+            Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
+        });
         let mut schedule = Schedule::new(settings.health_interval, settings.max_rps);
-        let fleet = Fleet::restore(records);
         for record in fleet.agents() {
             schedule.add(Duration::ZERO, &record.name);
             let view = AgentView::remembered(record.clone());
@@ -184,7 +175,7 @@ impl Daemon {
             inputs,
             stop: parts.stop,
             started: Instant::now(),
-            unsaved,
+            unsaved: Change::default(),
             list_at: Some(Instant::now()),
             listing: false,
             listed: false,

@@ -36,11 +36,12 @@ pub use view::AgentView;
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     agents: BTreeMap<String, Agent>,
-    /// What is kept of those that are gone.
-    gone: BTreeMap<String, AgentRecord>,
+    /// What is kept of those that are gone, and those that are not in scope.
+    aside: BTreeMap<String, AgentRecord>,
     /// What was there when the list was read last; none before the first list.
     listed: Option<Timestamp>,
-    /// Whether anything was remembered from before this start.
+    /// Whether anything was remembered from before this start, be it out of scope: what is not known
+    /// then is new.
     remembers: bool,
 }
 
@@ -72,17 +73,27 @@ impl Fleet {
     /// The agents as they were remembered; with none it is the first start.
     #[must_use]
     pub fn restore(records: Vec<AgentRecord>) -> Self {
+        Self::restore_in_scope(records, |_| true)
+    }
+
+    /// The same where some are not in scope. They stay as they are until they are: who is not to be
+    /// watched is not gone.
+    #[must_use]
+    pub fn restore_in_scope(
+        records: Vec<AgentRecord>,
+        in_scope: impl Fn(&AgentRecord) -> bool,
+    ) -> Self {
         let remembers = !records.is_empty();
-        let (gone, present): (Vec<_>, Vec<_>) = records
+        let (present, aside): (Vec<_>, Vec<_>) = records
             .into_iter()
             .map(|record| (record.name.clone(), record))
-            .partition(|(_, record)| record.gone_at.is_some());
+            .partition(|(_, record)| record.gone_at.is_none() && in_scope(record));
         let agents = present
             .into_iter()
             .map(|(name, record)| (name, Agent::new(record)));
         Self {
             agents: agents.collect(),
-            gone: gone.into_iter().collect(),
+            aside: aside.into_iter().collect(),
             listed: None,
             remembers,
         }
@@ -91,8 +102,8 @@ impl Fleet {
     /// Keeps nothing any more of those that were gone before this moment.
     pub fn forget(&mut self, before: Timestamp) -> Change {
         let mut change = Change::default();
-        self.gone.retain(|name, record| {
-            let forgotten = record.gone_at < Some(before);
+        self.aside.retain(|name, record| {
+            let forgotten = record.gone_at.is_some_and(|gone_at| gone_at < before);
             if forgotten {
                 change.removed.push(name.clone());
             }

@@ -66,7 +66,10 @@ impl Fleet {
             Some(_) => Followed::InTime,
         };
         if !self.agents.contains_key(name) {
-            self.come(now, name, service, step);
+            match self.aside.remove(name) {
+                Some(record) if record.gone_at.is_none() => self.take_up(record, service, step),
+                before => self.come(now, name, before, service, step),
+            }
         }
         let Some(agent) = self.agents.get_mut(name) else {
             return;
@@ -86,11 +89,25 @@ impl Fleet {
         }
     }
 
-    /// Takes in an agent that has come, or has come back.
-    fn come(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
+    /// Takes up an agent that was not in scope where it was before.
+    fn take_up(&mut self, mut record: AgentRecord, service: &Service, step: &mut ListStep) {
+        record.region.clone_from(&service.region);
+        step.added.push(record.name.clone());
+        step.change.agents.push(record.clone());
+        self.agents.insert(record.name.clone(), Agent::new(record));
+    }
+
+    /// Takes in an agent that has come; one that has come back was there before.
+    fn come(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        before: Option<AgentRecord>,
+        service: &Service,
+        step: &mut ListStep,
+    ) {
         let first_start = self.listed.is_none() && !self.remembers;
         let at_rest = first_start && service.is_reconciled();
-        let known = self.gone.remove(name);
         let mut record = AgentRecord {
             service_id: service.id.clone(),
             region: service.region.clone(),
@@ -102,7 +119,7 @@ impl Fleet {
             updated_at: service.updated_at,
             gone_at: None,
             changed_at: now,
-            ..known.unwrap_or_else(|| AgentRecord::unknown(name, now))
+            ..before.unwrap_or_else(|| AgentRecord::unknown(name, now))
         };
         record.begin_life();
         if !first_start {
@@ -159,7 +176,7 @@ impl Fleet {
         change.removed.push(name.to_owned());
         change.agents.retain(|changed| changed.name != name);
         change.agents.push(kept.clone());
-        self.gone.insert(name.to_owned(), kept);
+        self.aside.insert(name.to_owned(), kept);
     }
 }
 

@@ -188,3 +188,46 @@ fn an_old_record_is_one_of_a_first_life() {
         ]
     );
 }
+
+#[test]
+fn who_is_not_in_scope_is_neither_gone_nor_new_when_it_is_again() {
+    let mut life = Life::new();
+    let (a, b) = (service("a", "old", "old"), service("b", "x", "x"));
+    assert_eq!(life.list(0, &[a.clone(), b.clone()]), []);
+    let kept = life.kept.clone();
+    let records = || kept.values().cloned().collect();
+    life.fleet = Fleet::restore_in_scope(records(), |record| record.name == "a");
+    assert_eq!(life.fleet.agents().count(), 1);
+    for second in 10..15 {
+        assert_eq!(life.list(second, std::slice::from_ref(&a)), []);
+    }
+    assert!(life.fleet.forget(at(1_000_000)).is_empty());
+    assert_eq!((&life.kept, life.told.len()), (&kept, 0));
+    // One that moves into the scope is the same.
+    let moved = Service {
+        region: Some("eu-central".to_owned()),
+        ..b.clone()
+    };
+    let step = life.fleet.on_list(at(20), &[a.clone(), moved]);
+    assert_eq!((ids(&step.change), begun(&step)), (vec![], vec![]));
+    assert_eq!(step.added, ["b"]);
+    assert_eq!(step.change.agents[0].region.as_deref(), Some("eu-central"));
+    life.take(step.change);
+    life.restart();
+    assert_eq!(life.list(30, &[a, b]), []);
+    assert_eq!(life.told.len(), 0);
+}
+
+/// It would be lost for the next run in full, which finds it known.
+#[test]
+fn what_a_narrower_scope_sees_first_is_new_where_others_are_remembered() {
+    let mut life = Life::new();
+    assert_eq!(life.list(0, &[service("a", "old", "old")]), []);
+    let records = life.kept.values().cloned().collect();
+    life.fleet = Fleet::restore_in_scope(records, |record| record.name == "b");
+    let begun = life.list(10, &[service("b", "x", "x")]);
+    assert_eq!(
+        (begun.len(), life.told),
+        (1, vec!["b/id-of-b/added".to_owned()])
+    );
+}
