@@ -327,7 +327,7 @@ impl Daemon {
         self.board.beat(Beat::List);
         self.list_at = match self.settings.passes {
             Passes::Endless => Some(Instant::now() + self.settings.interval),
-            Passes::One if self.fleet.misses_any() => Some(Instant::now() + BETWEEN_PASS_LISTS),
+            Passes::One if self.fleet.has_doubts() => Some(Instant::now() + BETWEEN_PASS_LISTS),
             Passes::One => None,
         };
         self.measure_pace();
@@ -499,7 +499,7 @@ impl Daemon {
             && self.under_way == 0
             && self.looks == 0
             && self.schedule.is_empty()
-            && !self.fleet.misses_any();
+            && !self.fleet.has_doubts();
         over.then_some(Ended::Passed)
     }
 }

@@ -49,15 +49,22 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 struct Agent {
     record: AgentRecord,
-    /// A deployment that may be one from before, shown by a replica that lags, and how many lists
-    /// in a row have shown it.
-    doubted: Option<(String, u32)>,
+    /// What may be from before, shown by a replica that lags, and how many lists in a row have
+    /// shown it.
+    doubted: Option<(Shown, u32)>,
     /// How many lists in a row it has been missing from.
     missing: u32,
     /// The rollout that is being followed.
     followed: Option<Followed>,
     /// How many looks in a row found it not ready.
     not_ready: u32,
+}
+
+/// What an entry of the list shows of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    deployment_id: Option<String>,
+    updated_at: Option<Timestamp>,
 }
 
 /// A rollout that is being followed.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{AgentRecord, Change, Standing};
-use super::{Agent, Fleet, Followed};
+use super::{Agent, Fleet, Followed, Shown};
 use crate::rollout::CONFIRMATIONS;
 use crate::wire::Service;
 
@@ -38,6 +38,9 @@ impl Fleet {
     pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
         let mut step = ListStep::default();
         for agent in self.agents.values_mut() {
+            if agent.missing > 0 {
+                agent.doubted = None;
+            }
             agent.missing = agent.missing.saturating_add(1);
         }
         for service in services
@@ -61,30 +64,24 @@ impl Fleet {
         if replaced {
             self.remove(now, name, &mut step.change);
         }
-        let followed = match self.listed {
-            None => Followed::Late,
-            Some(_) => Followed::InTime,
-        };
+        if let Some(known) = self.agents.get_mut(name) {
+            known.missing = 0;
+            if known.doubts(service) {
+                return;
+            }
+        }
         if !self.agents.contains_key(name) {
             match self.aside.remove(name) {
                 Some(record) if record.gone_at.is_none() => self.take_up(record, service, step),
                 before => self.come(now, name, before, service, step),
             }
         }
-        let Some(agent) = self.agents.get_mut(name) else {
-            return;
+        let followed = match self.listed {
+            None => Followed::Late,
+            Some(_) => Followed::InTime,
         };
-        agent.missing = 0;
-        let seen = agent.record.updated_at;
-        let order = service
-            .updated_at
-            .zip(seen)
-            .map(|(told, seen)| told.cmp(&seen));
-        if order == Some(Ordering::Less) {
-            return;
-        }
-        agent.record.updated_at = service.updated_at.or(seen);
-        if order == Some(Ordering::Greater) || !agent.doubts(service.desired()) {
+        if let Some(agent) = self.agents.get_mut(name) {
+            agent.record.updated_at = service.updated_at.or(agent.record.updated_at);
             step.begin.extend(agent.begin(service.desired(), followed));
         }
     }
@@ -139,10 +136,15 @@ impl Fleet {
         self.agents.insert(name.to_owned(), Agent::new(record));
     }
 
-    /// Whether the last list did not show an agent that may be gone: further ones will tell.
+    /// Whether an agent may be gone, or a deployment may be one from before: further lists will tell.
     #[must_use]
-    pub fn misses_any(&self) -> bool {
-        self.agents.values().any(|agent| agent.missing > 0)
+    pub fn has_doubts(&self) -> bool {
+        let unconfirmed = |agent: &Agent| {
+            let doubted = agent.doubted.as_ref();
+            doubted.is_some_and(|(_, times)| *times < CONFIRMATIONS)
+        };
+        let mut agents = self.agents.values();
+        agents.any(|agent| agent.missing > 0 || unconfirmed(agent))
     }
 
     /// Agents that several lists in a row have not shown are gone.
@@ -181,21 +183,35 @@ impl Fleet {
 }
 
 impl Agent {
-    /// Whether this may be a deployment from before, shown by a replica that lags: one that was here
-    /// already has to be shown by several lists in a row (rule 4 of the contract).
-    fn doubts(&mut self, desired: Option<&str>) -> bool {
-        let record = &self.record;
-        let old = desired.filter(|desired| {
-            record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
-        });
-        let Some(old) = old else {
+    /// Whether an entry may be from before, shown by a replica that lags: what goes back behind what
+    /// was seen has to be shown by several lists in a row, all the same (rule 4 of the contract).
+    fn doubts(&mut self, service: &Service) -> bool {
+        if !self.goes_back(service) {
             self.doubted = None;
             return false;
+        }
+        let shown = Shown {
+            deployment_id: service.desired().map(str::to_owned),
+            updated_at: service.updated_at,
         };
-        let before = self.doubted.take().filter(|(doubted, _)| doubted == old);
-        let times = before.map_or(1, |(_, times)| times + 1);
-        self.doubted = Some((old.to_owned(), times));
+        let before = self.doubted.take().filter(|(before, _)| *before == shown);
+        let times = before.map_or(1, |(_, times)| times.saturating_add(1));
+        self.doubted = Some((shown, times));
         times < CONFIRMATIONS
+    }
+
+    /// Whether an entry goes back behind what was seen, by its time or, where that does not tell,
+    /// to a deployment that was here already.
+    fn goes_back(&self, service: &Service) -> bool {
+        let record = &self.record;
+        let times = service.updated_at.zip(record.updated_at);
+        match times.map(|(told, seen)| told.cmp(&seen)) {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Greater) => false,
+            Some(Ordering::Equal) | None => service.desired().is_some_and(|desired| {
+                record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
+            }),
+        }
     }
 
     /// Begins to follow the desired deployment, unless that is done or its rollout is over.
