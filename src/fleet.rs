@@ -37,7 +37,7 @@ pub use view::AgentView;
 pub struct Fleet {
     agents: BTreeMap<String, Agent>,
     /// What is kept of those that are gone, and those that are not in scope.
-    aside: BTreeMap<String, AgentRecord>,
+    aside: BTreeMap<String, Agent>,
     /// What was there when the list was read last; none before the first list.
     listed: Option<Timestamp>,
     /// Whether anything was remembered from before this start, be it out of scope: what is not known
@@ -63,6 +63,7 @@ struct Agent {
 /// What an entry of the list shows of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shown {
+    service_id: Option<String>,
     deployment_id: Option<String>,
     updated_at: Option<Timestamp>,
 }
@@ -93,13 +94,10 @@ impl Fleet {
         let remembers = !records.is_empty();
         let (present, aside): (Vec<_>, Vec<_>) = records
             .into_iter()
-            .map(|record| (record.name.clone(), record))
-            .partition(|(_, record)| record.gone_at.is_none() && in_scope(record));
-        let agents = present
-            .into_iter()
-            .map(|(name, record)| (name, Agent::new(record)));
+            .map(|record| (record.name.clone(), Agent::new(record)))
+            .partition(|(_, agent)| !agent.is_gone() && in_scope(&agent.record));
         Self {
-            agents: agents.collect(),
+            agents: present.into_iter().collect(),
             aside: aside.into_iter().collect(),
             listed: None,
             remembers,
@@ -109,8 +107,9 @@ impl Fleet {
     /// Keeps nothing any more of those that were gone before this moment.
     pub fn forget(&mut self, before: Timestamp) -> Change {
         let mut change = Change::default();
-        self.aside.retain(|name, record| {
-            let forgotten = record.gone_at.is_some_and(|gone_at| gone_at < before);
+        self.aside.retain(|name, agent| {
+            let gone_at = agent.record.gone_at;
+            let forgotten = gone_at.is_some_and(|gone_at| gone_at < before);
             if forgotten {
                 change.removed.push(name.clone());
             }
@@ -140,6 +139,10 @@ impl Agent {
             followed: None,
             not_ready: 0,
         }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.record.gone_at.is_some()
     }
 }
 

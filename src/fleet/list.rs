@@ -37,7 +37,7 @@ impl Fleet {
     /// On the first start ever, agents at rest are taken as they stand: nothing is told of them.
     pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
         let mut step = ListStep::default();
-        for agent in self.agents.values_mut() {
+        for agent in self.agents.values_mut().chain(self.aside.values_mut()) {
             if agent.missing > 0 {
                 agent.doubted = None;
             }
@@ -57,24 +57,25 @@ impl Fleet {
     }
 
     fn on_service(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
-        let replaced = self.agents.get(name).is_some_and(|agent| {
-            let known = &agent.record.service_id;
-            known.is_some() && service.id.is_some() && *known != service.id
-        });
-        if replaced {
-            self.remove(now, name, &mut step.change);
+        if self.aside.get(name).is_some_and(|agent| !agent.is_gone()) {
+            self.take_up(name, service, step);
         }
-        if let Some(known) = self.agents.get_mut(name) {
+        let known = match self.agents.get_mut(name) {
+            None => self.aside.get_mut(name),
+            present => present,
+        };
+        if let Some(known) = known {
             known.missing = 0;
             if known.doubts(service) {
                 return;
             }
         }
+        let present = self.agents.get(name);
+        if present.is_some_and(|agent| agent.is_another(service)) {
+            self.remove(now, name, &mut step.change);
+        }
         if !self.agents.contains_key(name) {
-            match self.aside.remove(name) {
-                Some(record) if record.gone_at.is_none() => self.take_up(record, service, step),
-                before => self.come(now, name, before, service, step),
-            }
+            self.come(now, name, service, step);
         }
         let followed = match self.listed {
             None => Followed::Late,
@@ -87,24 +88,21 @@ impl Fleet {
     }
 
     /// Takes up an agent that was not in scope where it was before.
-    fn take_up(&mut self, mut record: AgentRecord, service: &Service, step: &mut ListStep) {
-        record.region.clone_from(&service.region);
-        step.added.push(record.name.clone());
-        step.change.agents.push(record.clone());
-        self.agents.insert(record.name.clone(), Agent::new(record));
+    fn take_up(&mut self, name: &str, service: &Service, step: &mut ListStep) {
+        let Some(mut agent) = self.aside.remove(name) else {
+            return;
+        };
+        agent.record.region.clone_from(&service.region);
+        step.added.push(name.to_owned());
+        step.change.agents.push(agent.record.clone());
+        self.agents.insert(name.to_owned(), agent);
     }
 
-    /// Takes in an agent that has come; one that has come back was there before.
-    fn come(
-        &mut self,
-        now: Timestamp,
-        name: &str,
-        before: Option<AgentRecord>,
-        service: &Service,
-        step: &mut ListStep,
-    ) {
+    /// Takes in an agent that has come, or has come back.
+    fn come(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
         let first_start = self.listed.is_none() && !self.remembers;
         let at_rest = first_start && service.is_reconciled();
+        let before = self.aside.remove(name).map(|agent| agent.record);
         let mut record = AgentRecord {
             service_id: service.id.clone(),
             region: service.region.clone(),
@@ -113,7 +111,7 @@ impl Fleet {
                 verdict: None,
                 since: now,
             },
-            updated_at: service.updated_at,
+            updated_at: changed_at(service),
             gone_at: None,
             changed_at: now,
             ..before.unwrap_or_else(|| AgentRecord::unknown(name, now))
@@ -136,15 +134,18 @@ impl Fleet {
         self.agents.insert(name.to_owned(), Agent::new(record));
     }
 
-    /// Whether an agent may be gone, or a deployment may be one from before: further lists will tell.
+    /// Whether an agent may be gone, or what was shown may be from before: further lists will tell.
     #[must_use]
     pub fn has_doubts(&self) -> bool {
         let unconfirmed = |agent: &Agent| {
             let doubted = agent.doubted.as_ref();
             doubted.is_some_and(|(_, times)| *times < CONFIRMATIONS)
         };
-        let mut agents = self.agents.values();
-        agents.any(|agent| agent.missing > 0 || unconfirmed(agent))
+        let missing = |agent: &Agent| agent.missing > 0;
+        self.agents
+            .values()
+            .any(|agent| missing(agent) || unconfirmed(agent))
+            || self.aside.values().any(unconfirmed)
     }
 
     /// Agents that several lists in a row have not shown are gone.
@@ -178,7 +179,7 @@ impl Fleet {
         change.removed.push(name.to_owned());
         change.agents.retain(|changed| changed.name != name);
         change.agents.push(kept.clone());
-        self.aside.insert(name.to_owned(), kept);
+        self.aside.insert(name.to_owned(), Agent::new(kept));
     }
 }
 
@@ -191,6 +192,7 @@ impl Agent {
             return false;
         }
         let shown = Shown {
+            service_id: service.id.clone(),
             deployment_id: service.desired().map(str::to_owned),
             updated_at: service.updated_at,
         };
@@ -200,10 +202,15 @@ impl Agent {
         times < CONFIRMATIONS
     }
 
-    /// Whether an entry goes back behind what was seen, by its time or, where that does not tell,
-    /// to a deployment that was here already.
+    /// Whether an entry goes back behind what was seen: by its time or, where that does not tell, to
+    /// a deployment that was here already. Another agent, or one that is gone, has to be shown to
+    /// have come later.
     fn goes_back(&self, service: &Service) -> bool {
         let record = &self.record;
+        if self.is_gone() || self.is_another(service) {
+            let times = changed_at(service).zip(record.updated_at);
+            return times.is_none_or(|(told, seen)| told <= seen);
+        }
         let times = service.updated_at.zip(record.updated_at);
         match times.map(|(told, seen)| told.cmp(&seen)) {
             Some(Ordering::Less) => true,
@@ -212,6 +219,12 @@ impl Agent {
                 record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
             }),
         }
+    }
+
+    /// Whether an entry is that of another agent under the same name.
+    fn is_another(&self, service: &Service) -> bool {
+        let known = &self.record.service_id;
+        known.is_some() && service.id.is_some() && *known != service.id
     }
 
     /// Begins to follow the desired deployment, unless that is done or its rollout is over.
@@ -228,6 +241,11 @@ impl Agent {
             deployment_id: desired.to_owned(),
         })
     }
+}
+
+/// When the platform changed its record of an agent last; it was made by then.
+fn changed_at(service: &Service) -> Option<Timestamp> {
+    service.updated_at.or(service.created_at)
 }
 
 impl NoticeData {

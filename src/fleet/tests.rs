@@ -261,7 +261,11 @@ fn agents_come_and_go() {
         id: Some("another".to_owned()),
         ..a
     };
-    let step = fleet.on_list(at(50), &[again]);
+    for second in [50, 51] {
+        let step = fleet.on_list(at(second), std::slice::from_ref(&again));
+        assert!(step.change.is_empty(), "nothing tells which came later");
+    }
+    let step = fleet.on_list(at(52), &[again]);
     assert_eq!(ids(&step.change), ["a/id-of-a/removed", "a/another/added"]);
     assert_eq!(step.change.agents.len(), 1);
     let deleted = Service {

@@ -85,6 +85,93 @@ fn an_older_time_that_three_lists_in_a_row_agree_on_is_believed() {
     assert_eq!(list(&[updated("newest", 100)]), ["newest"]);
 }
 
+fn under(id: &str) -> Service {
+    Service {
+        id: Some(id.to_owned()),
+        ..service("a", "old", "old")
+    }
+}
+
+/// The ids of what is told of these lists.
+fn told(fleet: &mut Fleet, lists: &[Option<Service>]) -> Vec<String> {
+    let mut told = Vec::new();
+    for list in lists {
+        let services: Vec<Service> = list.iter().cloned().collect();
+        let change = fleet.on_list(at(10), &services).change;
+        told.extend(ids(&change).into_iter().map(str::to_owned));
+    }
+    told
+}
+
+/// They were told back and forth, and the last word was chance.
+#[test]
+fn another_agent_under_the_name_has_to_be_confirmed() {
+    let [one, other] = [under("one"), under("other")].map(Some);
+    let mut fleet = Fleet::restore(Vec::new());
+    let lists = [&one, &other, &one, &other, &other, &None, &other, &other].map(Clone::clone);
+    assert_eq!(told(&mut fleet, &lists), [""; 0]);
+    assert_eq!(
+        told(&mut fleet, std::slice::from_ref(&other)),
+        ["a/one/removed", "a/other/added"]
+    );
+    assert_eq!(
+        told(&mut fleet, &[other.clone(), one.clone(), one, other]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn another_agent_that_was_made_or_changed_later_is_believed_at_once() {
+    let times = |id: &str, created: Option<i64>, updated: Option<i64>| {
+        Some(Service {
+            created_at: created.map(at),
+            updated_at: updated.map(at),
+            ..under(id)
+        })
+    };
+    let one = times("one", Some(100), Some(200));
+    for (other, at_once) in [
+        (times("other", Some(300), Some(301)), true),
+        (times("other", Some(300), None), true),
+        (times("other", None, Some(300)), true),
+        (times("other", Some(50), Some(150)), false),
+        (times("other", Some(200), Some(200)), false),
+        (times("other", None, None), false),
+    ] {
+        let mut fleet = Fleet::restore(Vec::new());
+        let told_of = told(&mut fleet, &[one.clone(), other.clone()]);
+        assert_eq!(!told_of.is_empty(), at_once, "{other:?}");
+        if at_once {
+            // A replica that lags does not bring the old one back.
+            let lists = [one.clone(), other.clone(), one.clone(), one.clone(), other];
+            assert_eq!(told(&mut fleet, &lists), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn one_that_is_gone_comes_back_confirmed_or_with_a_later_time() {
+    let gone = || {
+        let mut fleet = Fleet::restore(Vec::new());
+        let lists = [Some(updated("old", 100)), None, None, None];
+        assert_eq!(told(&mut fleet, &lists), ["a/id-of-a/removed"]);
+        fleet
+    };
+    let shown = Some(updated("old", 100));
+    let mut fleet = gone();
+    let lists = [&shown, &shown, &None, &shown, &shown].map(Clone::clone);
+    assert_eq!(told(&mut fleet, &lists), [""; 0]);
+    assert!(fleet.has_doubts() && fleet.agent("a").is_none());
+    let step = fleet.on_list(at(20), &[updated("old", 100)]);
+    assert_eq!(
+        (ids(&step.change), begun(&step)),
+        (vec!["a/id-of-a/added/2"], vec![("a", "old")])
+    );
+    assert!(!fleet.has_doubts());
+    let told_of = told(&mut gone(), &[Some(updated("old", 101))]);
+    assert_eq!(told_of, ["a/id-of-a/added/2"]);
+}
+
 #[test]
 fn a_single_pass_reads_on_until_nothing_is_in_doubt() {
     let mut fleet = Fleet::restore(Vec::new());
