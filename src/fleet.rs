@@ -49,15 +49,24 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 struct Agent {
     record: AgentRecord,
-    /// What may be from before, shown by a replica that lags, and how many lists in a row have
-    /// shown it.
-    doubted: Option<(Shown, u32)>,
+    /// What may be from before, shown by a replica that lags.
+    doubted: Option<Doubt>,
     /// How many lists in a row it has been missing from.
     missing: u32,
     /// The rollout that is being followed.
     followed: Option<Followed>,
     /// How many looks in a row found it not ready.
     not_ready: u32,
+}
+
+/// Something that several lists in a row have to show before it is believed.
+#[derive(Debug, Clone)]
+struct Doubt {
+    shown: Shown,
+    /// How many lists in a row have shown it.
+    times: u32,
+    /// How a rollout is followed that began by the first of them.
+    followed: Followed,
 }
 
 /// What an entry of the list shows of an agent.

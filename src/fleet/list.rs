@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{AgentRecord, Change, Standing};
-use super::{Agent, Fleet, Followed, Shown};
+use super::{Agent, Doubt, Fleet, Followed, Shown};
 use crate::rollout::CONFIRMATIONS;
 use crate::wire::Service;
 
@@ -57,6 +57,10 @@ impl Fleet {
     }
 
     fn on_service(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
+        let mut followed = match self.listed {
+            None => Followed::Late,
+            Some(_) => Followed::InTime,
+        };
         if self.aside.get(name).is_some_and(|agent| !agent.is_gone()) {
             self.take_up(name, service, step);
         }
@@ -66,8 +70,9 @@ impl Fleet {
         };
         if let Some(known) = known {
             known.missing = 0;
-            if known.doubts(service) {
-                return;
+            match known.believes(service, followed) {
+                Some(since) => followed = since,
+                None => return,
             }
         }
         let present = self.agents.get(name);
@@ -77,10 +82,6 @@ impl Fleet {
         if !self.agents.contains_key(name) {
             self.come(now, name, service, step);
         }
-        let followed = match self.listed {
-            None => Followed::Late,
-            Some(_) => Followed::InTime,
-        };
         if let Some(agent) = self.agents.get_mut(name) {
             agent.record.updated_at = service.updated_at.or(agent.record.updated_at);
             step.begin.extend(agent.begin(service.desired(), followed));
@@ -138,8 +139,8 @@ impl Fleet {
     #[must_use]
     pub fn has_doubts(&self) -> bool {
         let unconfirmed = |agent: &Agent| {
-            let doubted = agent.doubted.as_ref();
-            doubted.is_some_and(|(_, times)| *times < CONFIRMATIONS)
+            let doubt = agent.doubted.as_ref();
+            doubt.is_some_and(|doubt| doubt.times < CONFIRMATIONS)
         };
         let missing = |agent: &Agent| agent.missing > 0;
         self.agents
@@ -184,22 +185,32 @@ impl Fleet {
 }
 
 impl Agent {
-    /// Whether an entry may be from before, shown by a replica that lags: what goes back behind what
-    /// was seen has to be shown by several lists in a row, all the same (rule 4 of the contract).
-    fn doubts(&mut self, service: &Service) -> bool {
+    /// How a rollout is followed that an entry shows, if the entry is believed. It may be from
+    /// before, shown by a replica that lags: what goes back behind what was seen has to be shown by
+    /// several lists in a row, all the same (rule 4 of the contract).
+    fn believes(&mut self, service: &Service, followed: Followed) -> Option<Followed> {
+        let before = self.doubted.take();
         if !self.goes_back(service) {
-            self.doubted = None;
-            return false;
+            return Some(followed);
         }
         let shown = Shown {
             service_id: service.id.clone(),
             deployment_id: service.desired().map(str::to_owned),
             updated_at: service.updated_at,
         };
-        let before = self.doubted.take().filter(|(before, _)| *before == shown);
-        let times = before.map_or(1, |(_, times)| times.saturating_add(1));
-        self.doubted = Some((shown, times));
-        times < CONFIRMATIONS
+        let doubt = match before.filter(|before| before.shown == shown) {
+            Some(before) => Doubt {
+                times: before.times.saturating_add(1),
+                ..before
+            },
+            None => Doubt {
+                shown,
+                times: 1,
+                followed,
+            },
+        };
+        let doubt = self.doubted.insert(doubt);
+        (doubt.times >= CONFIRMATIONS).then_some(doubt.followed)
     }
 
     /// Whether an entry goes back behind what was seen: by its time or, where that does not tell, to

@@ -173,6 +173,26 @@ fn one_that_is_gone_comes_back_confirmed_or_with_a_later_time() {
 }
 
 #[test]
+fn what_is_in_doubt_since_the_first_list_began_while_nobody_watched() {
+    for (lists, late) in [(0, true), (1, false)] {
+        let mut fleet = Fleet::restore(Vec::new());
+        let _ = fleet.on_list(at(0), &[under("one")]);
+        let mut fleet = restart(&fleet);
+        for _ in 0..lists {
+            let _ = fleet.on_list(at(9), &[under("one")]);
+        }
+        assert_eq!(
+            told(&mut fleet, &[Some(under("other")), Some(under("other"))]),
+            [""; 0]
+        );
+        let step = fleet.on_list(at(12), &[under("other")]);
+        assert_eq!(begun(&step), [("a", "old")]);
+        let change = fleet.happened(at(13), "a", &found("old"));
+        assert_eq!(change.notices[0].data.observed_late, late);
+    }
+}
+
+#[test]
 fn a_single_pass_reads_on_until_nothing_is_in_doubt() {
     let mut fleet = Fleet::restore(Vec::new());
     let _ = fleet.on_list(at(0), &[updated("old", 1000)]);
