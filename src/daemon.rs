@@ -8,6 +8,7 @@ mod deliver;
 mod endpoints;
 mod keeper;
 mod save;
+mod show;
 mod supervisor;
 mod tasks;
 mod unaskable;
@@ -143,20 +144,12 @@ impl Daemon {
     /// Takes up what the store remembers.
     pub(crate) async fn new(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
         let records = parts.keeper.with(|store| store.agents()).await?;
-        // Who is not to be watched any more is not gone: nothing is told of them.
-        let (records, dropped): (Vec<_>, Vec<_>) =
-            records
-                .into_iter()
-                .partition(|record| match &settings.watched {
-                    Watched::Listed(scope) => scope.holds_record(record),
-                    Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
-                });
-        let unsaved = Change {
-            removed: dropped.into_iter().map(|record| record.name).collect(),
-            ..Change::default()
-        };
+        let fleet = Fleet::restore_in_scope(records, |record| match &settings.watched {
+            Watched::Listed(scope) => scope.holds_record(record),
+            Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
+        });
         let mut schedule = Schedule::new(settings.health_interval, settings.max_rps);
-        for record in &records {
+        for record in fleet.agents() {
             schedule.add(Duration::ZERO, &record.name);
             let view = AgentView::remembered(record.clone());
             parts.metrics.agent_stands(&view);
@@ -171,7 +164,7 @@ impl Daemon {
         );
         Ok(Self {
             settings,
-            fleet: Fleet::restore(records),
+            fleet,
             schedule,
             keeper: parts.keeper,
             delivery: parts.delivery,
@@ -182,7 +175,7 @@ impl Daemon {
             inputs,
             stop: parts.stop,
             started: Instant::now(),
-            unsaved,
+            unsaved: Change::default(),
             list_at: Some(Instant::now()),
             listing: false,
             listed: false,
@@ -231,6 +224,7 @@ impl Daemon {
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
+                self.forget();
                 self.prune().await;
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
@@ -247,6 +241,21 @@ impl Daemon {
         self.save().await;
         self.delivery.finish().await;
         ended
+    }
+
+    /// Keeps nothing any more of agents that are gone for longer than anything is known of what was
+    /// told of them, which is kept until it is delivered and as long as the history from then on.
+    fn forget(&mut self) {
+        let Settings {
+            history_for,
+            retry_for,
+            ..
+        } = self.settings;
+        let kept_for = history_for.saturating_add(retry_for);
+        if let Ok(before) = Timestamp::now().checked_sub(kept_for) {
+            let change = self.fleet.forget(before);
+            self.unsaved.append(change);
+        }
     }
 
     /// Takes in what a task has gathered.
@@ -318,7 +327,7 @@ impl Daemon {
         self.board.beat(Beat::List);
         self.list_at = match self.settings.passes {
             Passes::Endless => Some(Instant::now() + self.settings.interval),
-            Passes::One if self.fleet.misses_any() => Some(Instant::now() + BETWEEN_PASS_LISTS),
+            Passes::One if self.fleet.has_doubts() => Some(Instant::now() + BETWEEN_PASS_LISTS),
             Passes::One => None,
         };
         self.measure_pace();
@@ -490,29 +499,8 @@ impl Daemon {
             && self.under_way == 0
             && self.looks == 0
             && self.schedule.is_empty()
-            && !self.fleet.misses_any();
+            && !self.fleet.has_doubts();
         over.then_some(Ended::Passed)
-    }
-
-    /// Shows on the endpoints how agents stand now.
-    fn show(&self, change: &Change) {
-        for record in &change.agents {
-            self.board.stand(record.clone());
-            self.measure(&record.name);
-        }
-        for name in &change.removed {
-            self.board.remove(name);
-            self.metrics.agent_gone(name);
-        }
-        for rollout in &change.rollouts {
-            self.metrics.rollout_finished(rollout);
-        }
-    }
-
-    fn measure(&self, agent: &str) {
-        if let Some(view) = self.board.agent(agent) {
-            self.metrics.agent_stands(&view);
-        }
     }
 }
 

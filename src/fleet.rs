@@ -36,9 +36,12 @@ pub use view::AgentView;
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     agents: BTreeMap<String, Agent>,
+    /// What is kept of those that are gone, and those that are not in scope.
+    aside: BTreeMap<String, Agent>,
     /// What was there when the list was read last; none before the first list.
     listed: Option<Timestamp>,
-    /// Whether anything was remembered from before this start.
+    /// Whether anything was remembered from before this start, be it out of scope: what is not known
+    /// then is new.
     remembers: bool,
 }
 
@@ -46,15 +49,32 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 struct Agent {
     record: AgentRecord,
-    /// A deployment that may be one from before, shown by a replica that lags, and how many lists
-    /// in a row have shown it.
-    doubted: Option<(String, u32)>,
+    /// What may be from before, shown by a replica that lags.
+    doubted: Option<Doubt>,
     /// How many lists in a row it has been missing from.
     missing: u32,
     /// The rollout that is being followed.
     followed: Option<Followed>,
     /// How many looks in a row found it not ready.
     not_ready: u32,
+}
+
+/// Something that several lists in a row have to show before it is believed.
+#[derive(Debug, Clone)]
+struct Doubt {
+    shown: Shown,
+    /// How many lists in a row have shown it.
+    times: u32,
+    /// How a rollout is followed that began by the first of them.
+    followed: Followed,
+}
+
+/// What an entry of the list shows of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    service_id: Option<String>,
+    deployment_id: Option<String>,
+    updated_at: Option<Timestamp>,
 }
 
 /// A rollout that is being followed.
@@ -70,15 +90,41 @@ impl Fleet {
     /// The agents as they were remembered; with none it is the first start.
     #[must_use]
     pub fn restore(records: Vec<AgentRecord>) -> Self {
+        Self::restore_in_scope(records, |_| true)
+    }
+
+    /// The same where some are not in scope. They stay as they are until they are: who is not to be
+    /// watched is not gone.
+    #[must_use]
+    pub fn restore_in_scope(
+        records: Vec<AgentRecord>,
+        in_scope: impl Fn(&AgentRecord) -> bool,
+    ) -> Self {
         let remembers = !records.is_empty();
-        let agents = records
+        let (present, aside): (Vec<_>, Vec<_>) = records
             .into_iter()
-            .map(|record| (record.name.clone(), Agent::new(record)));
+            .map(|record| (record.name.clone(), Agent::new(record)))
+            .partition(|(_, agent)| !agent.is_gone() && in_scope(&agent.record));
         Self {
-            agents: agents.collect(),
+            agents: present.into_iter().collect(),
+            aside: aside.into_iter().collect(),
             listed: None,
             remembers,
         }
+    }
+
+    /// Keeps nothing any more of those that were gone before this moment.
+    pub fn forget(&mut self, before: Timestamp) -> Change {
+        let mut change = Change::default();
+        self.aside.retain(|name, agent| {
+            let gone_at = agent.record.gone_at;
+            let forgotten = gone_at.is_some_and(|gone_at| gone_at < before);
+            if forgotten {
+                change.removed.push(name.clone());
+            }
+            !forgotten
+        });
+        change
     }
 
     /// The agents, by name.
@@ -102,6 +148,10 @@ impl Agent {
             followed: None,
             not_ready: 0,
         }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.record.gone_at.is_some()
     }
 }
 

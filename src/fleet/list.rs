@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{AgentRecord, Change, Standing};
-use super::{Agent, Fleet, Followed};
+use super::{Agent, Doubt, Fleet, Followed, Shown};
 use crate::rollout::CONFIRMATIONS;
 use crate::wire::Service;
 
@@ -37,7 +37,10 @@ impl Fleet {
     /// On the first start ever, agents at rest are taken as they stand: nothing is told of them.
     pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
         let mut step = ListStep::default();
-        for agent in self.agents.values_mut() {
+        for agent in self.agents.values_mut().chain(self.aside.values_mut()) {
+            if agent.missing > 0 {
+                agent.doubted = None;
+            }
             agent.missing = agent.missing.saturating_add(1);
         }
         for service in services
@@ -54,69 +57,96 @@ impl Fleet {
     }
 
     fn on_service(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
-        let replaced = self.agents.get(name).is_some_and(|agent| {
-            let known = &agent.record.service_id;
-            known.is_some() && service.id.is_some() && *known != service.id
-        });
-        if replaced {
-            self.remove(now, name, &mut step.change);
-        }
-        let followed = match self.listed {
+        let mut followed = match self.listed {
             None => Followed::Late,
             Some(_) => Followed::InTime,
         };
-        let first_start = self.listed.is_none() && !self.remembers;
-        let agent = self.agents.entry(name.to_owned()).or_insert_with(|| {
-            step.added.push(name.to_owned());
-            let at_rest = first_start && service.is_reconciled();
-            let record = AgentRecord {
-                name: name.to_owned(),
-                service_id: service.id.clone(),
-                region: service.region.clone(),
-                deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
-                standing: Standing::Settled {
-                    verdict: None,
-                    since: now,
-                },
-                unready_episodes: 0,
-                steps: Vec::new(),
-                updated_at: service.updated_at,
-                changed_at: now,
-            };
-            if !first_start {
-                let notice = Notice {
-                    id: format!("{name}/{}/added", service.id.as_deref().unwrap_or("-")),
-                    kind: NoticeKind::AgentAdded,
-                    time: now,
-                    data: NoticeData {
-                        deployment_id: service.desired().map(str::to_owned),
-                        ..NoticeData::of(&record)
-                    },
-                };
-                step.change.notices.push(notice);
-            }
-            step.change.agents.push(record.clone());
-            Agent::new(record)
-        });
-        agent.missing = 0;
-        let seen = agent.record.updated_at;
-        let order = service
-            .updated_at
-            .zip(seen)
-            .map(|(told, seen)| told.cmp(&seen));
-        if order == Some(Ordering::Less) {
-            return;
+        if self.aside.get(name).is_some_and(|agent| !agent.is_gone()) {
+            self.take_up(name, service, step);
         }
-        agent.record.updated_at = service.updated_at.or(seen);
-        if order == Some(Ordering::Greater) || !agent.doubts(service.desired()) {
+        let known = match self.agents.get_mut(name) {
+            None => self.aside.get_mut(name),
+            present => present,
+        };
+        if let Some(known) = known {
+            known.missing = 0;
+            match known.believes(service, followed) {
+                Some(since) => followed = since,
+                None => return,
+            }
+        }
+        let present = self.agents.get(name);
+        if present.is_some_and(|agent| agent.is_another(service)) {
+            self.remove(now, name, &mut step.change);
+        }
+        if !self.agents.contains_key(name) {
+            self.come(now, name, service, step);
+        }
+        if let Some(agent) = self.agents.get_mut(name) {
+            agent.record.updated_at = service.updated_at.or(agent.record.updated_at);
             step.begin.extend(agent.begin(service.desired(), followed));
         }
     }
 
-    /// Whether the last list did not show an agent that may be gone: further ones will tell.
+    /// Takes up an agent that was not in scope where it was before.
+    fn take_up(&mut self, name: &str, service: &Service, step: &mut ListStep) {
+        let Some(mut agent) = self.aside.remove(name) else {
+            return;
+        };
+        agent.record.region.clone_from(&service.region);
+        step.added.push(name.to_owned());
+        step.change.agents.push(agent.record.clone());
+        self.agents.insert(name.to_owned(), agent);
+    }
+
+    /// Takes in an agent that has come, or has come back.
+    fn come(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
+        let first_start = self.listed.is_none() && !self.remembers;
+        let at_rest = first_start && service.is_reconciled();
+        let before = self.aside.remove(name).map(|agent| agent.record);
+        let mut record = AgentRecord {
+            service_id: service.id.clone(),
+            region: service.region.clone(),
+            deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
+            standing: Standing::Settled {
+                verdict: None,
+                since: now,
+            },
+            updated_at: changed_at(service),
+            gone_at: None,
+            changed_at: now,
+            ..before.unwrap_or_else(|| AgentRecord::unknown(name, now))
+        };
+        record.begin_life();
+        if !first_start {
+            step.change.notices.push(Notice {
+                id: record.id_of_life("added"),
+                kind: NoticeKind::AgentAdded,
+                time: now,
+                data: NoticeData {
+                    deployment_id: service.desired().map(str::to_owned),
+                    ..NoticeData::of(&record)
+                },
+            });
+        }
+        step.added.push(name.to_owned());
+        step.change.agents.retain(|changed| changed.name != name);
+        step.change.agents.push(record.clone());
+        self.agents.insert(name.to_owned(), Agent::new(record));
+    }
+
+    /// Whether an agent may be gone, or what was shown may be from before: further lists will tell.
     #[must_use]
-    pub fn misses_any(&self) -> bool {
-        self.agents.values().any(|agent| agent.missing > 0)
+    pub fn has_doubts(&self) -> bool {
+        let unconfirmed = |agent: &Agent| {
+            let doubt = agent.doubted.as_ref();
+            doubt.is_some_and(|doubt| doubt.times < CONFIRMATIONS)
+        };
+        let missing = |agent: &Agent| agent.missing > 0;
+        self.agents
+            .values()
+            .any(|agent| missing(agent) || unconfirmed(agent))
+            || self.aside.values().any(unconfirmed)
     }
 
     /// Agents that several lists in a row have not shown are gone.
@@ -137,13 +167,8 @@ impl Fleet {
             return;
         };
         let record = agent.record;
-        change.agents.retain(|changed| changed.name != name);
-        change.removed.push(name.to_owned());
         change.notices.push(Notice {
-            id: format!(
-                "{name}/{}/removed",
-                record.service_id.as_deref().unwrap_or("-")
-            ),
+            id: record.id_of_life("removed"),
             kind: NoticeKind::AgentRemoved,
             time: now,
             data: NoticeData {
@@ -151,25 +176,66 @@ impl Fleet {
                 ..NoticeData::of(&record)
             },
         });
+        let kept = record.gone(now);
+        change.removed.push(name.to_owned());
+        change.agents.retain(|changed| changed.name != name);
+        change.agents.push(kept.clone());
+        self.aside.insert(name.to_owned(), Agent::new(kept));
     }
 }
 
 impl Agent {
-    /// Whether this may be a deployment from before, shown by a replica that lags: one that was here
-    /// already has to be shown by several lists in a row (rule 4 of the contract).
-    fn doubts(&mut self, desired: Option<&str>) -> bool {
-        let record = &self.record;
-        let old = desired.filter(|desired| {
-            record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
-        });
-        let Some(old) = old else {
-            self.doubted = None;
-            return false;
+    /// How a rollout is followed that an entry shows, if the entry is believed. It may be from
+    /// before, shown by a replica that lags: what goes back behind what was seen has to be shown by
+    /// several lists in a row, all the same (rule 4 of the contract).
+    fn believes(&mut self, service: &Service, followed: Followed) -> Option<Followed> {
+        let before = self.doubted.take();
+        if !self.goes_back(service) {
+            return Some(followed);
+        }
+        let shown = Shown {
+            service_id: service.id.clone(),
+            deployment_id: service.desired().map(str::to_owned),
+            updated_at: service.updated_at,
         };
-        let before = self.doubted.take().filter(|(doubted, _)| doubted == old);
-        let times = before.map_or(1, |(_, times)| times + 1);
-        self.doubted = Some((old.to_owned(), times));
-        times < CONFIRMATIONS
+        let doubt = match before.filter(|before| before.shown == shown) {
+            Some(before) => Doubt {
+                times: before.times.saturating_add(1),
+                ..before
+            },
+            None => Doubt {
+                shown,
+                times: 1,
+                followed,
+            },
+        };
+        let doubt = self.doubted.insert(doubt);
+        (doubt.times >= CONFIRMATIONS).then_some(doubt.followed)
+    }
+
+    /// Whether an entry goes back behind what was seen: by its time or, where that does not tell, to
+    /// a deployment that was here already. Another agent, or one that is gone, has to be shown to
+    /// have come later.
+    fn goes_back(&self, service: &Service) -> bool {
+        let record = &self.record;
+        if self.is_gone() || self.is_another(service) {
+            let times = changed_at(service).zip(record.updated_at);
+            return times.is_none_or(|(told, seen)| told <= seen);
+        }
+        let times = service.updated_at.zip(record.updated_at);
+        match times.map(|(told, seen)| told.cmp(&seen)) {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Greater) => false,
+            Some(Ordering::Equal) | None => service.desired().is_some_and(|desired| {
+                record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
+            }),
+        }
+    }
+
+    /// Whether an entry is that of another agent under the same name.
+    fn is_another(&self, service: &Service) -> bool {
+        let known = &self.record.service_id;
+        known.is_some() && service.id.is_some() && *known != service.id
     }
 
     /// Begins to follow the desired deployment, unless that is done or its rollout is over.
@@ -186,6 +252,11 @@ impl Agent {
             deployment_id: desired.to_owned(),
         })
     }
+}
+
+/// When the platform changed its record of an agent last; it was made by then.
+fn changed_at(service: &Service) -> Option<Timestamp> {
+    service.updated_at.or(service.created_at)
 }
 
 impl NoticeData {

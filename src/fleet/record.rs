@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::notice::Notice;
 use crate::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
+/// How many steps from one deployment to another, and how many lives, are remembered of an agent.
+const COUNTED: usize = 32;
+
 /// What is known of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,11 +30,87 @@ pub struct AgentRecord {
     /// When the platform changed its own record last, as far as the list has shown.
     #[serde(default)]
     pub updated_at: Option<Timestamp>,
+    /// How often each came under this name, by its service id, the latest only. Where nothing is
+    /// said of the present one, it came once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<(String, u32)>,
+    /// When it was found to be gone. It is kept for what is counted: whatever happens to one that
+    /// comes back under its name has an id of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
     /// When this was last changed.
     pub changed_at: Timestamp,
 }
 
 impl AgentRecord {
+    /// An agent of which nothing but its name is known.
+    pub(super) fn unknown(name: &str, now: Timestamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            service_id: None,
+            region: None,
+            deployment_id: None,
+            standing: Standing::Settled {
+                verdict: None,
+                since: now,
+            },
+            unready_episodes: 0,
+            steps: Vec::new(),
+            updated_at: None,
+            lives: Vec::new(),
+            gone_at: None,
+            changed_at: now,
+        }
+    }
+
+    /// What is kept of an agent that is gone.
+    pub(super) fn gone(mut self, now: Timestamp) -> Self {
+        if self.life().is_none() {
+            self.begin_life();
+        }
+        Self {
+            service_id: self.service_id,
+            region: self.region,
+            unready_episodes: self.unready_episodes,
+            steps: self.steps,
+            updated_at: self.updated_at,
+            lives: self.lives,
+            gone_at: Some(now),
+            ..Self::unknown(&self.name, now)
+        }
+    }
+
+    /// Counts one more life of the agent that has come.
+    pub(super) fn begin_life(&mut self) {
+        count(&mut self.lives, self.service_id.as_deref().unwrap_or("-"));
+    }
+
+    /// The id of its coming, or of its going: agent, service, and, where it came before, how often.
+    pub(super) fn id_of_life(&self, what: &str) -> String {
+        let service = self.service_id.as_deref().unwrap_or("-");
+        match self.life() {
+            None | Some(1) => format!("{}/{service}/{what}", self.name),
+            Some(times) => format!("{}/{service}/{what}/{times}", self.name),
+        }
+    }
+
+    /// How often the present one has come, where that is said.
+    fn life(&self) -> Option<u32> {
+        let service = self.service_id.as_deref().unwrap_or("-");
+        let known = self.lives.iter().find(|(known, _)| known == service);
+        known.map(|(_, times)| *times)
+    }
+
+    /// What the ids of a rollout's notices begin with: agent, both deployments, and, where this
+    /// very step was seen before, how often.
+    pub(super) fn id_of_step(&mut self, previous: Option<&str>, deployment: &str) -> String {
+        let step = format!("{}..{deployment}", previous.unwrap_or("-"));
+        match count(&mut self.steps, &step) {
+            1 => format!("{}/{step}", self.name),
+            times => format!("{}/{step}/{times}", self.name),
+        }
+    }
+
     /// Whether this deployment was seen here before the present one.
     #[must_use]
     pub fn has_been_at(&self, deployment: &str) -> bool {
@@ -54,6 +133,16 @@ impl AgentRecord {
             _ => None,
         }
     }
+}
+
+/// Counts one more of these, and tells how many there were.
+fn count(seen: &mut Vec<(String, u32)>, what: &str) -> u32 {
+    let place = seen.iter().position(|(known, _)| known == what);
+    let times = place.map_or(1, |place| seen.remove(place).1 + 1);
+    seen.push((what.to_owned(), times));
+    let forgotten = seen.len().saturating_sub(COUNTED);
+    seen.drain(..forgotten);
+    times
 }
 
 /// How an agent stands.
@@ -124,9 +213,9 @@ pub struct RolloutRecord {
 /// What happened at once: it is remembered, and told, in one piece.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
-    /// Agents as they stand now.
+    /// Agents as they stand now, and what is kept of those that are gone.
     pub agents: Vec<AgentRecord>,
-    /// Agents that are gone, by name.
+    /// Agents that are gone, by name: they went before what `agents` says.
     pub removed: Vec<String>,
     /// Rollouts that have ended.
     pub rollouts: Vec<RolloutRecord>,

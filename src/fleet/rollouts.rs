@@ -4,12 +4,9 @@ use jiff::Timestamp;
 
 use super::health::leaves_unready;
 use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{AgentRecord, Change, RolloutRecord, Standing};
+use super::record::{Change, RolloutRecord, Standing};
 use super::{Agent, Fleet, Followed};
 use crate::rollout::{Event, Outcome, Phase, PhaseEntry, Reason, RevisionReport, Verdict};
-
-/// How many steps from one deployment to another are remembered of an agent.
-const STEPS: usize = 32;
 
 impl Fleet {
     /// Takes in what happened, at `now`, in the rollout of an agent.
@@ -218,23 +215,6 @@ impl Agent {
         self.record.changed_at = now;
         change.agents.retain(|agent| agent.name != self.record.name);
         change.agents.push(self.record.clone());
-    }
-}
-
-impl AgentRecord {
-    /// What the ids of a rollout's notices begin with: agent, both deployments, and, where this
-    /// very step was seen before, how often.
-    fn id_of_step(&mut self, previous: Option<&str>, deployment: &str) -> String {
-        let step = format!("{}..{deployment}", previous.unwrap_or("-"));
-        let seen = self.steps.iter().position(|(known, _)| *known == step);
-        let times = seen.map_or(1, |place| self.steps.remove(place).1 + 1);
-        self.steps.push((step.clone(), times));
-        let forgotten = self.steps.len().saturating_sub(STEPS);
-        self.steps.drain(..forgotten);
-        match times {
-            1 => format!("{}/{step}", self.name),
-            _ => format!("{}/{step}/{times}", self.name),
-        }
     }
 }
 

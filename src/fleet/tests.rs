@@ -4,6 +4,9 @@ use super::*;
 use crate::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
 use crate::wire::Service;
 
+mod comings;
+mod doubts;
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
@@ -141,55 +144,6 @@ fn a_hint_that_proves_stale_is_told_to_nobody() {
 }
 
 #[test]
-fn an_entry_that_is_known_to_lag_is_passed_over() {
-    let mut fleet = Fleet::restore(Vec::new());
-    let updated = |desired: &str, second| Service {
-        updated_at: Some(at(second)),
-        ..service("a", desired, desired)
-    };
-    let _ = fleet.on_list(at(0), &[updated("new", 100)]);
-    assert_eq!(begun(&fleet.on_list(at(10), &[updated("old", 50)])), []);
-    assert_eq!(
-        begun(&fleet.on_list(at(20), &[updated("newer", 150)])),
-        [("a", "newer")]
-    );
-}
-
-#[test]
-fn an_entry_that_lags_is_passed_over_after_a_restart_as_well() {
-    let updated = |desired: &str, second| Service {
-        updated_at: Some(at(second)),
-        ..service("a", desired, desired)
-    };
-    let mut fleet = Fleet::restore(Vec::new());
-    let _ = fleet.on_list(at(0), &[updated("old", 50)]);
-    let _ = fleet.on_list(at(10), &[updated("new", 100)]);
-    let _ = fleet.happened(at(11), "a", &found("new"));
-    let change = fleet.ended(at(12), "a", &outcome("new", Verdict::Ready));
-    let mut fleet = Fleet::restore(change.agents);
-    for second in 20..30 {
-        assert_eq!(begun(&fleet.on_list(at(second), &[updated("old", 50)])), []);
-    }
-    // A roll-back has a later time.
-    let rolled_back = fleet.on_list(at(30), &[updated("old", 150)]);
-    assert_eq!(begun(&rolled_back), [("a", "old")]);
-}
-
-#[test]
-fn where_nothing_tells_the_order_a_deployment_from_before_has_to_be_confirmed() {
-    let mut fleet = resting();
-    let new = [service("a", "new", "new")];
-    let old = [service("a", "old", "old")];
-    let _ = fleet.on_list(at(10), &new);
-    let _ = fleet.happened(at(11), "a", &found("new"));
-    let _ = fleet.ended(at(12), "a", &outcome("new", Verdict::Ready));
-    for list in [&old, &old, &new, &old, &old] {
-        assert_eq!(begun(&fleet.on_list(at(20), list)), []);
-    }
-    assert_eq!(begun(&fleet.on_list(at(30), &old)), [("a", "old")]);
-}
-
-#[test]
 fn what_ends_without_a_verdict_about_the_deployment_goes_on() {
     for verdict in [
         Verdict::Unavailable,
@@ -307,7 +261,11 @@ fn agents_come_and_go() {
         id: Some("another".to_owned()),
         ..a
     };
-    let step = fleet.on_list(at(50), &[again]);
+    for second in [50, 51] {
+        let step = fleet.on_list(at(second), std::slice::from_ref(&again));
+        assert!(step.change.is_empty(), "nothing tells which came later");
+    }
+    let step = fleet.on_list(at(52), &[again]);
     assert_eq!(ids(&step.change), ["a/id-of-a/removed", "a/another/added"]);
     assert_eq!(step.change.agents.len(), 1);
     let deleted = Service {

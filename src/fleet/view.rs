@@ -109,6 +109,8 @@ mod tests {
             unready_episodes: 2,
             steps: Vec::new(),
             updated_at: None,
+            lives: Vec::new(),
+            gone_at: None,
             changed_at: "2026-11-23T15:00:00Z".parse().unwrap(),
         };
         let view = AgentView {

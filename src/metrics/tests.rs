@@ -19,6 +19,8 @@ fn agent(name: &str) -> AgentView {
         unready_episodes: 0,
         steps: Vec::new(),
         updated_at: None,
+        lives: Vec::new(),
+        gone_at: None,
         changed_at: "2026-11-23T15:00:00Z".parse().unwrap(),
     };
     AgentView {

@@ -29,6 +29,8 @@ fn agent(name: &str) -> AgentRecord {
         unready_episodes: 1,
         steps: vec![("old..new".to_owned(), 2)],
         updated_at: Some(at(0)),
+        lives: Vec::new(),
+        gone_at: None,
         changed_at: at(0),
     }
 }

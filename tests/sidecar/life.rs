@@ -136,6 +136,29 @@ fn a_single_pass_follows_what_is_under_way_to_its_end() {
     );
 }
 
+/// The others were forgotten, and the next full run told everything of them anew.
+#[test]
+fn a_run_for_one_agent_leaves_the_others_as_they_are() {
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api)
+        .webhook("hook", &hook.url())
+        .args("--once --health-interval 1h");
+    assert_eq!(place.run().code(), 0);
+    let mut one = place.sidecar();
+    one.arg("a");
+    assert_eq!(place.start_command(one).end().code(), 0);
+    api.deploy("b", "d2");
+    api.ready("b");
+    assert_eq!(place.run().code(), 0);
+    let received = hook.received();
+    let lines: Vec<String> = received.iter().map(Received::line).collect();
+    assert!(
+        lines.iter().all(|line| line.starts_with("b d2 rollout.")),
+        "{lines:?}"
+    );
+    assert_eq!(received[0].event["data"]["previousDeploymentId"], "d1");
+}
+
 #[test]
 fn a_single_pass_that_comes_to_nothing_says_why() {
     let api = Api::with(&["a"]);

@@ -1,7 +1,7 @@
 //! A sidecar's life: lists, rollouts and looks in any order, and a restart at any point.
 //!
 //! The bytes are acts, four to each: what happens, to which agent, and two that say how. What is
-//! told must be in order, and told once: an id always means the same, also after a restart.
+//! told must be in order, and told once: no id ever comes twice, also after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,46 +65,21 @@ fn store(stored: &mut BTreeMap<String, AgentRecord>, change: &Change) {
 #[derive(Clone)]
 struct Life {
     fleet: Fleet,
-    /// What each id was told with.
-    told: BTreeMap<String, Told>,
+    /// The ids of what was told.
+    told: BTreeSet<String>,
     /// Rollouts that were begun, by the agent, with the last word on each.
     rollouts: BTreeMap<String, NoticeKind>,
     /// Agents that are followed, and to which deployment.
     followed: BTreeMap<String, String>,
-    /// Agents that were ever removed: under the same names others may come.
-    removed: BTreeSet<String>,
-}
-
-/// What an id stands for: all but when it was told, and how long something took.
-#[derive(Debug, Clone, PartialEq)]
-struct Told {
-    kind: NoticeKind,
-    agent: String,
-    deployment: Option<String>,
-    phase: Option<Phase>,
-    verdict: Option<Verdict>,
-}
-
-impl Told {
-    fn of(notice: &Notice) -> Self {
-        Self {
-            kind: notice.kind,
-            agent: notice.data.agent.clone(),
-            deployment: notice.data.deployment_id.clone(),
-            phase: notice.data.phase,
-            verdict: notice.data.verdict,
-        }
-    }
 }
 
 impl Life {
     fn new(fleet: Fleet) -> Self {
         Self {
             fleet,
-            told: BTreeMap::new(),
+            told: BTreeSet::new(),
             rollouts: BTreeMap::new(),
             followed: BTreeMap::new(),
-            removed: BTreeSet::new(),
         }
     }
 
@@ -180,32 +155,16 @@ impl Life {
     fn check(&mut self, change: &Change, stored: &BTreeMap<String, AgentRecord>) {
         for notice in &change.notices {
             self.ordered(notice);
-            let told = Told::of(notice);
-            let before = self.told.insert(notice.id.clone(), told.clone());
-            let again = matches!(told.kind, NoticeKind::AgentAdded | NoticeKind::AgentRemoved);
-            if let Some(before) = before {
-                assert_eq!(before.kind, told.kind, "{}", notice.id);
-                assert!(
-                    again || before == told,
-                    "{} is {before:?} and {told:?}",
-                    notice.id
-                );
-                assert!(
-                    again || self.removed.contains(&told.agent),
-                    "{} is told twice",
-                    notice.id
-                );
-            }
-            if told.kind == NoticeKind::AgentRemoved {
-                self.removed.insert(told.agent);
-            }
+            let is_new = self.told.insert(notice.id.clone());
+            assert!(is_new, "{} is told twice", notice.id);
         }
         let known: Vec<&AgentRecord> = self.fleet.agents().collect();
         let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
-        assert!(
-            names.iter().copied().eq(stored.keys().map(String::as_str)),
-            "{names:?}"
-        );
+        let present = stored
+            .values()
+            .filter(|record| record.gone_at.is_none())
+            .map(|record| record.name.as_str());
+        assert!(names.iter().copied().eq(present), "{names:?}");
         for record in known {
             // What the list alone shows is stored with the next change.
             let stored = AgentRecord {
