@@ -163,13 +163,21 @@ impl Store {
     ) -> Result<usize, StoreError> {
         let known = json(&known);
         self.write(|transaction| {
-            transaction.execute(
+            let given_up = transaction.execute(
                 "UPDATE outbox SET given_up_at = ?3, next_at = NULL, why = 'the sink is gone'
                  WHERE given_up_at IS NULL AND written_at < ?2
                  AND sink NOT IN (SELECT value FROM json_each(?1))",
                 params![known, before.as_microsecond(), now.as_microsecond()],
-            )
+            )?;
+            // Should the sink come back, what is left goes on.
+            begin_turns(transaction)?;
+            Ok(given_up)
         })
+    }
+
+    /// Gives every queue a first notice, also those that an older version has left without one.
+    pub(super) fn mend_queues(&mut self) -> Result<(), StoreError> {
+        self.write(|transaction| begin_turns(transaction))
     }
 
     /// Ends the turn of a notice, and gives it to the next one about the same agent.
@@ -201,6 +209,17 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Makes the first notice due that waits for each sink about each agent, where its turn has not begun.
+fn begin_turns(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = connection.execute(
+        "UPDATE outbox SET next_at = written_at WHERE next_at IS NULL AND (sink, event) IN (
+             SELECT sink, min(event) FROM outbox WHERE given_up_at IS NULL GROUP BY sink, agent
+         )",
+        [],
+    );
+    begun.map(drop)
 }
 
 /// Writes a notice down for these sinks, unless it has been already.

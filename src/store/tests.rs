@@ -1,5 +1,7 @@
 //! The store on real files: what survives, what is refused, and the order of what is delivered.
 
+mod outbox;
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
@@ -306,19 +308,6 @@ fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
         store.apply(at(300), &change, |_| vec![]).unwrap()
     };
     assert_eq!(known(&mut store), [true, false], "the pending one is kept");
-}
-
-#[test]
-fn what_waits_for_a_sink_that_is_no_more_is_given_up_on_in_time() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    store
-        .apply(at(0), &told(&[("a", "1")]), |_| vec!["kept", "gone"])
-        .unwrap();
-    assert_eq!(store.give_up_orphans(&["kept"], at(0), at(9)).unwrap(), 0);
-    assert_eq!(store.give_up_orphans(&["kept"], at(1), at(9)).unwrap(), 1);
-    assert!(due(&store, "gone", at(9)).is_empty());
-    assert_eq!(due(&store, "kept", at(9)), ["a/1"]);
 }
 
 #[test]
