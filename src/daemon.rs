@@ -201,6 +201,7 @@ impl Daemon {
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
         let mut prune_at = self.started;
+        let mut pruned_at = self.alive_at().await;
         let mut touch_at = self.started;
         let mut stop = self.stop.clone();
         let ended = loop {
@@ -231,7 +232,10 @@ impl Daemon {
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
-                self.prune().await;
+                if let Some(past) = pruned_at {
+                    self.prune(past).await;
+                }
+                pruned_at = Some(Timestamp::now());
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
             if let Some(ended) = self.pass_is_over() {

@@ -92,6 +92,7 @@ impl Delivery {
                 drain: draining.clone(),
                 active: Arc::clone(&active),
                 health: SinkHealth::default(),
+                failing_since: None,
                 paused_until: None,
                 attempts: JoinSet::new(),
                 under_way: BTreeSet::new(),
@@ -147,6 +148,8 @@ struct Courier {
     drain: watch::Receiver<bool>,
     active: Arc<Mutex<BTreeSet<String>>>,
     health: SinkHealth,
+    /// Since when it has taken nothing, if it does not.
+    failing_since: Option<Instant>,
     /// Until when the sink is left alone.
     paused_until: Option<Instant>,
     attempts: JoinSet<Attempt>,
@@ -244,6 +247,7 @@ impl Courier {
                     info!(sink = self.name, "{}: deliveries arrive again", self.name);
                 }
                 self.health.succeeded();
+                self.failing_since = None;
                 self.paused_until = None;
                 debug!(sink = self.name, id = waiting.notice.id, "delivered");
                 self.metrics
@@ -284,6 +288,7 @@ impl Courier {
     ) {
         let (name, event) = (self.name.clone(), waiting.event);
         let age = Duration::try_from(now.duration_since(waiting.written_at)).unwrap_or_default();
+        let failing_since = *self.failing_since.get_or_insert_with(Instant::now);
         let attempt = waiting.attempts.saturating_add(1);
         if let Some(pause) = self.health.failed(asked, fastrand::f64()) {
             self.paused_until = Some(Instant::now() + pause);
@@ -299,11 +304,14 @@ impl Courier {
                 self.name
             );
         }
-        match self
-            .terms
-            .plan
-            .after_failure(attempt, age, asked, fastrand::f64())
-        {
+        let retry = self.terms.plan.after_failure(
+            attempt,
+            age,
+            failing_since.elapsed(),
+            asked,
+            fastrand::f64(),
+        );
+        match retry {
             Retry::After(wait) => {
                 self.metrics.delivery(&self.name, DeliveryOutcome::Failed);
                 let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);

@@ -55,14 +55,30 @@ impl Daemon {
         }
     }
 
-    pub(super) async fn prune(&self) {
+    /// When a sidecar was alive last, if one was.
+    pub(super) async fn alive_at(&self) -> Option<Timestamp> {
+        match self.keeper.with(|store| store.alive_at()).await {
+            Ok(at) => at,
+            Err(error) => {
+                self.complain(&error);
+                None
+            }
+        }
+    }
+
+    /// Takes out what was old already at `past`, or is now where the clock was set back since.
+    ///
+    /// `past` is when it was done last, or a sidecar was alive last: a clock that is far ahead at once
+    /// makes nothing old, and has until the next time to be set right.
+    pub(super) async fn prune(&self, past: Timestamp) {
         let now = Timestamp::now();
+        let certain = past.min(now);
         let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
         let sinks = self.delivery.active();
         let pruned = self
             .keeper
             .with(move |store| {
-                if let Ok(before) = now.checked_sub(retry_for) {
+                if let Ok(before) = certain.checked_sub(retry_for) {
                     let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
                     let given_up = store.give_up_orphans(&sinks, before, now)?;
                     if given_up > 0 {
@@ -72,7 +88,7 @@ impl Daemon {
                         );
                     }
                 }
-                match now.checked_sub(history_for) {
+                match certain.checked_sub(history_for) {
                     Ok(before) => store.prune(before),
                     // That long ago there was nothing.
                     Err(_) => Ok(()),

@@ -23,3 +23,4 @@ mod station;
 mod store;
 #[path = "../cli/tls_server.rs"]
 mod tls_server;
+mod upkeep;

@@ -61,3 +61,23 @@ fn a_queue_that_an_older_version_left_without_a_first_goes_on() {
     assert_eq!(due(&store, "one", at(60)), ["a/2", "b/1"], "its wait stays");
     assert_eq!(due(&store, "two", at(59)), ["a/1", "b/1"]);
 }
+
+#[test]
+fn a_clock_that_was_set_back_silences_nobody() {
+    const HOUR: i64 = 3600;
+    let folder = folder();
+    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let change = told(&[("a", "1"), ("b", "1"), ("c", "1")]);
+    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    let waiting = store.due("one", at(0), 9).unwrap();
+    for (waiting, until) in waiting.iter().zip([2 * HOUR, 2 * HOUR + 1, 20]) {
+        let event = waiting.event;
+        store.postpone("one", event, at(until), "it hung").unwrap();
+    }
+    assert_eq!(due(&store, "one", at(19)), ["a/1", "b/1"]);
+    assert_eq!(due(&store, "one", at(20)), ["c/1", "a/1", "b/1"]);
+    assert_eq!(store.due("one", at(20), 2).unwrap().len(), 2);
+    // The longest wait that there can be is an hour.
+    assert_eq!(due(&store, "one", at(HOUR)), ["c/1", "b/1"]);
+    assert_eq!(due(&store, "one", at(HOUR + 1)), ["c/1"]);
+}
