@@ -46,6 +46,10 @@ const TOUCH_EVERY: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// What a rollout gets at least when it is taken up again, however long ago it began.
 const SHORTEST_WATCH: Duration = Duration::from_mins(1);
+/// How long the end may take: what is due is delivered, each once.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long of that it is tried to write down what could not be.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How often the list is tried in a single pass.
 const PASS_TRIES: u32 = 3;
 /// How soon the list is read again in a single pass, until it is certain who is gone.
@@ -87,6 +91,7 @@ pub(crate) enum Passes {
 
 /// How the sidecar's run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub(crate) enum Ended {
     /// It was told to stop.
     Stopped,
@@ -94,6 +99,8 @@ pub(crate) enum Ended {
     Passed,
     /// Its one pass came to nothing, with this verdict on the API and for this reason.
     NoPass(Verdict, String),
+    /// What happened last could not be written down: what that is, and why.
+    Unsaved(String),
 }
 
 /// What the sidecar works with.
@@ -244,13 +251,14 @@ impl Daemon {
         };
         supervisor::stopping();
         info!("stopping: finishing deliveries");
+        let until = Instant::now() + GRACE;
         // The tasks end by themselves, and the watches tell how far they came.
         while let Ok(input) = self.inputs.try_recv() {
             self.take(input);
         }
-        self.save().await;
-        self.delivery.finish().await;
-        ended
+        let unsaved = self.save_by(Instant::now() + LAST_WRITES).await;
+        self.delivery.finish(until).await;
+        unsaved.map_or(ended, Ended::Unsaved)
     }
 
     /// Takes in what a task has gathered.
@@ -541,3 +549,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,
-            Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }
 }
@@ -91,6 +91,7 @@ mod tests {
             (not_started(ErrorKind::NotFound), 127),
             (not_started(ErrorKind::PermissionDenied), 126),
             (Ending::Failed(Error::Lost), 1),
+            (Ending::Failed(Error::Unsaved("1 event".to_owned())), 1),
         ] {
             assert_eq!(code(&ending), expected, "{ending:?}");
         }

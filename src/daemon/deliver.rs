@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Beat, Board, Keeper, chain};
@@ -22,8 +22,6 @@ use crate::store::{Store, StoreError, Waiting};
 const TICK: Duration = Duration::from_secs(10);
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
-/// How long the last deliveries may take.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A sink, and what it is told of.
 #[derive(Debug)]
@@ -124,12 +122,11 @@ impl Delivery {
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Delivers what is due, each once, and ends. What takes too long is delivered after the next
-    /// start.
-    pub(super) async fn finish(mut self) {
+    /// Delivers what is due, each once, and ends. What takes longer is delivered after the next start.
+    pub(super) async fn finish(mut self, until: Instant) {
         self.drain.send_replace(true);
         let ended = async { while self.couriers.join_next().await.is_some() {} };
-        if timeout(GRACE, ended).await.is_err() {
+        if timeout_at(until, ended).await.is_err() {
             warn!("deliveries took too long: what is left waits for the next start");
         }
     }

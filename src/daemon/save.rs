@@ -1,14 +1,22 @@
 //! Writes down what happens, and says it in the log once that is done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::{Daemon, chain};
-use crate::fleet::Notice;
+use crate::fleet::{Change, Notice};
 use crate::rollout::{Phase, Verdict};
 use crate::store::StoreError;
+
+/// How soon it is tried again, at the end, what could not be written.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How many agents are named of whom something is lost.
+const MOST_NAMED: usize = 10;
 
 impl Daemon {
     /// Writes down what has happened, in one transaction with what is to be delivered of it.
@@ -43,14 +51,30 @@ impl Daemon {
         }
     }
 
-    /// Shows that the store can be written.
+    /// Writes down what is left, as long as there is time for it; tells what could not be, and why.
+    pub(super) async fn save_by(&mut self, until: Instant) -> Option<String> {
+        self.save().await;
+        while !self.unsaved.is_empty() && Instant::now() < until {
+            sleep_until(until.min(Instant::now() + AGAIN)).await;
+            self.save().await;
+        }
+        if self.unsaved.is_empty() {
+            return None;
+        }
+        let why = self.board.readiness().store.err().unwrap_or_default();
+        Some(format!("{}: {why}", in_words(&self.unsaved)))
+    }
+
+    /// Shows whether the store can be written. Where it could not be with what has happened, that it
+    /// can be with this says nothing.
     pub(super) async fn touch(&self) {
         let touched = self
             .keeper
             .with(|store| store.touch(Timestamp::now()))
             .await;
         match touched {
-            Ok(()) => self.store_works(),
+            Ok(()) if self.unsaved.is_empty() => self.store_works(),
+            Ok(()) => {}
             Err(error) => self.complain(&error),
         }
     }
@@ -113,6 +137,27 @@ impl Daemon {
             error!(%why, "what has happened cannot be written down, and is kept in memory: {why}");
         }
     }
+}
+
+/// How much happened, and to whom.
+fn in_words(change: &Change) -> String {
+    let agents = change.agents.iter().map(|agent| &agent.name);
+    let rollouts = change.rollouts.iter().map(|rollout| &rollout.agent);
+    let notices = change.notices.iter().map(|notice| &notice.data.agent);
+    let names: BTreeSet<&String> = agents
+        .chain(&change.removed)
+        .chain(rollouts)
+        .chain(notices)
+        .collect();
+    let named: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let named = match named.split_at_checked(MOST_NAMED) {
+        Some((named, more)) if !more.is_empty() => {
+            format!("{} and {} more", named.join(", "), more.len())
+        }
+        _ => named.join(", "),
+    };
+    let (events, rollouts) = (change.notices.len(), change.rollouts.len());
+    format!("{events} events and {rollouts} rollouts of {named}")
 }
 
 /// Logs what happened.

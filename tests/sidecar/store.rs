@@ -50,3 +50,26 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
     fs::write(&path, good).unwrap();
     place.start_watching().stop();
 }
+
+#[test]
+fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    let store = rusqlite::Connection::open(place.path("store.db")).unwrap();
+    let refusing = "CREATE TRIGGER refusing BEFORE INSERT ON events
+                    BEGIN SELECT RAISE(ABORT, 'no events today'); END";
+    store.execute_batch(refusing).unwrap();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("what has happened cannot be written down");
+    sidecar.signal("TERM");
+    let ended = sidecar.end();
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    let told = "what happened last could not be written down, and is lost: ";
+    let line = ended.stderr.lines().last().unwrap();
+    assert!(line.contains(told), "{line}");
+    assert!(
+        line.contains(" events and 0 rollouts of a: ") && line.contains("no events today"),
+        "{line}"
+    );
+}
