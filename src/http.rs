@@ -78,6 +78,17 @@ pub enum HttpError {
     },
 }
 
+impl HttpError {
+    /// Whether another start may find it mended: the address is free, or there, by then.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Taken(_) => true,
+            Self::Bind { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
