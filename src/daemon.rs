@@ -7,6 +7,7 @@ mod board;
 mod deliver;
 mod endpoints;
 mod keeper;
+mod named;
 mod save;
 mod supervisor;
 mod tasks;
@@ -26,8 +27,9 @@ pub(crate) use self::board::{Beat, Board};
 pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
 pub(crate) use self::endpoints::sources;
 pub(crate) use self::keeper::Keeper;
+use self::named::{Known, Shown};
 use self::supervisor::Supervisor;
-use self::tasks::{Input, Known, Tasks, Watch};
+use self::tasks::{Input, Tasks, Watch};
 use self::unaskable::Unaskable;
 use crate::connection::Connection;
 use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
@@ -78,6 +80,16 @@ pub(crate) enum Watched {
     Listed(Scope),
     /// These, without the list.
     Named(Vec<AgentName>),
+}
+
+impl Watched {
+    /// Whether an agent of the list is meant.
+    fn holds(&self, service: &Service) -> bool {
+        match self {
+            Self::Listed(scope) => scope.holds(service),
+            Self::Named(_) => true,
+        }
+    }
 }
 
 /// How long the sidecar runs.
@@ -231,8 +243,7 @@ impl Daemon {
             if self.list_at.is_some_and(|due| Instant::now() >= due) {
                 self.list_at = None;
                 self.listing = true;
-                self.tasks
-                    .list(self.settings.watched.clone(), self.known.clone());
+                self.tasks.list(self.settings.watched.clone());
             }
             if Instant::now() >= touch_at {
                 self.touch().await;
@@ -267,7 +278,22 @@ impl Daemon {
         let change = match input {
             Input::Listed(services) => {
                 self.listing = false;
-                self.on_list(now, services)
+                let services = self.unaskable.leave_out(services);
+                let scope = &self.settings.watched;
+                let held = services.into_iter().filter(|service| scope.holds(service));
+                let services = held.collect();
+                self.on_list(
+                    now,
+                    Shown {
+                        services,
+                        late: Vec::new(),
+                    },
+                )
+            }
+            Input::Asked(answers) => {
+                self.listing = false;
+                let shown = self.known.complete(answers, &self.fleet);
+                self.on_list(now, shown)
             }
             Input::NotListed(verdict, why) => {
                 self.listing = false;
@@ -294,15 +320,9 @@ impl Daemon {
         self.unsaved.append(change);
     }
 
-    fn on_list(&mut self, now: Timestamp, services: Vec<Service>) -> Change {
-        let services: Vec<Service> = match &self.settings.watched {
-            Watched::Listed(scope) => {
-                let services = self.unaskable.leave_out(services).into_iter();
-                services.filter(|s| scope.holds(s)).collect()
-            }
-            Watched::Named(_) => services,
-        };
-        let step = self.fleet.on_list(now, &services);
+    fn on_list(&mut self, now: Timestamp, shown: Shown) -> Change {
+        let mut step = self.fleet.on_late(now, &shown.late);
+        step.append(self.fleet.on_list(now, &shown.services));
         for agent in &step.change.removed {
             self.schedule.remove(agent);
             self.watches.remove(agent);
@@ -314,19 +334,13 @@ impl Daemon {
             info!("the list of agents can be read again");
         }
         if !self.listed {
-            self.on_first_list(services.len(), step.begin.len());
+            self.on_first_list(shown.services.len(), step.begin.len());
         }
         for begin in step.begin {
             self.begin(now, begin);
         }
         self.not_listed = (0, None);
         self.listed = true;
-        if let Watched::Named(_) = self.settings.watched {
-            let named = services
-                .into_iter()
-                .filter_map(|s| Some((s.name.clone()?, s)));
-            self.known = named.collect();
-        }
         self.board.beat(Beat::List);
         self.list_at = match self.settings.passes {
             Passes::Endless => Some(Instant::now() + self.settings.interval),

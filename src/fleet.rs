@@ -32,6 +32,8 @@ pub use schedule::Schedule;
 pub use scope::{BadPattern, Scope};
 pub use view::AgentView;
 
+use crate::wire::Service;
+
 /// The agents of an organization.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
@@ -86,10 +88,35 @@ impl Fleet {
         self.agents.values().map(|agent| &agent.record)
     }
 
+    /// Takes in agents that could not be asked for until now, as the first list would have shown them:
+    /// what they did before was done while nobody watched.
+    pub fn on_late(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
+        let names = services.iter().filter_map(|service| service.name.as_ref());
+        let mut late = Self {
+            agents: names
+                .filter_map(|name| self.agents.remove_entry(name))
+                .collect(),
+            listed: None,
+            remembers: self.remembers,
+        };
+        let step = late.on_list(now, services);
+        self.agents.append(&mut late.agents);
+        step
+    }
+
     /// What is known of an agent.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
         self.agents.get(name).map(|agent| &agent.record)
+    }
+}
+
+impl ListStep {
+    /// Adds what follows from another list.
+    pub fn append(&mut self, later: ListStep) {
+        self.change.append(later.change);
+        self.begin.extend(later.begin);
+        self.added.extend(later.added);
     }
 }
 

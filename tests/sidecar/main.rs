@@ -15,6 +15,7 @@ mod harness;
 mod history;
 mod http;
 mod life;
+mod named;
 mod network;
 mod proxy;
 mod receiver;
