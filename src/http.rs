@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
@@ -28,6 +30,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use self::routes::ListPlace;
 
 pub use self::query::{AgentsQuery, RolloutsQuery};
 pub use self::sources::{Answer, Liveness, LoopBeat, Page, Readiness, Sources, Unanswered};
@@ -238,8 +242,10 @@ async fn converse(
     place: Option<OwnedSemaphorePermit>,
 ) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let list = ListPlace::default();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(list.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()
