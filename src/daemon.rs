@@ -9,12 +9,12 @@ mod endpoints;
 mod keeper;
 mod named;
 mod save;
+mod settings;
 mod supervisor;
 mod tasks;
 mod unaskable;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +28,15 @@ pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
 pub(crate) use self::endpoints::sources;
 pub(crate) use self::keeper::Keeper;
 use self::named::{Known, Shown};
+pub(crate) use self::settings::{Ended, Parts, Passes, Settings, Watched};
 use self::supervisor::Supervisor;
 use self::tasks::{Input, Tasks, Watch};
 use self::unaskable::Unaskable;
-use crate::connection::Connection;
-use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
+use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule};
 use crate::metrics::Metrics;
 use crate::rollout::{Event, Limits, Outcome, Verdict};
 use crate::store::StoreError;
-use crate::wire::{AgentName, Service};
+use crate::wire::AgentName;
 
 /// How many looks may be under way at once.
 const LOOKS: usize = 8;
@@ -56,74 +56,6 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 const PASS_TRIES: u32 = 3;
 /// How soon the list is read again in a single pass, until it is certain who is gone.
 const BETWEEN_PASS_LISTS: Duration = Duration::from_secs(1);
-
-/// What the sidecar does.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) watched: Watched,
-    /// How often the list is read.
-    pub(crate) interval: Duration,
-    /// How often agents at rest are looked at.
-    pub(crate) health_interval: Duration,
-    pub(crate) max_rps: NonZeroU32,
-    /// The limits of each rollout.
-    pub(crate) limits: Limits,
-    pub(crate) history_for: Duration,
-    pub(crate) retry_for: Duration,
-    pub(crate) passes: Passes,
-}
-
-/// Which agents are watched.
-#[derive(Debug, Clone)]
-pub(crate) enum Watched {
-    /// Those of the organization's list that are in this scope.
-    Listed(Scope),
-    /// These, without the list.
-    Named(Vec<AgentName>),
-}
-
-impl Watched {
-    /// Whether an agent of the list is meant.
-    fn holds(&self, service: &Service) -> bool {
-        match self {
-            Self::Listed(scope) => scope.holds(service),
-            Self::Named(_) => true,
-        }
-    }
-}
-
-/// How long the sidecar runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Passes {
-    /// Until it is told to stop.
-    Endless,
-    /// Until every agent has been looked at, and what was under way has ended.
-    One,
-}
-
-/// How the sidecar's run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Ended {
-    /// It was told to stop.
-    Stopped,
-    /// Its one pass is over.
-    Passed,
-    /// Its one pass came to nothing, with this verdict on the API and for this reason.
-    NoPass(Verdict, String),
-    /// What happened last could not be written down: what that is, and why.
-    Unsaved(String),
-}
-
-/// What the sidecar works with.
-pub(crate) struct Parts {
-    pub(crate) connection: Connection,
-    pub(crate) keeper: Keeper,
-    pub(crate) delivery: Delivery,
-    pub(crate) board: Arc<Board>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) stop: watch::Receiver<bool>,
-}
 
 /// The sidecar.
 pub(crate) struct Daemon {
@@ -220,7 +152,7 @@ impl Daemon {
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
         let mut prune_at = self.started;
-        let mut pruned_at = self.alive_at().await;
+        let mut past = self.alive_at().await;
         let mut touch_at = self.started;
         let mut stop = self.stop.clone();
         let ended = loop {
@@ -250,10 +182,10 @@ impl Daemon {
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
-                if let Some(past) = pruned_at {
+                if let Some(past) = past {
                     self.prune(past).await;
                 }
-                pruned_at = Some(Timestamp::now());
+                past = Some(Timestamp::now());
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
             if let Some(ended) = self.pass_is_over() {
@@ -279,21 +211,12 @@ impl Daemon {
             Input::Listed(services) => {
                 self.listing = false;
                 let services = self.unaskable.leave_out(services);
-                let scope = &self.settings.watched;
-                let held = services.into_iter().filter(|service| scope.holds(service));
-                let services = held.collect();
-                self.on_list(
-                    now,
-                    Shown {
-                        services,
-                        late: Vec::new(),
-                    },
-                )
+                self.on_list(now, &self.settings.watched.shown(services))
             }
             Input::Asked(answers) => {
                 self.listing = false;
                 let shown = self.known.complete(answers, &self.fleet);
-                self.on_list(now, shown)
+                self.on_list(now, &shown)
             }
             Input::NotListed(verdict, why) => {
                 self.listing = false;
@@ -320,7 +243,7 @@ impl Daemon {
         self.unsaved.append(change);
     }
 
-    fn on_list(&mut self, now: Timestamp, shown: Shown) -> Change {
+    fn on_list(&mut self, now: Timestamp, shown: &Shown) -> Change {
         let mut step = self.fleet.on_late(now, &shown.late);
         step.append(self.fleet.on_list(now, &shown.services));
         for agent in &step.change.removed {

@@ -91,16 +91,13 @@ impl Fleet {
     /// Takes in agents that could not be asked for until now, as the first list would have shown them:
     /// what they did before was done while nobody watched.
     pub fn on_late(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
+        let mut others = std::mem::take(&mut self.agents);
         let names = services.iter().filter_map(|service| service.name.as_ref());
-        let mut late = Self {
-            agents: names
-                .filter_map(|name| self.agents.remove_entry(name))
-                .collect(),
-            listed: None,
-            remembers: self.remembers,
-        };
-        let step = late.on_list(now, services);
-        self.agents.append(&mut late.agents);
+        self.agents = names.filter_map(|name| others.remove_entry(name)).collect();
+        let listed = self.listed.take();
+        let step = self.on_list(now, services);
+        self.listed = listed;
+        self.agents.append(&mut others);
         step
     }
 

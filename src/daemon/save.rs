@@ -144,20 +144,22 @@ fn in_words(change: &Change) -> String {
     let agents = change.agents.iter().map(|agent| &agent.name);
     let rollouts = change.rollouts.iter().map(|rollout| &rollout.agent);
     let notices = change.notices.iter().map(|notice| &notice.data.agent);
-    let names: BTreeSet<&String> = agents
+    let all: BTreeSet<&String> = agents
         .chain(&change.removed)
         .chain(rollouts)
         .chain(notices)
         .collect();
-    let named: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    let named = match named.split_at_checked(MOST_NAMED) {
-        Some((named, more)) if !more.is_empty() => {
-            format!("{} and {} more", named.join(", "), more.len())
-        }
-        _ => named.join(", "),
-    };
+    let first: Vec<&str> = all
+        .iter()
+        .take(MOST_NAMED)
+        .map(|name| name.as_str())
+        .collect();
+    let mut whom = first.join(", ");
+    if all.len() > MOST_NAMED {
+        whom = format!("{whom} and {} more", all.len() - MOST_NAMED);
+    }
     let (events, rollouts) = (change.notices.len(), change.rollouts.len());
-    format!("{events} events and {rollouts} rollouts of {named}")
+    format!("{events} events and {rollouts} rollouts of {whom}")
 }
 
 /// Logs what happened.

@@ -1,11 +1,13 @@
 //! What the daemon does with a store that cannot be written.
 
+use std::num::NonZeroU32;
+
 use rusqlite::Connection as Database;
 use tempfile::TempDir;
 
 use super::*;
 use crate::api::{ApiKey, ApiUrl, Client, PlainHttp};
-use crate::connection::Extras;
+use crate::connection::{Connection, Extras};
 use crate::fleet::{Notice, NoticeData, NoticeKind, RetryPlan};
 use crate::store::Store;
 

@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn what_was_tried_for_long_enough_is_given_up_on() {
         let day = PLAN.retry_for;
-        let gives_up = |plan: RetryPlan, attempt, age, failing_for| {
+        let ends = |plan: RetryPlan, attempt, age, failing_for| {
             plan.after_failure(attempt, age, failing_for, None, 0.5) == Retry::GiveUp
         };
         for (attempt, age, failing_for, expected) in [
@@ -157,13 +157,13 @@ mod tests {
             // What has waited behind another one for a sink that stays down.
             (1, day, day, true),
         ] {
-            let given_up = gives_up(PLAN, attempt, age, failing_for);
-            assert_eq!(given_up, expected, "{attempt}, {age:?}, {failing_for:?}");
+            let ended = ends(PLAN, attempt, age, failing_for);
+            assert_eq!(ended, expected, "{attempt}, {age:?}, {failing_for:?}");
         }
         let once = RetryPlan {
             retry_for: Duration::ZERO,
         };
-        assert!(gives_up(once, 1, Duration::ZERO, Duration::ZERO));
+        assert!(ends(once, 1, Duration::ZERO, Duration::ZERO));
     }
 
     #[test]
