@@ -216,7 +216,11 @@ impl Daemon {
             Input::Asked(answers) => {
                 self.listing = false;
                 let shown = self.known.complete(answers, &self.fleet);
-                self.on_list(now, &shown)
+                let change = self.on_list(now, &shown);
+                if self.settings.passes == Passes::One && self.known.wants_more() {
+                    self.list_at = Some(Instant::now() + BETWEEN_PASS_LISTS);
+                }
+                change
             }
             Input::NotListed(verdict, why) => {
                 self.listing = false;
@@ -440,7 +444,7 @@ impl Daemon {
             && self.looks == 0
             && self.schedule.is_empty()
             && !self.fleet.misses_any();
-        over.then_some(Ended::Passed)
+        over.then(|| self.known.passed())
     }
 
     /// Shows on the endpoints how agents stand now.

@@ -1,10 +1,11 @@
 //! The agents that were named: asked for one by one, as if there were a list of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tracing::warn;
 
 use super::tasks::verdict_of;
+use super::{Ended, PASS_TRIES};
 use crate::connection::{Connection, Urgency};
 use crate::fleet::{AgentRecord, Fleet};
 use crate::follow::LONGEST_REQUEST;
@@ -16,8 +17,8 @@ use crate::wire::{AgentDetails, AgentName, Service};
 pub(super) struct Answers {
     /// Those that there are, by name.
     found: Vec<(String, Service)>,
-    /// Those about whom there was no usable answer, and why.
-    unanswered: Vec<(String, String)>,
+    /// Those about whom there was no usable answer: how that is judged, and why.
+    unanswered: Vec<(String, (Verdict, String))>,
 }
 
 /// What is known of the named agents.
@@ -26,7 +27,9 @@ pub(super) struct Known {
     /// As they were seen last in this run.
     seen: BTreeMap<String, Service>,
     /// Those about whom there was no usable answer in this run, which is told of once.
-    silent: BTreeSet<String>,
+    silent: BTreeMap<String, (Verdict, String)>,
+    /// How often they were asked for.
+    rounds: u32,
 }
 
 /// The named agents as a list would show them.
@@ -46,27 +49,43 @@ impl Known {
     /// is remembered, lest it be missed; one that is not known at all is passed over.
     pub(super) fn complete(&mut self, answers: Answers, fleet: &Fleet) -> Shown {
         let mut before = std::mem::take(self);
+        self.rounds = before.rounds.saturating_add(1);
         let mut shown = Shown::default();
         for (name, service) in answers.found {
-            if before.silent.contains(&name) {
+            if before.silent.contains_key(&name) {
                 shown.late.push(service.clone());
             }
             shown.services.push(service.clone());
             self.seen.insert(name, service);
         }
-        for (name, why) in answers.unanswered {
+        for (name, (verdict, why)) in answers.unanswered {
             if let Some(service) = before.seen.remove(&name) {
                 shown.services.push(service.clone());
                 self.seen.insert(name, service);
                 continue;
             }
-            if !before.silent.contains(&name) {
+            if !before.silent.contains_key(&name) {
                 warn!(agent = name, %why, "{name} cannot be asked for, and is passed over: {why}");
             }
             shown.services.extend(fleet.agent(&name).map(remembered));
-            self.silent.insert(name);
+            self.silent.insert(name, (verdict, why));
         }
         shown
+    }
+
+    /// Whether a single pass asks once more, for the sake of those that have been silent so far.
+    pub(super) fn wants_more(&self) -> bool {
+        !self.silent.is_empty() && self.rounds < PASS_TRIES
+    }
+
+    /// How a single pass has ended in which all others have been looked at.
+    pub(super) fn passed(&self) -> Ended {
+        match self.silent.first_key_value() {
+            None => Ended::Passed,
+            Some((name, (verdict, why))) => {
+                Ended::NoPass(*verdict, format!("{name} cannot be asked for: {why}"))
+            }
+        }
     }
 }
 
@@ -95,7 +114,7 @@ pub(super) async fn ask_each(
                 if refused.is_none() || verdict != Verdict::Unauthorized {
                     refused = Some((verdict, why.clone()));
                 }
-                answers.unanswered.push((name(), why));
+                answers.unanswered.push((name(), (verdict, why)));
             }
         }
     }
@@ -123,6 +142,7 @@ fn remembered(record: &AgentRecord) -> Service {
         name: Some(record.name.clone()),
         region: record.region.clone(),
         desired_deployment_id: record.deployment_id.clone(),
+        updated_at: record.updated_at,
         ..Service::default()
     }
 }
@@ -154,7 +174,10 @@ mod tests {
             found: found.iter().map(named).collect(),
             unanswered: silent
                 .iter()
-                .map(|name| ((*name).to_owned(), "it broke".to_owned()))
+                .map(|name| {
+                    let why = (Verdict::Unavailable, "it broke".to_owned());
+                    ((*name).to_owned(), why)
+                })
                 .collect(),
         };
         let shown = known.complete(answers, fleet);
@@ -186,6 +209,20 @@ mod tests {
         }
         let (_, begun) = round(&mut fleet, &mut known, &[("a", "d1"), ("b", "d2")], &[]);
         assert_eq!(begun, ["b"]);
+    }
+
+    #[test]
+    fn a_single_pass_asks_three_times_and_is_none_without_an_answer() {
+        let (mut fleet, mut known) = (Fleet::restore(Vec::new()), Known::new());
+        for more in [true, true, false] {
+            let _ = round(&mut fleet, &mut known, &[("a", "d1")], &["b"]);
+            assert_eq!(known.wants_more(), more);
+        }
+        let why = "b cannot be asked for: it broke".to_owned();
+        assert_eq!(known.passed(), Ended::NoPass(Verdict::Unavailable, why));
+        let _ = round(&mut fleet, &mut known, &[("a", "d1"), ("b", "d1")], &[]);
+        assert!(!known.wants_more());
+        assert_eq!(known.passed(), Ended::Passed);
     }
 
     #[test]

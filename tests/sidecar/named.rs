@@ -93,3 +93,18 @@ fn where_nobody_answers_that_is_said_as_it_is() {
     api.rekey(crate::harness::KEY);
     assert_eq!(place.run().code(), 5);
 }
+
+#[test]
+fn a_single_pass_without_one_of_them_is_made_and_no_success() {
+    let api = Api::with(&["a", "b"]);
+    let place = Place::of(&api).args("a b --once");
+    assert_eq!(place.run().code(), 0);
+    api.deploy("a", "d2");
+    api.ready("a");
+    api.outage_of("b", BROKEN);
+    let ended = place.run();
+    assert_eq!(ended.code(), 5, "{ended:?}");
+    assert!(ended.stderr.contains("a: rollout ready"), "{ended:?}");
+    let told = "b cannot be asked for: ";
+    assert!(ended.stderr.lines().last().unwrap().contains(told));
+}

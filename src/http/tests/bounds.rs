@@ -243,7 +243,7 @@ async fn a_list_that_gets_no_turn_in_time_is_refused() {
         }),
         ..sources()
     };
-    let served = Arc::new(Served::start(sources, limits(4 * SHORT, 64)).await);
+    let served = Arc::new(Served::start(sources, limits(20 * SHORT, 64)).await);
     let mut clients = JoinSet::new();
     for _ in 0..20 {
         let served = Arc::clone(&served);
