@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::fleet::{AgentRecord, AgentView, Standing};
+use crate::fleet::RolloutRecord;
+use crate::rollout::Verdict;
 
 /// Long enough for an answer, short enough for a test.
 const SHORT: Duration = Duration::from_millis(200);
@@ -169,24 +170,21 @@ async fn many_are_answered_a_few_at_a_time() {
 }
 
 /// A list that no socket's buffers can hold.
-fn long_page() -> Page<AgentView, String> {
-    let standing = Standing::Settled {
-        verdict: None,
-        since: Timestamp::UNIX_EPOCH,
-    };
-    let record = AgentRecord {
-        name: "x".repeat(16 * 1024 * 1024),
-        service_id: None,
+fn long_page() -> Page<RolloutRecord, u64> {
+    let rollout = RolloutRecord {
+        agent: "x".repeat(16 * 1024 * 1024),
         region: None,
-        deployment_id: None,
-        standing,
-        unready_episodes: 0,
-        steps: Vec::new(),
-        updated_at: None,
-        changed_at: Timestamp::UNIX_EPOCH,
+        deployment_id: "d1".to_owned(),
+        verdict: Verdict::Ready,
+        reason: None,
+        started_at: Timestamp::UNIX_EPOCH,
+        finished_at: Timestamp::UNIX_EPOCH,
+        elapsed_ms: 0,
+        phases: Vec::new(),
+        observed_late: false,
     };
     Page {
-        items: vec![AgentView::remembered(record)],
+        items: vec![rollout],
         next: None,
     }
 }
@@ -196,15 +194,14 @@ async fn two_lists_are_held_at_once_until_they_were_taken() {
     let asked = Arc::new(Semaphore::new(0));
     let was_asked = Arc::clone(&asked);
     let sources = Sources {
-        agents: Box::new(move |_| {
+        rollouts: Box::new(move |_| {
             asked.add_permits(1);
             Box::pin(async { Ok(long_page()) })
         }),
-        rollouts: Box::new(|_| Box::pin(async { Ok(no_page()) })),
         ..sources()
     };
     let served = Served::start(sources, limits(LONG, 64)).await;
-    let long = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let long = b"GET /v1/rollouts HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut idle = Vec::new();
     for _ in 0..2 {
         let mut stream = served.connect().await;
@@ -215,7 +212,7 @@ async fn two_lists_are_held_at_once_until_they_were_taken() {
     }
     was_asked.acquire_many(2).await.unwrap().forget();
     let mut third = served.connect().await;
-    let short = b"GET /v1/rollouts HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let short = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
     third.write_all(short).await.unwrap();
     let early = timeout(SHORT, third.peek(&mut [0])).await;
     assert!(early.is_err(), "answered although two lists are held");
