@@ -7,14 +7,15 @@ mod board;
 mod deliver;
 mod endpoints;
 mod keeper;
+mod named;
 mod save;
+mod settings;
 mod show;
 mod supervisor;
 mod tasks;
 mod unaskable;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,15 +28,16 @@ pub(crate) use self::board::{Beat, Board};
 pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
 pub(crate) use self::endpoints::sources;
 pub(crate) use self::keeper::Keeper;
+use self::named::{Known, Shown};
+pub(crate) use self::settings::{Ended, Parts, Passes, Settings, Watched};
 use self::supervisor::Supervisor;
-use self::tasks::{Input, Known, Tasks, Watch};
+use self::tasks::{Input, Tasks, Watch};
 use self::unaskable::Unaskable;
-use crate::connection::Connection;
-use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule, Scope};
+use crate::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule};
 use crate::metrics::Metrics;
 use crate::rollout::{Event, Limits, Outcome, Verdict};
 use crate::store::StoreError;
-use crate::wire::{AgentName, Service};
+use crate::wire::AgentName;
 
 /// How many looks may be under way at once.
 const LOOKS: usize = 8;
@@ -47,65 +49,14 @@ const TOUCH_EVERY: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// What a rollout gets at least when it is taken up again, however long ago it began.
 const SHORTEST_WATCH: Duration = Duration::from_mins(1);
+/// How long the end may take: what is due is delivered, each once.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long of that it is tried to write down what could not be.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How often the list is tried in a single pass.
 const PASS_TRIES: u32 = 3;
 /// How soon the list is read again in a single pass, until it is certain who is gone.
 const BETWEEN_PASS_LISTS: Duration = Duration::from_secs(1);
-
-/// What the sidecar does.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) watched: Watched,
-    /// How often the list is read.
-    pub(crate) interval: Duration,
-    /// How often agents at rest are looked at.
-    pub(crate) health_interval: Duration,
-    pub(crate) max_rps: NonZeroU32,
-    /// The limits of each rollout.
-    pub(crate) limits: Limits,
-    pub(crate) history_for: Duration,
-    pub(crate) retry_for: Duration,
-    pub(crate) passes: Passes,
-}
-
-/// Which agents are watched.
-#[derive(Debug, Clone)]
-pub(crate) enum Watched {
-    /// Those of the organization's list that are in this scope.
-    Listed(Scope),
-    /// These, without the list.
-    Named(Vec<AgentName>),
-}
-
-/// How long the sidecar runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Passes {
-    /// Until it is told to stop.
-    Endless,
-    /// Until every agent has been looked at, and what was under way has ended.
-    One,
-}
-
-/// How the sidecar's run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It was told to stop.
-    Stopped,
-    /// Its one pass is over.
-    Passed,
-    /// Its one pass came to nothing, with this verdict on the API and for this reason.
-    NoPass(Verdict, String),
-}
-
-/// What the sidecar works with.
-pub(crate) struct Parts {
-    pub(crate) connection: Connection,
-    pub(crate) keeper: Keeper,
-    pub(crate) delivery: Delivery,
-    pub(crate) board: Arc<Board>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) stop: watch::Receiver<bool>,
-}
 
 /// The sidecar.
 pub(crate) struct Daemon {
@@ -194,6 +145,7 @@ impl Daemon {
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
         let mut prune_at = self.started;
+        let mut past = self.alive_at().await;
         let mut touch_at = self.started;
         let mut stop = self.stop.clone();
         let ended = loop {
@@ -216,16 +168,18 @@ impl Daemon {
             if self.list_at.is_some_and(|due| Instant::now() >= due) {
                 self.list_at = None;
                 self.listing = true;
-                self.tasks
-                    .list(self.settings.watched.clone(), self.known.clone());
+                self.tasks.list(self.settings.watched.clone());
             }
             if Instant::now() >= touch_at {
                 self.touch().await;
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
-                self.forget();
-                self.prune().await;
+                if let Some(past) = past {
+                    self.forget(past);
+                    self.prune(past).await;
+                }
+                past = Some(Timestamp::now());
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
             if let Some(ended) = self.pass_is_over() {
@@ -234,25 +188,27 @@ impl Daemon {
         };
         supervisor::stopping();
         info!("stopping: finishing deliveries");
+        let until = Instant::now() + GRACE;
         // The tasks end by themselves, and the watches tell how far they came.
         while let Ok(input) = self.inputs.try_recv() {
             self.take(input);
         }
-        self.save().await;
-        self.delivery.finish().await;
-        ended
+        let unsaved = self.save_by(Instant::now() + LAST_WRITES).await;
+        self.delivery.finish(until).await;
+        unsaved.map_or(ended, Ended::Unsaved)
     }
 
     /// Keeps nothing any more of agents that are gone for longer than anything is known of what was
-    /// told of them, which is kept until it is delivered and as long as the history from then on.
-    fn forget(&mut self) {
+    /// told of them, which is kept until it is delivered and as long as the history from then on. It goes
+    /// by the same `past` as the history.
+    fn forget(&mut self, past: Timestamp) {
         let Settings {
             history_for,
             retry_for,
             ..
         } = self.settings;
         let kept_for = history_for.saturating_add(retry_for);
-        if let Ok(before) = Timestamp::now().checked_sub(kept_for) {
+        if let Ok(before) = past.min(Timestamp::now()).checked_sub(kept_for) {
             let change = self.fleet.forget(before);
             self.unsaved.append(change);
         }
@@ -264,7 +220,17 @@ impl Daemon {
         let change = match input {
             Input::Listed(services) => {
                 self.listing = false;
-                self.on_list(now, services)
+                let services = self.unaskable.leave_out(services);
+                self.on_list(now, &self.settings.watched.shown(services))
+            }
+            Input::Asked(answers) => {
+                self.listing = false;
+                let shown = self.known.complete(answers, &self.fleet);
+                let change = self.on_list(now, &shown);
+                if self.settings.passes == Passes::One && self.known.wants_more() {
+                    self.list_at = Some(Instant::now() + BETWEEN_PASS_LISTS);
+                }
+                change
             }
             Input::NotListed(verdict, why) => {
                 self.listing = false;
@@ -291,15 +257,10 @@ impl Daemon {
         self.unsaved.append(change);
     }
 
-    fn on_list(&mut self, now: Timestamp, services: Vec<Service>) -> Change {
-        let services: Vec<Service> = match &self.settings.watched {
-            Watched::Listed(scope) => {
-                let services = self.unaskable.leave_out(services).into_iter();
-                services.filter(|s| scope.holds(s)).collect()
-            }
-            Watched::Named(_) => services,
-        };
-        let step = self.fleet.on_list(now, &services);
+    fn on_list(&mut self, now: Timestamp, shown: &Shown) -> Change {
+        let step = self
+            .fleet
+            .on_answers(now, &shown.services, |name| shown.late.contains(name));
         for agent in &step.change.removed {
             self.schedule.remove(agent);
             self.watches.remove(agent);
@@ -311,19 +272,13 @@ impl Daemon {
             info!("the list of agents can be read again");
         }
         if !self.listed {
-            self.on_first_list(services.len(), step.begin.len());
+            self.on_first_list(shown.services.len(), step.begin.len());
         }
         for begin in step.begin {
             self.begin(now, begin);
         }
         self.not_listed = (0, None);
         self.listed = true;
-        if let Watched::Named(_) = self.settings.watched {
-            let named = services
-                .into_iter()
-                .filter_map(|s| Some((s.name.clone()?, s)));
-            self.known = named.collect();
-        }
         self.board.beat(Beat::List);
         self.list_at = match self.settings.passes {
             Passes::Endless => Some(Instant::now() + self.settings.interval),
@@ -500,7 +455,7 @@ impl Daemon {
             && self.looks == 0
             && self.schedule.is_empty()
             && !self.fleet.has_doubts();
-        over.then_some(Ended::Passed)
+        over.then(|| self.known.passed())
     }
 }
 
@@ -525,3 +480,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// There is no manual page of that name.
     #[error("there is no command {0:?}; `pipecat-rollout --help` names them all")]
     NoSuchCommand(String),
+    /// The sidecar has ended, and its store could not be written to the end.
+    #[error("what happened last could not be written down, and is lost: {0}")]
+    Unsaved(String),
     /// Stdout cannot be written.
     #[error("cannot write to stdout")]
     Print(#[source] io::Error),

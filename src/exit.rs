@@ -36,6 +36,9 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         Ending::Done => 0,
         Ending::NoPass { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
+            // What another start may find mended: a supervisor is to try again.
+            Error::Store(error) if error.may_pass() => INTERNAL,
+            Error::Http(error) if error.may_pass() => INTERNAL,
             Error::Config(_)
             | Error::Filter(_)
             | Error::Scenario(_)
@@ -50,7 +53,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,
-            Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }
 }
@@ -60,7 +63,9 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::http::HttpError;
     use crate::output::samples::{failed, ready};
+    use crate::store::StoreError;
 
     fn not_started(kind: ErrorKind) -> Ending {
         Ending::Failed(Error::NotStarted {
@@ -91,7 +96,54 @@ mod tests {
             (not_started(ErrorKind::NotFound), 127),
             (not_started(ErrorKind::PermissionDenied), 126),
             (Ending::Failed(Error::Lost), 1),
+            (Ending::Failed(Error::Unsaved("1 event".to_owned())), 1),
         ] {
+            assert_eq!(code(&ending), expected, "{ending:?}");
+        }
+    }
+    #[test]
+    fn what_another_start_may_find_mended_is_no_wrong_usage() {
+        let path = || "store.db".into();
+        let file = |kind: ErrorKind| {
+            let (path, source) = (path(), io::Error::from(kind));
+            Error::Store(StoreError::Unusable { path, source })
+        };
+        let folder = |kind: ErrorKind| {
+            let (path, source) = (path(), io::Error::from(kind));
+            Error::Store(StoreError::Folder { path, source })
+        };
+        let sqlite = |code: i32| {
+            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            Error::Store(StoreError::of("store.db".as_ref(), source))
+        };
+        let bind = |kind: ErrorKind| {
+            let (address, source) = (([192, 0, 2, 1], 80).into(), io::Error::from(kind));
+            Error::Http(HttpError::Bind { address, source })
+        };
+        for (error, expected) in [
+            (Error::Store(StoreError::InUse { path: path() }), 1),
+            (sqlite(rusqlite::ffi::SQLITE_FULL), 1),
+            (sqlite(rusqlite::ffi::SQLITE_BUSY), 1),
+            (sqlite(rusqlite::ffi::SQLITE_IOERR), 1),
+            (sqlite(rusqlite::ffi::SQLITE_CANTOPEN), 1),
+            (sqlite(rusqlite::ffi::SQLITE_READONLY), 1),
+            (sqlite(rusqlite::ffi::SQLITE_CORRUPT), 2),
+            (sqlite(rusqlite::ffi::SQLITE_NOTADB), 2),
+            (file(ErrorKind::StorageFull), 1),
+            (file(ErrorKind::PermissionDenied), 1),
+            (file(ErrorKind::IsADirectory), 2),
+            (folder(ErrorKind::ReadOnlyFilesystem), 1),
+            (folder(ErrorKind::NotADirectory), 2),
+            (folder(ErrorKind::AlreadyExists), 2),
+            (Error::Store(StoreError::Missing { path: path() }), 2),
+            (
+                Error::Http(HttpError::Taken(([127, 0, 0, 1], 9464).into())),
+                1,
+            ),
+            (bind(ErrorKind::AddrNotAvailable), 1),
+            (bind(ErrorKind::PermissionDenied), 2),
+        ] {
+            let ending = Ending::Failed(error);
             assert_eq!(code(&ending), expected, "{ending:?}");
         }
     }

@@ -27,7 +27,7 @@ pub use list::{Begin, ListStep};
 pub use moment::parse_moment;
 pub use notice::{Notice, NoticeData, NoticeKind};
 pub use record::{AgentRecord, Change, RolloutRecord, Standing};
-pub use retry::{Retry, RetryPlan, SinkHealth};
+pub use retry::{LONGEST_WAIT, Retry, RetryPlan, SinkHealth};
 pub use schedule::Schedule;
 pub use scope::{BadPattern, Scope};
 pub use view::AgentView;

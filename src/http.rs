@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
@@ -28,6 +30,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use self::routes::ListPlace;
 
 pub use self::query::{AgentsQuery, RolloutsQuery};
 pub use self::sources::{Answer, Liveness, LoopBeat, Page, Readiness, Sources, Unanswered};
@@ -76,6 +80,17 @@ pub enum HttpError {
         #[source]
         source: io::Error,
     },
+}
+
+impl HttpError {
+    /// Whether another start may find it mended: the address is free, or there, by then.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Taken(_) => true,
+            Self::Bind { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -227,8 +242,10 @@ async fn converse(
     place: Option<OwnedSemaphorePermit>,
 ) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let list = ListPlace::default();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(list.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()

@@ -50,6 +50,7 @@ impl Store {
         store.check_identity()?;
         store.check_health()?;
         store.prepare()?;
+        store.mend_queues()?;
         // A link's other files are beside what it leads to.
         let real = path.canonicalize().map_err(unusable(path))?;
         for file in ["", "-wal", "-shm"].map(|suffix| beside(&real, suffix)) {

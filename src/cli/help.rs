@@ -76,8 +76,9 @@ Examples:
 
 Endpoints, on 127.0.0.1:9464: /livez /readyz /metrics /v1/agents /v1/rollouts
 SIGTERM finishes deliveries and exits 0. A pass of --once exits 0 when it was made, whatever it found;
-3 when the key was refused, 5 when the API gave no usable answer. 2 is wrong usage, or a store, an
-address or a sink that cannot be used.";
+3 when the key was refused, 5 when the API gave no usable answer. 2 is wrong usage, a store that is
+damaged or none of ours, a sink that cannot be used; 1 is what another start may find mended: a store
+that is full or in use, an address that is taken, or that something could not be written down.";
 
 pub(super) const HISTORY: &str = "\
 Examples:

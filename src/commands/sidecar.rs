@@ -83,10 +83,11 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Some(http) => serve_beside(http, daemon).await,
         None => daemon.run().await,
     };
-    Ok(match ended {
-        Ended::Stopped | Ended::Passed => Ending::Done,
-        Ended::NoPass(verdict, why) => Ending::NoPass { verdict, why },
-    })
+    match ended {
+        Ended::Stopped | Ended::Passed => Ok(Ending::Done),
+        Ended::NoPass(verdict, why) => Ok(Ending::NoPass { verdict, why }),
+        Ended::Unsaved(what) => Err(Error::Unsaved(what)),
+    }
 }
 
 fn sinks(plan: &mut WatchPlan) -> Result<Vec<SinkPlan>, Error> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Beat, Board, Keeper, chain};
@@ -22,8 +22,6 @@ use crate::store::{Store, StoreError, Waiting};
 const TICK: Duration = Duration::from_secs(10);
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
-/// How long the last deliveries may take.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A sink, and what it is told of.
 #[derive(Debug)]
@@ -92,6 +90,7 @@ impl Delivery {
                 drain: draining.clone(),
                 active: Arc::clone(&active),
                 health: SinkHealth::default(),
+                failing_since: None,
                 paused_until: None,
                 attempts: JoinSet::new(),
                 under_way: BTreeSet::new(),
@@ -123,12 +122,11 @@ impl Delivery {
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Delivers what is due, each once, and ends. What takes too long is delivered after the next
-    /// start.
-    pub(super) async fn finish(mut self) {
+    /// Delivers what is due, each once, and ends. What takes longer is delivered after the next start.
+    pub(super) async fn finish(mut self, until: Instant) {
         self.drain.send_replace(true);
         let ended = async { while self.couriers.join_next().await.is_some() {} };
-        if timeout(GRACE, ended).await.is_err() {
+        if timeout_at(until, ended).await.is_err() {
             warn!("deliveries took too long: what is left waits for the next start");
         }
     }
@@ -147,6 +145,8 @@ struct Courier {
     drain: watch::Receiver<bool>,
     active: Arc<Mutex<BTreeSet<String>>>,
     health: SinkHealth,
+    /// Since when it has taken nothing, if it does not.
+    failing_since: Option<Instant>,
     /// Until when the sink is left alone.
     paused_until: Option<Instant>,
     attempts: JoinSet<Attempt>,
@@ -244,6 +244,7 @@ impl Courier {
                     info!(sink = self.name, "{}: deliveries arrive again", self.name);
                 }
                 self.health.succeeded();
+                self.failing_since = None;
                 self.paused_until = None;
                 debug!(sink = self.name, id = waiting.notice.id, "delivered");
                 self.metrics
@@ -284,6 +285,7 @@ impl Courier {
     ) {
         let (name, event) = (self.name.clone(), waiting.event);
         let age = Duration::try_from(now.duration_since(waiting.written_at)).unwrap_or_default();
+        let failing_since = *self.failing_since.get_or_insert_with(Instant::now);
         let attempt = waiting.attempts.saturating_add(1);
         if let Some(pause) = self.health.failed(asked, fastrand::f64()) {
             self.paused_until = Some(Instant::now() + pause);
@@ -299,11 +301,14 @@ impl Courier {
                 self.name
             );
         }
-        match self
-            .terms
-            .plan
-            .after_failure(attempt, age, asked, fastrand::f64())
-        {
+        let retry = self.terms.plan.after_failure(
+            attempt,
+            age,
+            failing_since.elapsed(),
+            asked,
+            fastrand::f64(),
+        );
+        match retry {
             Retry::After(wait) => {
                 self.metrics.delivery(&self.name, DeliveryOutcome::Failed);
                 let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);

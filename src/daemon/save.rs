@@ -1,14 +1,22 @@
 //! Writes down what happens, and says it in the log once that is done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::{Daemon, chain};
-use crate::fleet::Notice;
+use crate::fleet::{Change, Notice};
 use crate::rollout::{Phase, Verdict};
 use crate::store::StoreError;
+
+/// How soon it is tried again, at the end, what could not be written.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How many agents are named of whom something is lost.
+const MOST_NAMED: usize = 10;
 
 impl Daemon {
     /// Writes down what has happened, in one transaction with what is to be delivered of it.
@@ -43,26 +51,58 @@ impl Daemon {
         }
     }
 
-    /// Shows that the store can be written.
+    /// Writes down what is left, as long as there is time for it; tells what could not be, and why.
+    pub(super) async fn save_by(&mut self, until: Instant) -> Option<String> {
+        self.save().await;
+        while !self.unsaved.is_empty() && Instant::now() < until {
+            sleep_until(until.min(Instant::now() + AGAIN)).await;
+            self.save().await;
+        }
+        if self.unsaved.is_empty() {
+            return None;
+        }
+        let why = self.board.readiness().store.err().unwrap_or_default();
+        Some(format!("{}: {why}", in_words(&self.unsaved)))
+    }
+
+    /// Shows whether the store can be written. Where it could not be with what has happened, that it
+    /// can be with this says nothing.
     pub(super) async fn touch(&self) {
         let touched = self
             .keeper
             .with(|store| store.touch(Timestamp::now()))
             .await;
         match touched {
-            Ok(()) => self.store_works(),
+            Ok(()) if self.unsaved.is_empty() => self.store_works(),
+            Ok(()) => {}
             Err(error) => self.complain(&error),
         }
     }
 
-    pub(super) async fn prune(&self) {
+    /// When a sidecar was alive last, if one was.
+    pub(super) async fn alive_at(&self) -> Option<Timestamp> {
+        match self.keeper.with(|store| store.alive_at()).await {
+            Ok(at) => at,
+            Err(error) => {
+                self.complain(&error);
+                None
+            }
+        }
+    }
+
+    /// Takes out what was old already at `past`, or is now where the clock was set back since.
+    ///
+    /// `past` is when it was done last, or a sidecar was alive last: a clock that is far ahead at once
+    /// makes nothing old, and has until the next time to be set right.
+    pub(super) async fn prune(&self, past: Timestamp) {
         let now = Timestamp::now();
+        let certain = past.min(now);
         let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
         let sinks = self.delivery.active();
         let pruned = self
             .keeper
             .with(move |store| {
-                if let Ok(before) = now.checked_sub(retry_for) {
+                if let Ok(before) = certain.checked_sub(retry_for) {
                     let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
                     let given_up = store.give_up_orphans(&sinks, before, now)?;
                     if given_up > 0 {
@@ -72,7 +112,7 @@ impl Daemon {
                         );
                     }
                 }
-                match now.checked_sub(history_for) {
+                match certain.checked_sub(history_for) {
                     Ok(before) => store.prune(before),
                     // That long ago there was nothing.
                     Err(_) => Ok(()),
@@ -97,6 +137,29 @@ impl Daemon {
             error!(%why, "what has happened cannot be written down, and is kept in memory: {why}");
         }
     }
+}
+
+/// How much happened, and to whom.
+fn in_words(change: &Change) -> String {
+    let agents = change.agents.iter().map(|agent| &agent.name);
+    let rollouts = change.rollouts.iter().map(|rollout| &rollout.agent);
+    let notices = change.notices.iter().map(|notice| &notice.data.agent);
+    let all: BTreeSet<&String> = agents
+        .chain(&change.removed)
+        .chain(rollouts)
+        .chain(notices)
+        .collect();
+    let first: Vec<&str> = all
+        .iter()
+        .take(MOST_NAMED)
+        .map(|name| name.as_str())
+        .collect();
+    let mut whom = first.join(", ");
+    if all.len() > MOST_NAMED {
+        whom = format!("{whom} and {} more", all.len() - MOST_NAMED);
+    }
+    let (events, rollouts) = (change.notices.len(), change.rollouts.len());
+    format!("{events} events and {rollouts} rollouts of {whom}")
 }
 
 /// Logs what happened.

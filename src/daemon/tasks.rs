@@ -1,12 +1,12 @@
 //! The tasks that gather input: the list, the rollouts under way, the looks at agents at rest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::named::{Answers, ask_each};
 use super::{Board, Watched};
 use crate::api::RequestError;
 use crate::connection::{Connection, Urgency};
@@ -16,12 +16,14 @@ use crate::rollout::{
     Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy,
     TargetRule, Verdict,
 };
-use crate::wire::{AgentDetails, AgentName, Service};
+use crate::wire::{AgentName, Service};
 
 /// What the tasks gather.
 pub(super) enum Input {
     /// The agents that there are.
     Listed(Vec<Service>),
+    /// What came of asking for the named agents.
+    Asked(Answers),
     /// The list cannot be read: how that is judged, and why.
     NotListed(Verdict, String),
     /// Something happened in the rollout of an agent.
@@ -48,9 +50,6 @@ pub(super) struct Tasks {
     stop: watch::Receiver<bool>,
 }
 
-/// The agents that were named, as they were seen last.
-pub(super) type Known = BTreeMap<String, Service>;
-
 impl Tasks {
     pub(super) fn new(
         connection: Connection,
@@ -67,21 +66,23 @@ impl Tasks {
     }
 
     /// Reads the list once, or asks for the named agents one by one.
-    pub(super) fn list(&self, watched: Watched, known: Known) {
+    pub(super) fn list(&self, watched: Watched) {
         let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
         let inputs = self.inputs.clone();
         self.spawn(async move {
             let listed = match &watched {
                 Watched::Listed(_) => {
                     let listed = connection.list(LONGEST_REQUEST).await;
-                    listed.map_err(|error| (verdict_of(error.class()), in_words(&error)))
+                    let failed =
+                        |error: RequestError| (verdict_of(error.class()), in_words(&error));
+                    listed.map(Input::Listed).map_err(failed)
                 }
-                Watched::Named(agents) => ask_each(&connection, agents, known).await,
+                Watched::Named(agents) => ask_each(&connection, agents).await.map(Input::Asked),
             };
             let input = match listed {
-                Ok(services) => {
+                Ok(input) => {
                     board.answered();
-                    Input::Listed(services)
+                    input
                 }
                 Err((verdict, why)) => Input::NotListed(verdict, why),
             };
@@ -164,53 +165,8 @@ async fn observe(
     observation
 }
 
-/// The named agents as the list would show them. One that cannot be asked for at present is taken as
-/// it was seen last, lest it be missed.
-async fn ask_each(
-    connection: &Connection,
-    agents: &[AgentName],
-    mut known: Known,
-) -> Result<Vec<Service>, (Verdict, String)> {
-    let mut services = Vec::new();
-    let mut asked = 0;
-    let mut failed = None;
-    for agent in agents {
-        connection.turn(Urgency::Urgent).await;
-        match connection.observe(agent, LONGEST_REQUEST).await {
-            Observation::Details { details, .. } => {
-                asked += 1;
-                services.push(service_of(agent, *details));
-            }
-            Observation::Absent(_) => asked += 1,
-            Observation::Failed(failure) => {
-                let error = (verdict_of(failure.class), failure.summary);
-                match known.remove(agent.as_str()) {
-                    Some(service) => services.push(service),
-                    None => return Err(error),
-                }
-                failed = Some(error);
-            }
-        }
-    }
-    match failed {
-        Some(error) if asked == 0 => Err(error),
-        _ => Ok(services),
-    }
-}
-
-fn service_of(agent: &AgentName, details: AgentDetails) -> Service {
-    Service {
-        name: Some(agent.as_str().to_owned()),
-        desired_deployment_id: details.desired().map(str::to_owned),
-        region: details.region,
-        reconciled_deployment_id: details.reconciled_deployment_id,
-        updated_at: details.updated_at,
-        ..Service::default()
-    }
-}
-
 /// How it is judged that there is no usable answer.
-fn verdict_of(class: FailureClass) -> Verdict {
+pub(super) fn verdict_of(class: FailureClass) -> Verdict {
     match class {
         FailureClass::Unauthorized => Verdict::Unauthorized,
         FailureClass::Transient { .. } | FailureClass::Permanent => Verdict::Unavailable,

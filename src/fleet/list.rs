@@ -36,6 +36,17 @@ impl Fleet {
     ///
     /// On the first start ever, agents at rest are taken as they stand: nothing is told of them.
     pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
+        self.on_answers(now, services, |_| false)
+    }
+
+    /// The same where some are `late`: they could not be asked for until now, and are taken as the first
+    /// list would have shown them.
+    pub fn on_answers(
+        &mut self,
+        now: Timestamp,
+        services: &[Service],
+        late: impl Fn(&str) -> bool,
+    ) -> ListStep {
         let mut step = ListStep::default();
         for agent in self.agents.values_mut().chain(self.aside.values_mut()) {
             if agent.missing > 0 {
@@ -48,7 +59,11 @@ impl Fleet {
             .filter(|service| service.deleted_at.is_none())
         {
             if let Some(name) = &service.name {
-                self.on_service(now, name, service, &mut step);
+                let seen = match self.listed {
+                    Some(_) if !late(name) => Followed::InTime,
+                    _ => Followed::Late,
+                };
+                self.on_service(now, (name, service), seen, &mut step);
             }
         }
         self.remove_missing(now, &mut step.change);
@@ -56,11 +71,14 @@ impl Fleet {
         step
     }
 
-    fn on_service(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
-        let mut followed = match self.listed {
-            None => Followed::Late,
-            Some(_) => Followed::InTime,
-        };
+    fn on_service(
+        &mut self,
+        now: Timestamp,
+        (name, service): (&str, &Service),
+        seen: Followed,
+        step: &mut ListStep,
+    ) {
+        let mut followed = seen;
         if self.aside.get(name).is_some_and(|agent| !agent.is_gone()) {
             self.take_up(name, service, step);
         }
@@ -80,7 +98,7 @@ impl Fleet {
             self.remove(now, name, &mut step.change);
         }
         if !self.agents.contains_key(name) {
-            self.come(now, name, service, step);
+            self.come(now, (name, service), seen, step);
         }
         if let Some(agent) = self.agents.get_mut(name) {
             agent.record.updated_at = service.updated_at.or(agent.record.updated_at);
@@ -100,8 +118,14 @@ impl Fleet {
     }
 
     /// Takes in an agent that has come, or has come back.
-    fn come(&mut self, now: Timestamp, name: &str, service: &Service, step: &mut ListStep) {
-        let first_start = self.listed.is_none() && !self.remembers;
+    fn come(
+        &mut self,
+        now: Timestamp,
+        (name, service): (&str, &Service),
+        seen: Followed,
+        step: &mut ListStep,
+    ) {
+        let first_start = seen == Followed::Late && !self.remembers;
         let at_rest = first_start && service.is_reconciled();
         let before = self.aside.remove(name).map(|agent| agent.record);
         let mut record = AgentRecord {

@@ -1,18 +1,19 @@
 //! The paths of the endpoints, and what each answers.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -26,15 +27,26 @@ use crate::rollout::whole_millis;
 #[derive(Debug, Clone)]
 struct Desk {
     sources: Arc<Sources>,
-    /// How long a list may take.
+    /// How long a list may take, until its turn and from then on.
     patience: Duration,
+    /// The places for lists.
+    lists: Arc<Semaphore>,
 }
+
+/// How many lists are made, or wait to be taken, at once: each may be of some MiB, and the callers of
+/// all connections may ask for one.
+const LISTS: usize = 2;
+
+/// The place of a list. The connection keeps it to its end: until then the list is in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ListPlace(Arc<OnceLock<OwnedSemaphorePermit>>);
 
 /// The endpoints of one who listens there, and gives a request so long.
 pub(super) fn router(sources: Arc<Sources>, listening: IpAddr, time: Duration) -> Router {
     let desk = Desk {
         sources,
         patience: time / 2,
+        lists: Arc::new(Semaphore::new(LISTS)),
     };
     Router::new()
         .route("/livez", get(livez))
@@ -113,28 +125,49 @@ async fn metrics(State(desk): State<Desk>) -> Response {
     }
 }
 
-async fn agents(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
+async fn agents(
+    State(desk): State<Desk>,
+    Extension(place): Extension<ListPlace>,
+    RawQuery(query): RawQuery,
+) -> Response {
     match AgentsQuery::parse(query.as_deref().unwrap_or_default()) {
-        Ok(query) => list("agents", (desk.sources.agents)(query), desk.patience).await,
+        Ok(query) => list("agents", &desk, place, || (desk.sources.agents)(query)).await,
         Err(bad) => bad_query(&bad),
     }
 }
 
-async fn rollouts(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
+async fn rollouts(
+    State(desk): State<Desk>,
+    Extension(place): Extension<ListPlace>,
+    RawQuery(query): RawQuery,
+) -> Response {
     match RolloutsQuery::parse(query.as_deref().unwrap_or_default(), Timestamp::now()) {
-        Ok(query) => list("rollouts", (desk.sources.rollouts)(query), desk.patience).await,
+        Ok(query) => list("rollouts", &desk, place, || (desk.sources.rollouts)(query)).await,
         Err(bad) => bad_query(&bad),
     }
 }
 
-/// A page under its name; or why there is none, as long as somebody waits for it.
-async fn list<T, N>(name: &'static str, answer: Answer<Page<T, N>>, patience: Duration) -> Response
+/// A page under its name, once there is a place for it; or why there is none, as long as somebody
+/// waits for it.
+async fn list<T, N>(
+    name: &'static str,
+    desk: &Desk,
+    place: ListPlace,
+    ask: impl FnOnce() -> Answer<Page<T, N>>,
+) -> Response
 where
     T: Serialize + Send + 'static,
     N: Serialize + Send + 'static,
 {
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    let page = match timeout(patience, answer).await {
+    let answer = async {
+        // The semaphore is never closed.
+        if let Ok(permit) = Arc::clone(&desk.lists).acquire_owned().await {
+            let _ = place.0.set(permit);
+        }
+        ask().await
+    };
+    let page = match timeout(desk.patience, answer).await {
         Ok(Ok(page)) => page,
         Ok(Err(Unanswered(why))) => return problem(unavailable, &why),
         Err(_) => return problem(unavailable, "the answer takes too long"),
@@ -142,7 +175,10 @@ where
     // A long page takes a while, which the loops should not notice.
     let written = spawn_blocking(move || {
         let body = json!({ name: page.items, "next": page.next });
-        json_answer(StatusCode::OK, &body)
+        let answer = json_answer(StatusCode::OK, &body);
+        // Also where the connection is over meanwhile.
+        drop(place);
+        answer
     });
     let failed = |_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the list cannot be told");
     written.await.unwrap_or_else(failed)

@@ -108,8 +108,28 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether another start may find it mended: by room on the disk, a file system that is there by
+    /// then, the end of who uses it. A store that cannot be read for what it is stays so.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+        match self {
+            Self::InUse { .. } | Self::Full { .. } | Self::Failed { .. } => true,
+            // What is in the way was put there.
+            Self::Folder { source, .. } | Self::Unusable { source, .. } => {
+                !matches!(source.kind(), AlreadyExists | IsADirectory | NotADirectory)
+            }
+            Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged { .. }
+            | Self::Record { .. } => false,
+        }
+    }
+
     /// What an error of the database means.
-    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
+    pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path },

@@ -1,7 +1,8 @@
 //! The rollouts that have ended.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Transaction, params, params_from_iter};
 
 use super::{Store, StoreError, json};
 use crate::fleet::RolloutRecord;
@@ -38,27 +39,13 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn rollouts(&self, query: &RolloutQuery) -> Result<Rollouts, StoreError> {
-        let moment = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
         let most = query.most.unwrap_or(usize::MAX);
         let most_bytes = query.most_bytes.unwrap_or(usize::MAX);
         let mut more = false;
+        let (sql, values) = select(query);
         let rows = self.read(|connection| {
-            let mut statement = connection.prepare(
-                "SELECT number, record FROM rollouts
-                 WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR finished_at >= ?2)
-                 AND (?3 IS NULL OR finished_at < ?3) AND (?4 IS NULL OR number < ?4)
-                 ORDER BY number DESC",
-            )?;
-            let before = query
-                .before
-                .map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-            let values = params![
-                query.agent,
-                moment(query.since),
-                moment(query.until),
-                before
-            ];
-            let mut cursor = statement.query(values)?;
+            let mut statement = connection.prepare(&sql)?;
+            let mut cursor = statement.query(params_from_iter(values))?;
             let mut rows: Vec<(i64, String)> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = cursor.next()? {
@@ -78,6 +65,30 @@ impl Store {
             .collect::<Result<_, StoreError>>()?;
         Ok(Rollouts { found, more })
     }
+}
+
+/// The rollouts that are asked for, with no condition but those that are: `SQLite` finds the index for
+/// them before it knows the values.
+pub(super) fn select(query: &RolloutQuery) -> (String, Vec<Value>) {
+    let moment = |at: Timestamp| Value::Integer(at.as_microsecond());
+    let before = |number| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    // They are read in the order of their numbers, until there are enough: in that of their ends, for
+    // which there is an index as well, all would have to be read and sorted. The `+` says so.
+    let conditions = [
+        ("agent = ?", query.agent.clone().map(Value::Text)),
+        ("+finished_at >= ?", query.since.map(moment)),
+        ("+finished_at < ?", query.until.map(moment)),
+        ("number < ?", query.before.map(before)),
+    ];
+    let (conditions, values): (Vec<&str>, Vec<Value>) = conditions
+        .into_iter()
+        .filter_map(|(condition, value)| Some((condition, value?)))
+        .unzip();
+    let mut sql = "SELECT number, record FROM rollouts".to_owned();
+    if !conditions.is_empty() {
+        sql = format!("{sql} WHERE {}", conditions.join(" AND "));
+    }
+    (sql + " ORDER BY number DESC", values)
 }
 
 /// Writes a rollout down, unless it has been already.

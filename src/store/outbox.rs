@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{Store, StoreError, json};
-use crate::fleet::Notice;
+use crate::fleet::{LONGEST_WAIT, Notice};
 
 /// A notice whose turn it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,19 +33,29 @@ pub struct Backlog {
 impl Store {
     /// The first notices that wait for a sink, of each agent one, whose next attempt is due.
     ///
+    /// Due is also what would have to wait for longer than is ever waited: the clock was set back.
+    ///
     /// # Errors
     /// When the store cannot be read.
     pub fn due(&self, sink: &str, now: Timestamp, most: usize) -> Result<Vec<Waiting>, StoreError> {
         type Row = (i64, String, u32, i64);
         let rows = self.read(|connection| {
             let mut statement = connection.prepare(
-                "SELECT outbox.event, events.notice, outbox.attempts, outbox.written_at
-                 FROM outbox JOIN events ON events.number = outbox.event
-                 WHERE outbox.sink = ?1 AND outbox.next_at <= ?2
-                 ORDER BY outbox.next_at, outbox.event LIMIT ?3",
+                "WITH due AS (
+                     SELECT next_at, event, attempts, written_at FROM outbox
+                     WHERE sink = ?1 AND next_at <= ?2
+                     UNION ALL
+                     SELECT next_at, event, attempts, written_at FROM outbox
+                     WHERE sink = ?1 AND next_at > ?3
+                     ORDER BY next_at, event LIMIT ?4
+                 )
+                 SELECT due.event, events.notice, due.attempts, due.written_at
+                 FROM due JOIN events ON events.number = due.event
+                 ORDER BY due.next_at, due.event",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let values = params![sink, now.as_microsecond(), most];
+            let too_far = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+            let values = params![sink, now.as_microsecond(), too_far.as_microsecond(), most];
             let rows = statement.query_map(values, |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?;
@@ -163,13 +173,21 @@ impl Store {
     ) -> Result<usize, StoreError> {
         let known = json(&known);
         self.write(|transaction| {
-            transaction.execute(
+            let given_up = transaction.execute(
                 "UPDATE outbox SET given_up_at = ?3, next_at = NULL, why = 'the sink is gone'
                  WHERE given_up_at IS NULL AND written_at < ?2
                  AND sink NOT IN (SELECT value FROM json_each(?1))",
                 params![known, before.as_microsecond(), now.as_microsecond()],
-            )
+            )?;
+            // Should the sink come back, what is left goes on.
+            begin_turns(transaction)?;
+            Ok(given_up)
         })
+    }
+
+    /// Gives every queue a first notice, also those that an older version has left without one.
+    pub(super) fn mend_queues(&mut self) -> Result<(), StoreError> {
+        self.write(|transaction| begin_turns(transaction))
     }
 
     /// Ends the turn of a notice, and gives it to the next one about the same agent.
@@ -201,6 +219,17 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Makes the first notice due that waits for each sink about each agent, where its turn has not begun.
+fn begin_turns(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = connection.execute(
+        "UPDATE outbox SET next_at = written_at WHERE next_at IS NULL AND (sink, event) IN (
+             SELECT sink, min(event) FROM outbox WHERE given_up_at IS NULL GROUP BY sink, agent
+         )",
+        [],
+    );
+    begun.map(drop)
 }
 
 /// Writes a notice down for these sinks, unless it has been already.

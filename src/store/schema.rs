@@ -10,7 +10,8 @@ const APPLICATION: i64 = 0x7063_726f;
 ///
 /// `number`s are never given twice. Moments are microseconds since 1970. `next_at` is set for the
 /// first notice that waits for a sink about an agent, and for no other: the others wait for that.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE facts (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE agents (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE rollouts (
@@ -45,7 +46,10 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX outbox_due ON outbox (sink, next_at) WHERE next_at IS NOT NULL;
     CREATE INDEX outbox_given_up ON outbox (sink, given_up_at) WHERE given_up_at IS NOT NULL;
     CREATE INDEX outbox_of_event ON outbox (event);
-"];
+",
+    // By agent and, as every index, by number after that.
+    "CREATE INDEX rollouts_by_agent ON rollouts (agent);",
+];
 
 impl Store {
     /// Makes sure that the file is empty, or a store that this version knows.

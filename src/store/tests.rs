@@ -1,5 +1,8 @@
 //! The store on real files: what survives, what is refused, and the order of what is delivered.
 
+mod history;
+mod outbox;
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
@@ -215,74 +218,22 @@ fn a_full_disk_is_said_and_loses_nothing() {
 }
 
 #[test]
-fn rollouts_are_asked_for_by_agent_and_time_and_in_pages() {
+fn a_store_of_the_first_version_is_brought_up_to_date() {
     let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let path = folder.path().join("store.db");
+    let mut store = Store::open(&path).unwrap();
     let change = Change {
-        rollouts: (1..=6)
-            .map(|number| rollout(if number % 2 == 0 { "even" } else { "odd" }, number * 100))
-            .collect(),
+        rollouts: vec![rollout("a", 20)],
         ..Change::default()
     };
     store.apply(at(0), &change, |_| vec![]).unwrap();
-    let numbers = |query: RolloutQuery| -> Vec<u64> {
-        let rollouts = store.rollouts(&query).unwrap().found;
-        rollouts.into_iter().map(|(number, _)| number).collect()
-    };
-    let all = RolloutQuery::default;
-    assert_eq!(numbers(all()), [6, 5, 4, 3, 2, 1]);
-    let agent = Some("even".to_owned());
-    assert_eq!(numbers(RolloutQuery { agent, ..all() }), [6, 4, 2]);
-    let (since, until) = (Some(at(200)), Some(at(400)));
-    assert_eq!(numbers(RolloutQuery { since, ..all() }), [6, 5, 4, 3, 2]);
-    assert_eq!(numbers(RolloutQuery { until, ..all() }), [3, 2, 1]);
-    let (before, most) = (Some(5), Some(2));
-    assert_eq!(
-        numbers(RolloutQuery {
-            before,
-            most,
-            ..all()
-        }),
-        [4, 3]
-    );
-    let before = Some(u64::MAX);
-    assert_eq!(numbers(RolloutQuery { before, ..all() }).len(), 6);
-}
-
-#[test]
-fn a_page_has_bounds_in_number_and_bytes_and_says_whether_there_is_more() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    let long = |number: i64| {
-        let mut long = rollout("a", number);
-        long.deployment_id = "x".repeat(1000) + &number.to_string();
-        long
-    };
-    let change = Change {
-        rollouts: (1..=5).map(long).collect(),
-        ..Change::default()
-    };
-    store.apply(at(0), &change, |_| vec![]).unwrap();
-    let page = |most, most_bytes| {
-        let query = RolloutQuery {
-            most,
-            most_bytes,
-            ..RolloutQuery::default()
-        };
-        let Rollouts { found, more } = store.rollouts(&query).unwrap();
-        (found.len(), more)
-    };
-    for (most, most_bytes, expected) in [
-        (None, None, (5, false)),
-        (Some(5), None, (5, false)),
-        (Some(4), None, (4, true)),
-        (None, Some(1_000_000), (5, false)),
-        (None, Some(3900), (3, true)),
-        (Some(2), Some(3900), (2, true)),
-        (None, Some(1), (1, true)),
-    ] {
-        assert_eq!(page(most, most_bytes), expected, "{most:?} {most_bytes:?}");
-    }
+    let first = "DROP INDEX rollouts_by_agent; PRAGMA user_version = 1";
+    store.connection.execute_batch(first).unwrap();
+    drop(store);
+    let older = Store::open_read_only(&path).unwrap_err();
+    assert!(matches!(older, StoreError::Older { .. }), "{older:?}");
+    assert_eq!(all_rollouts(&Store::open(&path).unwrap()).len(), 1);
+    Store::open_read_only(&path).unwrap();
 }
 
 #[test]
@@ -308,19 +259,6 @@ fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
         store.apply(at(300), &change, |_| vec![]).unwrap()
     };
     assert_eq!(known(&mut store), [true, false], "the pending one is kept");
-}
-
-#[test]
-fn what_waits_for_a_sink_that_is_no_more_is_given_up_on_in_time() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    store
-        .apply(at(0), &told(&[("a", "1")]), |_| vec!["kept", "gone"])
-        .unwrap();
-    assert_eq!(store.give_up_orphans(&["kept"], at(0), at(9)).unwrap(), 0);
-    assert_eq!(store.give_up_orphans(&["kept"], at(1), at(9)).unwrap(), 1);
-    assert!(due(&store, "gone", at(9)).is_empty());
-    assert_eq!(due(&store, "kept", at(9)), ["a/1"]);
 }
 
 #[test]
@@ -448,7 +386,7 @@ fn a_newer_store_is_left_alone() {
     assert_eq!(
         writing.to_string(),
         format!(
-            "the store {} is of a newer version (schema 77; this program knows 1), and was left as \
+            "the store {} is of a newer version (schema 77; this program knows 2), and was left as \
              it is; run the newer program, or take another file with --store",
             path.display()
         )

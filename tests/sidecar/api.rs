@@ -21,6 +21,8 @@ struct Shown {
     key: String,
     /// What every request is answered, in place of what there is.
     outage: Option<(String, String)>,
+    /// The agents about whom every question is answered with a status of their own.
+    failing: BTreeMap<String, String>,
     requests: Vec<String>,
 }
 
@@ -31,6 +33,7 @@ impl Api {
             agents: BTreeMap::new(),
             key: KEY.to_owned(),
             outage: None,
+            failing: BTreeMap::new(),
             requests: Vec::new(),
         }));
         let served = Arc::clone(&shown);
@@ -104,8 +107,16 @@ impl Api {
         self.lock().outage = Some((status.to_owned(), headers.to_owned()));
     }
 
+    /// From now on whoever asks for this agent gets this status.
+    pub(crate) fn outage_of(&self, name: &str, status: &str) {
+        let failing = &mut self.lock().failing;
+        failing.insert(name.to_owned(), status.to_owned());
+    }
+
     pub(crate) fn mend(&self) {
-        self.lock().outage = None;
+        let mut shown = self.lock();
+        shown.outage = None;
+        shown.failing.clear();
     }
 
     /// From now on only this key is accepted.
@@ -145,14 +156,14 @@ fn serve(shown: &Mutex<Shown>, request: &Request, stream: &mut TcpStream) {
     } else {
         let name = request.path.strip_prefix("/v1/agents/");
         let name = name.map(|name| percent_decode_str(name).decode_utf8_lossy());
-        match name.and_then(|name| shown.agents.get(&*name)) {
-            Some(agent) => ("200 OK".to_owned(), String::new(), agent.clone()),
-            None => (
-                "404 Not Found".to_owned(),
-                String::new(),
-                json!({"error": "none"}),
-            ),
-        }
+        let failing = name.as_ref().and_then(|name| shown.failing.get(&**name));
+        let agent = name.as_ref().and_then(|name| shown.agents.get(&**name));
+        let (status, body) = match (failing, agent) {
+            (Some(status), _) => (status.as_str(), json!({"error": "outage"})),
+            (None, Some(agent)) => ("200 OK", agent.clone()),
+            (None, None) => ("404 Not Found", json!({"error": "none"})),
+        };
+        (status.to_owned(), String::new(), body)
     };
     drop(shown);
     let headers = format!("{headers}content-type: application/json\r\n");

@@ -233,7 +233,7 @@ fn an_address_that_is_taken_is_said() {
     let address = sidecar.endpoints();
     let other = Place::of(&api).args(&format!("--listen {address}"));
     let ended = other.run();
-    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(
         ended
             .stderr

@@ -15,6 +15,7 @@ mod harness;
 mod history;
 mod http;
 mod life;
+mod named;
 mod network;
 mod proxy;
 mod receiver;
@@ -23,3 +24,4 @@ mod station;
 mod store;
 #[path = "../cli/tls_server.rs"]
 mod tls_server;
+mod upkeep;

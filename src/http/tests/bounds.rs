@@ -2,9 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Barrier, Notify};
+use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::*;
+use crate::fleet::RolloutRecord;
+use crate::rollout::Verdict;
 
 /// Long enough for an answer, short enough for a test.
 const SHORT: Duration = Duration::from_millis(200);
@@ -139,19 +142,15 @@ async fn others_wait_until_one_of_those_who_asked_is_done() {
 async fn many_are_answered_a_few_at_a_time() {
     const PLACES: usize = 4;
     let (present, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let together = Arc::new(Barrier::new(PLACES));
+    let together = std::sync::Barrier::new(PLACES);
     let highest = Arc::clone(&most);
     let sources = Sources {
-        agents: Box::new(move |_| {
-            let (present, most) = (Arc::clone(&present), Arc::clone(&highest));
-            let together = Arc::clone(&together);
-            Box::pin(async move {
-                let now = present.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now, Ordering::SeqCst);
-                together.wait().await;
-                present.fetch_sub(1, Ordering::SeqCst);
-                Ok(no_page())
-            })
+        metrics: Box::new(move || {
+            let now = present.fetch_add(1, Ordering::SeqCst) + 1;
+            highest.fetch_max(now, Ordering::SeqCst);
+            together.wait();
+            present.fetch_sub(1, Ordering::SeqCst);
+            String::new()
         }),
         ..sources()
     };
@@ -164,10 +163,100 @@ async fn many_are_answered_a_few_at_a_time() {
     let mut clients = JoinSet::new();
     for _ in 0..25 * PLACES {
         let served = Arc::clone(&served);
-        clients.spawn(async move { served.get("/v1/agents").await.status });
+        clients.spawn(async move { served.get("/metrics").await.status });
     }
     assert_eq!(clients.join_all().await, [200; 25 * PLACES]);
     assert_eq!(most.load(Ordering::SeqCst), PLACES);
+}
+
+/// A list that no socket's buffers can hold.
+fn long_page() -> Page<RolloutRecord, u64> {
+    let rollout = RolloutRecord {
+        agent: "x".repeat(16 * 1024 * 1024),
+        region: None,
+        deployment_id: "d1".to_owned(),
+        verdict: Verdict::Ready,
+        reason: None,
+        started_at: Timestamp::UNIX_EPOCH,
+        finished_at: Timestamp::UNIX_EPOCH,
+        elapsed_ms: 0,
+        phases: Vec::new(),
+        observed_late: false,
+    };
+    Page {
+        items: vec![rollout],
+        next: None,
+    }
+}
+
+#[tokio::test]
+async fn two_lists_are_held_at_once_until_they_were_taken() {
+    let asked = Arc::new(Semaphore::new(0));
+    let was_asked = Arc::clone(&asked);
+    let sources = Sources {
+        rollouts: Box::new(move |_| {
+            asked.add_permits(1);
+            Box::pin(async { Ok(long_page()) })
+        }),
+        ..sources()
+    };
+    let served = Served::start(sources, limits(LONG, 64)).await;
+    let long = b"GET /v1/rollouts HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        let mut stream = served.connect().await;
+        stream.write_all(long).await.unwrap();
+        // The answer is there, and more of it than was sent.
+        stream.peek(&mut [0]).await.unwrap();
+        idle.push(stream);
+    }
+    was_asked.acquire_many(2).await.unwrap().forget();
+    let mut third = served.connect().await;
+    let short = b"GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    third.write_all(short).await.unwrap();
+    let early = timeout(SHORT, third.peek(&mut [0])).await;
+    assert!(early.is_err(), "answered although two lists are held");
+    for target in ["/livez", "/metrics"] {
+        assert_eq!(served.get(target).await.status, 200, "{target}");
+    }
+    drop(idle.pop());
+    assert_eq!(read(third).await.status, 200);
+    assert_eq!(read(idle.remove(0)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_list_that_gets_no_turn_in_time_is_refused() {
+    let (present, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let highest = Arc::clone(&most);
+    let sources = Sources {
+        agents: Box::new(move |_| {
+            let now = present.fetch_add(1, Ordering::SeqCst) + 1;
+            highest.fetch_max(now, Ordering::SeqCst);
+            let leaving = Leaving(Arc::clone(&present));
+            Box::pin(async move {
+                let _leaving = leaving;
+                std::future::pending().await
+            })
+        }),
+        ..sources()
+    };
+    let served = Arc::new(Served::start(sources, limits(20 * SHORT, 64)).await);
+    let mut clients = JoinSet::new();
+    for _ in 0..20 {
+        let served = Arc::clone(&served);
+        clients.spawn(async move { served.get("/v1/agents").await.status });
+    }
+    assert_eq!(clients.join_all().await, [503; 20]);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+/// One who is counted as present until it is dropped.
+struct Leaving(Arc<AtomicUsize>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[tokio::test]
