@@ -19,21 +19,23 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if says_months(text) {
         let minutes = one_line(&text.replace('M', "m"));
         // What is no duration either way is not repeated.
-        if humantime::parse_duration(&minutes).is_ok() {
+        if sum(&minutes).is_some() {
             return Err(format!(
                 "a capital M is a month; for minutes write {minutes}, for months days"
             ));
         }
     }
-    let sum = terms(text)
-        .into_iter()
-        .try_fold(Duration::ZERO, |sum, one| {
-            Some(sum.saturating_add(term(one)?))
-        });
-    let meant = sum.filter(|_| !text.is_empty());
-    meant
+    sum(text)
         .map(|duration| duration.min(LONGEST))
         .ok_or_else(|| "a time is written like 90s, 10m, 1h 30m, or as seconds: 90".to_owned())
+}
+
+/// What the terms of a sum add up to, if all of them are times.
+fn sum(text: &str) -> Option<Duration> {
+    let mut terms = terms(text).into_iter();
+    terms.try_fold(Duration::ZERO, |sum, one| {
+        Some(sum.saturating_add(term(one)?))
+    })
 }
 
 /// The terms of a sum, `1h` and `30m` for example: each begins with a digit after a unit.
@@ -160,6 +162,8 @@ mod tests {
             Err("a capital M is a month; for minutes write 1m, for months days".to_owned())
         );
         assert!(parse("2h 1M").is_err());
+        // Nor does what it might have meant panic.
+        assert!(parse("18446744073709551615.5s 0.5s 0M").is_err());
         let odd = parse("1M\n::error::x").unwrap_err();
         assert!(odd.starts_with("a time is written like"), "{odd}");
     }
