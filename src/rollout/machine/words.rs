@@ -208,11 +208,10 @@ fn pending(machine: &Machine, code: &str, summary: &str) -> Reason {
 /// be why.
 fn unclaimed_error(machine: &Machine) -> Option<Cause> {
     let details = machine.latest.as_deref()?;
-    let desired = details.desired() == machine.target.as_deref();
     let reconciled = details.reconciled_deployment_id == machine.target;
     let of_api = |cause: &Cause| cause.class == TroubleClass::Reported;
     let mut causes = causes(details, None).into_iter().filter(of_api);
-    causes.next().filter(|_| desired && !reconciled)
+    causes.next().filter(|_| !reconciled)
 }
 
 /// A reason that also says whether anything serves meanwhile: the difference between late and down.

@@ -322,6 +322,12 @@ fn an_error_that_may_be_of_the_one_before_is_told_where_nothing_else_says_why() 
     settled.see(0, about_old()).lapse(600_000);
     let summary = "not ready after 10m: reconciling for 10m; the old version still serves";
     assert_eq!(said(&settled, Verdict::Timeout).1, summary);
+    let mut holding = watch_with(|l| l.stable_for = ms(60_000));
+    holding
+        .see(599_000, reconciled().ready().error("Quota", "no more"))
+        .lapse(600_000);
+    let summary = "ready for only 1.0s of the 1m that it has to hold";
+    assert_eq!(said(&holding, Verdict::Timeout).1, summary);
 }
 
 #[test]
