@@ -322,7 +322,7 @@ impl Courier {
                     sink = self.name,
                     id = waiting.notice.id,
                     attempt,
-                    "{}: a notice was given up on, and is kept: {why}",
+                    "{}: an event was given up on, and is kept: {why}",
                     self.name
                 );
                 self.metrics.delivery(&self.name, DeliveryOutcome::GivenUp);

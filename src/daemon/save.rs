@@ -108,7 +108,7 @@ impl Daemon {
                     if given_up > 0 {
                         warn!(
                             given_up,
-                            "{given_up} notices were given up on: their sink is gone"
+                            "{given_up} events were given up on: their sink is gone"
                         );
                     }
                 }

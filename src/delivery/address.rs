@@ -31,7 +31,7 @@ pub enum BadAddress {
     Scheme,
     /// Plain http to another machine.
     #[error(
-        "plain http to {0} would send the notices in the open; use https, or --allow-insecure-http"
+        "plain http to {0} would send the events in the open; use https, or --allow-insecure-http"
     )]
     Insecure(String),
 }

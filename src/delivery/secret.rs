@@ -16,7 +16,7 @@ const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 /// The most that is read of a file: more is no secret, but a mistake.
 const MOST: usize = 64 * 1024;
 
-/// The secrets with which a webhook is signed: one, or several while they are exchanged.
+/// The secrets with which a webhook is signed: one, or several while they are rotated.
 pub struct Secrets(Vec<hmac::Key>);
 
 /// Why a file of secrets cannot be used. What it holds is not repeated.
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn while_secrets_are_exchanged_each_signs() {
+    fn while_secrets_are_rotated_each_signs() {
         let other = secret_of(32);
         let both = Secrets::parse(&format!("\n  {other}\r\n\n{SECRET}\n\n")).unwrap();
         let alone = sign(&Secrets::parse(&other).unwrap());

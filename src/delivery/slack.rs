@@ -47,7 +47,7 @@ impl Slack {
     }
 
     pub(super) async fn deliver(&self, notice: &Notice, now: Timestamp) -> Result<(), Undelivered> {
-        // A file is read anew each time, so that the URL can be exchanged.
+        // A file is read anew each time, so that the URL can be rotated.
         let address = match &self.url {
             SlackUrl::Text(text) => Address::parse(text, self.plain).map_err(|e| e.to_string()),
             SlackUrl::File(path) => read_address(path, self.plain).map_err(|e| e.to_string()),

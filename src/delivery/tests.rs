@@ -163,7 +163,7 @@ fn what_cannot_work_is_refused_at_once_and_not_repeated() {
         url: "https://example.com/s3cret".to_owned(),
         secret_file: Some(secret_file),
     };
-    let in_the_open = "plain http to example.com would send the notices in the open; use https, or --allow-insecure-http";
+    let in_the_open = "plain http to example.com would send the events in the open; use https, or --allow-insecure-http";
     for (settings, told) in [
         (webhook("s3cret"), "the sink's URL: it is not a URL"),
         (

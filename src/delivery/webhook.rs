@@ -79,7 +79,7 @@ impl Webhook {
         insert(ID, &id)?;
         insert(TIMESTAMP, &now.as_second().to_string())?;
         if let Some(path) = &self.secret_file {
-            // Read anew each time, so that a secret can be exchanged.
+            // Read anew each time, so that a secret can be rotated.
             let secrets = Secrets::read(path)
                 .map_err(|error| Undelivered::retry(one_line(&error.to_string())))?;
             insert(

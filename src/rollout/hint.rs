@@ -64,7 +64,7 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
                 .to_owned()
         }
         Verdict::Superseded => {
-            "a later deploy or a roll-back took over: judge that one, or deploy again".to_owned()
+            "a later deploy or a rollback took over: judge that one, or deploy again".to_owned()
         }
         Verdict::Unchanged if report.deployment_id.is_some() => {
             "check the id: the deployment may be another agent's, or have been replaced before \

@@ -83,14 +83,14 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "",
         12,
         "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
-        "  next        a later deploy or a roll-back took over: judge that one, or deploy again",
+        "  next        a later deploy or a rollback took over: judge that one, or deploy again",
     ),
     (
         "rolled-back",
         "",
         12,
         "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
-        "  next        a later deploy or a roll-back took over: judge that one, or deploy again",
+        "  next        a later deploy or a rollback took over: judge that one, or deploy again",
     ),
     (
         "unchanged",

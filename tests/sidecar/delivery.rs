@@ -161,7 +161,7 @@ fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
     });
     let log = sidecar.stop().stderr;
     assert!(
-        log.contains("a notice was given up on, and is kept"),
+        log.contains("an event was given up on, and is kept"),
         "{log}"
     );
     let received = hook.received();
