@@ -6,7 +6,7 @@ use super::{Machine, is_of};
 use crate::rollout::CONFIRMATIONS;
 use crate::rollout::ending::Ending;
 use crate::rollout::evidence::{Cause, TroubleClass, causes, replicas_started, restart_count};
-use crate::rollout::policy::{NewRevision, TargetRule, Until};
+use crate::rollout::policy::{TargetRule, Until};
 use crate::rollout::report::Reason;
 use crate::rollout::verdict::Interruption;
 use crate::rollout::watermark::{Claim, own_revision};
@@ -262,14 +262,14 @@ fn timeout_words(machine: &Machine, at: Duration) -> String {
     }
 }
 
-/// Whether the target is ready, and only its revision is not shown, which has to be a new one.
+/// Whether the target is ready, and only its revision is not shown: it has to be a new one, or it would
+/// have been proven.
 fn unproven(machine: &Machine) -> bool {
-    machine.policy.limits().new_revision == NewRevision::Required
-        && machine.latest.as_deref().is_some_and(|details| {
-            let shown = details.current_revision.as_ref();
-            let unshown = shown.is_none_or(|revision| revision.deployment_id.is_none());
-            details.ready && unshown && is_of(details, machine.target.as_deref())
-        })
+    machine.latest.as_deref().is_some_and(|details| {
+        let shown = details.current_revision.as_ref();
+        let unshown = shown.is_none_or(|revision| revision.deployment_id.is_none());
+        details.ready && unshown && is_of(details, machine.target.as_deref())
+    })
 }
 
 /// Whether anything serves meanwhile, and what.

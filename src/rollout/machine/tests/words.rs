@@ -331,6 +331,21 @@ fn an_error_that_may_be_of_the_one_before_is_told_where_nothing_else_says_why() 
 }
 
 #[test]
+fn only_a_target_that_is_ready_lacks_nothing_but_a_revision() {
+    let required = |limits: &mut Limits| limits.new_revision = NewRevision::Required;
+    for (answer, phase) in [
+        (reconciled(), "progressing"),
+        (reconciling().ready(), "reconciling"),
+        (reconciled().ready().own(Told::Failed), "failed"),
+    ] {
+        let mut watch = watch_with(required);
+        watch.see(0, answer).lapse(600_000);
+        let summary = format!("not ready after 10m: {phase} for 10m");
+        assert_eq!(said(&watch, Verdict::Timeout).1, summary);
+    }
+}
+
+#[test]
 fn a_revision_that_failed_without_a_reason_tells_how_it_ended_last() {
     let mut watch = watch();
     let killed = Health {
