@@ -114,7 +114,9 @@ impl Ghost {
                 details.desired().is_some() && older(record(details), self.record_before)
             });
         if outdated {
-            self.outdated += 1;
+            self.outdated = (self.outdated + 1).min(9);
+            // Which has to be believed then.
+            self.unordered |= self.outdated == 3;
         } else if !matches!(symbol.observation, Observation::Failed(_)) {
             self.outdated = 0;
         }
