@@ -176,7 +176,6 @@ impl Daemon {
             }
             if Instant::now() >= prune_at {
                 if let Some(past) = past {
-                    self.forget(past);
                     self.prune(past).await;
                 }
                 past = Some(Timestamp::now());
@@ -196,22 +195,6 @@ impl Daemon {
         let unsaved = self.save_by(Instant::now() + LAST_WRITES).await;
         self.delivery.finish(until).await;
         unsaved.map_or(ended, Ended::Unsaved)
-    }
-
-    /// Keeps nothing any more of agents that are gone for longer than anything is known of what was
-    /// told of them, which is kept until it is delivered and as long as the history from then on. It goes
-    /// by the same `past` as the history.
-    fn forget(&mut self, past: Timestamp) {
-        let Settings {
-            history_for,
-            retry_for,
-            ..
-        } = self.settings;
-        let kept_for = history_for.saturating_add(retry_for);
-        if let Ok(before) = past.min(Timestamp::now()).checked_sub(kept_for) {
-            let change = self.fleet.forget(before);
-            self.unsaved.append(change);
-        }
     }
 
     /// Takes in what a task has gathered.

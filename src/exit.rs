@@ -101,6 +101,7 @@ mod tests {
             assert_eq!(code(&ending), expected, "{ending:?}");
         }
     }
+
     #[test]
     fn what_another_start_may_find_mended_is_no_wrong_usage() {
         let path = || "store.db".into();

@@ -94,10 +94,16 @@ impl Daemon {
     ///
     /// `past` is when it was done last, or a sidecar was alive last: a clock that is far ahead at once
     /// makes nothing old, and has until the next time to be set right.
-    pub(super) async fn prune(&self, past: Timestamp) {
+    pub(super) async fn prune(&mut self, past: Timestamp) {
         let now = Timestamp::now();
         let certain = past.min(now);
         let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
+        // Of agents that are gone nothing is kept beyond what was told of them: that is kept until it
+        // is delivered, and as long as the history from then on.
+        if let Ok(before) = certain.checked_sub(history_for.saturating_add(retry_for)) {
+            let forgotten = self.fleet.forget(before);
+            self.unsaved.append(forgotten);
+        }
         let sinks = self.delivery.active();
         let pruned = self
             .keeper

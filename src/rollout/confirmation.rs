@@ -40,9 +40,10 @@ impl<T: PartialEq> Confirmation<T> {
         self.run.as_ref().is_some_and(|(last, _)| last == claim)
     }
 
-    /// How often in a row it was seen.
-    pub(super) fn times(&self) -> u32 {
-        self.run.as_ref().map_or(0, |(_, times)| *times)
+    /// Whether this claim was seen last, often enough to settle it.
+    pub(super) fn is_confirmed(&self, claim: &T) -> bool {
+        let run = self.run.as_ref();
+        run.is_some_and(|(last, times)| last == claim && *times >= CONFIRMATIONS)
     }
 
     /// Whether something waits to be confirmed.

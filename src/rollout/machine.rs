@@ -361,9 +361,7 @@ impl Machine {
                     // No target shows in it, whatever else is true.
                     let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
                     let targetless = awaits && details.desired().is_none();
-                    let confirmed = self.doubt.times() >= CONFIRMATIONS;
-                    let late = self.is_late(at) || confirmed && self.is_overdue_to_appear(at);
-                    let never = (late && targetless).then_some(Ending::NeverDesired);
+                    let never = self.never_desired(at).filter(|_| targetless);
                     return never.or_else(|| self.stalled_by_doubt(at));
                 }
             }

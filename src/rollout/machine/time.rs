@@ -7,16 +7,15 @@ use crate::rollout::CONFIRMATIONS;
 use crate::rollout::ending::Ending;
 use crate::rollout::observation::FailureClass;
 use crate::rollout::policy::Until;
+use crate::rollout::watermark::Claim;
 
 impl Machine {
     /// Whether the agent or its target has not appeared in the time that it may take. After an outage
     /// that is not said by the first answer alone, which may be from the past (rule 4).
     pub(super) fn is_late(&self, at: Duration) -> bool {
-        self.is_overdue_to_appear(at) && self.seen.without_target >= CONFIRMATIONS
-    }
-
-    pub(super) fn is_overdue_to_appear(&self, at: Duration) -> bool {
-        at >= self.policy.limits().appear_timeout
+        let undeployed = self.doubt.is_confirmed(&Claim::NoDesired.way());
+        let confirmed = self.seen.without_target >= CONFIRMATIONS || undeployed;
+        confirmed && at >= self.policy.limits().appear_timeout
     }
 
     pub(super) fn never_desired(&self, at: Duration) -> Option<Ending> {
