@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
-use pipecat_rollout::fleet::Fleet;
-use pipecat_rollout::redact::Redaction;
-use pipecat_rollout::rollout::{Limits, Machine, Observation, Policy, TargetRule};
-use pipecat_rollout::wire::{AgentDetails, parse_list};
+use pipecat_rollout::fuzzing::fleet::Fleet;
+use pipecat_rollout::fuzzing::rollout::{Limits, Machine, Observation, Policy, TargetRule};
+use pipecat_rollout::fuzzing::text::redact::Redaction;
+use pipecat_rollout::fuzzing::wire::{AgentDetails, parse_list};
 use serde_json::json;
 
 /// Details as the platform gives them, with what it tells beside.

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use pipecat_rollout::rollout::pacing::Pace;
+use pipecat_rollout::fuzzing::rollout::pacing::Pace;
 
 const ROLLOUTS: usize = 20_000;
 /// Phases of a rollout: how long each lasts at least and at most, in seconds.

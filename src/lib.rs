@@ -1,38 +1,22 @@
 //! Tells whether a deployment on Pipecat Cloud has rolled out.
 //!
-//! The layers, of which each imports only those below it: `cli`, `config` and `commands` (the
-//! surface); `follow` and `daemon` (the loops); `api`, `output`, `store`, `delivery`, `metrics`, `http`
-//! and the simulator's server (adapters); `rollout`, `fleet`, `wire`, `text`, `redact`, `story` and the
-//! simulator's scripts (pure).
+//! `core` decides, `adapters` talk to the world, `app` runs; imports point down only.
 
-pub mod api;
-mod cli;
-mod commands;
-mod config;
-mod connection;
-mod daemon;
-pub mod delivery;
-mod error;
-mod exit;
-pub mod fleet;
-mod follow;
-pub mod http;
-mod loopback;
-pub mod metrics;
-pub mod output;
-pub mod redact;
-pub mod rollout;
-pub mod simulator;
-pub mod store;
-pub mod story;
-pub mod strict;
-pub mod text;
-pub mod wire;
+mod adapters;
+mod app;
+mod core;
 
-/// What people type and write, read as the program reads it.
-pub mod written {
-    pub use crate::cli::parse_duration;
-    pub use crate::config::{BadAgents, Slip, agent_of_deploy_file, check_watch_file};
+/// What fuzzing, benchmarks and tests need of the inside. Nothing in it is stable.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::adapters::{delivery, output, simulator};
+    pub use crate::core::{fleet, messages, rollout, text, wire};
+
+    /// What people type and write, read as the program reads it.
+    pub mod written {
+        pub use crate::app::cli::parse_duration;
+        pub use crate::app::plan::{BadAgents, Slip, agent_of_deploy_file, check_watch_file};
+    }
 }
 
 use std::ffi::OsString;
@@ -40,9 +24,9 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use crate::cli::Cli;
-use crate::error::Error;
-use crate::exit::Ending;
+use crate::app::cli::Cli;
+use crate::app::error::Error;
+use crate::app::exit::Ending;
 
 /// Runs the program with these arguments, the first of which is its own name.
 #[must_use]
@@ -59,21 +43,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build();
     let ending = match runtime {
         // The panic itself has been told on stderr; its exit code must be ours, not a verdict's.
-        Ok(runtime) => catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli))))
-            .unwrap_or(Ending::Failed(Error::Lost)),
+        Ok(runtime) => catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(app::commands::run(cli))
+        }))
+        .unwrap_or(Ending::Failed(Error::Lost)),
         Err(error) => Ending::Failed(Error::Setup(error)),
     };
-    ExitCode::from(exit::code(&ending))
+    ExitCode::from(app::exit::code(&ending))
 }
 
 /// Prints help, or what is wrong with what was typed. That repeats it, and no log must obey that.
 fn say(error: &clap::Error) {
     let words = error.render().to_string();
-    let harmless: Vec<String> = text::lines(&words)
+    let harmless: Vec<String> = core::text::lines(&words)
         .into_iter()
         .map(|line| {
             if line.trim_start().starts_with("::") {
-                text::line_start(&line)
+                core::text::line_start(&line)
             } else {
                 line
             }

@@ -298,7 +298,7 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
         .run();
     assert!(
         left.stderr
-            .contains("DEBUG pipecat_rollout::api: answer agent=\"my-agent\" status=200"),
+            .contains("DEBUG pipecat_rollout::adapters::api: answer agent=\"my-agent\" status=200"),
         "{}",
         left.stderr
     );

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use pipecat_rollout::simulator::Scenario;
+use pipecat_rollout::fuzzing::simulator::Scenario;
 
 use crate::harness::{Test, finish, project};
 

@@ -4,8 +4,8 @@
 //! shown, and while another deployment is reconciled all other fields are (rule 1), so that two
 //! forms of them, well and crashing, stand for the rest.
 
-use pipecat_rollout::rollout::{Failure, FailureClass, Observation};
-use pipecat_rollout::wire::AgentDetails;
+use pipecat_rollout::fuzzing::rollout::{Failure, FailureClass, Observation};
+use pipecat_rollout::fuzzing::wire::AgentDetails;
 use serde_json::{Value, json};
 
 pub(crate) const OLD: &str = "old";

@@ -1,10 +1,10 @@
 //! What has to be remembered, beside the machine, to say what the contract promises; written from its
 //! text, and not from the machine.
 
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::rollout::{
     FailureClass, Limits, NewRevision, Observation, Outcome, Policy, TargetRule, Unchanged, Verdict,
 };
-use pipecat_rollout::wire::AgentDetails;
+use pipecat_rollout::fuzzing::wire::AgentDetails;
 
 use crate::alphabet::{NEWER, OLD, Symbol, TARGET};
 
@@ -249,7 +249,7 @@ fn age(deployment: &str) -> u8 {
     }
 }
 
-fn own(details: &AgentDetails) -> Option<&pipecat_rollout::wire::Revision> {
+fn own(details: &AgentDetails) -> Option<&pipecat_rollout::fuzzing::wire::Revision> {
     let revision = details.current_revision.as_ref()?;
     (revision.deployment_id.as_deref() == details.desired()).then_some(revision)
 }

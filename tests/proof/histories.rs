@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::rollout::{
     Event, Limits, Machine, NewRevision, Next, Policy, TargetRule, Unchanged, Until, Verdict,
 };
 use proptest::prelude::*;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use pipecat_rollout::rollout::{Failure, FailureClass, Observation};
-use pipecat_rollout::wire::AgentDetails;
+use pipecat_rollout::fuzzing::rollout::{Failure, FailureClass, Observation};
+use pipecat_rollout::fuzzing::wire::AgentDetails;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};

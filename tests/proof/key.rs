@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use pipecat_rollout::rollout::{Machine, Policy};
+use pipecat_rollout::fuzzing::rollout::{Machine, Policy};
 
 /// Fields of the machine that tell a story or pace the polls. `latest` is known by its symbol.
 const STORY: [&str; 12] = [

@@ -21,7 +21,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pipecat_rollout::rollout::{Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+use pipecat_rollout::fuzzing::rollout::{
+    Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
+};
 
 use self::alphabet::{OLD, Symbol, TARGET, alphabet, before, commonest};
 use self::combinations::every_answer;

@@ -3,7 +3,7 @@
 
 mod failing;
 
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::rollout::{
     FailureClass, Limits, NewRevision, Policy, TargetRule, Unchanged, Until, Verdict,
 };
 

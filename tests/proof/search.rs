@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::rollout::{
     Interruption, Limits, Machine, Next, Outcome, Policy, Step, Verdict,
 };
 

@@ -7,13 +7,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::rollout::{
     AgentReport, Event, Failure, FailureClass, Interruption, Limits, Machine, NewRevision, Next,
     Observation, Policy, Report, Step, TargetRule, Unchanged, Until, Verdict,
 };
-use pipecat_rollout::story::{self, Occasion};
-use pipecat_rollout::text::harmless_json;
-use pipecat_rollout::wire::AgentDetails;
+use pipecat_rollout::fuzzing::messages::{self, Occasion};
+use pipecat_rollout::fuzzing::text::harmless_json;
+use pipecat_rollout::fuzzing::wire::AgentDetails;
 
 use crate::input::{Steering, steered};
 use crate::oracle::{Truth, assert_harmless, assert_no_command};
@@ -172,7 +172,7 @@ impl Watch {
         assert!(endings == 0 || step.events.last().is_some_and(finished));
         for event in &step.events {
             serde_json::to_string(event).expect("an event has a JSON form");
-            assert_harmless(&story::line(event));
+            assert_harmless(&messages::line(event));
         }
         match step.next {
             Next::Poll(cadence) => {
@@ -227,8 +227,8 @@ impl Watch {
         self.taken(step, None);
         let agent = self.ended.expect("an interruption ends it");
         for occasion in [Occasion::Watch, Occasion::Look] {
-            assert_no_command(&story::result_line(&agent, occasion));
-            for line in story::failure_block(&agent, occasion) {
+            assert_no_command(&messages::result_line(&agent, occasion));
+            for line in messages::failure_block(&agent, occasion) {
                 assert_harmless(&line);
             }
         }

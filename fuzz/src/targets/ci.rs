@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::output::forms;
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::output::forms;
+use pipecat_rollout::fuzzing::rollout::{
     AgentReport, Phase, PhaseEntry, Reason, Report, RevisionReport, Verdict,
 };
-use pipecat_rollout::story::{self, Occasion};
+use pipecat_rollout::fuzzing::messages::{self, Occasion};
 
 use crate::input::{Steering, steered, text};
 use crate::oracle::{assert_harmless, assert_no_command};
@@ -218,10 +218,10 @@ fn assert_own(line: &str) {
 /// The log, line by line as the runners read it.
 fn log(report: &Report, title: &str) {
     for occasion in [Occasion::Watch, Occasion::Look] {
-        let mut shown = story::result_table(&report.agents, occasion);
+        let mut shown = messages::result_table(&report.agents, occasion);
         for agent in &report.agents {
-            shown.push(story::result_line(agent, occasion));
-            shown.extend(story::failure_block(agent, occasion));
+            shown.push(messages::result_line(agent, occasion));
+            shown.extend(messages::failure_block(agent, occasion));
             if let Some(told) = forms::annotation(agent, occasion) {
                 let levels = ["::error title=", "::warning title="];
                 assert_command(&told, &levels);
@@ -233,7 +233,7 @@ fn log(report: &Report, title: &str) {
         }
     }
     assert_command(
-        &forms::error(&pipecat_rollout::text::one_line(title)),
+        &forms::error(&pipecat_rollout::fuzzing::text::one_line(title)),
         &["::error title="],
     );
     assert_command(&forms::group(title), &["::group::"]);

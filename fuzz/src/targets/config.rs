@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pipecat_rollout::written::{agent_of_deploy_file, check_watch_file, parse_duration};
+use pipecat_rollout::fuzzing::written::{agent_of_deploy_file, check_watch_file, parse_duration};
 
 use crate::input::text;
 use crate::oracle::assert_harmless;

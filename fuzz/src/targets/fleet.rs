@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::fleet::{AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing};
-use pipecat_rollout::rollout::{
+use pipecat_rollout::fuzzing::fleet::{AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing};
+use pipecat_rollout::fuzzing::rollout::{
     CONFIRMATIONS, Event, Interruption, Outcome, Phase, Reason, Verdict,
 };
-use pipecat_rollout::wire::Service;
+use pipecat_rollout::fuzzing::wire::Service;
 
 const AGENTS: [&str; 3] = ["a", "b", "c"];
 const DEPLOYMENTS: [&str; 4] = ["d1", "d2", "d3", "d4"];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipecat_rollout::wire::{Service, parse_list};
+use pipecat_rollout::fuzzing::wire::{Service, parse_list};
 use serde_json::value::RawValue;
 
 use crate::oracle::without_halves;

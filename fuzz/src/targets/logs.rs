@@ -1,6 +1,6 @@
 //! A page of log lines: only this deployment's, in their order, and no more than were asked for.
 
-use pipecat_rollout::wire::LogPage;
+use pipecat_rollout::fuzzing::wire::LogPage;
 use serde_json::Value;
 
 pub(super) fn run(data: &[u8]) {

@@ -3,7 +3,7 @@
 //! The first line is the present time in seconds since 1970; the rest is what was typed.
 
 use jiff::Timestamp;
-use pipecat_rollout::fleet::parse_moment;
+use pipecat_rollout::fuzzing::fleet::parse_moment;
 
 use crate::input::{steered, text};
 

@@ -1,7 +1,7 @@
 //! Notices from any JSON: each is a whole `CloudEvent`, reads back as itself, and has a harmless line.
 
 use jiff::Timestamp;
-use pipecat_rollout::fleet::{Notice, NoticeKind};
+use pipecat_rollout::fuzzing::fleet::{Notice, NoticeKind};
 use serde_json::Value;
 
 use crate::oracle::assert_harmless;

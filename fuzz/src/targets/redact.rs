@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use pipecat_rollout::redact::Redaction;
+use pipecat_rollout::fuzzing::text::redact::Redaction;
 use serde_json::Value;
 
 use crate::input::text;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::wire::retry_after;
+use pipecat_rollout::fuzzing::wire::retry_after;
 
 use crate::input::{steered, text};
 

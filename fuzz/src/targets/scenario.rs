@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::simulator::{Answer, LogQuery, Now, Play, Reply, Scenario, Speed, Start};
-use pipecat_rollout::wire::{AgentDetails, parse_list};
+use pipecat_rollout::fuzzing::simulator::{Answer, LogQuery, Now, Play, Reply, Scenario, Speed, Start};
+use pipecat_rollout::fuzzing::wire::{AgentDetails, parse_list};
 use serde_json::Value;
 
 use crate::input::text;

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use pipecat_rollout::delivery::Secrets;
+use pipecat_rollout::fuzzing::delivery::Secrets;
 use sha2::Sha256;
 
 use crate::input::{parts, text};

@@ -1,6 +1,6 @@
 //! How a target fails or stands still, as the contract has it: rules 5 to 8, and `--stall-timeout`.
 
-use pipecat_rollout::rollout::Verdict;
+use pipecat_rollout::fuzzing::rollout::Verdict;
 
 use super::{CONFIRMED, History, millis, plain};
 use crate::history::{Ails, Told};

@@ -1,0 +1,31 @@
+//! The words by which deliveries are told apart: few, and fixed.
+
+/// How an attempt to deliver a notice ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DeliveryOutcome {
+    /// The sink has it.
+    Delivered,
+    /// It failed, and is tried again.
+    Failed,
+    /// It failed for good.
+    GivenUp,
+}
+
+impl DeliveryOutcome {
+    /// Every outcome.
+    pub(crate) const ALL: [DeliveryOutcome; 3] = [
+        DeliveryOutcome::Delivered,
+        DeliveryOutcome::Failed,
+        DeliveryOutcome::GivenUp,
+    ];
+
+    /// The outcome in a word.
+    #[must_use]
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given-up",
+        }
+    }
+}

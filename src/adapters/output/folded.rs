@@ -1,0 +1,91 @@
+//! The story in a CI's log: the lines folded into a group or section, how it ended open below it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::lines::{line, write};
+use super::{Detail, Manner, github, gitlab};
+use crate::core::messages;
+use crate::core::rollout::{AgentReport, Event, Verdict};
+
+/// Whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Log {
+    /// A group, and an annotation an agent.
+    Github,
+    /// A section, which tells when it began.
+    Gitlab { began: Timestamp },
+}
+
+/// The story of all agents in one fold: folds cannot lie within each other on every CI.
+pub(crate) struct Folded {
+    log: Log,
+    manner: Manner,
+    agents: Vec<String>,
+    ended: Vec<Option<AgentReport>>,
+}
+
+impl Folded {
+    pub(super) fn begin(log: Log, manner: Manner, agents: Vec<String>) -> Self {
+        let folded = Self {
+            log,
+            manner,
+            ended: agents.iter().map(|_| None).collect(),
+            agents,
+        };
+        if manner.detail == Detail::Whole {
+            let title = format!("Rollout of {}", folded.agents.join(", "));
+            write(&match log {
+                Log::Github => github::group(&title),
+                Log::Gitlab { began } => gitlab::section(began, &title),
+            });
+        }
+        folded
+    }
+
+    pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+        if self.manner.detail == Detail::Ending {
+            return;
+        }
+        let words = match event {
+            Event::Finished {
+                verdict: Verdict::Ready,
+                ..
+            } => "ready".to_owned(),
+            _ => messages::line(event),
+        };
+        write(&line(&self.agents[agent], at, &words));
+    }
+
+    /// Notes how it ended with an agent. After the last one the fold is closed, and all endings
+    /// are told.
+    pub(super) fn end(&mut self, agent: usize, report: &AgentReport) {
+        self.ended[agent] = Some(report.clone());
+        if self.ended.iter().any(Option::is_none) {
+            return;
+        }
+        let reports: Vec<&AgentReport> = self.ended.iter().flatten().collect();
+        let mut told = Vec::new();
+        if self.manner.detail == Detail::Whole {
+            told.push(match self.log {
+                Log::Github => github::END_GROUP.to_owned(),
+                Log::Gitlab { began } => {
+                    let longest = reports.iter().map(|report| report.elapsed_ms).max();
+                    gitlab::end_section(began, Duration::from_millis(longest.unwrap_or(0)))
+                }
+            });
+        }
+        for report in reports {
+            let occasion = self.manner.occasion;
+            told.extend(messages::failure_block(report, occasion));
+            let silent = self.manner.detail == Detail::Ending && report.verdict == Verdict::Ready;
+            if self.log == Log::Github && !silent {
+                told.extend(github::annotation(report, occasion));
+            }
+        }
+        if !told.is_empty() {
+            write(&told.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What GitHub's runner obeys: groups in the log, and annotations on the run.
+//!
+//! The runner reads commands on stdout and stderr alike: `::name properties::data` at the start of
+//! a line, and the older `##[name]` anywhere in one.
+
+use crate::core::messages::{self, Occasion};
+use crate::core::rollout::{AgentReport, Verdict, next_step};
+use crate::core::text::{lines, one_line};
+
+/// Opens a group.
+#[must_use]
+pub fn group(title: &str) -> String {
+    format!("::group::{}", data(&one_line(title)))
+}
+
+/// Closes the group.
+pub(super) const END_GROUP: &str = "::endgroup::";
+
+/// What the run shows of an agent at its head; nothing of one that is simply ready.
+///
+/// A run shows ten annotations of a step: one an agent is what there is room for.
+#[must_use]
+pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
+    let level = match report.verdict {
+        Verdict::Ready if report.revision_unchanged => "warning",
+        Verdict::Ready => return None,
+        Verdict::Interrupted(_) => "warning",
+        Verdict::Unauthorized
+        | Verdict::NotFound
+        | Verdict::Unavailable
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::Infrastructure
+        | Verdict::Timeout => "error",
+    };
+    let title = messages::ending_words(report, occasion);
+    let mut told = Vec::new();
+    match &report.reason {
+        Some(reason) => {
+            told.push(one_line(&reason.summary));
+            // A traceback says at its end what it is about.
+            let message = reason.message.as_deref().map(lines).unwrap_or_default();
+            told.extend(message.into_iter().rfind(|line| !line.trim().is_empty()));
+        }
+        None => told.push(one_line(&messages::result_line(report, occasion))),
+    }
+    told.extend(next_step(report).map(|next| format!("next: {}", one_line(&next))));
+    Some(command(level, &title, &told.join("\n")))
+}
+
+/// An error that kept the command from a verdict, as an annotation.
+#[must_use]
+pub fn error(line: &str) -> String {
+    command("error", "pipecat-rollout", line)
+}
+
+fn command(name: &str, title: &str, text: &str) -> String {
+    format!("::{name} title={}::{}", property(title), data(text))
+}
+
+/// Text as the data of a command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// Text as a property of a command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::output::samples::{agent, failed, ready};
+    use crate::core::rollout::Interruption;
+
+    fn of(report: &AgentReport) -> String {
+        annotation(report, Occasion::Watch).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_annotation_an_agent_and_none_where_all_is_well() {
+        assert_eq!(of(&ready("a")), "");
+        assert_eq!(
+            of(&AgentReport {
+                revision_unchanged: true,
+                ..ready("a")
+            }),
+            "::warning title=a%3A ready after 12.3s::a: ready after 12.3s, deployment \
+             59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3; the old revision goes on serving, with the old code"
+        );
+        assert_eq!(
+            of(&failed("a", "Traceback:\n  x\nKeyError: 'x'\n\n")),
+            "::error title=a%3A failed after 12.3s::its code crashes: CrashLoopBackOff%0A\
+             KeyError: 'x'%0Anext: read the message above; the same image fails the same way on \
+             your own machine"
+        );
+        for verdict in Verdict::WORST_FIRST {
+            let level = match verdict {
+                Verdict::Ready => "",
+                Verdict::Interrupted(_) => "::warning title=",
+                _ => "::error title=",
+            };
+            let told = of(&agent("a", verdict));
+            assert!(
+                told.starts_with(level) && told.is_empty() == level.is_empty(),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn foreign_text_ends_neither_the_property_nor_the_line() {
+        let name = "a::b,c=d%0A::error::x\r\n::e##[error]";
+        let told = of(&agent(name, Verdict::Interrupted(Interruption::Interrupt)));
+        assert!(told.starts_with(
+            "::warning title=a%3A%3Ab%2Cc=d%250A%3A%3Aerror%3A%3Ax %3A%3Ae## [error]%3A interrupted after 12.3s::"
+        ), "{told}");
+        assert_eq!(told.lines().count(), 1);
+        let told = of(&failed("a", "boom\r\n::error::x %0A##[error]y"));
+        assert!(
+            told.contains("%0A::error::x %250A## [error]y%0Anext: "),
+            "{told}"
+        );
+        assert_eq!(group("a\n::error::b%"), "::group::a ::error::b%25");
+        assert_eq!(
+            error("50% of\nit"),
+            "::error title=pipecat-rollout::50%25 of%0Ait"
+        );
+    }
+}

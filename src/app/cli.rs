@@ -1,0 +1,461 @@
+//! What can be typed: the commands and their switches. What we make of it is in `config`.
+
+mod duration;
+mod help;
+mod history;
+mod watch;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+use clap_complete::Shell;
+
+pub use self::duration::parse as parse_duration;
+pub(crate) use self::history::{GroupArg, HistoryArgs};
+pub(crate) use self::watch::{Listen, LogArg, WatchArgs, WatchKeys};
+use crate::adapters::output::ResultFormat;
+use crate::adapters::simulator::Speed;
+
+/// Where the API is unless it is said.
+pub(crate) const DEFAULT_API_URL: &str = "https://api.pipecat.daily.co/v1";
+
+/// Tells, honestly and fast, whether a deployment on Pipecat Cloud has rolled out
+#[derive(Debug, Parser)]
+#[command(
+    version = env!("PIPECAT_ROLLOUT_VERSION"),
+    max_term_width = 100,
+    after_help = help::EXIT_CODES,
+    after_long_help = help::OVERVIEW
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Log more on stderr: -v every request, -vv what the libraries do
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+
+    /// Tell only how it ended, and only if it did not end well
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Wait until the rollout has ended, and exit with its verdict
+    #[command(visible_alias = "wait", after_help = help::EXIT_CODES, after_long_help = help::WAIT)]
+    WaitForReady(Box<WaitArgs>),
+    /// Note the baseline, run a deploy command, then wait for what it deployed
+    #[command(after_help = help::EXIT_CODES, after_long_help = help::RUN)]
+    Run(Box<RunArgs>),
+    /// Look once: exit 0 if ready, 124 if still progressing
+    #[command(after_help = help::EXIT_CODES, after_long_help = help::STATUS)]
+    Status(Box<StatusArgs>),
+    /// Follow the rollouts of a whole organization, for months
+    #[command(after_long_help = help::WATCH)]
+    Watch(Box<WatchArgs>),
+    /// Show the rollouts that `watch` has seen, and what they add up to
+    #[command(after_long_help = help::HISTORY)]
+    History(HistoryArgs),
+    /// Serve an agents API on loopback that plays scripted rollouts
+    #[command(after_long_help = help::SIMULATE)]
+    Simulate(SimulateArgs),
+    /// Print what has a shell complete this command
+    #[command(after_long_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page, of the program or of one of its commands
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
+}
+
+/// `wait-for-ready`.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// Give up on all agents as soon as one of them ends and is not ready
+    #[arg(long, env = "PIPECAT_ROLLOUT_FAIL_FAST", help_heading = "Verdict")]
+    pub(crate) fail_fast: bool,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The agent; without it, `agent_name` of ./pcc-deploy.toml
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// The command that deploys, and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// Restarts per started replica at which crashing is a failure
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "3",
+        env = "PIPECAT_ROLLOUT_MAX_RESTARTS",
+        help_heading = "Verdict"
+    )]
+    pub(crate) max_restarts: NonZeroU32,
+}
+
+/// What is watched.
+#[derive(Debug, Args)]
+pub(crate) struct SubjectArgs {
+    /// The agents; without any, `agent_name` of ./pcc-deploy.toml
+    #[arg(value_name = "AGENT")]
+    pub(crate) agents: Vec<String>,
+
+    /// Judge this deployment, also while reads lag and still show another; - reads its id from stdin
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "PIPECAT_ROLLOUT_DEPLOYMENT",
+        conflicts_with = "not_deployment",
+        help_heading = "Target"
+    )]
+    pub(crate) deployment: Option<String>,
+
+    /// Judge the first deployment that is not this one, the one from before the deploy
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "PIPECAT_ROLLOUT_NOT_DEPLOYMENT",
+        help_heading = "Target"
+    )]
+    pub(crate) not_deployment: Option<String>,
+}
+
+/// Where the API is, and who asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "API")]
+pub(crate) struct ApiArgs {
+    /// Address of the API
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PIPECAT_API_URL",
+        hide_env_values = true,
+        default_value = DEFAULT_API_URL
+    )]
+    pub(crate) api_url: String,
+
+    /// File with the private API key; without it, `PIPECAT_API_KEY` or `PCC_API_KEY` holds it
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_API_KEY_FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+
+    /// File of further certificate authorities to trust (PEM)
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Allow plain http to other machines, with the key in the open
+    #[arg(long, env = "PIPECAT_ROLLOUT_ALLOW_INSECURE_HTTP")]
+    pub(crate) allow_insecure_http: bool,
+
+    /// Send at most this many requests a second, over all agents
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10",
+        env = "PIPECAT_ROLLOUT_MAX_RPS"
+    )]
+    pub(crate) max_rps: NonZeroU32,
+
+    /// Instead of the API: play a scripted rollout, by name or from a file
+    #[arg(long, value_name = "SCENARIO", env = "PIPECAT_ROLLOUT_SIMULATE")]
+    pub(crate) simulate: Option<String>,
+
+    /// Play it this many times as fast
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        env = "PIPECAT_ROLLOUT_SPEED",
+        default_value = "1"
+    )]
+    pub(crate) speed: Speed,
+}
+
+/// When to stop waiting, and what counts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Verdict")]
+pub(crate) struct LimitArgs {
+    /// Give up after this long (30, 90s, 10m, 1h 30m)
+    #[arg(long, value_name = "TIME", default_value = "10m", env = "PIPECAT_ROLLOUT_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+
+    /// Give up when nothing has moved for this long; 0 is never
+    #[arg(long, value_name = "TIME", default_value = "0s", env = "PIPECAT_ROLLOUT_STALL_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) stall_timeout: Duration,
+
+    /// How long the agent or the new deployment may take to appear
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "PIPECAT_ROLLOUT_APPEAR_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) appear_timeout: Duration,
+
+    /// Give up when every poll has failed for this long
+    #[arg(long, value_name = "TIME", default_value = "2m", env = "PIPECAT_ROLLOUT_OUTAGE_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) outage_timeout: Duration,
+
+    /// How long ready must hold
+    #[arg(long, value_name = "TIME", default_value = "0s", env = "PIPECAT_ROLLOUT_STABLE_FOR", value_parser = duration::parse)]
+    pub(crate) stable_for: Duration,
+
+    /// Restarts per started replica at which crashing is a failure
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "3",
+        env = "PIPECAT_ROLLOUT_MAX_RESTARTS"
+    )]
+    pub(crate) max_restarts: NonZeroU32,
+
+    /// How long an image may fail to be pulled, or a container to be created
+    #[arg(long, value_name = "TIME", default_value = "20s", env = "PIPECAT_ROLLOUT_PULL_GRACE", value_parser = duration::parse)]
+    pub(crate) pull_grace: Duration,
+
+    /// What counts as complete
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "ready",
+        env = "PIPECAT_ROLLOUT_UNTIL"
+    )]
+    pub(crate) until: UntilArg,
+
+    /// Fail if the deployment runs on another deployment's revision, that is the old code; it is ready
+    /// only when a revision of its own shows
+    #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION")]
+    pub(crate) require_new_revision: bool,
+
+    /// What to make of it when no new deployment appears
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "fail",
+        env = "PIPECAT_ROLLOUT_IF_UNCHANGED"
+    )]
+    pub(crate) if_unchanged: IfUnchangedArg,
+
+    /// Poll at this interval instead of ever more calmly
+    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_POLL_INTERVAL", value_parser = duration::parse)]
+    pub(crate) poll_interval: Option<Duration>,
+}
+
+/// `--until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UntilArg {
+    /// The new deployment is ready
+    Ready,
+    /// And nothing of the old one is left
+    Drained,
+}
+
+/// `--if-unchanged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IfUnchangedArg {
+    /// Exit 13: the deploy did nothing
+    Fail,
+    /// Judge the deployment that stands
+    Accept,
+}
+
+/// What is shown, and where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// The result on stdout
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        env = "PIPECAT_ROLLOUT_OUTPUT"
+    )]
+    pub(crate) output: ResultFormat,
+
+    /// The story on stderr; json is structured logs
+    #[arg(
+        long,
+        value_name = "STYLE",
+        default_value = "auto",
+        env = "PIPECAT_ROLLOUT_PROGRESS"
+    )]
+    pub(crate) progress: ProgressArg,
+
+    /// On failure, show the last lines that the deployment logged; 0 is none
+    #[arg(
+        long,
+        value_name = "LINES",
+        default_value = "25",
+        env = "PIPECAT_ROLLOUT_LOGS",
+        value_parser = clap::value_parser!(u16).range(0..=1000)
+    )]
+    pub(crate) logs: u16,
+
+    /// Write the JSON report to this file as well, in one piece
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_REPORT_FILE")]
+    pub(crate) report_file: Option<PathBuf>,
+
+    /// Write the verdicts to this file as test results (JUnit XML), for any CI to show
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_JUNIT")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write the verdict to this file as variables for later jobs (a dotenv artifact of GitLab's)
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_DOTENV")]
+    pub(crate) dotenv: Option<PathBuf>,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// github or gitlab where it runs there, tty on a terminal, else plain
+    Auto,
+    /// A living line an agent
+    Tty,
+    /// A line for each change
+    Plain,
+    /// Plain lines in a group, and annotations
+    Github,
+    /// Plain lines in a section that can be collapsed
+    Gitlab,
+    /// Structured logs, one JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// The scenario, by name or from a file
+    #[arg(value_name = "SCENARIO", default_value = "rolling-update")]
+    pub(crate) scenario: String,
+
+    /// An agent that plays it, or NAME=SCENARIO for another one; may be repeated
+    #[arg(
+        long = "agent",
+        value_name = "NAME[=SCENARIO]",
+        default_value = "voice-starter"
+    )]
+    pub(crate) agents: Vec<String>,
+
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Accept only this API key (it is a toy's key, not yours); else any
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) accept_key: Option<String>,
+
+    /// Play this many times as fast
+    #[arg(long, value_name = "FACTOR", default_value = "1")]
+    pub(crate) speed: Speed,
+
+    /// Begin with the first read of an agent instead of a deploy (POST)
+    #[arg(long)]
+    pub(crate) autoplay: bool,
+
+    /// List the scenarios that are built in
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+impl Cli {
+    /// Reads a command line and the environment variables that go with it.
+    ///
+    /// # Errors
+    /// What clap has to say, help and version included.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_subcommands(|sub| sub.mut_args(pass_over_empty));
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        check_simulation(&mut command, &matches)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// An environment variable that is set but empty counts as not set: pipelines leave such behind.
+fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
+    let value = arg.get_env().and_then(std::env::var_os);
+    if value.is_some_and(|value| value.is_empty()) {
+        arg.env(Resettable::<clap::builder::OsStr>::Reset)
+    } else {
+        arg
+    }
+}
+
+/// `--simulate` takes the API's place: a typed address beside it is a mistake, one from the
+/// environment is not. `--speed` is the simulator's.
+fn check_simulation(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    // Only the commands that can simulate it have the switch. (The matches know of that in debug
+    // builds only.)
+    let has_switch = command.find_subcommand(name).is_some_and(|subcommand| {
+        let mut arguments = subcommand.get_arguments();
+        arguments.any(|argument| argument.get_id() == "simulate")
+    });
+    if !has_switch {
+        return Ok(());
+    }
+    let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let simulated = matches.value_source("simulate").is_some();
+    let message = match (
+        simulated,
+        typed("simulate"),
+        typed("api_url"),
+        typed("speed"),
+    ) {
+        (true, true, true, _) => {
+            "--simulate takes the API's place: leave out --simulate or --api-url"
+        }
+        (false, _, _, true) => {
+            "--speed is the simulator's: add --simulate SCENARIO, or leave it out"
+        }
+        _ => return Ok(()),
+    };
+    Err(command.error(ErrorKind::ArgumentConflict, message))
+}

@@ -1,0 +1,124 @@
+//! The commands: each makes a plan of what was typed, carries it out, and says how it ended.
+
+mod connect;
+mod history;
+mod judge;
+mod manual;
+mod run;
+mod sidecar;
+mod signals;
+mod simulate;
+mod watch;
+
+use std::io::{self, IsTerminal as _};
+
+use crate::adapters::output::{self, Detail, Level, Manner, Style, complain};
+use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
+use crate::app::error::{self, Error};
+use crate::app::exit::{self, Ending};
+use crate::app::plan::{self, Auto, OutputPlan};
+use crate::core::messages::Occasion;
+
+/// Does what was typed, to its end.
+pub(crate) async fn run(cli: Cli) -> Ending {
+    let (level, detail) = match (cli.quiet, cli.verbose) {
+        (true, _) => (Level::Quiet, Detail::Ending),
+        (false, 0) => (Level::Usual, Detail::Whole),
+        (false, 1) => (Level::Verbose, Detail::Whole),
+        (false, _) => (Level::Everything, Detail::Whole),
+    };
+    match cli.command {
+        Command::WaitForReady(args) => {
+            let manner = Manner {
+                detail,
+                occasion: Occasion::Watch,
+            };
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
+            told(output.style, wait(*args, output, level).await)
+        }
+        Command::Run(args) => {
+            let manner = Manner {
+                detail,
+                occasion: Occasion::Watch,
+            };
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
+            told(output.style, deploy(*args, output, level).await)
+        }
+        Command::Status(args) => {
+            // A single look has no story, only an end.
+            let manner = Manner {
+                detail: Detail::Ending,
+                occasion: Occasion::Look,
+            };
+            let output = OutputPlan::of(&args.output, Auto::Plain, manner);
+            told(output.style, status(*args, output, level).await)
+        }
+        Command::Watch(args) => {
+            let style = match args.progress {
+                LogArg::Auto if io::stderr().is_terminal() => Style::Plain,
+                LogArg::Plain => Style::Plain,
+                LogArg::Auto | LogArg::Json => Style::Json,
+                LogArg::None => Style::None,
+            };
+            told(style, sidecar(*args, style, level).await)
+        }
+        Command::History(args) => {
+            let shown = install(Style::Plain, level).and_then(|()| history::history(&args));
+            told(Style::Plain, shown)
+        }
+        Command::Completions { shell } => told(Style::Plain, manual::completions(shell)),
+        Command::Man { command } => told(Style::Plain, manual::man(command.as_deref())),
+        Command::Simulate(args) => {
+            let simulated = match install(Style::Plain, level) {
+                Ok(()) => simulate::simulate(args).await,
+                Err(error) => Err(error),
+            };
+            told(Style::Plain, simulated)
+        }
+    }
+}
+
+async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+    install(output.style, level)?;
+    judge::judge(plan::wait_plan(args, output)?).await
+}
+
+async fn deploy(mut args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+    install(output.style, level)?;
+    let command = std::mem::take(&mut args.command);
+    run::run(plan::run_plan(args, output)?, command).await
+}
+
+async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+    install(output.style, level)?;
+    judge::judge(plan::status_plan(args, output)?).await
+}
+
+async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, Error> {
+    // What happens is what the sidecar's log is for.
+    let level = match level {
+        Level::Usual if style != Style::None => Level::Informed,
+        level => level,
+    };
+    install(style, level)?;
+    sidecar::watch(args).await
+}
+
+fn install(style: Style, level: Level) -> Result<(), Error> {
+    let rust_log = std::env::var_os("RUST_LOG");
+    let rust_log = rust_log.as_deref().map(|text| text.to_string_lossy());
+    output::install(style, level, rust_log.as_deref())?;
+    Ok(())
+}
+
+/// Tells of an error in the style of the story.
+fn told(style: Style, result: Result<Ending, Error>) -> Ending {
+    let ending = result.unwrap_or_else(Ending::Failed);
+    let code = exit::code(&ending);
+    match &ending {
+        Ending::Failed(error) => complain(style, &error::chain(error), code),
+        Ending::NoPass { why, .. } => complain(style, why, code),
+        Ending::Judged(_) | Ending::Untold(_) | Ending::CommandFailed { .. } | Ending::Done => {}
+    }
+    ending
+}

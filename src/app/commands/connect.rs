@@ -1,0 +1,60 @@
+//! Connects to the API, or to a simulator in its place.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::adapters::api::connection::{Connection, Extras};
+use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
+use crate::adapters::simulator::{Cast, Deployer, Scenario, Settings, Simulator, Speed, Start};
+use crate::app::error::Error;
+use crate::app::plan::{Plan, Source};
+use crate::core::wire::AgentName;
+
+/// Connects to the API of a plan, or to a simulator that plays for its agents from `start` on; of
+/// that, it gives the means to deploy as well.
+pub(super) async fn connect(
+    plan: &Plan,
+    start: Start,
+) -> Result<(Connection, Option<Deployer>), Error> {
+    let (client, deployer) = match &plan.source {
+        Source::Api { url, key, ca_file } => {
+            let client = Client::new(url.clone(), key.clone(), ca_file.as_deref())?;
+            (client, None)
+        }
+        Source::Simulator { scenario, speed } => {
+            let simulator = simulator(scenario, *speed, &plan.agents, start).await?;
+            let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
+            let url = url.expect("the simulator's address is loopback");
+            let key =
+                ApiKey::parse("a-key-of-the-simulator-s").expect("a word without blanks is a key");
+            let deployer = simulator.deployer();
+            tokio::spawn(simulator.serve());
+            (Client::new(url, key, None)?, Some(deployer))
+        }
+    };
+    Ok((
+        Connection::new(client, plan.max_rps, Extras::default()),
+        deployer,
+    ))
+}
+
+/// A simulator in which these agents play a scenario.
+async fn simulator(
+    scenario: &Scenario,
+    speed: Speed,
+    agents: &[AgentName],
+    start: Start,
+) -> Result<Simulator, Error> {
+    let scenario = Arc::new(scenario.clone());
+    let cast = agents
+        .iter()
+        .map(|agent| (agent.as_str().to_owned(), Arc::clone(&scenario)));
+    let settings = Settings {
+        cast: Cast::new(cast),
+        key: None,
+        speed,
+        start,
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Ok(Simulator::bind(address, settings).await?)
+}

@@ -1,0 +1,47 @@
+//! `completions` and `man`: made from the same description that reads the command line.
+
+use std::io::{self, ErrorKind, Write};
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::app::cli::Cli;
+use crate::app::error::Error;
+use crate::app::exit::Ending;
+
+/// Prints what has a shell complete the program.
+pub(super) fn completions(shell: Shell) -> Result<Ending, Error> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pipecat-rollout", &mut text);
+    print(&text)
+}
+
+/// Prints the manual page of the program, or of one of its commands.
+pub(super) fn man(command: Option<&str>) -> Result<Ending, Error> {
+    let mut program = Cli::command();
+    program.build();
+    let described = match command {
+        None => program,
+        Some(name) => {
+            let found = program.find_subcommand(name).cloned();
+            found.ok_or_else(|| Error::NoSuchCommand(name.to_owned()))?
+        }
+    };
+    let title = described
+        .get_display_name()
+        .unwrap_or("pipecat-rollout")
+        .to_owned();
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(described).title(title);
+    page.render(&mut text).map_err(Error::Print)?;
+    print(&text)
+}
+
+/// Prints to stdout. That nobody reads it is no error.
+fn print(text: &[u8]) -> Result<Ending, Error> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),
+        _ => Ok(Ending::Done),
+    }
+}

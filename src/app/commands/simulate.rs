@@ -1,0 +1,77 @@
+//! `simulate`: an agents API on loopback, to rehearse pipelines and alerts on.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::signals::Signals;
+use crate::adapters::simulator::{Cast, Scenario, Settings, Simulator, Start};
+use crate::app::cli::SimulateArgs;
+use crate::app::error::Error;
+use crate::app::exit::Ending;
+use crate::app::plan::load_scenario;
+use crate::core::wire::AgentName;
+
+/// Serves until SIGINT or SIGTERM.
+pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
+    if args.list {
+        print(&scenario_list());
+        return Ok(Ending::Done);
+    }
+    let settings = Settings {
+        cast: cast(&args)?,
+        key: args.accept_key,
+        speed: args.speed,
+        start: if args.autoplay {
+            Start::AtFirstRead
+        } else {
+            Start::AtDeploy
+        },
+    };
+    let mut signals = Signals::listen().map_err(Error::Setup)?;
+    let simulator = Simulator::bind(args.listen, settings).await?;
+    print(&format!("listening on {}\n", simulator.base_url()));
+    tokio::select! {
+        _ = signals.interruption() => Ok(Ending::Done),
+        () = simulator.serve() => Ok(Ending::Done),
+    }
+}
+
+/// The agents and what each plays; a scenario that several play is read once.
+fn cast(args: &SimulateArgs) -> Result<Cast, Error> {
+    let mut scenarios: BTreeMap<&str, Arc<Scenario>> = BTreeMap::new();
+    let mut agents = Vec::new();
+    for agent in &args.agents {
+        let (name, wanted) = agent.split_once('=').unwrap_or((agent, &args.scenario));
+        let name: AgentName = name.parse()?;
+        let scenario = match scenarios.get(wanted) {
+            Some(scenario) => Arc::clone(scenario),
+            None => Arc::clone(
+                scenarios
+                    .entry(wanted)
+                    .or_insert(Arc::new(load_scenario(wanted)?)),
+            ),
+        };
+        agents.push((name.as_str().to_owned(), scenario));
+    }
+    Ok(Cast::new(agents))
+}
+
+/// Every built-in scenario with its verdict, a line each.
+fn scenario_list() -> String {
+    let scenarios = Scenario::built_in_names()
+        .filter_map(|name| Some((name, Scenario::built_in(name)?)))
+        .map(|(name, scenario)| {
+            let verdict = scenario.verdict().as_str();
+            format!("{name:<22}{verdict:<16}{}", scenario.summary())
+        });
+    scenarios.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Prints to stdout. That nobody reads it is no error.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}

@@ -1,0 +1,150 @@
+//! The watch of one agent: followed or looked at once, then asked for its logs if it is not ready.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use super::signals::Signals;
+use crate::adapters::api::connection::{Connection, Urgency};
+use crate::app::poll_loop::{LONGEST_REQUEST, follow};
+use crate::core::messages::Occasion;
+use crate::core::rollout::pacing::Pace;
+use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Verdict};
+use crate::core::wire::AgentName;
+
+/// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
+const LONGEST_LOGS: Duration = Duration::from_secs(5);
+/// How long the request for logs waits for its turn.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// What the watch of an agent has to tell.
+pub(super) enum Tidings {
+    Happened(Duration, Event),
+    Ended(Box<AgentReport>),
+}
+
+/// Tells the story of the agents' watches, in whatever order they have something to tell.
+pub(super) type Teller = mpsc::UnboundedSender<(usize, Tidings)>;
+
+/// The watch of one agent.
+pub(super) struct Watch {
+    pub(super) index: usize,
+    pub(super) agent: AgentName,
+    pub(super) pace: Pace,
+    /// The most lines of its log to ask for.
+    pub(super) logs: usize,
+    pub(super) connection: Connection,
+    pub(super) signals: Signals,
+    pub(super) teller: Teller,
+}
+
+impl Watch {
+    /// Watches with this machine to the end, and tells of it.
+    pub(super) async fn run(mut self, machine: Machine, occasion: Occasion) {
+        let started_at = Timestamp::now();
+        let outcome = match occasion {
+            Occasion::Watch => self.follow(machine).await,
+            Occasion::Look => self.look_once(machine).await,
+        };
+        let name = self.agent.as_str().to_owned();
+        let mut report = AgentReport::new(name, started_at, outcome);
+        report.logs = self.logs(&report, occasion).await;
+        self.tell(Tidings::Ended(Box::new(report)));
+    }
+
+    async fn follow(&mut self, machine: Machine) -> Outcome {
+        let (connection, agent, teller, index) =
+            (&self.connection, &self.agent, &self.teller, self.index);
+        let turn = || connection.turn(Urgency::Urgent);
+        let fetch = |limit| connection.observe(agent, limit);
+        let emit = |at, event| {
+            // The listener outlives all watches.
+            let _ = teller.send((index, Tidings::Happened(at, event)));
+        };
+        let interruption = self.signals.interruption();
+        follow(machine, self.pace, turn, fetch, emit, interruption).await
+    }
+
+    async fn look_once(&mut self, mut machine: Machine) -> Outcome {
+        let start = Instant::now();
+        let observe = async {
+            self.connection.turn(Urgency::Urgent).await;
+            self.connection.observe(&self.agent, LONGEST_REQUEST).await
+        };
+        let step = tokio::select! {
+            biased;
+            interruption = self.signals.interruption() => {
+                machine.interrupt(start.elapsed(), interruption)
+            }
+            observation = observe => {
+                machine.observe(start.elapsed(), observation)
+            }
+        };
+        for event in step.events {
+            self.tell(Tidings::Happened(start.elapsed(), event));
+        }
+        match step.next {
+            Next::Done(outcome) => *outcome,
+            Next::Poll(_) => unreachable!("the deadline of a single look has passed"),
+        }
+    }
+
+    /// What the deployment logged last, where that may tell why it is not ready.
+    ///
+    /// That there is no answer changes nothing about the verdict.
+    async fn logs(&mut self, report: &AgentReport, occasion: Occasion) -> Vec<String> {
+        let Some(deployment) = &report.deployment_id else {
+            return Vec::new();
+        };
+        if self.logs == 0 || !may_tell_why(report.verdict, occasion) {
+            return Vec::new();
+        }
+        let connection = self.connection.clone();
+        let asked = async {
+            // Where requests queue, or the API asks for patience, the verdict does not wait for them.
+            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            turn.map_err(|_| "too many requests are waiting".to_owned())?;
+            let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
+            match timeout(LONGEST_LOGS, lines).await {
+                Ok(lines) => lines.map_err(|error| error.to_string()),
+                Err(_) => Err("there was no time for it".to_owned()),
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            _ = self.signals.interruption() => return Vec::new(),
+            answer = asked => answer,
+        };
+        let why = match answer {
+            Ok(lines) => return lines,
+            Err(why) => why,
+        };
+        let agent = self.agent.as_str();
+        warn!(agent, why, "the logs of {agent} cannot be read: {why}");
+        Vec::new()
+    }
+
+    fn tell(&self, tidings: Tidings) {
+        // The listener outlives all watches.
+        let _ = self.teller.send((self.index, tidings));
+    }
+}
+
+/// Whether the logs of a deployment that ended so may tell why.
+fn may_tell_why(verdict: Verdict, occasion: Occasion) -> bool {
+    match verdict {
+        Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => true,
+        // For a single look it only means that the rollout goes on.
+        Verdict::Timeout => occasion == Occasion::Watch,
+        Verdict::Ready
+        | Verdict::Unauthorized
+        | Verdict::NotFound
+        | Verdict::Unavailable
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::Interrupted(_) => false,
+    }
+}

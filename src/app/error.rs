@@ -1,0 +1,80 @@
+//! Everything that can keep a command from giving a verdict.
+
+use std::io;
+
+use crate::adapters::api::ClientError;
+use crate::adapters::delivery::SinkError;
+use crate::adapters::output::{BadFilter, FileError};
+use crate::adapters::simulator::SimulatorError;
+use crate::adapters::store::StoreError;
+use crate::app::plan::{ConfigError, ScenarioError};
+use crate::app::watch::http::HttpError;
+use crate::core::wire::BadAgentName;
+
+/// Why a command gave no verdict, or could not tell it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// What was asked for cannot be done.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `RUST_LOG` cannot be understood.
+    #[error(transparent)]
+    Filter(#[from] BadFilter),
+    /// There is no scenario to play.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A simulated agent's name cannot be one.
+    #[error("--agent: {0}")]
+    Agent(#[from] BadAgentName),
+    /// The API client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The simulator cannot be started.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    /// The deploy command cannot be started.
+    #[error("cannot run {program}")]
+    NotStarted { program: String, source: io::Error },
+    /// The sidecar's store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sidecar's endpoints cannot be had.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A sink cannot be delivered to.
+    #[error("sink {name:?}: {source}")]
+    Sink { name: String, source: SinkError },
+    /// A file cannot be written; found out before the wait.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is no manual page of that name.
+    #[error("there is no command {0:?}; `pipecat-rollout --help` names them all")]
+    NoSuchCommand(String),
+    /// The sidecar has ended, and its store could not be written to the end.
+    #[error("what happened last could not be written down, and is lost: {0}")]
+    Unsaved(String),
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Print(#[source] io::Error),
+    /// The runtime or the signal handlers cannot be set up.
+    #[error("cannot set up the runtime")]
+    Setup(#[source] io::Error),
+    /// A task ended without a result: a fault of ours.
+    #[error("internal error: a watch ended without a verdict; please report this")]
+    Lost,
+}
+
+/// An error and its causes, as one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let words = error.to_string();
+        // Some errors already say what caused them.
+        if !line.contains(&words) {
+            line = format!("{line}: {words}");
+        }
+        source = error.source();
+    }
+    line
+}

@@ -1,0 +1,151 @@
+//! Exit codes: one exhaustive match.
+
+use std::io::ErrorKind;
+
+use crate::app::error::Error;
+use crate::core::rollout::{Report, Verdict};
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// With verdicts, which were told in full.
+    Judged(Report),
+    /// With verdicts, but stdout or one of the files could not be written.
+    Untold(Report),
+    /// With the deploy command's own failure, before there was anything to judge.
+    CommandFailed { code: u8 },
+    /// With nothing to judge.
+    Done,
+    /// With a pass of the sidecar that came to nothing.
+    NoPass { verdict: Verdict, why: String },
+    /// With an error.
+    Failed(Error),
+}
+
+/// The exit code of a command that ended so.
+pub(crate) fn code(ending: &Ending) -> u8 {
+    const INTERNAL: u8 = 1;
+    const USAGE: u8 = 2;
+    const NOT_EXECUTABLE: u8 = 126;
+    const NOT_FOUND: u8 = 127;
+    match ending {
+        // Success is only claimed where its proof could be handed over.
+        Ending::Untold(report) if report.exit_code == 0 => INTERNAL,
+        Ending::Judged(report) | Ending::Untold(report) => report.exit_code,
+        Ending::CommandFailed { code } => *code,
+        Ending::Done => 0,
+        Ending::NoPass { verdict, .. } => verdict.exit_code(),
+        Ending::Failed(error) => match error {
+            // What another start may find mended: a supervisor is to try again.
+            Error::Store(error) if error.may_pass() => INTERNAL,
+            Error::Http(error) if error.may_pass() => INTERNAL,
+            Error::Config(_)
+            | Error::Filter(_)
+            | Error::Scenario(_)
+            | Error::Agent(_)
+            | Error::Client(_)
+            | Error::Simulator(_)
+            | Error::File(_)
+            | Error::Store(_)
+            | Error::Http(_)
+            | Error::Sink { .. }
+            | Error::NoSuchCommand(_) => USAGE,
+            // What a shell says of a command that is not there, or that it may not run.
+            Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
+            Error::NotStarted { .. } => NOT_EXECUTABLE,
+            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::adapters::output::samples::{failed, ready};
+    use crate::adapters::store::StoreError;
+    use crate::app::watch::http::HttpError;
+
+    fn not_started(kind: ErrorKind) -> Ending {
+        Ending::Failed(Error::NotStarted {
+            program: "deploy".to_owned(),
+            source: io::Error::from(kind),
+        })
+    }
+
+    #[test]
+    fn every_ending_has_the_contracts_code() {
+        let good = || Report::new(vec![ready("good")]);
+        let bad = || Report::new(vec![ready("good"), failed("bad", "why")]);
+        for (ending, expected) in [
+            (Ending::Judged(good()), 0),
+            (Ending::Judged(bad()), 10),
+            (Ending::Untold(good()), 1),
+            (Ending::Untold(bad()), 10),
+            (Ending::CommandFailed { code: 77 }, 77),
+            (Ending::Done, 0),
+            (
+                Ending::NoPass {
+                    verdict: Verdict::Unauthorized,
+                    why: "no".to_owned(),
+                },
+                3,
+            ),
+            (Ending::Failed(Error::NoSuchCommand("deploy".to_owned())), 2),
+            (not_started(ErrorKind::NotFound), 127),
+            (not_started(ErrorKind::PermissionDenied), 126),
+            (Ending::Failed(Error::Lost), 1),
+            (Ending::Failed(Error::Unsaved("1 event".to_owned())), 1),
+        ] {
+            assert_eq!(code(&ending), expected, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_start_may_find_mended_is_no_wrong_usage() {
+        let path = || "store.db".into();
+        let file = |kind: ErrorKind| {
+            let (path, source) = (path(), io::Error::from(kind));
+            Error::Store(StoreError::Unusable { path, source })
+        };
+        let folder = |kind: ErrorKind| {
+            let (path, source) = (path(), io::Error::from(kind));
+            Error::Store(StoreError::Folder { path, source })
+        };
+        let sqlite = |code: i32| {
+            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            Error::Store(StoreError::of("store.db".as_ref(), source))
+        };
+        let bind = |kind: ErrorKind| {
+            let (address, source) = (([192, 0, 2, 1], 80).into(), io::Error::from(kind));
+            Error::Http(HttpError::Bind { address, source })
+        };
+        for (error, expected) in [
+            (Error::Store(StoreError::InUse { path: path() }), 1),
+            (sqlite(rusqlite::ffi::SQLITE_FULL), 1),
+            (sqlite(rusqlite::ffi::SQLITE_BUSY), 1),
+            (sqlite(rusqlite::ffi::SQLITE_IOERR), 1),
+            (sqlite(rusqlite::ffi::SQLITE_CANTOPEN), 1),
+            (sqlite(rusqlite::ffi::SQLITE_READONLY), 1),
+            (sqlite(rusqlite::ffi::SQLITE_CORRUPT), 2),
+            (sqlite(rusqlite::ffi::SQLITE_NOTADB), 2),
+            (file(ErrorKind::StorageFull), 1),
+            (file(ErrorKind::PermissionDenied), 1),
+            (file(ErrorKind::IsADirectory), 2),
+            (folder(ErrorKind::ReadOnlyFilesystem), 1),
+            (folder(ErrorKind::NotADirectory), 2),
+            (folder(ErrorKind::AlreadyExists), 2),
+            (Error::Store(StoreError::Missing { path: path() }), 2),
+            (
+                Error::Http(HttpError::Taken(([127, 0, 0, 1], 9464).into())),
+                1,
+            ),
+            (bind(ErrorKind::AddrNotAvailable), 1),
+            (bind(ErrorKind::PermissionDenied), 2),
+        ] {
+            let ending = Ending::Failed(error);
+            assert_eq!(code(&ending), expected, "{ending:?}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What to show, and where: chosen by switches, the terminal and the CI that it runs in.
+
+use std::env;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use crate::adapters::output::{FilePlan, Manner, ResultFormat, Style};
+use crate::app::cli::{OutputArgs, ProgressArg};
+use crate::core::messages::Occasion;
+
+/// What to show, and where.
+#[derive(Debug)]
+pub(crate) struct OutputPlan {
+    pub(crate) result: ResultFormat,
+    pub(crate) style: Style,
+    pub(crate) manner: Manner,
+    pub(crate) files: FilePlan,
+    /// The most lines of its log to show of a deployment that is not ready.
+    pub(crate) logs: usize,
+}
+
+/// What `--progress auto` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auto {
+    /// What the CI can show, tty on a terminal, else plain.
+    ByPlace,
+    /// Plain: there is nothing to see moving.
+    Plain,
+}
+
+/// The CI that it runs in, as its variables tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ci {
+    Github,
+    Gitlab,
+    Other,
+}
+
+impl OutputPlan {
+    /// What to show.
+    pub(crate) fn of(args: &OutputArgs, auto: Auto, manner: Manner) -> Self {
+        let ci = Ci::found();
+        let style = style(args.progress, auto, ci, Terminal::found());
+        let mut files = FilePlan {
+            report: args.report_file.clone(),
+            junit: args.junit.clone(),
+            dotenv: args.dotenv.clone(),
+            ..FilePlan::default()
+        };
+        if ci == Ci::Github || style == Style::Github {
+            files.github_output = path("GITHUB_OUTPUT");
+            // A single look is a step on the way; it has no page.
+            files.github_summary = match manner.occasion {
+                Occasion::Watch => path("GITHUB_STEP_SUMMARY"),
+                Occasion::Look => None,
+            };
+        }
+        Self {
+            result: args.output,
+            style,
+            manner,
+            files,
+            logs: usize::from(args.logs),
+        }
+    }
+}
+
+/// Whether stderr can show moving lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Terminal {
+    Able,
+    None,
+}
+
+impl Terminal {
+    fn found() -> Self {
+        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if std::io::stderr().is_terminal() && !dumb {
+            Terminal::Able
+        } else {
+            Terminal::None
+        }
+    }
+}
+
+impl Ci {
+    fn found() -> Self {
+        let is_true = |name| env::var_os(name).is_some_and(|value| value == "true");
+        if is_true("GITHUB_ACTIONS") {
+            Ci::Github
+        } else if is_true("GITLAB_CI") {
+            Ci::Gitlab
+        } else {
+            Ci::Other
+        }
+    }
+}
+
+fn style(asked: ProgressArg, auto: Auto, ci: Ci, terminal: Terminal) -> Style {
+    match (asked, auto, ci, terminal) {
+        (ProgressArg::Github, ..) | (ProgressArg::Auto, Auto::ByPlace, Ci::Github, _) => {
+            Style::Github
+        }
+        (ProgressArg::Gitlab, ..) | (ProgressArg::Auto, Auto::ByPlace, Ci::Gitlab, _) => {
+            Style::Gitlab
+        }
+        (ProgressArg::Auto, Auto::ByPlace, _, Terminal::Able)
+        | (ProgressArg::Tty, _, _, Terminal::Able) => Style::Tty,
+        (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, ..) => Style::Plain,
+        (ProgressArg::Json, ..) => Style::Json,
+        (ProgressArg::None, ..) => Style::None,
+    }
+}
+
+/// The file that a variable of the runner's names.
+fn path(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_style_of_every_wish_in_every_place() {
+        use ProgressArg as Asked;
+        let cis = [Ci::Github, Ci::Gitlab, Ci::Other];
+        let table = |asked, auto, terminal| cis.map(|ci| style(asked, auto, ci, terminal));
+        let (place, able, none) = (Auto::ByPlace, Terminal::Able, Terminal::None);
+        let found = [Style::Github, Style::Gitlab, Style::Tty];
+        assert_eq!(table(Asked::Auto, place, able), found);
+        let found = [Style::Github, Style::Gitlab, Style::Plain];
+        assert_eq!(table(Asked::Auto, place, none), found);
+        for terminal in [able, none] {
+            let looked = table(Asked::Auto, Auto::Plain, terminal);
+            assert_eq!(looked, [Style::Plain; 3]);
+            for auto in [place, Auto::Plain] {
+                let tty = if terminal == able {
+                    Style::Tty
+                } else {
+                    Style::Plain
+                };
+                for (asked, expected) in [
+                    (Asked::Tty, tty),
+                    (Asked::Plain, Style::Plain),
+                    (Asked::Github, Style::Github),
+                    (Asked::Gitlab, Style::Gitlab),
+                    (Asked::Json, Style::Json),
+                    (Asked::None, Style::None),
+                ] {
+                    assert_eq!(table(asked, auto, terminal), [expected; 3], "{asked:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The pure core: what the API says, what it means for a rollout and for a fleet, and how to say it.
+//!
+//! No I/O, clock, environment or randomness: time and random numbers arrive as arguments.
+
+pub mod fleet;
+pub mod messages;
+pub mod rollout;
+pub mod text;
+pub mod wire;

@@ -1,0 +1,144 @@
+//! Which agents are watched: by name and by region.
+
+use wildmatch::WildMatch;
+
+use super::record::AgentRecord;
+use crate::core::wire::Service;
+
+/// Which agents are watched.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    include: Patterns,
+    exclude: Patterns,
+    /// None means all.
+    regions: Vec<String>,
+}
+
+/// A pattern that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no pattern: * stands for any characters, ? for any one, and nothing else is special"
+)]
+pub struct BadPattern(pub String);
+
+impl Scope {
+    /// Agents whose name one of `include` fits and none of `exclude`, in one of `regions`; where
+    /// `include` or `regions` is empty, all.
+    ///
+    /// # Errors
+    /// When a pattern cannot be understood.
+    pub fn new(
+        include: &[String],
+        exclude: &[String],
+        regions: Vec<String>,
+    ) -> Result<Self, BadPattern> {
+        Ok(Self {
+            include: Patterns::or_all(include)?,
+            exclude: Patterns::new(exclude)?,
+            regions,
+        })
+    }
+
+    /// Whether an agent of the list is watched.
+    #[must_use]
+    pub fn holds(&self, service: &Service) -> bool {
+        let name = service.name.as_deref();
+        name.is_some_and(|name| self.fits(name, service.region.as_deref()))
+    }
+
+    /// Whether an agent that is remembered is still watched.
+    #[must_use]
+    pub fn holds_record(&self, record: &AgentRecord) -> bool {
+        self.fits(&record.name, record.region.as_deref())
+    }
+
+    fn fits(&self, name: &str, region: Option<&str>) -> bool {
+        let in_region = |region: &str| self.regions.iter().any(|known| known == region);
+        (self.regions.is_empty() || region.is_some_and(in_region))
+            && self.include.fit(name)
+            && !self.exclude.fit(name)
+    }
+}
+
+/// Patterns of which one has to fit.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns(Vec<WildMatch>);
+
+impl Patterns {
+    /// # Errors
+    /// When one of them is none.
+    pub(super) fn new(patterns: &[String]) -> Result<Self, BadPattern> {
+        // In other tools these begin something; in a name they cannot be.
+        let odd =
+            |pattern: &&String| pattern.is_empty() || pattern.contains(['[', ']', '{', '}', '!']);
+        if let Some(pattern) = patterns.iter().find(odd) {
+            return Err(BadPattern(pattern.clone()));
+        }
+        Ok(Self(
+            patterns
+                .iter()
+                .map(|pattern| WildMatch::new(pattern))
+                .collect(),
+        ))
+    }
+
+    /// The same, where none at all fits everything.
+    pub(super) fn or_all(patterns: &[String]) -> Result<Self, BadPattern> {
+        let all = ["*".to_owned()];
+        Self::new(if patterns.is_empty() { &all } else { patterns })
+    }
+
+    pub(super) fn fit(&self, text: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(include: &[&str], exclude: &[&str], regions: &[&str]) -> Scope {
+        let own = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        Scope::new(&own(include), &own(exclude), own(regions)).unwrap()
+    }
+
+    fn service(name: &str, region: &str) -> Service {
+        Service {
+            name: Some(name.to_owned()),
+            region: Some(region.to_owned()),
+            ..Service::default()
+        }
+    }
+
+    #[test]
+    fn names_and_regions_decide() {
+        let all = scope(&[], &[], &[]);
+        assert!(all.holds(&service("any", "us-west")));
+        assert!(!all.holds(&Service::default()), "no name");
+        let some = scope(&["prod-*", "shared"], &["*-canary"], &["eu-central"]);
+        for (name, region, held) in [
+            ("prod-a", "eu-central", true),
+            ("shared", "eu-central", true),
+            ("prod-canary", "eu-central", false),
+            ("dev-a", "eu-central", false),
+            ("prod-a", "us-west", false),
+        ] {
+            assert_eq!(some.holds(&service(name, region)), held, "{name} {region}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_is_named() {
+        let error = Scope::new(&["a[".to_owned()], &[], Vec::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"a[\" is no pattern: * stands for any characters, ? for any one, and nothing else is special"
+        );
+        assert!(Scope::new(&[], &[String::new()], Vec::new()).is_err());
+    }
+}

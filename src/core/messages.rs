@@ -1,0 +1,332 @@
+//! What happens in a rollout, in words for people: the lines that every readable output shows.
+//!
+//! All foreign text leaves here harmless and on one line, and never begins a line.
+
+mod block;
+mod history;
+
+use std::time::Duration;
+
+pub use self::block::failure_block;
+pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+use crate::core::rollout::{AgentReport, Event, Phase, TroubleClass, Verdict, decode_exit_code};
+use crate::core::text::{line_start, one_line, short_duration};
+
+/// What is being told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A watch, up to its verdict.
+    Watch,
+    /// A single look: what has no verdict yet is no failure.
+    Look,
+}
+
+/// How a line of the story is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// It goes on.
+    Neutral,
+    /// Worth a look.
+    Doubtful,
+    /// It went wrong.
+    Bad,
+}
+
+/// How an event is meant.
+#[must_use]
+pub fn tone(event: &Event) -> Tone {
+    match event {
+        Event::PhaseChanged {
+            phase: Phase::Failed,
+            ..
+        } => Tone::Bad,
+        Event::Finished { verdict, .. } => verdict_tone(*verdict),
+        Event::TroubleSeen { .. }
+        | Event::Restarted { .. }
+        | Event::InfrastructureIssue
+        | Event::AnswerSetAside { .. }
+        | Event::PollFailed { .. }
+        | Event::ReadyLost { .. }
+        | Event::RevisionUnchanged { .. } => Tone::Doubtful,
+        Event::BaselineNoted { .. }
+        | Event::TargetAwaited { .. }
+        | Event::TargetFound { .. }
+        | Event::PhaseChanged { .. }
+        | Event::ReplicasChanged { .. }
+        | Event::TroubleGone { .. }
+        | Event::InfrastructureRecovered
+        | Event::PollRecovered { .. }
+        | Event::Holding { .. }
+        | Event::Heartbeat { .. } => Tone::Neutral,
+    }
+}
+
+/// How a verdict is meant.
+#[must_use]
+pub fn verdict_tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Ready => Tone::Good,
+        Verdict::Interrupted(_) => Tone::Doubtful,
+        Verdict::Unauthorized
+        | Verdict::NotFound
+        | Verdict::Unavailable
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::Infrastructure
+        | Verdict::Timeout => Tone::Bad,
+    }
+}
+
+/// An event as one line, without the agent's name and the time.
+#[must_use]
+pub fn line(event: &Event) -> String {
+    match event {
+        Event::BaselineNoted {
+            deployment_id: None,
+        } => "there is no deployment yet: this is the first".to_owned(),
+        Event::BaselineNoted {
+            deployment_id: Some(id),
+        } => format!("the baseline is deployment {}", one_line(id)),
+        Event::TargetAwaited { desired: None } => {
+            "waiting: there is no such agent yet, or it has no deployment".to_owned()
+        }
+        Event::TargetAwaited { desired: Some(id) } => {
+            format!(
+                "waiting: deployment {} is still the desired one",
+                one_line(id)
+            )
+        }
+        Event::TargetFound { deployment_id } => {
+            format!("deployment {} is the target", one_line(deployment_id))
+        }
+        Event::PhaseChanged {
+            phase,
+            previous,
+            lasted,
+        } => format!("{phase} ({previous} took {})", short_duration(*lasted)),
+        Event::ReplicasChanged {
+            ready_replicas,
+            replicas_started,
+        } => format!("{ready_replicas} of {} ready", replicas(*replicas_started)),
+        Event::Restarted {
+            restart_count,
+            last_exit_code,
+            last_termination_reason,
+        } => {
+            let how = exit_words(*last_exit_code, last_termination_reason.as_deref());
+            format!("restarted, {restart_count} in all{how}")
+        }
+        Event::TroubleSeen { code, class, .. } => trouble_line(*class, &one_line(code)),
+        Event::TroubleGone { code } => format!("{} is over", one_line(code)),
+        Event::InfrastructureIssue => {
+            "the platform reports an infrastructure issue of its own".to_owned()
+        }
+        Event::InfrastructureRecovered => "the platform's infrastructure issue is over".to_owned(),
+        Event::AnswerSetAside {
+            claim,
+            times,
+            needed,
+        } => format!(
+            "doubtful answer ({times} of {needed} that it takes): {}",
+            one_line(claim)
+        ),
+        Event::PollFailed {
+            summary, in_a_row, ..
+        } => match in_a_row {
+            1 => format!("poll failed: {}", one_line(summary)),
+            _ => format!("poll failed, {in_a_row} in a row: {}", one_line(summary)),
+        },
+        Event::PollRecovered { failed, after } => format!(
+            "the API answers again, after {failed} failed {} in {}",
+            if *failed == 1 { "poll" } else { "polls" },
+            short_duration(*after)
+        ),
+        Event::Holding { stable_for } => {
+            format!(
+                "ready; has to stay so for {}",
+                humantime::format_duration(*stable_for)
+            )
+        }
+        Event::ReadyLost { after } => {
+            format!("no longer ready, after {}", short_duration(*after))
+        }
+        Event::RevisionUnchanged { running } => format!(
+            "ready on the revision of deployment {}: the old code may go on serving",
+            one_line(running)
+        ),
+        Event::Heartbeat {
+            phase,
+            in_phase,
+            ready_replicas,
+            restart_count,
+            failing,
+            ..
+        } => heartbeat_line(*phase, *in_phase, *ready_replicas, *restart_count, *failing),
+        Event::Finished {
+            verdict,
+            reason,
+            elapsed,
+        } => match reason {
+            None => format!("{verdict} after {}", short_duration(*elapsed)),
+            Some(reason) => format!(
+                "{verdict} after {}: {}",
+                short_duration(*elapsed),
+                one_line(&reason.summary)
+            ),
+        },
+    }
+}
+
+/// How it ended with an agent, as one line.
+#[must_use]
+pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
+    let ending = ending_words(report, occasion);
+    let deployment = match &report.deployment_id {
+        Some(id) => format!(", deployment {}", one_line(id)),
+        None => String::new(),
+    };
+    let mark = if report.reason.is_some() { ':' } else { ';' };
+    let rest = why(report).map_or(String::new(), |why| format!("{mark} {why}"));
+    format!("{ending}{deployment}{rest}")
+}
+
+/// How it ended with several agents, as a table.
+#[must_use]
+pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> {
+    let head = ["AGENT", "VERDICT", "AFTER", "DEPLOYMENT", "REASON"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = std::iter::once(head)
+        .chain(reports.iter().map(|report| {
+            [
+                line_start(&report.agent),
+                verdict_words(report.verdict, occasion).to_owned(),
+                short_duration(Duration::from_millis(report.elapsed_ms)),
+                report
+                    .deployment_id
+                    .as_deref()
+                    .map_or("-".to_owned(), one_line),
+                why(report).unwrap_or_default(),
+            ]
+        }))
+        .collect();
+    table(&rows)
+}
+
+/// Rows as lines, their columns aligned.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let line = |row: &[String; COLUMNS]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A verdict in the words of the occasion.
+fn verdict_words(verdict: Verdict, occasion: Occasion) -> &'static str {
+    match (occasion, verdict) {
+        (Occasion::Look, Verdict::Timeout) => "still progressing",
+        _ => verdict.as_str(),
+    }
+}
+
+/// Why it ended so, or what to mind although it is ready; on one line.
+fn why(report: &AgentReport) -> Option<String> {
+    match &report.reason {
+        Some(reason) => Some(one_line(&reason.summary)),
+        None => report
+            .revision_unchanged
+            .then(|| "the old revision goes on serving, with the old code".to_owned()),
+    }
+}
+
+/// `my-agent: failed after 12.3s`
+#[must_use]
+pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
+    let agent = one_line(&report.agent);
+    let verdict = verdict_words(report.verdict, occasion);
+    // As a whole: a name may end in the middle of what a CI runner obeys.
+    line_start(&match occasion {
+        Occasion::Look => format!("{agent}: {verdict}"),
+        Occasion::Watch => {
+            let elapsed = short_duration(Duration::from_millis(report.elapsed_ms));
+            format!("{agent}: {verdict} after {elapsed}")
+        }
+    })
+}
+
+/// A count of replicas, in words.
+#[must_use]
+pub fn replicas(count: u64) -> String {
+    counted(count, "replica")
+}
+
+/// A count of restarts, in words.
+#[must_use]
+pub fn restarts(count: u64) -> String {
+    counted(count, "restart")
+}
+
+/// Failed polls in a row, in words.
+#[must_use]
+pub fn failing_words(count: u64) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("the last poll failed".to_owned()),
+        _ => Some(format!("{count} polls failed in a row")),
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn trouble_line(class: TroubleClass, code: &str) -> String {
+    match class {
+        TroubleClass::Reported => format!("the platform reports an error: {code}"),
+        TroubleClass::Unmendable => format!("the container cannot be made as described: {code}"),
+        TroubleClass::Crashing => format!("its code crashes: {code}"),
+        TroubleClass::NotPulling => format!("its image or container does not come up: {code}"),
+        TroubleClass::Degraded => format!("the platform calls it degraded: {code}"),
+        TroubleClass::Unknown => format!("the platform gives a reason unknown here: {code}"),
+    }
+}
+
+fn exit_words(exit_code: Option<i64>, reason: Option<&str>) -> String {
+    let code = exit_code.map(|code| match decode_exit_code(code) {
+        Some(meaning) => format!("exit code {code} ({meaning})"),
+        None => format!("exit code {code}"),
+    });
+    let reason = reason.map(one_line).filter(|reason| reason != "Error");
+    match (reason, code) {
+        (None, None) => String::new(),
+        (Some(one), None) | (None, Some(one)) => format!(": {one}"),
+        (Some(reason), Some(code)) => format!(": {reason}, {code}"),
+    }
+}
+
+fn heartbeat_line(
+    phase: Phase,
+    in_phase: Duration,
+    ready_replicas: Option<u64>,
+    restart_count: Option<u64>,
+    failing: u64,
+) -> String {
+    let parts = [
+        Some(format!("still {phase}, for {}", short_duration(in_phase))),
+        ready_replicas.map(|ready| format!("{} ready", replicas(ready))),
+        restart_count.filter(|count| *count > 0).map(restarts),
+        failing_words(failing),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,438 @@
+//! Every event in words, and the block that a failure ends with.
+
+use super::*;
+use crate::core::rollout::{Interruption, Outcome, PhaseEntry, Reason, RevisionReport};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of all events")]
+fn every_event_has_its_words_and_its_tone() {
+    let heartbeat = |ready, restarts, failing| Event::Heartbeat {
+        phase: Phase::Validating,
+        in_phase: 90 * SECOND,
+        ready_replicas: ready,
+        restart_count: restarts,
+        polls: 7,
+        failing,
+    };
+    let reason = Reason {
+        code: text("CrashLoopBackOff"),
+        summary: text("its code\ncrashes"),
+        message: None,
+    };
+    let finished = |verdict, reason| Event::Finished {
+        verdict,
+        reason,
+        elapsed: 12 * SECOND,
+    };
+    let trouble = |class| Event::TroubleSeen {
+        class,
+        code: text("Odd\u{1b}[31m"),
+        message: None,
+    };
+    let restarted = |last_exit_code, reason: Option<&str>| Event::Restarted {
+        restart_count: 2,
+        last_exit_code,
+        last_termination_reason: reason.map(text),
+    };
+    let failed_polls = |in_a_row| Event::PollFailed {
+        code: text("Http502"),
+        summary: text("502 Bad Gateway"),
+        in_a_row,
+    };
+    let recovered = |failed| Event::PollRecovered {
+        failed,
+        after: 3 * SECOND,
+    };
+    let phase_changed = |phase| Event::PhaseChanged {
+        phase,
+        previous: Phase::Reconciling,
+        lasted: 3 * SECOND,
+    };
+    let id = || text("new");
+    for (event, expected, meant) in [
+        (
+            Event::BaselineNoted {
+                deployment_id: None,
+            },
+            "there is no deployment yet: this is the first",
+            Tone::Neutral,
+        ),
+        (
+            Event::BaselineNoted {
+                deployment_id: Some(text("old")),
+            },
+            "the baseline is deployment old",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetAwaited { desired: None },
+            "waiting: there is no such agent yet, or it has no deployment",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetAwaited {
+                desired: Some(text("old")),
+            },
+            "waiting: deployment old is still the desired one",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetFound {
+                deployment_id: id(),
+            },
+            "deployment new is the target",
+            Tone::Neutral,
+        ),
+        (
+            phase_changed(Phase::Creating),
+            "creating (reconciling took 3.0s)",
+            Tone::Neutral,
+        ),
+        (
+            phase_changed(Phase::Failed),
+            "failed (reconciling took 3.0s)",
+            Tone::Bad,
+        ),
+        (
+            Event::ReplicasChanged {
+                ready_replicas: 0,
+                replicas_started: 1,
+            },
+            "0 of 1 replica ready",
+            Tone::Neutral,
+        ),
+        (
+            Event::ReplicasChanged {
+                ready_replicas: 1,
+                replicas_started: 2,
+            },
+            "1 of 2 replicas ready",
+            Tone::Neutral,
+        ),
+        (restarted(None, None), "restarted, 2 in all", Tone::Doubtful),
+        (
+            restarted(Some(1), Some("Error")),
+            "restarted, 2 in all: exit code 1 (an error in the application)",
+            Tone::Doubtful,
+        ),
+        (
+            restarted(Some(137), Some("OOMKilled")),
+            "restarted, 2 in all: OOMKilled, exit code 137 (killed (SIGKILL), nearly always out of memory)",
+            Tone::Doubtful,
+        ),
+        (
+            restarted(Some(77), None),
+            "restarted, 2 in all: exit code 77",
+            Tone::Doubtful,
+        ),
+        (
+            trouble(TroubleClass::Crashing),
+            "its code crashes: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            trouble(TroubleClass::NotPulling),
+            "its image or container does not come up: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            trouble(TroubleClass::Unmendable),
+            "the container cannot be made as described: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            trouble(TroubleClass::Reported),
+            "the platform reports an error: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            trouble(TroubleClass::Unknown),
+            "the platform gives a reason unknown here: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            Event::TroubleGone { code: text("Odd") },
+            "Odd is over",
+            Tone::Neutral,
+        ),
+        (
+            Event::InfrastructureIssue,
+            "the platform reports an infrastructure issue of its own",
+            Tone::Doubtful,
+        ),
+        (
+            Event::InfrastructureRecovered,
+            "the platform's infrastructure issue is over",
+            Tone::Neutral,
+        ),
+        (
+            Event::AnswerSetAside {
+                claim: text("the agent does not exist"),
+                times: 1,
+                needed: 3,
+            },
+            "doubtful answer (1 of 3 that it takes): the agent does not exist",
+            Tone::Doubtful,
+        ),
+        (
+            failed_polls(1),
+            "poll failed: 502 Bad Gateway",
+            Tone::Doubtful,
+        ),
+        (
+            failed_polls(4),
+            "poll failed, 4 in a row: 502 Bad Gateway",
+            Tone::Doubtful,
+        ),
+        (
+            recovered(1),
+            "the API answers again, after 1 failed poll in 3.0s",
+            Tone::Neutral,
+        ),
+        (
+            recovered(4),
+            "the API answers again, after 4 failed polls in 3.0s",
+            Tone::Neutral,
+        ),
+        (
+            Event::Holding {
+                stable_for: 90 * SECOND,
+            },
+            "ready; has to stay so for 1m 30s",
+            Tone::Neutral,
+        ),
+        (
+            Event::ReadyLost { after: 3 * SECOND },
+            "no longer ready, after 3.0s",
+            Tone::Doubtful,
+        ),
+        (
+            Event::RevisionUnchanged {
+                running: text("old"),
+            },
+            "ready on the revision of deployment old: the old code may go on serving",
+            Tone::Doubtful,
+        ),
+        (
+            heartbeat(None, None, 0),
+            "still validating, for 1m 30s",
+            Tone::Neutral,
+        ),
+        (
+            heartbeat(Some(0), Some(2), 3),
+            "still validating, for 1m 30s; 0 replicas ready; 2 restarts; 3 polls failed in a row",
+            Tone::Neutral,
+        ),
+        (
+            finished(Verdict::Ready, None),
+            "ready after 12.0s",
+            Tone::Good,
+        ),
+        (
+            finished(Verdict::Failed, Some(reason)),
+            "failed after 12.0s: its code crashes",
+            Tone::Bad,
+        ),
+        (
+            finished(Verdict::Interrupted(Interruption::Interrupt), None),
+            "interrupted after 12.0s",
+            Tone::Doubtful,
+        ),
+    ] {
+        assert_eq!((line(&event).as_str(), tone(&event)), (expected, meant));
+    }
+}
+
+fn report(verdict: Verdict, change: impl FnOnce(&mut Outcome)) -> AgentReport {
+    let mut outcome = Outcome {
+        verdict,
+        reason: None,
+        deployment_id: None,
+        baseline_deployment_id: None,
+        available: None,
+        revision_unchanged: false,
+        revision: None,
+        elapsed: 12 * SECOND,
+        phases: vec![PhaseEntry {
+            phase: Phase::Waiting,
+            at_ms: 0,
+        }],
+        polls: 5,
+        failed_polls: 0,
+    };
+    change(&mut outcome);
+    AgentReport::new(
+        text("my-agent"),
+        "2026-11-23T15:00:00Z".parse().unwrap(),
+        outcome,
+    )
+}
+
+#[test]
+fn the_result_is_one_line() {
+    let ready = report(Verdict::Ready, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+    });
+    assert_eq!(
+        result_line(&ready, Occasion::Watch),
+        "my-agent: ready after 12.0s, deployment new"
+    );
+    let old_code = report(Verdict::Ready, |outcome| outcome.revision_unchanged = true);
+    assert_eq!(
+        result_line(&old_code, Occasion::Watch),
+        "my-agent: ready after 12.0s; the old revision goes on serving, with the old code"
+    );
+    let missing = report(Verdict::NotFound, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("NotFound"),
+            summary: text("there is no\n::error::such agent"),
+            message: None,
+        });
+    });
+    assert_eq!(
+        result_line(&missing, Occasion::Watch),
+        "my-agent: not-found after 12.0s: there is no ::error::such agent"
+    );
+    // The name alone is harmless, the line that begins with it would not be.
+    let colon = AgentReport {
+        agent: text(":"),
+        ..missing
+    };
+    assert_eq!(
+        result_line(&colon, Occasion::Look),
+        ": : not-found: there is no ::error::such agent"
+    );
+}
+
+#[test]
+fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
+    let crashed = report(Verdict::Failed, |outcome| {
+        let traceback: Vec<String> = (1..=30).map(|line| format!("line {line}")).collect();
+        outcome.deployment_id = Some(text("new"));
+        outcome.available = Some(true);
+        outcome.phases.push(PhaseEntry {
+            phase: Phase::Validating,
+            at_ms: 4_000,
+        });
+        outcome.reason = Some(Reason {
+            code: text("CrashLoopBackOff"),
+            summary: text("its code crashes"),
+            message: Some(format!(
+                "{}\n\u{1b}[2J::error::\n##[error]ModuleNotFoundError: x\n",
+                traceback.join("\n")
+            )),
+        });
+        outcome.revision = Some(RevisionReport {
+            restart_count: Some(3),
+            replicas_started: Some(1),
+            last_exit_code: Some(1),
+            ..RevisionReport::default()
+        });
+    });
+    let block = failure_block(&crashed, Occasion::Watch);
+    assert_eq!(
+        block[..8],
+        [
+            "my-agent: failed after 12.0s (exit code 10)",
+            "  reason      its code crashes",
+            "  phase       validating, for 8.0s",
+            "  deployment  new",
+            "  last exit   code 1: an error in the application",
+            "  restarts    3 restarts over 1 replica",
+            "  message",
+            "    | (7 lines above these are in the JSON report)",
+        ]
+    );
+    assert_eq!(
+        block[block.len() - 4..],
+        [
+            "    | line 30",
+            "    | ::error::",
+            "    | ## [error]ModuleNotFoundError: x",
+            "  next        the image lacks a package: add it to the requirements and build again",
+        ]
+    );
+    assert_eq!(
+        failure_block(&report(Verdict::Ready, |_| ()), Occasion::Watch),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_single_look_tells_of_no_time() {
+    let progressing = report(Verdict::Timeout, |outcome| {
+        outcome.phases.push(PhaseEntry {
+            phase: Phase::Validating,
+            at_ms: 4,
+        });
+        outcome.reason = Some(Reason {
+            code: text("DeadlineExceeded"),
+            summary: text("not ready yet: validating"),
+            message: None,
+        });
+    });
+    assert_eq!(
+        result_line(&progressing, Occasion::Look),
+        "my-agent: still progressing: not ready yet: validating"
+    );
+    assert_eq!(
+        failure_block(&progressing, Occasion::Look)[..3],
+        [
+            "my-agent: still progressing (exit code 124)",
+            "  reason      not ready yet: validating",
+            "  phase       validating",
+        ]
+    );
+    let ready = report(Verdict::Ready, |_| ());
+    assert_eq!(result_line(&ready, Occasion::Look), "my-agent: ready");
+}
+
+#[test]
+fn several_results_are_a_table() {
+    let ready = report(Verdict::Ready, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+    });
+    let missing = report(Verdict::NotFound, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("NotFound"),
+            summary: text("there is no\nsuch agent"),
+            message: None,
+        });
+    });
+    assert_eq!(
+        result_table(&[ready, missing], Occasion::Watch),
+        [
+            "AGENT     VERDICT    AFTER  DEPLOYMENT  REASON",
+            "my-agent  ready      12.0s  new",
+            "my-agent  not-found  12.0s  -           there is no such agent",
+        ]
+    );
+}
+
+#[test]
+fn logs_come_after_the_message() {
+    let mut failed = report(Verdict::Failed, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("Error"),
+            summary: text("its code crashes"),
+            message: Some(text("boom")),
+        });
+    });
+    failed.logs = vec![text("one\u{1b}[2J"), text("::error::two")];
+    assert_eq!(
+        failure_block(&failed, Occasion::Watch)[3..8],
+        [
+            "  message",
+            "    | boom",
+            "  logs",
+            "    | one",
+            "    | ::error::two"
+        ]
+    );
+}

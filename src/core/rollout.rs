@@ -1,0 +1,32 @@
+//! The pure core: what observations of an agent mean for a rollout, and when to look again.
+//!
+//! No clock, no randomness, no I/O: time arrives as `at`, the time since the watch began.
+
+mod confirmation;
+mod ending;
+mod event;
+mod evidence;
+mod hint;
+mod machine;
+mod observation;
+pub mod pacing;
+mod phase;
+mod policy;
+mod report;
+mod verdict;
+mod watermark;
+
+pub use event::Event;
+pub use evidence::{Cause, TroubleClass};
+pub use hint::{decode_exit_code, next_step};
+pub use machine::{Cadence, Machine, Next, Step};
+pub use observation::{Failure, FailureClass, Observation};
+pub use phase::Phase;
+pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+pub(crate) use report::whole_millis;
+pub use report::{AgentReport, Outcome, PhaseEntry, Reason, Report, RevisionReport};
+pub use verdict::{Interruption, Verdict, worst};
+
+/// How often in a row an answer that goes back behind what was seen, or that contradicts itself,
+/// must come before it decides anything (design rules 3 and 4).
+pub const CONFIRMATIONS: u32 = 3;

@@ -1,0 +1,94 @@
+//! Where the target's rollout stands, as seen from outside.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::wire::{Revision, RevisionPhase};
+
+/// Where the target's rollout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// No target in view yet. Left when the target becomes the desired deployment.
+    Waiting,
+    /// The target is desired, another deployment is reconciled. Left when the operator has
+    /// processed the target.
+    Reconciling,
+    /// The target's replicas are being made.
+    Creating,
+    /// The target's replicas are being checked.
+    Validating,
+    /// The target serves.
+    Active,
+    /// The target is ready and the previous revision still finishes its sessions, or the target's
+    /// own revision is being replaced.
+    Draining,
+    /// The target's revision did not come up.
+    Failed,
+    /// Reconciled, and no more is known: no revision of the target's yet, or an unknown phase.
+    Progressing,
+}
+
+impl Phase {
+    /// Every phase, in the order in which a rollout goes through them.
+    pub const ALL: [Phase; 8] = [
+        Phase::Waiting,
+        Phase::Reconciling,
+        Phase::Creating,
+        Phase::Validating,
+        Phase::Active,
+        Phase::Draining,
+        Phase::Failed,
+        Phase::Progressing,
+    ];
+
+    /// The phase in the report's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Phase::Waiting => "waiting",
+            Phase::Reconciling => "reconciling",
+            Phase::Creating => "creating",
+            Phase::Validating => "validating",
+            Phase::Active => "active",
+            Phase::Draining => "draining",
+            Phase::Failed => "failed",
+            Phase::Progressing => "progressing",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The phase that the target's own revision tells of.
+pub(super) fn of_revision(own: Option<&Revision>) -> Phase {
+    match own.and_then(|revision| revision.phase.as_ref()) {
+        Some(RevisionPhase::Creating) => Phase::Creating,
+        Some(RevisionPhase::Validating) => Phase::Validating,
+        Some(RevisionPhase::Active) => Phase::Active,
+        Some(RevisionPhase::Draining) => Phase::Draining,
+        Some(RevisionPhase::Failed) => Phase::Failed,
+        Some(RevisionPhase::Unknown(_)) | None => Phase::Progressing,
+    }
+}
+
+/// How far along the target's own revision is; `None` where that cannot be told.
+///
+/// The ranks order two answers about the same deployment (design rule 4); the order is the
+/// contract's list of phases. A revision that was seen and is gone ranks lowest.
+pub(super) fn rank(own: Option<&Revision>) -> Option<u8> {
+    let Some(revision) = own else { return Some(0) };
+    match revision.phase.as_ref()? {
+        RevisionPhase::Creating => Some(1),
+        RevisionPhase::Validating => Some(2),
+        RevisionPhase::Active => Some(3),
+        RevisionPhase::Draining => Some(4),
+        RevisionPhase::Failed => Some(5),
+        RevisionPhase::Unknown(_) => None,
+    }
+}
