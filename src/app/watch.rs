@@ -455,6 +455,7 @@ fn look_of(outcome: &Outcome) -> Look {
         | Verdict::Unavailable
         | Verdict::Superseded
         | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
         | Verdict::Interrupted(_) => Look::Unknown,
     }
 }

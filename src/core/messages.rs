@@ -68,7 +68,7 @@ pub fn tone(event: &Event) -> Tone {
 pub fn verdict_tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Ready => Tone::Good,
-        Verdict::Interrupted(_) => Tone::Doubtful,
+        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Tone::Doubtful,
         Verdict::Unauthorized
         | Verdict::NotFound
         | Verdict::Unavailable
@@ -185,11 +185,15 @@ pub fn line(event: &Event) -> String {
 #[must_use]
 pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
     let ending = ending_words(report, occasion);
-    let deployment = match &report.deployment_id {
+    let deployment = match &report.outcome.deployment_id {
         Some(id) => format!(", deployment {}", one_line(id)),
         None => String::new(),
     };
-    let mark = if report.reason.is_some() { ':' } else { ';' };
+    let mark = if report.outcome.reason.is_some() {
+        ':'
+    } else {
+        ';'
+    };
     let rest = why(report).map_or(String::new(), |why| format!("{mark} {why}"));
     format!("{ending}{deployment}{rest}")
 }
@@ -202,9 +206,10 @@ pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> 
         .chain(reports.iter().map(|report| {
             [
                 line_start(&report.agent),
-                verdict_words(report.verdict, occasion).to_owned(),
-                short_duration(Duration::from_millis(report.elapsed_ms)),
+                verdict_words(report.outcome.verdict, occasion).to_owned(),
+                short_duration(report.outcome.elapsed),
                 report
+                    .outcome
                     .deployment_id
                     .as_deref()
                     .map_or("-".to_owned(), one_line),
@@ -239,9 +244,10 @@ fn verdict_words(verdict: Verdict, occasion: Occasion) -> &'static str {
 
 /// Why it ended so, or what to mind although it is ready; on one line.
 fn why(report: &AgentReport) -> Option<String> {
-    match &report.reason {
+    match &report.outcome.reason {
         Some(reason) => Some(one_line(&reason.summary)),
         None => report
+            .outcome
             .revision_unchanged
             .then(|| "the old revision goes on serving, with the old code".to_owned()),
     }
@@ -251,12 +257,12 @@ fn why(report: &AgentReport) -> Option<String> {
 #[must_use]
 pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
     let agent = one_line(&report.agent);
-    let verdict = verdict_words(report.verdict, occasion);
+    let verdict = verdict_words(report.outcome.verdict, occasion);
     // As a whole: a name may end in the middle of what a CI runner obeys.
     line_start(&match occasion {
         Occasion::Look => format!("{agent}: {verdict}"),
         Occasion::Watch => {
-            let elapsed = short_duration(Duration::from_millis(report.elapsed_ms));
+            let elapsed = short_duration(report.outcome.elapsed);
             format!("{agent}: {verdict} after {elapsed}")
         }
     })

@@ -24,7 +24,9 @@ pub use observation::{Failure, FailureClass, Observation};
 pub use phase::Phase;
 pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 pub(crate) use report::whole_millis;
-pub use report::{AgentReport, Outcome, PhaseEntry, Reason, Report, RevisionReport};
+pub use report::{
+    AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
+};
 pub use verdict::{Interruption, Verdict, worst};
 
 /// How often in a row an answer that goes back behind what was seen, or that contradicts itself,

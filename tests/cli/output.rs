@@ -260,7 +260,8 @@ fn the_report_tells_all_that_is_known() {
             "available": true, "revisionUnchanged": true, "revision": null,
             "startedAt": null, "elapsedMs": null,
             "phases": ["waiting", "reconciling", "creating", "validating", "active"],
-            "polls": 12, "failedPolls": 1, "logs": [],
+            "polls": 12, "failedPolls": 1, "logs": [], "requestId": null,
+            "deploymentCreatedAt": null, "warnings": [], "image": null, "region": null,
         }]})
     );
 }

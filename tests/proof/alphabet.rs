@@ -188,6 +188,7 @@ fn beyond_it() -> Vec<Named> {
             class,
             code: code.to_owned(),
             summary: code.to_owned(),
+            request_id: None,
         })
     };
     let transient = FailureClass::Transient { retry_after: None };
@@ -214,7 +215,7 @@ fn beyond_it() -> Vec<Named> {
             "unauthorized",
             failed(FailureClass::Unauthorized, "Http401"),
         ),
-        ("a redirect", failed(FailureClass::Permanent, "Http302")),
+        ("a redirect", failed(FailureClass::Refused, "Http302")),
     ]
 }
 

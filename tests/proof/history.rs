@@ -141,6 +141,7 @@ impl Seen {
                 class: *class,
                 code: "Http".to_owned(),
                 summary: "it failed".to_owned(),
+                request_id: None,
             }),
             Seen::Nothing => return None,
         })
@@ -242,7 +243,7 @@ fn any_sight() -> impl Strategy<Value = Sight> {
         4 => Just(Sight::Failed(transient)),
         2 => Just(Sight::Failed(longer)),
         3 => Just(Sight::Failed(FailureClass::Unauthorized)),
-        1 => Just(Sight::Failed(FailureClass::Permanent)),
+        1 => Just(Sight::Failed(FailureClass::Refused)),
         3 => Just(Sight::Nothing),
     ]
 }

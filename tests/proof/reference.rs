@@ -351,7 +351,7 @@ impl History<'_> {
             .iter()
             .filter(|(_, class)| *class == FailureClass::Unauthorized);
         match class {
-            FailureClass::Permanent => Some(Verdict::Unavailable),
+            FailureClass::Refused => Some(Verdict::Unavailable),
             FailureClass::Unauthorized => {
                 (refusals.count() >= CONFIRMED).then_some(Verdict::Unauthorized)
             }

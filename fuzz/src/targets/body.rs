@@ -7,11 +7,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipecat_rollout::fuzzing::messages::{self, Occasion};
 use pipecat_rollout::fuzzing::rollout::{
     AgentReport, Event, Failure, FailureClass, Interruption, Limits, Machine, NewRevision, Next,
     Observation, Policy, Report, Step, TargetRule, Unchanged, Until, Verdict,
 };
-use pipecat_rollout::fuzzing::messages::{self, Occasion};
 use pipecat_rollout::fuzzing::text::harmless_json;
 use pipecat_rollout::fuzzing::wire::AgentDetails;
 
@@ -82,6 +82,7 @@ fn failure(class: FailureClass, summary: &str) -> Observation {
         class,
         code: "Fuzzed".to_owned(),
         summary: summary.to_owned(),
+        request_id: None,
     })
 }
 
@@ -142,7 +143,7 @@ impl Watch {
             24 => (self.machine.observe(at, absent()), None),
             25 => (self.machine.lapse(at), None),
             26 => (self.refused(FailureClass::Unauthorized), None),
-            27 => (self.refused(FailureClass::Permanent), None),
+            27 => (self.refused(FailureClass::Refused), None),
             28 => {
                 let retry_after = Some(Duration::MAX);
                 (self.refused(FailureClass::Transient { retry_after }), None)
@@ -196,9 +197,15 @@ impl Watch {
 
     /// The oracle: what the answer of this very step says must bear out a good end.
     fn judge(&self, report: &AgentReport, truth: Option<&Truth>) {
-        assert_eq!(report.exit_code == 0, report.verdict == Verdict::Ready);
-        assert_eq!(report.reason.is_none(), report.verdict == Verdict::Ready);
-        if report.verdict != Verdict::Ready {
+        assert_eq!(
+            report.exit_code == 0,
+            report.outcome.verdict == Verdict::Ready
+        );
+        assert_eq!(
+            report.outcome.reason.is_none(),
+            report.outcome.verdict == Verdict::Ready
+        );
+        if report.outcome.verdict != Verdict::Ready {
             return;
         }
         let truth = truth.expect("ready without an answer that says so");
@@ -232,7 +239,7 @@ impl Watch {
                 assert_harmless(&line);
             }
         }
-        let phases = &agent.phases;
+        let phases = &agent.outcome.phases;
         assert!(phases.is_sorted_by_key(|entry| entry.at_ms));
         let report = Report::new(vec![agent]);
         let json = serde_json::to_string(&report).expect("a report has a JSON form");

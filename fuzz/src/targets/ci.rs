@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipecat_rollout::fuzzing::messages::{self, Occasion};
 use pipecat_rollout::fuzzing::output::forms;
 use pipecat_rollout::fuzzing::rollout::{
-    AgentReport, Phase, PhaseEntry, Reason, Report, RevisionReport, Verdict,
+    AgentReport, Outcome, Phase, PhaseEntry, Reason, Report, RevisionReport, Verdict,
 };
-use pipecat_rollout::fuzzing::messages::{self, Occasion};
 
 use crate::input::{Steering, steered, text};
 use crate::oracle::{assert_harmless, assert_no_command};
@@ -53,10 +53,8 @@ fn agent(steering: &mut Steering<'_>, next: &mut impl FnMut() -> String) -> Agen
         summary: next(),
         message: steering.flag().then(&mut *next),
     });
-    AgentReport {
-        agent: next(),
-        verdict,
-        exit_code: verdict.exit_code(),
+    let agent = next();
+    let outcome = Outcome {
         deployment_id: steering.flag().then(&mut *next),
         baseline_deployment_id: steering.flag().then(&mut *next),
         reason,
@@ -69,8 +67,7 @@ fn agent(steering: &mut Steering<'_>, next: &mut impl FnMut() -> String) -> Agen
             last_termination_reason: Some(next()),
             ..RevisionReport::default()
         }),
-        started_at: *steering.pick(&[Timestamp::UNIX_EPOCH, Timestamp::MAX, Timestamp::MIN]),
-        elapsed_ms: number,
+        elapsed: Duration::from_millis(number),
         phases: vec![
             PhaseEntry {
                 phase: Phase::Waiting,
@@ -82,8 +79,12 @@ fn agent(steering: &mut Steering<'_>, next: &mut impl FnMut() -> String) -> Agen
             },
         ],
         polls: number,
-        failed_polls: 0,
+        ..Outcome::new(verdict)
+    };
+    let began = *steering.pick(&[Timestamp::UNIX_EPOCH, Timestamp::MAX, Timestamp::MIN]);
+    AgentReport {
         logs: (0..steering.choice(3)).map(|_| next()).collect(),
+        ..AgentReport::new(agent, began, outcome)
     }
 }
 
@@ -154,7 +155,7 @@ fn junit(document: &str, report: &Report) {
     let bad = report
         .agents
         .iter()
-        .filter(|agent| agent.verdict != Verdict::Ready)
+        .filter(|agent| agent.outcome.verdict != Verdict::Ready)
         .count();
     assert_eq!(named("failure").count() + named("error").count(), bad);
     // Tags of its own making only.

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::fleet::{AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing};
+use pipecat_rollout::fuzzing::fleet::{
+    AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing,
+};
 use pipecat_rollout::fuzzing::rollout::{
     CONFIRMATIONS, Event, Interruption, Outcome, Phase, Reason, Verdict,
 };
@@ -240,17 +242,12 @@ fn service(i: usize, name: &str, act: &[u8]) -> Service {
 
 fn outcome(deployment: String, verdict: Verdict) -> Outcome {
     Outcome {
-        verdict,
         reason: (verdict != Verdict::Ready).then(reason),
         deployment_id: Some(deployment),
-        baseline_deployment_id: None,
         available: Some(true),
-        revision_unchanged: false,
-        revision: None,
         elapsed: Duration::from_secs(5),
-        phases: Vec::new(),
         polls: 3,
-        failed_polls: 0,
+        ..Outcome::new(verdict)
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::simulator::{Answer, LogQuery, Now, Play, Reply, Scenario, Speed, Start};
+use pipecat_rollout::fuzzing::simulator::{
+    Answer, LogQuery, Now, Play, Reply, Scenario, Speed, Start,
+};
 use pipecat_rollout::fuzzing::wire::{AgentDetails, parse_list};
 use serde_json::Value;
 

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use pipecat_rollout::fuzzing::text::{SHOWN, harmless_json, line_start, lines, one_line, short_duration};
+use pipecat_rollout::fuzzing::text::{
+    SHOWN, harmless_json, line_start, lines, one_line, short_duration,
+};
 use serde_json::Value;
 
 use crate::input::text;

@@ -150,7 +150,7 @@ impl Connection {
                 Heeded::Enough
             }
             FailureClass::Unauthorized => self.take_fresh_key(asked),
-            FailureClass::Transient { .. } | FailureClass::Permanent => Heeded::Enough,
+            FailureClass::Transient { .. } | FailureClass::Refused => Heeded::Enough,
         }
     }
 

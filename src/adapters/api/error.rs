@@ -136,7 +136,7 @@ impl RequestError {
     #[must_use]
     pub(crate) fn class(&self) -> FailureClass {
         match self {
-            RequestError::Certificate(_) => FailureClass::Permanent,
+            RequestError::Certificate(_) => FailureClass::Refused,
             RequestError::Connect { .. }
             | RequestError::Transport(_)
             | RequestError::Timeout { .. }
@@ -175,6 +175,7 @@ impl RequestError {
             class: self.class(),
             code: self.code(),
             summary: one_line(&self.to_string()),
+            request_id: None,
         }
     }
 }
@@ -184,7 +185,7 @@ fn class_of(status: StatusCode, retry_after: Option<Duration>) -> FailureClass {
     match status.as_u16() {
         401 | 403 => FailureClass::Unauthorized,
         408 | 425 | 429 => FailureClass::Transient { retry_after },
-        300..500 => FailureClass::Permanent,
+        300..500 => FailureClass::Refused,
         // A success or an interim answer that holds no agent is a server's slip, as a 5xx is.
         _ => FailureClass::Transient { retry_after },
     }
@@ -262,7 +263,7 @@ mod tests {
             match class_of(status, None) {
                 FailureClass::Transient { .. } => retried.push(code),
                 FailureClass::Unauthorized => unauthorized.push(code),
-                FailureClass::Permanent => {}
+                FailureClass::Refused => {}
             }
         }
         let expected: Vec<u16> = (100..200)

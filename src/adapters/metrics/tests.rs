@@ -262,7 +262,7 @@ fn rollouts_are_counted_and_measured() {
 fn what_can_happen_begins_at_zero() {
     let metrics = Metrics::new("0.1.0");
     metrics.sink_added("webhook");
-    assert_eq!(lines(&metrics, "rollouts_total{").len(), 11);
+    assert_eq!(lines(&metrics, "rollouts_total{").len(), 12);
     assert_eq!(
         lines(&metrics, "api_request_duration_seconds_count{").len(),
         9

@@ -71,15 +71,16 @@ impl Folded {
             told.push(match self.log {
                 Log::Github => github::END_GROUP.to_owned(),
                 Log::Gitlab { began } => {
-                    let longest = reports.iter().map(|report| report.elapsed_ms).max();
-                    gitlab::end_section(began, Duration::from_millis(longest.unwrap_or(0)))
+                    let longest = reports.iter().map(|report| report.outcome.elapsed).max();
+                    gitlab::end_section(began, longest.unwrap_or_default())
                 }
             });
         }
         for report in reports {
             let occasion = self.manner.occasion;
             told.extend(messages::failure_block(report, occasion));
-            let silent = self.manner.detail == Detail::Ending && report.verdict == Verdict::Ready;
+            let silent =
+                self.manner.detail == Detail::Ending && report.outcome.verdict == Verdict::Ready;
             if self.log == Log::Github && !silent {
                 told.extend(github::annotation(report, occasion));
             }

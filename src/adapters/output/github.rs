@@ -21,8 +21,8 @@ pub(super) const END_GROUP: &str = "::endgroup::";
 /// A run shows ten annotations of a step: one an agent is what there is room for.
 #[must_use]
 pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
-    let level = match report.verdict {
-        Verdict::Ready if report.revision_unchanged => "warning",
+    let level = match report.outcome.verdict {
+        Verdict::Ready if report.outcome.revision_unchanged => "warning",
         Verdict::Ready => return None,
         Verdict::Interrupted(_) => "warning",
         Verdict::Unauthorized
@@ -33,11 +33,12 @@ pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
         | Verdict::Superseded
         | Verdict::Unchanged
         | Verdict::Infrastructure
+        | Verdict::CommandFailed(_)
         | Verdict::Timeout => "error",
     };
     let title = messages::ending_words(report, occasion);
     let mut told = Vec::new();
-    match &report.reason {
+    match &report.outcome.reason {
         Some(reason) => {
             told.push(one_line(&reason.summary));
             // A traceback says at its end what it is about.
@@ -85,11 +86,10 @@ mod tests {
     #[test]
     fn an_annotation_an_agent_and_none_where_all_is_well() {
         assert_eq!(of(&ready("a")), "");
+        let mut unchanged = ready("a");
+        unchanged.outcome.revision_unchanged = true;
         assert_eq!(
-            of(&AgentReport {
-                revision_unchanged: true,
-                ..ready("a")
-            }),
+            of(&unchanged),
             "::warning title=a%3A ready after 12.3s::a: ready after 12.3s, deployment \
              59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3; the old revision goes on serving, with the old code"
         );

@@ -23,10 +23,17 @@ enum Result {
 #[must_use]
 pub fn document(report: &Report) -> String {
     let count = |wanted| {
-        let results = report.agents.iter().map(|agent| result(agent.verdict));
+        let results = report
+            .agents
+            .iter()
+            .map(|agent| result(agent.outcome.verdict));
         results.filter(|result| *result == wanted).count()
     };
-    let longest = report.agents.iter().map(|agent| agent.elapsed_ms).max();
+    let longest = report
+        .agents
+        .iter()
+        .map(|agent| agent.outcome.elapsed)
+        .max();
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <testsuites>\n\
@@ -34,7 +41,7 @@ pub fn document(report: &Report) -> String {
         report.agents.len(),
         count(Result::Failure),
         count(Result::Error),
-        seconds(longest.unwrap_or(0)),
+        seconds(longest.unwrap_or_default()),
     );
     if let Some(began) = report.agents.iter().map(|agent| agent.started_at).min() {
         // Writing to a String cannot fail.
@@ -52,25 +59,34 @@ fn test_case(report: &AgentReport) -> String {
     let mut xml = format!(
         "<testcase classname=\"pipecat-rollout\" name=\"{}\" time=\"{}\">\n",
         escaped(&one_line(&report.agent)),
-        seconds(report.elapsed_ms),
+        seconds(report.outcome.elapsed),
     );
-    let element = match result(report.verdict) {
+    let element = match result(report.outcome.verdict) {
         Result::Passed => None,
         Result::Failure => Some("failure"),
         Result::Error => Some("error"),
     };
     if let Some(element) = element {
-        let code = report.reason.as_ref().map(|reason| one_line(&reason.code));
+        let code = report
+            .outcome
+            .reason
+            .as_ref()
+            .map(|reason| one_line(&reason.code));
         let _ = writeln!(
             xml,
             "<{element} type=\"{}\" message=\"{}\">{}</{element}>",
-            escaped(&code.unwrap_or(report.verdict.to_string())),
+            escaped(&code.unwrap_or(report.outcome.verdict.to_string())),
             escaped(&messages::result_line(report, Occasion::Watch)),
             escaped(&messages::failure_block(report, Occasion::Watch).join("\n")),
         );
     }
     let mut told = Vec::new();
-    if let Some(message) = report.reason.as_ref().and_then(|r| r.message.as_deref()) {
+    if let Some(message) = report
+        .outcome
+        .reason
+        .as_ref()
+        .and_then(|r| r.message.as_deref())
+    {
         told.push("message:".to_owned());
         told.extend(lines(message));
     }
@@ -101,12 +117,13 @@ fn result(verdict: Verdict) -> Result {
         | Verdict::NotFound
         | Verdict::Unavailable
         | Verdict::Timeout
+        | Verdict::CommandFailed(_)
         | Verdict::Interrupted(_) => Result::Error,
     }
 }
 
-fn seconds(millis: u64) -> String {
-    format!("{:.3}", Duration::from_millis(millis).as_secs_f64())
+fn seconds(duration: Duration) -> String {
+    format!("{:.3}", duration.as_secs_f64())
 }
 
 /// Text as it may stand in XML 1.0, in an element or an attribute.
@@ -186,7 +203,7 @@ two
         let codes: Vec<u8> = of(Result::Failure).into_iter().map(V::exit_code).collect();
         assert_eq!(codes, [10, 11, 14, 12, 13]);
         let codes: Vec<u8> = of(Result::Error).into_iter().map(V::exit_code).collect();
-        assert_eq!(codes, [130, 143, 4, 3, 5, 124, 130]);
+        assert_eq!(codes, [130, 143, 129, 1, 4, 3, 5, 124, 130]);
     }
 
     #[test]

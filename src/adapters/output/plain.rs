@@ -27,10 +27,10 @@ impl Plain {
     }
 
     pub(super) fn end(&mut self, report: &AgentReport) {
-        if report.verdict != Verdict::Ready {
+        if report.outcome.verdict != Verdict::Ready {
             write(&messages::failure_block(report, self.manner.occasion).join("\n"));
         } else if self.manner.detail == Detail::Whole {
-            let at = Duration::from_millis(report.elapsed_ms);
+            let at = report.outcome.elapsed;
             write(&line(&report.agent, at, "ready"));
         }
     }

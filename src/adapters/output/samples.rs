@@ -12,17 +12,12 @@ use crate::core::rollout::{
 pub(crate) fn agent(name: &str, verdict: Verdict) -> AgentReport {
     let phase = |phase, at_ms| PhaseEntry { phase, at_ms };
     let outcome = Outcome {
-        verdict,
-        reason: None,
         deployment_id: Some("59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3".to_owned()),
-        baseline_deployment_id: None,
         available: Some(true),
-        revision_unchanged: false,
-        revision: None,
         elapsed: Duration::from_millis(12_345),
         phases: vec![phase(Phase::Reconciling, 0), phase(Phase::Creating, 2100)],
         polls: 7,
-        failed_polls: 0,
+        ..Outcome::new(verdict)
     };
     AgentReport::new(name.to_owned(), Timestamp::UNIX_EPOCH, outcome)
 }
@@ -34,17 +29,16 @@ pub(crate) fn ready(name: &str) -> AgentReport {
 
 /// The report on an agent whose code crashed with this message.
 pub(crate) fn failed(name: &str, message: &str) -> AgentReport {
-    AgentReport {
-        reason: Some(Reason {
-            code: "CrashLoopBackOff".to_owned(),
-            summary: "its code crashes: CrashLoopBackOff".to_owned(),
-            message: Some(message.to_owned()),
-        }),
-        revision: Some(RevisionReport {
-            last_exit_code: Some(1),
-            restart_count: Some(3),
-            ..RevisionReport::default()
-        }),
-        ..agent(name, Verdict::Failed)
-    }
+    let mut report = agent(name, Verdict::Failed);
+    report.outcome.reason = Some(Reason {
+        code: "CrashLoopBackOff".to_owned(),
+        summary: "its code crashes: CrashLoopBackOff".to_owned(),
+        message: Some(message.to_owned()),
+    });
+    report.outcome.revision = Some(RevisionReport {
+        last_exit_code: Some(1),
+        restart_count: Some(3),
+        ..RevisionReport::default()
+    });
+    report
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::rollout::{AgentReport, Report, next_step};
+use crate::core::rollout::{AgentReport, Report, next_step, whole_millis};
 use crate::core::text::{lines, one_line, short_duration};
 
 /// The most that GitHub takes of the summary of one step, in bytes; what is larger is lost whole.
@@ -59,9 +59,9 @@ fn add(
 
 /// An agent's row of the table of verdicts.
 fn row(report: &AgentReport) -> String {
-    let reason = match &report.reason {
+    let reason = match &report.outcome.reason {
         Some(reason) => plain(&reason.summary),
-        None if report.revision_unchanged => {
+        None if report.outcome.revision_unchanged => {
             "the old revision goes on serving, with the old code".to_owned()
         }
         None => String::new(),
@@ -69,10 +69,14 @@ fn row(report: &AgentReport) -> String {
     format!(
         "| {} | **{}** | {} | {} | {} | {reason} |\n",
         plain(&report.agent),
-        report.verdict,
+        report.outcome.verdict,
         report.exit_code,
-        report.deployment_id.as_deref().map_or(String::new(), plain),
-        short_duration(Duration::from_millis(report.elapsed_ms)),
+        report
+            .outcome
+            .deployment_id
+            .as_deref()
+            .map_or(String::new(), plain),
+        short_duration(report.outcome.elapsed),
     )
 }
 
@@ -83,7 +87,12 @@ fn section(report: &AgentReport) -> String {
         let _ = write!(section, "\nNext: {}\n", plain(&next));
     }
     section.push_str(&timeline(report));
-    if let Some(message) = report.reason.as_ref().and_then(|r| r.message.as_deref()) {
+    if let Some(message) = report
+        .outcome
+        .reason
+        .as_ref()
+        .and_then(|r| r.message.as_deref())
+    {
         section.push_str(&folded("Message", message));
     }
     if !report.logs.is_empty() {
@@ -94,13 +103,13 @@ fn section(report: &AgentReport) -> String {
 
 /// The phases, when each began and how long it lasted.
 fn timeline(report: &AgentReport) -> String {
-    let phases = &report.phases;
+    let phases = &report.outcome.phases;
     if phases.is_empty() {
         return String::new();
     }
     let mut table = "\n| phase | began after | lasted |\n|---|---|---|\n".to_owned();
     let ends = phases.iter().skip(1).map(|next| next.at_ms);
-    let ends = ends.chain([report.elapsed_ms]);
+    let ends = ends.chain([whole_millis(report.outcome.elapsed)]);
     let left_out = phases.len().saturating_sub(SHOWN_PHASES);
     if left_out > 0 {
         let _ = writeln!(table, "| ({left_out} earlier ones) | | |");
@@ -256,10 +265,8 @@ two
             },
             at_ms,
         };
-        let report = AgentReport {
-            phases: (0..60).map(entry).collect(),
-            ..ready("a")
-        };
+        let mut report = ready("a");
+        report.outcome.phases = (0..60).map(entry).collect();
         let table = timeline(&report);
         assert_eq!(table.lines().count(), 3 + 1 + SHOWN_PHASES);
         assert!(table.contains("| (10 earlier ones) | | |\n"), "{table}");

@@ -76,12 +76,12 @@ impl Tty {
     pub(super) fn end(&mut self, agent: usize, report: &AgentReport) {
         self.agents[agent].bar.finish_and_clear();
         let mut block = messages::failure_block(report, self.manner.occasion);
-        let tone = messages::verdict_tone(report.verdict);
+        let tone = messages::verdict_tone(report.outcome.verdict);
         if let Some(first) = block.first_mut() {
             *first = self.colour.paint(tone, first);
             self.print(&block.join("\n"));
         } else if self.manner.detail == Detail::Whole {
-            let at = Duration::from_millis(report.elapsed_ms);
+            let at = report.outcome.elapsed;
             let told = line(&report.agent, at, &self.colour.paint(tone, "ready"));
             self.print(&told);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::core::rollout::{AgentReport, Report, Verdict, worst};
+use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis, worst};
 use crate::core::text::harmless_json;
 
 /// The longest deployment id that is handed on. Real ones have 36 characters.
@@ -63,7 +63,7 @@ fn assignment(name: &str, value: &str, random: &mut impl FnMut() -> u64) -> Stri
 
 /// The word of the worst verdict; of no agents there is nothing bad to say.
 fn verdict(report: &Report) -> &'static str {
-    let verdicts = report.agents.iter().map(|agent| agent.verdict);
+    let verdicts = report.agents.iter().map(|agent| agent.outcome.verdict);
     worst(verdicts).unwrap_or(Verdict::Ready).as_str()
 }
 
@@ -78,12 +78,14 @@ fn deployment_id(report: &Report) -> String {
                 .chars()
                 .all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
     };
-    let id = first(report).and_then(|agent| agent.deployment_id.as_deref());
+    let id = first(report).and_then(|agent| agent.outcome.deployment_id.as_deref());
     id.filter(usable).unwrap_or_default().to_owned()
 }
 
 fn elapsed_ms(report: &Report) -> String {
-    first(report).map_or(String::new(), |agent| agent.elapsed_ms.to_string())
+    first(report).map_or(String::new(), |agent| {
+        whole_millis(agent.outcome.elapsed).to_string()
+    })
 }
 
 fn first(report: &Report) -> Option<&AgentReport> {
@@ -95,7 +97,7 @@ fn verdicts(report: &Report) -> String {
     let verdicts = report
         .agents
         .iter()
-        .map(|agent| (agent.agent.as_str(), agent.verdict));
+        .map(|agent| (agent.agent.as_str(), agent.outcome.verdict));
     let verdicts: BTreeMap<&str, Verdict> = verdicts.collect();
     harmless_json(&serde_json::to_string(&verdicts).expect("words have a JSON form"))
 }
@@ -147,10 +149,8 @@ mod tests {
     #[test]
     fn only_what_can_be_an_id_is_handed_on() {
         let given = |id: &str| {
-            let report = AgentReport {
-                deployment_id: Some(id.to_owned()),
-                ..agent("a", Verdict::Failed)
-            };
+            let mut report = agent("a", Verdict::Failed);
+            report.outcome.deployment_id = Some(id.to_owned());
             deployment_id(&Report::new(vec![report]))
         };
         for id in ["new", "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3", "v1.2_3"] {

@@ -81,7 +81,9 @@ impl Prepared {
                 Tidings::Happened(at, event) => progress.tell(index, at, &event),
                 Tidings::Ended(report) => {
                     progress.end(index, &report);
-                    if plan.together == Together::FailFast && report.verdict != Verdict::Ready {
+                    if plan.together == Together::FailFast
+                        && report.outcome.verdict != Verdict::Ready
+                    {
                         signals.end(Interruption::FailFast);
                     }
                     reports[index] = Some(*report);

@@ -96,10 +96,10 @@ impl Watch {
     ///
     /// That there is no answer changes nothing about the verdict.
     async fn logs(&mut self, report: &AgentReport, occasion: Occasion) -> Vec<String> {
-        let Some(deployment) = &report.deployment_id else {
+        let Some(deployment) = &report.outcome.deployment_id else {
             return Vec::new();
         };
-        if self.logs == 0 || !may_tell_why(report.verdict, occasion) {
+        if self.logs == 0 || !may_tell_why(report.outcome.verdict, occasion) {
             return Vec::new();
         }
         let connection = self.connection.clone();
@@ -145,6 +145,7 @@ fn may_tell_why(verdict: Verdict, occasion: Occasion) -> bool {
         | Verdict::Unavailable
         | Verdict::Superseded
         | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
         | Verdict::Interrupted(_) => false,
     }
 }

@@ -63,7 +63,7 @@ impl Retry {
             } => Pause::Asked { delay, at_least },
             FailureClass::Transient { retry_after: None }
             | FailureClass::Unauthorized
-            | FailureClass::Permanent => Pause::Backoff(delay),
+            | FailureClass::Refused => Pause::Backoff(delay),
         }
     }
 }
@@ -78,6 +78,7 @@ mod tests {
             class,
             code: "Http502".to_owned(),
             summary: "bad gateway".to_owned(),
+            request_id: None,
         })
     }
 

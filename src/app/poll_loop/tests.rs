@@ -34,6 +34,7 @@ fn failed(retry_after: Option<Duration>) -> Observation {
         class: FailureClass::Transient { retry_after },
         code: "Http503".to_owned(),
         summary: "unavailable".to_owned(),
+        request_id: None,
     })
 }
 

@@ -169,7 +169,7 @@ async fn observe(
 pub(super) fn verdict_of(class: FailureClass) -> Verdict {
     match class {
         FailureClass::Unauthorized => Verdict::Unauthorized,
-        FailureClass::Transient { .. } | FailureClass::Permanent => Verdict::Unavailable,
+        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
     }
 }
 

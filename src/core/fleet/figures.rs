@@ -84,6 +84,7 @@ impl Judgement {
             | Verdict::Superseded
             | Verdict::Unchanged
             | Verdict::Infrastructure
+            | Verdict::CommandFailed(_)
             | Verdict::Interrupted(_) => Self::Neither,
         }
     }

@@ -231,6 +231,7 @@ fn is_final(verdict: Verdict) -> bool {
         | Verdict::NotFound
         | Verdict::Unavailable
         | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
         | Verdict::Interrupted(_) => false,
     }
 }

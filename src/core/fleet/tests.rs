@@ -24,21 +24,16 @@ fn service(name: &str, desired: &str, reconciled: &str) -> Service {
 
 fn outcome(deployment: &str, verdict: Verdict) -> Outcome {
     Outcome {
-        verdict,
         reason: (verdict != Verdict::Ready).then(|| Reason {
             code: "Why".to_owned(),
             summary: "because".to_owned(),
             message: None,
         }),
         deployment_id: Some(deployment.to_owned()),
-        baseline_deployment_id: None,
         available: Some(true),
-        revision_unchanged: false,
-        revision: None,
         elapsed: std::time::Duration::from_secs(5),
-        phases: Vec::new(),
         polls: 3,
-        failed_polls: 0,
+        ..Outcome::new(verdict)
     }
 }
 

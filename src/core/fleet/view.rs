@@ -70,6 +70,7 @@ impl AgentView {
             | Verdict::Unavailable
             | Verdict::Superseded
             | Verdict::Unchanged
+            | Verdict::CommandFailed(_)
             | Verdict::Interrupted(_) => return,
         }
         self.available = outcome.available.or(self.available);

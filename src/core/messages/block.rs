@@ -17,7 +17,7 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
     let ending = ending_words(report, occasion);
     let mut block = vec![format!("{ending} (exit code {})", report.exit_code)];
     let mut row = |name: &str, text: String| block.push(format!("  {name:<11} {text}"));
-    if let Some(reason) = &report.reason {
+    if let Some(reason) = &report.outcome.reason {
         row("reason", one_line(&reason.summary));
     }
     if let Some((phase, lasted)) = report.last_phase() {
@@ -30,10 +30,10 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
             },
         );
     }
-    if let Some(id) = &report.deployment_id {
+    if let Some(id) = &report.outcome.deployment_id {
         row("deployment", one_line(id));
     }
-    if let Some(revision) = &report.revision {
+    if let Some(revision) = &report.outcome.revision {
         if let Some(code) = revision.last_exit_code {
             let meaning = decode_exit_code(code).map_or(String::new(), |told| format!(": {told}"));
             row("last exit", format!("code {code}{meaning}"));
@@ -49,7 +49,11 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
     if let Some(serving) = serving(report) {
         row("serving", serving.to_owned());
     }
-    let message = report.reason.as_ref().and_then(|r| r.message.as_deref());
+    let message = report
+        .outcome
+        .reason
+        .as_ref()
+        .and_then(|r| r.message.as_deref());
     if let Some(message) = message {
         row("message", String::new());
         block.extend(tail(&lines(message)));
@@ -67,23 +71,26 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
 
 /// Whether the agent takes sessions, where the reason does not already say so.
 fn serving(report: &AgentReport) -> Option<&'static str> {
-    match report.verdict {
+    match report.outcome.verdict {
         // What is gone serves nobody, whatever was seen before.
         Verdict::NotFound
         | Verdict::Failed
         | Verdict::Stalled
         | Verdict::Infrastructure
         | Verdict::Timeout => None,
-        Verdict::Unavailable | Verdict::Unauthorized => {
-            report.available?.then_some("yes, when it was seen last")
-        }
-        Verdict::Ready | Verdict::Superseded | Verdict::Unchanged | Verdict::Interrupted(_) => {
-            Some(if report.available? {
-                "yes: the agent still takes sessions"
-            } else {
-                "no: the agent takes no sessions"
-            })
-        }
+        Verdict::Unavailable | Verdict::Unauthorized => report
+            .outcome
+            .available?
+            .then_some("yes, when it was seen last"),
+        Verdict::Ready
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
+        | Verdict::Interrupted(_) => Some(if report.outcome.available? {
+            "yes: the agent still takes sessions"
+        } else {
+            "no: the agent takes no sessions"
+        }),
     }
 }
 

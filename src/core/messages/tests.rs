@@ -251,20 +251,13 @@ fn every_event_has_its_words_and_its_tone() {
 
 fn report(verdict: Verdict, change: impl FnOnce(&mut Outcome)) -> AgentReport {
     let mut outcome = Outcome {
-        verdict,
-        reason: None,
-        deployment_id: None,
-        baseline_deployment_id: None,
-        available: None,
-        revision_unchanged: false,
-        revision: None,
         elapsed: 12 * SECOND,
         phases: vec![PhaseEntry {
             phase: Phase::Waiting,
             at_ms: 0,
         }],
         polls: 5,
-        failed_polls: 0,
+        ..Outcome::new(verdict)
     };
     change(&mut outcome);
     AgentReport::new(

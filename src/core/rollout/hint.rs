@@ -31,11 +31,15 @@ pub fn decode_exit_code(code: i64) -> Option<&'static str> {
 #[must_use]
 pub fn next_step(report: &AgentReport) -> Option<String> {
     let agent = shell_word(&report.agent);
-    let code = report.reason.as_ref().map_or("", |reason| &reason.code);
+    let code = report
+        .outcome
+        .reason
+        .as_ref()
+        .map_or("", |reason| &reason.code);
     let drains = report
         .last_phase()
         .is_some_and(|(phase, _)| phase == Phase::Draining);
-    let step = match report.verdict {
+    let step = match report.outcome.verdict {
         Verdict::Ready => return None,
         Verdict::Unauthorized => {
             "check the key: it must be a private API key of this organization (Dashboard, Settings, \
@@ -66,7 +70,7 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
         Verdict::Superseded => {
             "a later deploy or a rollback took over: judge that one, or deploy again".to_owned()
         }
-        Verdict::Unchanged if report.deployment_id.is_some() => {
+        Verdict::Unchanged if report.outcome.deployment_id.is_some() => {
             "check the id: the deployment may be another agent's, or have been replaced before \
              the watch began"
                 .to_owned()
@@ -84,11 +88,12 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
         }
         Verdict::Timeout => format!(
             "it may still come up: pipecat-rollout wait-for-ready {agent}{}",
-            match &report.deployment_id {
+            match &report.outcome.deployment_id {
                 Some(id) => format!(" --deployment {}", shell_word(id)),
                 None => String::new(),
             }
         ),
+        Verdict::CommandFailed(_) => "read what the deploy command printed".to_owned(),
         Verdict::Interrupted(_) => {
             format!("the rollout itself goes on: pipecat-rollout status {agent}")
         }
@@ -98,10 +103,10 @@ pub fn next_step(report: &AgentReport) -> Option<String> {
 
 /// What to do about code or an image that cannot run.
 fn failed_step(report: &AgentReport) -> String {
-    let revision = report.revision.as_ref();
+    let revision = report.outcome.revision.as_ref();
     let exit_code = revision.and_then(|revision| revision.last_exit_code);
     let ended = revision.and_then(|revision| revision.last_termination_reason.as_deref());
-    let reason = report.reason.as_ref();
+    let reason = report.outcome.reason.as_ref();
     let message = reason.and_then(|reason| reason.message.as_deref());
     let code = reason.map_or("", |reason| reason.code.as_str());
     let crashes = matches!(

@@ -301,7 +301,7 @@ impl Machine {
             in_a_row: silence.failed,
         });
         let ending = match failure.class {
-            FailureClass::Permanent => Some(Ending::Unavailable),
+            FailureClass::Refused => Some(Ending::Unavailable),
             FailureClass::Unauthorized if self.refusal.confirms(()) => Some(Ending::Unauthorized),
             FailureClass::Unauthorized | FailureClass::Transient { .. } => None,
         };
@@ -467,6 +467,11 @@ impl Machine {
             verdict,
             reason,
             deployment_id: self.target.clone(),
+            deployment_created_at: None,
+            warnings: Vec::new(),
+            image: None,
+            region: latest.and_then(|details| details.region.clone()),
+            request_id: None,
             baseline_deployment_id: baseline,
             available: latest.and_then(|details| details.available),
             revision_unchanged: self.revision_unchanged && verdict == Verdict::Ready

@@ -31,6 +31,8 @@ pub struct Failure {
     pub code: String,
     /// One line for people.
     pub summary: String,
+    /// `X-Request-Id` of the answer, where there was one.
+    pub request_id: Option<String>,
 }
 
 /// What follows from a failed poll.
@@ -43,6 +45,6 @@ pub enum FailureClass {
     },
     /// 401 or 403: decides once it is confirmed.
     Unauthorized,
-    /// A redirect, another 4xx, an untrusted certificate: no retry mends it.
-    Permanent,
+    /// A redirect, another 4xx, an untrusted certificate: decides once it is confirmed.
+    Refused,
 }

@@ -48,24 +48,43 @@ pub struct RevisionReport {
     pub last_termination_reason: Option<String>,
 }
 
+/// Something that a person should know although it decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// One word for machines.
+    pub code: String,
+    /// One line for people.
+    pub summary: String,
+}
+
 /// How the watch of one agent ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// How it ended.
     pub verdict: Verdict,
-    /// Why; none when ready.
-    pub reason: Option<Reason>,
     /// The target, if one was known.
     pub deployment_id: Option<String>,
-    /// The baseline that was given.
+    /// When the target was created, by the server's clock.
+    pub deployment_created_at: Option<Timestamp>,
+    /// The deployment that was desired before the deploy, if it is known.
     pub baseline_deployment_id: Option<String>,
+    /// Why; none when ready.
+    pub reason: Option<Reason>,
     /// Whether the agent accepted sessions when it was seen last, whichever deployment served.
     pub available: Option<bool>,
     /// Whether the target was ready on another deployment's revision.
     pub revision_unchanged: bool,
+    /// What a person should know although it decided nothing.
+    pub warnings: Vec<Warning>,
     /// The target's revision as it was seen last.
     pub revision: Option<RevisionReport>,
-    /// From the beginning of the watch to its end.
+    /// The target's container image, where the platform shows it.
+    pub image: Option<String>,
+    /// Where the agent is deployed.
+    pub region: Option<String>,
+    /// How long it took.
+    #[serde(rename = "elapsedMs", with = "as_millis")]
     pub elapsed: Duration,
     /// The phases in the order in which they were seen.
     pub phases: Vec<PhaseEntry>,
@@ -73,6 +92,44 @@ pub struct Outcome {
     pub polls: u64,
     /// Polls that brought no usable answer.
     pub failed_polls: u64,
+    /// `X-Request-Id` of the last failed answer: what the vendor's support asks for.
+    pub request_id: Option<String>,
+}
+
+impl Outcome {
+    /// A watch that ended so, and of which nothing else is known.
+    #[must_use]
+    pub fn new(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            deployment_id: None,
+            deployment_created_at: None,
+            baseline_deployment_id: None,
+            reason: None,
+            available: None,
+            revision_unchanged: false,
+            warnings: Vec::new(),
+            revision: None,
+            image: None,
+            region: None,
+            elapsed: Duration::ZERO,
+            phases: Vec::new(),
+            polls: 0,
+            failed_polls: 0,
+            request_id: None,
+        }
+    }
+}
+
+/// How the deploy command of `run` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandReport {
+    /// Its exit code, or 128 plus the number of the signal that ended it, as a shell says it.
+    pub exit_code: u8,
+    /// How long it ran.
+    #[serde(rename = "elapsedMs", with = "as_millis")]
+    pub elapsed: Duration,
 }
 
 /// The report on one agent.
@@ -81,34 +138,18 @@ pub struct Outcome {
 pub struct AgentReport {
     /// The agent's name.
     pub agent: String,
-    /// How the watch ended.
-    pub verdict: Verdict,
     /// The verdict as an exit code.
     pub exit_code: u8,
-    /// The target, if one was known.
-    pub deployment_id: Option<String>,
-    /// The baseline that was given.
-    pub baseline_deployment_id: Option<String>,
-    /// Why; none when ready.
-    pub reason: Option<Reason>,
-    /// Whether the agent accepted sessions when it was seen last, whichever deployment served.
-    pub available: Option<bool>,
-    /// Whether the target was ready on another deployment's revision.
-    pub revision_unchanged: bool,
-    /// The target's revision as it was seen last.
-    pub revision: Option<RevisionReport>,
-    /// When the watch began.
+    /// When the rollout, as it is timed here, began.
     pub started_at: Timestamp,
-    /// How long it took.
-    pub elapsed_ms: u64,
-    /// The phases in the order in which they were seen.
-    pub phases: Vec<PhaseEntry>,
-    /// Polls made.
-    pub polls: u64,
-    /// Polls that brought no usable answer.
-    pub failed_polls: u64,
+    /// How the watch ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
     /// The last lines of the deployment's log, oldest first.
     pub logs: Vec<String>,
+    /// How the deploy command ended; only of `run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandReport>,
 }
 
 impl AgentReport {
@@ -117,29 +158,20 @@ impl AgentReport {
     pub fn new(agent: String, started_at: Timestamp, outcome: Outcome) -> Self {
         Self {
             agent,
-            verdict: outcome.verdict,
             exit_code: outcome.verdict.exit_code(),
-            deployment_id: outcome.deployment_id,
-            baseline_deployment_id: outcome.baseline_deployment_id,
-            reason: outcome.reason,
-            available: outcome.available,
-            revision_unchanged: outcome.revision_unchanged,
-            revision: outcome.revision,
             started_at,
-            elapsed_ms: whole_millis(outcome.elapsed),
-            phases: outcome.phases,
-            polls: outcome.polls,
-            failed_polls: outcome.failed_polls,
+            outcome,
             logs: Vec::new(),
+            command: None,
         }
     }
 
     /// The phase in which the watch ended, and how long it had lasted.
     #[must_use]
     pub fn last_phase(&self) -> Option<(Phase, Duration)> {
-        let last = self.phases.last()?;
-        let lasted = Duration::from_millis(self.elapsed_ms.saturating_sub(last.at_ms));
-        Some((last.phase, lasted))
+        let last = self.outcome.phases.last()?;
+        let began = Duration::from_millis(last.at_ms);
+        Some((last.phase, self.outcome.elapsed.saturating_sub(began)))
     }
 }
 
@@ -157,7 +189,7 @@ impl Report {
     /// The report on `agents`; with none there is nothing that could have gone wrong.
     #[must_use]
     pub fn new(agents: Vec<AgentReport>) -> Self {
-        let verdict = worst(agents.iter().map(|agent| agent.verdict));
+        let verdict = worst(agents.iter().map(|agent| agent.outcome.verdict));
         let exit_code = verdict.unwrap_or(Verdict::Ready).exit_code();
         Self { exit_code, agents }
     }
@@ -181,4 +213,19 @@ impl RevisionReport {
 /// The whole milliseconds of a duration, as reports tell them.
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Durations as whole milliseconds in JSON.
+mod as_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(super::whole_millis(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
 }

@@ -27,6 +27,8 @@ pub enum Verdict {
     Infrastructure,
     /// Time ran out with the target in view.
     Timeout,
+    /// The deploy command of `run` failed with this exit code, and no new deployment came.
+    CommandFailed(u8),
     /// The user ended the watch.
     Interrupted(Interruption),
 }
@@ -38,6 +40,8 @@ pub enum Interruption {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal is gone.
+    Hangup,
     /// Another agent was not ready, and that was to end all.
     FailFast,
 }
@@ -47,9 +51,11 @@ impl Verdict {
     ///
     /// A signal outweighs all, since it cut the others short; what was given up because of another
     /// says nothing of its own.
-    pub const WORST_FIRST: [Verdict; 13] = [
+    pub const WORST_FIRST: [Verdict; 15] = [
         Verdict::Interrupted(Interruption::Interrupt),
         Verdict::Interrupted(Interruption::Terminate),
+        Verdict::Interrupted(Interruption::Hangup),
+        Verdict::CommandFailed(1),
         Verdict::Failed,
         Verdict::Stalled,
         Verdict::Infrastructure,
@@ -79,6 +85,8 @@ impl Verdict {
             Verdict::Timeout => 124,
             Verdict::Interrupted(Interruption::Interrupt | Interruption::FailFast) => 130,
             Verdict::Interrupted(Interruption::Terminate) => 143,
+            Verdict::Interrupted(Interruption::Hangup) => 129,
+            Verdict::CommandFailed(code) => code,
         }
     }
 
@@ -96,6 +104,7 @@ impl Verdict {
             Verdict::Unchanged => "unchanged",
             Verdict::Infrastructure => "infrastructure",
             Verdict::Timeout => "timeout",
+            Verdict::CommandFailed(_) => "command-failed",
             Verdict::Interrupted(_) => "interrupted",
         }
     }
@@ -104,7 +113,11 @@ impl Verdict {
 /// The worst of several verdicts; `None` of none.
 #[must_use]
 pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
-    let weight = |verdict: &Verdict| Verdict::WORST_FIRST.iter().position(|v| v == verdict);
+    let same = |a: &Verdict, b: &Verdict| match (a, b) {
+        (Verdict::Interrupted(a), Verdict::Interrupted(b)) => a == b,
+        (a, b) => a.as_str() == b.as_str(),
+    };
+    let weight = |verdict: &Verdict| Verdict::WORST_FIRST.iter().position(|v| same(v, verdict));
     verdicts.into_iter().min_by_key(weight)
 }
 
@@ -137,7 +150,10 @@ mod tests {
     #[test]
     fn exit_codes_are_the_contracts_and_the_worst_comes_first() {
         let codes = Verdict::WORST_FIRST.map(Verdict::exit_code);
-        assert_eq!(codes, [130, 143, 10, 11, 14, 4, 12, 13, 3, 5, 124, 130, 0]);
+        assert_eq!(
+            codes,
+            [130, 143, 129, 1, 10, 11, 14, 4, 12, 13, 3, 5, 124, 130, 0]
+        );
     }
 
     #[test]

@@ -70,7 +70,10 @@ fn headline(kind: NoticeKind, data: &NoticeData) -> (&'static str, String) {
 fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Ready => ":white_check_mark:",
-        Verdict::Superseded | Verdict::Unchanged | Verdict::Interrupted(_) => ":warning:",
+        Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
+        | Verdict::Interrupted(_) => ":warning:",
         Verdict::Unauthorized
         | Verdict::NotFound
         | Verdict::Unavailable

@@ -72,11 +72,11 @@ fn every_verdict_counts_as_is_written() {
     let figures = Figures::of(&all);
     assert_eq!(
         (figures.count, figures.judged, figures.succeeded),
-        (13, 4, 1)
+        (15, 4, 1)
     );
     assert_eq!(figures.success_rate, Some(0.25));
     assert_eq!(figures.change_failure_rate, Some(0.75));
-    assert_eq!(figures.by_verdict["interrupted"], 3);
+    assert_eq!(figures.by_verdict["interrupted"], 4);
     let none = Figures::of(&[at(0, "a", Verdict::Superseded, 1)]);
     assert_eq!((none.count, none.success_rate), (1, None));
 }

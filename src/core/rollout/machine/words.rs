@@ -82,6 +82,7 @@ impl Ending {
                     match interruption {
                         Interruption::Interrupt => "interrupted (SIGINT)",
                         Interruption::Terminate => "terminated (SIGTERM)",
+                        Interruption::Hangup => "the terminal is gone (SIGHUP)",
                         Interruption::FailFast => "given up because another agent is not ready",
                     },
                     machine.phase,

@@ -66,6 +66,7 @@ fn observation(reply: Reply) -> Observation {
         class,
         code: "Fault".to_owned(),
         summary: "a fault of the scenario's".to_owned(),
+        request_id: None,
     })
 }
 

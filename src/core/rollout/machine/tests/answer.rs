@@ -160,6 +160,7 @@ pub(super) fn failure(class: FailureClass, code: &str) -> Observation {
         class,
         code: code.to_owned(),
         summary: format!("the API said {code}"),
+        request_id: None,
     })
 }
 

@@ -190,7 +190,7 @@ fn an_answer_that_comes_when_the_outage_is_due_is_heard() {
 
 #[test]
 fn what_no_retry_mends_is_unavailable_at_once() {
-    let permanent = failure(FailureClass::Permanent, "Http302");
+    let permanent = failure(FailureClass::Refused, "Http302");
     watch()
         .see(0, permanent.clone())
         .ended(Verdict::Unavailable);

@@ -103,17 +103,16 @@ fn the_outcome_tells_of_the_target_as_it_was_seen_last() {
     ];
     let phases = phases.map(|(phase, at_ms)| PhaseEntry { phase, at_ms });
     let expected = Outcome {
-        verdict: Verdict::Failed,
         reason: outcome.reason.clone(),
         deployment_id: Some("new".to_owned()),
         baseline_deployment_id: Some("old".to_owned()),
         available: Some(false),
-        revision_unchanged: false,
         revision: Some(revision),
         elapsed: ms(9000),
         phases: phases.to_vec(),
         polls: 5,
         failed_polls: 1,
+        ..Outcome::new(Verdict::Failed)
     };
     assert_eq!(outcome, &expected);
 }
@@ -188,7 +187,7 @@ fn a_single_look_brings_the_verdict() {
         (absent(), Verdict::NotFound),
         (transient(), Verdict::Unavailable),
         (
-            failure(FailureClass::Permanent, "Http302"),
+            failure(FailureClass::Refused, "Http302"),
             Verdict::Unavailable,
         ),
         (refused(), Verdict::Unauthorized),

@@ -237,7 +237,7 @@ fn a_failure_carries_the_platforms_or_the_codes_own_words_whole() {
 #[test]
 fn an_unanswered_watch_gives_the_last_failure_and_how_long_they_went_on() {
     let mut once = watch();
-    once.see(0, failure(FailureClass::Permanent, "Http302"));
+    once.see(0, failure(FailureClass::Refused, "Http302"));
     assert_eq!(
         said(&once, Verdict::Unavailable),
         ("Http302", "the API said Http302")
