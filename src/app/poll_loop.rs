@@ -1,212 +1,269 @@
-//! The one poll loop: fetch, observe, emit, sleep until the pace or a deadline says so.
+//! The one poll loop: it gathers one input, lets the machine decide, and performs what follows.
 //!
-//! It decides nothing about the rollout. The machine says what an answer means and by when to look
+//! It decides nothing about the rollout. The machine says what an answer means and by when to poll
 //! again; the loop keeps time, adds the jitter, and backs off where requests fail.
 
 mod retry;
+#[cfg(test)]
+mod tests;
 
+use std::future::pending;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use self::retry::{Pause, Retry};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    Cadence, Event, Interruption, Machine, Next, Observation, Outcome, Step,
+    Event, Failure, FailureClass, Interruption, Machine, Next, NextPoll, Observation, Outcome, Route, Step,
 };
 
 /// The longest that one request may take.
-pub(crate) const LONGEST_REQUEST: Duration = Duration::from_secs(10);
-/// What a request gets at least, however near the deadline is: the last look needs time as well.
-const SHORTEST_REQUEST: Duration = Duration::from_secs(2);
+pub(crate) const MAX_REQUEST: Duration = Duration::from_secs(10);
+/// What a request gets at least, however near the deadline is: the last poll needs time as well.
+const MIN_REQUEST: Duration = Duration::from_secs(2);
 /// How much longer a poll may take than its request: the request says better why it ended.
 const SLACK: Duration = Duration::from_millis(250);
 /// How long nothing may happen until the loop says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
+/// What comes from outside while a rollout is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The watch is to end.
+    Interrupted(Interruption),
+    /// The deploy command was started.
+    CommandStarted,
+    /// The deploy command has ended with this exit code.
+    CommandEnded(u8),
+}
+
 /// Follows one rollout to its verdict.
 ///
-/// `turn` waits until a poll may be made, and `fetch` makes it, in no more time than it is told.
-/// `emit` hears of every event and of when it happened, counted from now. When `interruption`
-/// completes, the watch ends with what is known by then.
-pub(crate) async fn follow<Turn: Future<Output = ()>, Polled: Future<Output = Observation>>(
+/// `permit` waits until a poll may be made, and `fetch` makes it, in no more time than it is given; the
+/// last poll, at the deadline, is made without a permit. `emit` hears of every event and of when it
+/// happened, counted from now. `signals` gives what comes from outside; it may be dropped and called
+/// again at any time.
+pub(crate) async fn follow<Permit, Fetch, Signals>(
     machine: Machine,
     pace: Pace,
-    turn: impl FnMut() -> Turn,
-    fetch: impl FnMut(Duration) -> Polled,
+    permit: impl FnMut() -> Permit,
+    fetch: impl FnMut(Duration, Route) -> Fetch,
     emit: impl FnMut(Duration, Event),
-    interruption: impl Future<Output = Interruption>,
-) -> Outcome {
-    let mut watch = Watch {
+    mut signals: impl FnMut() -> Signals,
+) -> Outcome
+where
+    Permit: Future<Output = ()>,
+    Fetch: Future<Output = Observation>,
+    Signals: Future<Output = Signal>,
+{
+    let mut poll_loop = PollLoop {
+        next: machine.first_poll(),
         machine,
         pace,
         retry: Retry::new(),
+        pause: Pause::None,
         start: Instant::now(),
-        told_at: Duration::ZERO,
+        emitted_at: Duration::ZERO,
+        doing: Doing::Sleeping(Duration::ZERO),
+        permit,
+        fetch,
         emit,
     };
-    let interrupted = tokio::select! {
-        biased;
-        interruption = interruption => interruption,
-        outcome = watch.run(turn, fetch) => return outcome,
-    };
-    let step = watch.machine.interrupt(watch.now(), interrupted);
-    match watch.perform(step) {
-        Next::Done(outcome) => *outcome,
-        Next::Poll(_) => unreachable!("an interrupted machine is done"),
+    loop {
+        let timer = poll_loop.start.checked_add(poll_loop.timer());
+        let input = tokio::select! {
+            biased;
+            signal = signals() => Input::Signal(signal),
+            input = poll_loop.doing.progress() => input,
+            () = sleep_until_or_never(timer) => Input::Timer,
+        };
+        if let Some(outcome) = poll_loop.handle(input) {
+            return *outcome;
+        }
     }
 }
 
-/// A watch under way.
-struct Watch<Emit> {
+/// One thing that has happened.
+enum Input {
+    Signal(Signal),
+    Permitted,
+    Observed(Observation),
+    Timer,
+}
+
+/// What the loop is in the middle of.
+enum Doing<Permit, Fetch> {
+    /// Nothing, until this time.
+    Sleeping(Duration),
+    /// Waiting for the permit to poll.
+    Permitting(Pin<Box<Permit>>),
+    /// Polling; given up at this time.
+    Fetching(Pin<Box<Fetch>>, Duration),
+}
+
+impl<Permit: Future<Output = ()>, Fetch: Future<Output = Observation>> Doing<Permit, Fetch> {
+    async fn progress(&mut self) -> Input {
+        match self {
+            Doing::Sleeping(_) => pending().await,
+            Doing::Permitting(permit) => {
+                permit.await;
+                Input::Permitted
+            }
+            Doing::Fetching(fetch, _) => Input::Observed(fetch.await),
+        }
+    }
+}
+
+struct PollLoop<Permit, Fetch, Permits, Fetches, Emit> {
     machine: Machine,
+    next: NextPoll,
     pace: Pace,
     retry: Retry,
+    pause: Pause,
     start: Instant,
-    /// When something was told last.
-    told_at: Duration,
+    /// When something was emitted last.
+    emitted_at: Duration,
+    doing: Doing<Permit, Fetch>,
+    permit: Permits,
+    fetch: Fetches,
     emit: Emit,
 }
 
-/// What the loop does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-enum Wake {
-    /// Poll at this time.
-    Poll(Duration),
-    /// Let the machine know that it is this time, without a poll: the server asked for a longer
-    /// pause than is left.
-    Lapse(Duration),
-}
+impl<Permit, Fetch, Permits, Fetches, Emit> PollLoop<Permit, Fetch, Permits, Fetches, Emit>
+where
+    Permits: FnMut() -> Permit,
+    Fetches: FnMut(Duration, Route) -> Fetch,
+    Emit: FnMut(Duration, Event),
+{
+    /// When something is due if nothing happens before.
+    fn timer(&self) -> Duration {
+        let heartbeat = self.emitted_at.saturating_add(HEARTBEAT);
+        let deadline = self.next.deadline.unwrap_or(Duration::MAX);
+        let due = match &self.doing {
+            Doing::Sleeping(until) => (*until).min(deadline).min(self.next.no_later_than),
+            Doing::Permitting(_) => deadline.min(self.next.no_later_than),
+            Doing::Fetching(_, limit) => *limit,
+        };
+        due.min(heartbeat)
+    }
 
-impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
-    async fn run<Turn: Future<Output = ()>, Polled: Future<Output = Observation>>(
-        &mut self,
-        mut turn: impl FnMut() -> Turn,
-        mut fetch: impl FnMut(Duration) -> Polled,
-    ) -> Outcome {
-        let mut by = self.machine.limits().timeout;
-        let mut answered_at = Duration::ZERO;
-        let mut pause = Pause::None;
-        let mut wake = Wake::Poll(Duration::ZERO);
-        loop {
-            let step = match wake {
-                Wake::Poll(at) => {
-                    self.sleep(at).await;
-                    if let Some(outcome) = self.wait_for(turn(), by).await {
-                        return *outcome;
-                    }
-                    let fetched = timeout(self.poll_limit(), fetch(self.request_limit())).await;
-                    answered_at = self.now();
-                    match fetched {
-                        Ok(observation) => {
-                            pause = self.retry.pause_after(&observation);
-                            self.machine.observe(answered_at, observation)
-                        }
-                        Err(_) => self.machine.lapse(answered_at),
-                    }
-                }
-                Wake::Lapse(at) => {
-                    self.sleep(at).await;
-                    self.machine.lapse(self.now())
-                }
-            };
-            wake = match self.perform(step) {
-                Next::Done(outcome) => return *outcome,
-                Next::Poll(cadence) => {
-                    by = cadence.by;
-                    next_wake(answered_at, cadence, pause, self.pace, fastrand::f64())
-                }
-            };
+    /// Takes in what has happened; gives the outcome when the watch has ended.
+    fn handle(&mut self, input: Input) -> Option<Box<Outcome>> {
+        let now = self.start.elapsed();
+        match input {
+            Input::Signal(Signal::Interrupted(interruption)) => {
+                let step = self.machine.interrupt(now, interruption);
+                self.perform(now, step)
+            }
+            Input::Signal(Signal::CommandStarted) => {
+                self.machine.command_started(now);
+                None
+            }
+            Input::Signal(Signal::CommandEnded(exit_code)) => {
+                let step = self.machine.command_ended(now, exit_code);
+                self.perform(now, step).or_else(|| {
+                    self.wake_sooner(now);
+                    None
+                })
+            }
+            Input::Permitted => {
+                self.poll(now);
+                None
+            }
+            Input::Observed(observation) => self.observed(now, observation),
+            Input::Timer => self.on_timer(now),
         }
     }
 
-    /// Tells of what happened, and hands on what to do.
-    fn perform(&mut self, step: Step) -> Next {
-        let now = self.now();
+    fn on_timer(&mut self, now: Duration) -> Option<Box<Outcome>> {
+        let is_last = self.next.deadline.is_some_and(|deadline| now >= deadline);
+        match &self.doing {
+            Doing::Fetching(_, limit) if now >= *limit => {
+                let failure = Failure {
+                    class: FailureClass::Transient { retry_after: None },
+                    code: "RequestTimeout".to_owned(),
+                    summary: "the poll took too long".to_owned(),
+                    request_id: None,
+                };
+                return self.observed(now, Observation::Failed(failure));
+            }
+            // A last poll is owed, whatever the limit on requests says.
+            Doing::Sleeping(_) | Doing::Permitting(_) if is_last => self.poll(now),
+            Doing::Sleeping(until) if now >= *until => {
+                self.doing = Doing::Permitting(Box::pin((self.permit)()));
+            }
+            Doing::Sleeping(_) | Doing::Permitting(_) if now >= self.next.no_later_than => {
+                let step = self.machine.on_timer(now);
+                return self.perform(now, step);
+            }
+            Doing::Sleeping(_) | Doing::Permitting(_) | Doing::Fetching(..) => {}
+        }
+        if now >= self.emitted_at.saturating_add(HEARTBEAT) {
+            self.emit(now, self.machine.heartbeat(now));
+        }
+        None
+    }
+
+    fn poll(&mut self, now: Duration) {
+        let left = self.next.deadline.unwrap_or(Duration::MAX).saturating_sub(now);
+        let limit = left.clamp(MIN_REQUEST, MAX_REQUEST);
+        let fetch = (self.fetch)(limit, self.next.route);
+        self.doing = Doing::Fetching(Box::pin(fetch), now.saturating_add(limit + SLACK));
+    }
+
+    fn observed(&mut self, now: Duration, observation: Observation) -> Option<Box<Outcome>> {
+        self.pause = self.retry.pause_after(&observation);
+        let step = self.machine.observe(now, observation);
+        let outcome = self.perform(now, step);
+        self.doing = Doing::Sleeping(self.wake_up(now));
+        outcome
+    }
+
+    /// When to poll again after a poll that ended at `now`.
+    fn wake_up(&self, now: Duration) -> Duration {
+        let wait = match self.pause {
+            Pause::None => self.pace.wait(self.next.moment, fastrand::f64()),
+            Pause::Backoff(delay) => delay,
+            // Nothing is asked before the server wants to be asked.
+            Pause::Asked { delay, at_least } => return now.saturating_add(delay.max(at_least)),
+        };
+        now.saturating_add(wait).min(self.next.no_later_than)
+    }
+
+    /// Something has changed beside the polls: the next one may be due sooner.
+    fn wake_sooner(&mut self, now: Duration) {
+        let sooner = self.wake_up(now);
+        if let Doing::Sleeping(until) = &mut self.doing
+            && self.pause == Pause::None
+        {
+            *until = sooner.min(*until);
+        }
+    }
+
+    fn perform(&mut self, now: Duration, step: Step) -> Option<Box<Outcome>> {
         for event in step.events {
-            self.told_at = now;
-            (self.emit)(now, event);
+            self.emit(now, event);
         }
-        step.next
-    }
-
-    /// Waits for the turn of the next poll. Meanwhile time goes on: what is due `by` then, or later,
-    /// may end the watch.
-    async fn wait_for(
-        &mut self,
-        turn: impl Future<Output = ()>,
-        mut by: Duration,
-    ) -> Option<Box<Outcome>> {
-        tokio::pin!(turn);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut turn => return None,
-                () = self.sleep(by) => {}
-            }
-            let step = self.machine.lapse(self.now());
-            match self.perform(step) {
-                Next::Done(outcome) => return Some(outcome),
-                Next::Poll(cadence) => by = cadence.by,
+        match step.next {
+            Next::Done(outcome) => Some(outcome),
+            Next::Poll(next) => {
+                self.next = next;
+                None
             }
         }
     }
 
-    /// Sleeps until `until`, with a sign of life whenever nothing has happened for a while.
-    async fn sleep(&mut self, until: Duration) {
-        loop {
-            let heartbeat = self.told_at.saturating_add(HEARTBEAT);
-            sleep_until(self.start + until.min(heartbeat)).await;
-            if until <= heartbeat {
-                return;
-            }
-            self.told_at = self.now();
-            (self.emit)(self.told_at, self.machine.heartbeat(self.told_at));
-        }
-    }
-
-    /// How long a request that begins now may take.
-    fn request_limit(&self) -> Duration {
-        self.left().clamp(SHORTEST_REQUEST, LONGEST_REQUEST)
-    }
-
-    /// How long a poll may take, with all that it does beside its request: up to the deadline, and
-    /// the time of a last look.
-    fn poll_limit(&self) -> Duration {
-        self.left().saturating_add(SHORTEST_REQUEST + SLACK)
-    }
-
-    fn left(&self) -> Duration {
-        self.machine.limits().timeout.saturating_sub(self.now())
-    }
-
-    fn now(&self) -> Duration {
-        self.start.elapsed()
+    fn emit(&mut self, now: Duration, event: Event) {
+        self.emitted_at = now;
+        (self.emit)(now, event);
     }
 }
 
-/// When to look again after a poll that ended at `answered_at`: at the pace of the phase, or after
-/// the pause that a failure asks for, but no later than the machine says.
-fn next_wake(
-    answered_at: Duration,
-    cadence: Cadence,
-    pause: Pause,
-    pace: Pace,
-    random: f64,
-) -> Wake {
-    let wait = match pause {
-        Pause::None => pace.wait(answered_at.saturating_sub(cadence.since), random),
-        Pause::Backoff(delay) => delay,
-        Pause::Asked { delay, at_least } => {
-            if answered_at.saturating_add(at_least) > cadence.by {
-                return Wake::Lapse(cadence.by);
-            }
-            delay.max(at_least)
-        }
-    };
-    Wake::Poll(answered_at.saturating_add(wait).min(cadence.by))
+async fn sleep_until_or_never(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => pending().await,
+    }
 }
-
-#[cfg(test)]
-mod tests;

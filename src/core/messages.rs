@@ -4,12 +4,19 @@
 
 mod block;
 mod history;
+mod reason;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 pub use self::block::failure_block;
+pub(crate) use self::reason::{
+    Facts, claim, created_before, degraded, not_available, problem_line, reason, restarted_and_ready,
+    revision_unchanged,
+};
 pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
-use crate::core::rollout::{AgentReport, Event, Phase, TroubleClass, Verdict, decode_exit_code};
+use crate::core::rollout::{AgentReport, Event, Phase, Verdict, decode_exit_code};
 use crate::core::text::{line_start, one_line, short_duration};
 
 /// What is being told of.
@@ -43,19 +50,24 @@ pub fn tone(event: &Event) -> Tone {
             ..
         } => Tone::Bad,
         Event::Finished { verdict, .. } => verdict_tone(*verdict),
-        Event::TroubleSeen { .. }
+        Event::CommandEnded { exit_code, .. } => match exit_code {
+            0 => Tone::Neutral,
+            _ => Tone::Doubtful,
+        },
+        Event::ProblemDetected { .. }
         | Event::Restarted { .. }
         | Event::InfrastructureIssue
-        | Event::AnswerSetAside { .. }
+        | Event::Unconfirmed { .. }
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
         | Event::RevisionUnchanged { .. } => Tone::Doubtful,
         Event::BaselineNoted { .. }
-        | Event::TargetAwaited { .. }
+        | Event::WaitingForTarget { .. }
+        | Event::StaleAnswer
         | Event::TargetFound { .. }
         | Event::PhaseChanged { .. }
         | Event::ReplicasChanged { .. }
-        | Event::TroubleGone { .. }
+        | Event::ProblemResolved { .. }
         | Event::InfrastructureRecovered
         | Event::PollRecovered { .. }
         | Event::Holding { .. }
@@ -85,23 +97,19 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 #[must_use]
 pub fn line(event: &Event) -> String {
     match event {
-        Event::BaselineNoted {
-            deployment_id: None,
-        } => "there is no deployment yet: this is the first".to_owned(),
+        Event::BaselineNoted { deployment_id: None, .. } => "nothing is deployed yet".to_owned(),
         Event::BaselineNoted {
             deployment_id: Some(id),
-        } => format!("the baseline is deployment {}", one_line(id)),
-        Event::TargetAwaited { desired: None } => {
+            created_at,
+        } => format!("before the deploy: deployment {}{}", one_line(id), created(*created_at)),
+        Event::WaitingForTarget { desired: None } => {
             "waiting: there is no such agent yet, or it has no deployment".to_owned()
         }
-        Event::TargetAwaited { desired: Some(id) } => {
-            format!(
-                "waiting: deployment {} is still the desired one",
-                one_line(id)
-            )
+        Event::WaitingForTarget { desired: Some(id) } => {
+            format!("waiting: deployment {} still is the desired one", one_line(id))
         }
-        Event::TargetFound { deployment_id } => {
-            format!("deployment {} is the target", one_line(deployment_id))
+        Event::TargetFound { deployment_id, created_at } => {
+            format!("following deployment {}{}", one_line(deployment_id), created(*created_at))
         }
         Event::PhaseChanged {
             phase,
@@ -120,25 +128,23 @@ pub fn line(event: &Event) -> String {
             let how = exit_words(*last_exit_code, last_termination_reason.as_deref());
             format!("restarted, {restart_count} in all{how}")
         }
-        Event::TroubleSeen { code, class, .. } => trouble_line(*class, &one_line(code)),
-        Event::TroubleGone { code } => format!("{} is over", one_line(code)),
+        Event::ProblemDetected { code, class, .. } => problem_line(*class, &one_line(code)),
+        Event::ProblemResolved { code } => format!("{} is over", one_line(code)),
         Event::InfrastructureIssue => {
             "the platform reports an infrastructure issue of its own".to_owned()
         }
         Event::InfrastructureRecovered => "the platform's infrastructure issue is over".to_owned(),
-        Event::AnswerSetAside {
-            claim,
-            times,
-            needed,
-        } => format!(
-            "doubtful answer ({times} of {needed} that it takes): {}",
-            one_line(claim)
-        ),
-        Event::PollFailed {
-            summary, in_a_row, ..
-        } => match in_a_row {
-            1 => format!("poll failed: {}", one_line(summary)),
-            _ => format!("poll failed, {in_a_row} in a row: {}", one_line(summary)),
+        Event::Unconfirmed { claim } => format!("{}; confirming", one_line(claim)),
+        Event::StaleAnswer => {
+            "ignoring answers that are older than what was seen, by their own dates".to_owned()
+        }
+        Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
+        Event::CommandEnded { exit_code, lasted } => match exit_code {
+            0 => format!("the deploy command has ended, after {}", short_duration(*lasted)),
+            code => format!(
+                "the deploy command failed with exit code {code}, after {}",
+                short_duration(*lasted)
+            ),
         },
         Event::PollRecovered { failed, after } => format!(
             "the API answers again, after {failed} failed {} in {}",
@@ -147,7 +153,7 @@ pub fn line(event: &Event) -> String {
         ),
         Event::Holding { stable_for } => {
             format!(
-                "ready; has to stay so for {}",
+                "ready; must stay ready for {}",
                 humantime::format_duration(*stable_for)
             )
         }
@@ -271,13 +277,13 @@ pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
 /// A count of replicas, in words.
 #[must_use]
 pub fn replicas(count: u64) -> String {
-    counted(count, "replica")
+    count(count, "replica")
 }
 
 /// A count of restarts, in words.
 #[must_use]
 pub fn restarts(count: u64) -> String {
-    counted(count, "restart")
+    count(count, "restart")
 }
 
 /// Failed polls in a row, in words.
@@ -290,19 +296,13 @@ pub fn failing_words(count: u64) -> Option<String> {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
+/// So many of these, in words.
+pub(crate) fn count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn trouble_line(class: TroubleClass, code: &str) -> String {
-    match class {
-        TroubleClass::Reported => format!("the platform reports an error: {code}"),
-        TroubleClass::Unmendable => format!("the container cannot be made as described: {code}"),
-        TroubleClass::Crashing => format!("its code crashes: {code}"),
-        TroubleClass::NotPulling => format!("its image or container does not come up: {code}"),
-        TroubleClass::Degraded => format!("the platform calls it degraded: {code}"),
-        TroubleClass::Unknown => format!("the platform gives a reason unknown here: {code}"),
-    }
+fn created(at: Option<Timestamp>) -> String {
+    at.map_or(String::new(), |at| format!(", created at {at:.0}"))
 }
 
 fn exit_words(exit_code: Option<i64>, reason: Option<&str>) -> String {

@@ -2,33 +2,33 @@
 //!
 //! No clock, no randomness, no I/O: time arrives as `at`, the time since the watch began.
 
-mod confirmation;
-mod ending;
+mod assess;
 mod event;
-mod evidence;
 mod hint;
+mod indication;
 mod machine;
 mod observation;
+mod order;
 pub mod pacing;
 mod phase;
 mod policy;
+mod problem;
 mod report;
+mod streak;
+mod target;
 mod verdict;
-mod watermark;
+mod view;
 
 pub use event::Event;
-pub use evidence::{Cause, TroubleClass};
 pub use hint::{decode_exit_code, next_step};
-pub use machine::{Cadence, Machine, Next, Step};
-pub use observation::{Failure, FailureClass, Observation};
+pub(crate) use indication::{Ending, Indication, Proof, StepBack};
+pub use machine::{Machine, Next, NextPoll, Step};
+pub use observation::{Failure, FailureClass, Observation, Route};
 pub use phase::Phase;
-pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+pub use policy::{Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+pub use problem::{Problem, ProblemClass};
 pub(crate) use report::whole_millis;
 pub use report::{
     AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
 };
 pub use verdict::{Interruption, Verdict, worst};
-
-/// How often in a row an answer that goes back behind what was seen, or that contradicts itself,
-/// must come before it decides anything (design rules 3 and 4).
-pub const CONFIRMATIONS: u32 = 3;

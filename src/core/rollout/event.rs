@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::evidence::TroubleClass;
 use super::phase::Phase;
+use super::problem::ProblemClass;
 use super::report::{Reason, whole_millis};
 use super::verdict::Verdict;
 
@@ -21,9 +22,11 @@ pub enum Event {
     BaselineNoted {
         /// The deployment that is desired before the deploy; none where it is the first.
         deployment_id: Option<String>,
+        /// When that was created.
+        created_at: Option<Timestamp>,
     },
-    /// The target is not in view yet.
-    TargetAwaited {
+    /// The target is not the desired deployment yet.
+    WaitingForTarget {
         /// The deployment that is desired meanwhile; none where there is no agent or none is.
         desired: Option<String>,
     },
@@ -31,6 +34,8 @@ pub enum Event {
     TargetFound {
         /// The deployment that the verdict is about.
         deployment_id: String,
+        /// When it was created.
+        created_at: Option<Timestamp>,
     },
     /// The rollout moved on (or, confirmed, back).
     PhaseChanged {
@@ -58,17 +63,17 @@ pub enum Event {
         /// Why the code exited, in the platform's word.
         last_termination_reason: Option<String>,
     },
-    /// Something is wrong with the target; whether it decides is told by the class.
-    TroubleSeen {
+    /// Something is wrong with the target; its class says how it is weighed.
+    ProblemDetected {
         /// How it is weighed.
-        class: TroubleClass,
+        class: ProblemClass,
         /// The platform's reason.
         code: String,
-        /// The platform's or the code's own words, whole.
-        message: Option<String>,
+        /// The platform's or the code's own text, whole.
+        details: Option<String>,
     },
-    /// What was wrong is so no more.
-    TroubleGone {
+    /// What was wrong no longer is.
+    ProblemResolved {
         /// The platform's reason.
         code: String,
     },
@@ -76,23 +81,19 @@ pub enum Event {
     InfrastructureIssue,
     /// The platform's own problem is over.
     InfrastructureRecovered,
-    /// An answer went back behind what was seen, or contradicts itself: it waits to be confirmed.
-    AnswerSetAside {
-        /// What it claims.
+    /// An answer goes back behind what was seen, contradicts itself or refuses: it waits to be confirmed.
+    Unconfirmed {
+        /// What it says.
         claim: String,
-        /// How often in a row it was claimed.
-        times: u32,
-        /// How often it must be before it counts.
-        needed: u32,
     },
-    /// A poll brought no usable answer.
+    /// Answers are ignored, because their own dates prove that they are older than what was seen.
+    StaleAnswer,
+    /// Polls bring no usable answer: the first of them.
     PollFailed {
         /// One word for machines.
         code: String,
         /// One line for people.
         summary: String,
-        /// Failed polls in a row.
-        in_a_row: u64,
     },
     /// The API answers again.
     PollRecovered {
@@ -102,13 +103,13 @@ pub enum Event {
         #[serde(rename = "afterMs", serialize_with = "millis")]
         after: Duration,
     },
-    /// The target is ready, and has to hold it for a while.
+    /// The target is ready, and has to stay so for a while.
     Holding {
         /// How long it has to.
         #[serde(rename = "stableForMs", serialize_with = "millis")]
         stable_for: Duration,
     },
-    /// The target was ready and is so no more.
+    /// The target was ready, and no longer is, or was restarted.
     ReadyLost {
         /// How long it was ready.
         #[serde(rename = "afterMs", serialize_with = "millis")]
@@ -118,6 +119,14 @@ pub enum Event {
     RevisionUnchanged {
         /// The deployment whose revision runs.
         running: String,
+    },
+    /// The deploy command of `run` has ended.
+    CommandEnded {
+        /// Its exit code, or 128 plus the number of the signal that ended it.
+        exit_code: u8,
+        /// How long it ran.
+        #[serde(rename = "commandMs", serialize_with = "millis")]
+        lasted: Duration,
     },
     /// Nothing new: the watch is alive.
     Heartbeat {
@@ -147,9 +156,6 @@ pub enum Event {
     },
 }
 
-pub(super) fn millis<S: serde::Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(whole_millis(*duration))
+fn millis<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(whole_millis(*duration))
 }

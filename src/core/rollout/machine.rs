@@ -1,26 +1,36 @@
 //! The state machine: observations in, events and in the end one verdict out.
+//!
+//! An observation goes one way through it: is it older than what is known, by its dates? Then it
+//! counts for nothing. What does it indicate (`assess`)? How often in a row, over how long, has that
+//! been indicated (`Streaks`)? Is that as much as the ending needs (`Indication::needs`)? Has a
+//! deadline passed? What has changed since the last one (`View::events_since`)?
 
-mod judge;
-mod tell;
-mod time;
-mod words;
+mod deadlines;
+mod indicate;
+mod outcome;
+#[cfg(test)]
+mod tests;
 
-use std::mem::Discriminant;
 use std::time::Duration;
 
-use self::judge::Progress;
-use super::CONFIRMATIONS;
-use super::confirmation::Confirmation;
-use super::ending::{Ending, Silence};
+use jiff::Timestamp;
+
+use super::assess::restart_count;
 use super::event::Event;
-use super::evidence::{Cause, Evidence, restart_count};
-use super::observation::{Failure, FailureClass, Observation};
+use super::indication::{Ending, Indication, Progress};
+use super::observation::{Failure, FailureClass, Observation, Route};
+use super::order::{Dates, Newest, ServerClock};
+use super::pacing::Moment;
 use super::phase::Phase;
-use super::policy::{Limits, Policy, TargetRule, Until};
-use super::report::{Outcome, PhaseEntry, RevisionReport};
-use super::verdict::{Interruption, Verdict};
-use super::watermark::{Burden, Claim, Order, Watermark, own_revision};
-use crate::core::wire::{AgentDetails, Revision};
+use super::policy::{Baseline, Limits, Policy, TargetRule};
+use super::problem::{Earlier, Problem};
+use super::report::{Outcome, PhaseEntry, whole_millis};
+use super::streak::{ShownTime, Streaks};
+use super::target::Search;
+use super::verdict::Interruption;
+use super::view::{Outage, View};
+use crate::core::messages;
+use crate::core::wire::AgentDetails;
 
 /// What follows from one observation.
 #[derive(Debug)]
@@ -36,102 +46,85 @@ pub struct Step {
 #[derive(Debug)]
 #[must_use]
 pub enum Next {
-    /// Look again.
-    Poll(Cadence),
+    /// Poll again.
+    Poll(NextPoll),
     /// Stop: this is how it ended. Later observations change nothing.
     Done(Box<Outcome>),
 }
 
-/// When to look again.
+/// When and how to poll again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cadence {
-    /// When what is going on now began: polls are paced by its age.
-    pub since: Duration,
-    /// When something may be decided merely because time has passed: look no later than this.
-    pub by: Duration,
+pub struct NextPoll {
+    /// What the pace depends on.
+    pub moment: Moment,
+    /// When something may be decided: poll no later than this.
+    pub no_later_than: Duration,
+    /// When the watch ends whatever is known, if that is known yet; a last poll is made then.
+    pub deadline: Option<Duration>,
+    /// What waits to be confirmed is asked for on a connection of its own.
+    pub route: Route,
 }
 
-/// How an agent stands, whatever is asked about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Standing {
-    /// There is no such agent.
-    Absent,
-    /// It has no deployment.
-    Undeployed,
-    /// It desires this deployment.
-    Desired(String),
+/// The deploy command of `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// There is none, or it waits for the baseline.
+    None,
+    /// It was started.
+    Running,
+    /// It ended at this time, with this exit code.
+    Ended(Duration, u8),
 }
 
-impl Standing {
-    fn of(details: &AgentDetails) -> Self {
-        match details.desired() {
-            Some(id) => Standing::Desired(id.to_owned()),
-            None => Standing::Undeployed,
-        }
-    }
-}
-
-/// What the answers of this watch have shown so far.
+/// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
-struct Seen {
-    /// Whether any has shown the agent.
-    agent: bool,
-    /// How many that were believed have come while the target was not in view; no more are counted
-    /// than confirm it.
-    without_target: u32,
+struct RestartCount {
+    last: Option<u64>,
+    counted: u64,
 }
 
-/// The rollout of one agent, from the first look to the verdict.
+/// The rollout of one agent, from the first poll to the verdict.
 ///
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
 #[derive(Debug, Clone)]
 pub struct Machine {
     policy: Policy,
-    /// The deployment that the verdict is about, once it is known.
-    target: Option<String>,
-    /// What was told last to be there in the target's stead: a deployment, or nothing.
-    awaited: Option<Standing>,
-    /// Whether the target has been the desired deployment in an answer that was believed.
-    in_view: bool,
-    seen: Seen,
-    /// The newest answer that was believed, and the mark it left.
+    search: Search,
+    newest: Newest,
+    clock: ServerClock,
+    /// Whether any answer has shown the agent, and whether the API has answered at all.
+    agent_seen: bool,
+    answered: bool,
+    /// Whether the agent takes sessions, by the newest answer.
+    available: Option<bool>,
+    /// The newest answer that was believed.
     latest: Option<Box<AgentDetails>>,
-    watermark: Option<Watermark>,
-    /// Answers that go back behind the mark in the same way, waiting to be confirmed.
-    doubt: Confirmation<Discriminant<Claim>>,
-    /// How many answers in a row were set aside, whatever they claim.
-    set_aside: u32,
-    /// What polls were paced from before that doubt.
-    paced_before_doubt: Duration,
-    /// `ready` beside the phase Failed, waiting to be confirmed.
-    contradiction: Confirmation<()>,
-    /// Ready on another deployment's revision where that is a failure, waiting to be confirmed.
-    not_new: Confirmation<()>,
-    /// Ready for a target that may be from before the baseline, waiting to be confirmed; none where
-    /// the target is known to be later.
-    first_sight: Option<Confirmation<()>>,
-    /// How the agent stands, waiting to be confirmed where that is all that is asked.
-    standing: Confirmation<Standing>,
-    /// 401 or 403, waiting to be confirmed.
-    refusal: Confirmation<()>,
-    evidence: Evidence,
-    /// The gravest trouble of the newest answer.
-    trouble: Option<Cause>,
-    under_infrastructure_issue: bool,
-    ready_since: Option<Duration>,
-    revision_unchanged: bool,
-    phase: Phase,
-    phase_since: Duration,
-    phases: Vec<PhaseEntry>,
-    /// When something began that polls are paced by: a phase, a trouble, a doubt.
-    paced_from: Duration,
+    /// When the target was first the desired deployment in an answer that was believed.
+    in_view_since: Option<Duration>,
+    /// How far the target was in the newest answer about it that was believed.
     progress: Progress,
-    moved_at: Duration,
-    silence: Option<Silence>,
+    rank: Option<u8>,
+    earlier: Earlier,
+    /// Whether any answer has shown a reconciled deployment.
+    ever_reconciled: bool,
+    restarts: RestartCount,
+    shown: ShownTime,
+    streaks: Streaks,
+    /// The same for refusals, which are no answers about the agent.
+    refusals_shown: ShownTime,
+    refusals: Streaks,
+    command: Command,
+    view: View,
+    phases: Vec<(Phase, Duration)>,
+    /// When something began that polls are paced by: a phase, a problem, an unconfirmed indication.
+    paced_from: Duration,
+    /// The last problem that the target had, also when it is over.
+    last_problem: Option<Problem>,
     /// What the API said with its 404.
-    absent_words: Option<String>,
+    absent_message: Option<String>,
     polls: u64,
     failed_polls: u64,
+    request_id: Option<String>,
     outcome: Option<Box<Outcome>>,
 }
 
@@ -139,115 +132,101 @@ impl Machine {
     /// A watch that begins now.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        let target = match policy.target() {
-            TargetRule::Deployment(id) => Some(id.clone()),
-            TargetRule::AnyBut(_) | TargetRule::FirstSeen => None,
-        };
+        let mut newest = Newest::default();
         Self {
+            search: Search::new(policy.target().clone(), &mut newest),
+            newest,
             policy,
-            target,
-            awaited: None,
-            in_view: false,
-            seen: Seen::default(),
+            clock: ServerClock::default(),
+            agent_seen: false,
+            answered: false,
+            available: None,
             latest: None,
-            watermark: None,
-            doubt: Confirmation::default(),
-            set_aside: 0,
-            paced_before_doubt: Duration::ZERO,
-            contradiction: Confirmation::default(),
-            not_new: Confirmation::default(),
-            first_sight: None,
-            standing: Confirmation::default(),
-            refusal: Confirmation::default(),
-            evidence: Evidence::default(),
-            trouble: None,
-            under_infrastructure_issue: false,
-            ready_since: None,
-            revision_unchanged: false,
-            phase: Phase::Waiting,
-            phase_since: Duration::ZERO,
-            phases: vec![PhaseEntry {
-                phase: Phase::Waiting,
-                at_ms: 0,
-            }],
-            paced_from: Duration::ZERO,
+            in_view_since: None,
             progress: Progress::default(),
-            moved_at: Duration::ZERO,
-            silence: None,
-            absent_words: None,
+            rank: None,
+            earlier: Earlier::default(),
+            ever_reconciled: false,
+            restarts: RestartCount::default(),
+            shown: ShownTime::default(),
+            streaks: Streaks::default(),
+            refusals_shown: ShownTime::default(),
+            refusals: Streaks::default(),
+            command: Command::None,
+            view: View::new(),
+            phases: vec![(Phase::Waiting, Duration::ZERO)],
+            paced_from: Duration::ZERO,
+            last_problem: None,
+            absent_message: None,
             polls: 0,
             failed_polls: 0,
+            request_id: None,
             outcome: None,
         }
     }
 
-    /// A watch that begins after a deploy, before which the agent stood as `baseline` says.
-    ///
-    /// Answers from before that are known to lag.
-    #[must_use]
-    pub fn after(policy: Policy, baseline: Box<AgentDetails>) -> Self {
-        Self {
-            awaited: Some(Standing::of(&baseline)),
-            watermark: Some(Watermark::of(&baseline)),
-            latest: Some(baseline),
-            ..Self::new(policy)
-        }
-    }
-
-    /// Takes in what a poll that ended at `at` taught.
+    /// Takes in what a poll that ended at `at` brought.
     pub fn observe(&mut self, at: Duration, observation: Observation) -> Step {
-        let mut events = Vec::new();
-        if self.outcome.is_none() {
-            self.polls += 1;
-            let ending = match observation {
-                Observation::Details { details, .. } => {
-                    self.note_answer(at, &mut events);
-                    self.on_details(at, details, &mut events)
+        self.step(at, |machine| {
+            machine.polls += 1;
+            match observation {
+                Observation::Details { details, server_time } => {
+                    machine.on_details(at, details, server_time);
                 }
-                Observation::Absent(words) => {
-                    self.note_answer(at, &mut events);
-                    self.on_absent(at, words, &mut events)
-                }
-                Observation::Failed(failure) => self.on_failure(at, failure, &mut events),
-            };
-            if let Some(ending) = ending.or_else(|| self.overdue(at)) {
-                self.finish(at, &ending, &mut events);
+                Observation::Absent(message) => machine.on_absent(at, message),
+                Observation::Failed(failure) => machine.on_failure(at, failure),
             }
-        }
-        self.step(at, events)
+            machine.ending(at).or_else(|| machine.overdue(at))
+        })
     }
 
-    /// Takes in that it is `at` now, without a new observation.
-    pub fn lapse(&mut self, at: Duration) -> Step {
-        let mut events = Vec::new();
-        if self.outcome.is_none()
-            && let Some(ending) = self.overdue(at)
-        {
-            self.finish(at, &ending, &mut events);
-        }
-        self.step(at, events)
+    /// Takes in that it is `at` now, and that nobody has polled: what nobody has polled is unknown,
+    /// never late, so that only an outage can end the watch.
+    pub fn on_timer(&mut self, at: Duration) -> Step {
+        self.step(at, |machine| machine.outage_is_over_limit(at))
+    }
+
+    /// The first poll, at once.
+    #[must_use]
+    pub fn first_poll(&self) -> NextPoll {
+        self.next_poll(Duration::ZERO)
+    }
+
+    /// The deploy command of `run` was started at `at`.
+    pub fn command_started(&mut self, at: Duration) {
+        self.command = Command::Running;
+        self.search.deploy_began = Some(at);
+    }
+
+    /// The deploy command of `run` ended at `at` with this exit code. What it has deployed may still
+    /// have to show.
+    pub fn command_ended(&mut self, at: Duration, exit_code: u8) -> Step {
+        self.step(at, |machine| {
+            let began = machine.search.deploy_began.unwrap_or(at);
+            machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
+            machine.command = Command::Ended(at, exit_code);
+            machine.streaks.end(|indication| *indication == Indication::NotInView);
+            machine.paced_from = at;
+            None
+        })
     }
 
     /// Ends the watch at `at` because the user said so.
     pub fn interrupt(&mut self, at: Duration, interruption: Interruption) -> Step {
-        let mut events = Vec::new();
-        if self.outcome.is_none() {
-            self.finish(at, &Ending::Interrupted(interruption), &mut events);
-        }
-        self.step(at, events)
+        self.step(at, |_| Some(Ending::Interrupted(interruption)))
     }
 
-    /// How things stand at `at`: for outputs that show that the watch is alive.
+    /// How things are at `at`: for outputs that show that the watch is alive.
     #[must_use]
     pub fn heartbeat(&self, at: Duration) -> Event {
         let own = self.own_revision();
         Event::Heartbeat {
-            phase: self.phase,
-            in_phase: at.saturating_sub(self.phase_since),
+            phase: self.view.phase,
+            in_phase: at.saturating_sub(self.view.phase_since),
             ready_replicas: own.and_then(|revision| revision.ready_replicas),
-            restart_count: own.map(|own| restart_count(Some(own))),
+            restart_count: restart_count(own),
             polls: self.polls,
-            failing: self.silence.as_ref().map_or(0, |silence| silence.failed),
+            failing: self.view.outage.as_ref().map_or(0, |outage| outage.failed),
         }
     }
 
@@ -257,238 +236,161 @@ impl Machine {
         self.policy.limits()
     }
 
-    /// The newest details that were believed.
-    #[must_use]
-    pub fn latest(&self) -> Option<&AgentDetails> {
-        self.latest.as_deref()
-    }
-
-    fn step(&self, at: Duration, events: Vec<Event>) -> Step {
+    fn step(&mut self, at: Duration, take_in: impl FnOnce(&mut Self) -> Option<Ending>) -> Step {
+        let mut events = Vec::new();
+        if self.outcome.is_none() {
+            let before = self.view.clone();
+            let ending = take_in(self);
+            self.note_phase(&before, at);
+            events = self.view.events_since(&before, at, self.limits().stable_for);
+            if let Some(ending) = ending {
+                let outcome = self.finish(at, &ending);
+                events.push(Event::Finished {
+                    verdict: outcome.verdict,
+                    reason: outcome.reason.clone(),
+                    elapsed: outcome.elapsed,
+                });
+                self.outcome = Some(Box::new(outcome));
+            }
+        }
         let next = match &self.outcome {
             Some(outcome) => Next::Done(outcome.clone()),
-            None => Next::Poll(self.cadence(at)),
+            None => Next::Poll(self.next_poll(at)),
         };
         Step { events, next }
     }
 
-    /// The API answered: what failed before is over.
-    fn note_answer(&mut self, at: Duration, events: &mut Vec<Event>) {
-        self.refusal.clear();
-        if let Some(silence) = self.silence.take() {
-            events.push(Event::PollRecovered {
-                failed: silence.failed,
-                after: at.saturating_sub(silence.since),
-            });
+    /// Notes a phase that was entered, and what polls are paced by from now on.
+    fn note_phase(&mut self, before: &View, at: Duration) {
+        if self.view.phase != before.phase {
+            self.view.phase_since = at;
+            self.phases.push((self.view.phase, at));
+        }
+        let paced_by = |view: &View| {
+            let problem = view.problem.as_ref().map(|problem| problem.class);
+            (view.phase, problem, view.unconfirmed.clone(), view.ready_since, view.target.clone())
+        };
+        if paced_by(&self.view) != paced_by(before) {
+            self.paced_from = at;
         }
     }
 
     /// A failed poll says nothing about the rollout; in a row they may end the watch.
-    fn on_failure(
-        &mut self,
-        at: Duration,
-        failure: Failure,
-        events: &mut Vec<Event>,
-    ) -> Option<Ending> {
+    fn on_failure(&mut self, at: Duration, failure: Failure) {
         self.failed_polls += 1;
-        let silence = match self.silence.take() {
-            Some(silence) => silence.again(failure),
-            None => Silence::new(at, failure),
+        self.request_id = failure.request_id.clone().or(self.request_id.take());
+        self.shown.gap();
+        let refusal = match failure.class {
+            FailureClass::Unauthorized => Some(Indication::Unauthorized(failure.clone())),
+            FailureClass::Refused => Some(Indication::Refused(failure.clone())),
+            FailureClass::Transient { .. } => None,
         };
-        let failure = &silence.last;
-        events.push(Event::PollFailed {
-            code: failure.code.clone(),
-            summary: failure.summary.clone(),
-            in_a_row: silence.failed,
+        match refusal {
+            Some(refusal) => {
+                let shown = self.refusals_shown.answer(at);
+                self.refusals.see(at, shown, vec![refusal]);
+            }
+            None => self.refusals_shown.gap(),
+        }
+        let asked = match failure.class {
+            FailureClass::Transient { retry_after } => retry_after.unwrap_or_default(),
+            FailureClass::Unauthorized | FailureClass::Refused => Duration::ZERO,
+        };
+        let outage = self.view.outage.get_or_insert_with(|| Outage {
+            since: at,
+            asked_pauses: Duration::ZERO,
+            failed: 0,
+            first: failure.clone(),
+            last: failure.clone(),
         });
-        let ending = match failure.class {
-            FailureClass::Refused => Some(Ending::Unavailable),
-            FailureClass::Unauthorized if self.refusal.confirms(()) => Some(Ending::Unauthorized),
-            FailureClass::Unauthorized | FailureClass::Transient { .. } => None,
-        };
-        self.silence = Some(silence);
-        ending
+        outage.failed += 1;
+        outage.asked_pauses = outage.asked_pauses.saturating_add(asked);
+        outage.last = failure;
+    }
+
+    /// The API answered: what failed before is over.
+    fn note_answer(&mut self) {
+        self.answered = true;
+        self.view.outage = None;
+        self.view.stale = false;
+        self.refusals = Streaks::default();
+        self.refusals_shown = ShownTime::default();
     }
 
     /// A 404: not yet there, or gone.
-    fn on_absent(
-        &mut self,
-        at: Duration,
-        words: Option<String>,
-        events: &mut Vec<Event>,
-    ) -> Option<Ending> {
-        self.absent_words = words;
-        if self.seen.agent {
-            return if self.sets_aside(at, &Claim::Absent, events) {
-                self.stalled_by_doubt(at)
-            } else {
-                Some(Ending::Deleted)
-            };
+    fn on_absent(&mut self, at: Duration, message: Option<String>) {
+        self.note_answer();
+        self.absent_message = message;
+        // A deploy may delete an agent and make it anew.
+        let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
+        let deleted = self.agent_seen && !deploying;
+        if !deleted {
+            self.view.waiting_for = Some(None);
         }
-        if self.policy.limits().until == Until::Desired {
-            return self.note_standing(Standing::Absent, Ending::NeverThere, events);
-        }
-        self.tell_awaited(Standing::Absent, events);
-        self.count_without_target();
-        self.is_late(at).then_some(Ending::NeverThere)
+        let mut indications = vec![if deleted { Indication::Deleted } else { Indication::NotInView }];
+        indications.extend(self.unmoved());
+        self.view.ready_since = None;
+        self.see(at, indications);
+        self.note_baseline(None, None);
     }
 
-    fn on_details(
-        &mut self,
-        at: Duration,
-        details: Box<AgentDetails>,
-        events: &mut Vec<Event>,
-    ) -> Option<Ending> {
-        self.seen.agent = true;
-        let burden = if self.in_view {
-            Burden::ProveNewer
-        } else {
-            Burden::NotOlder
-        };
-        let mut watermark = Watermark::of(&details);
-        if let Some(mark) = &self.watermark {
-            watermark.keep_order_of(mark);
-            watermark.after_roll_back = mark.after_roll_back;
-            watermark.follows = mark.is_followed_by(&watermark);
-            if let Order::Behind(claim) = mark.compare(&details, burden) {
-                // Once it is confirmed, that is.
-                watermark.follows = true;
-                watermark.after_roll_back |= matches!(claim, Claim::Desired(_));
-                if self.sets_aside(at, &claim, events) {
-                    // That it is ready is no sign that it stands still.
-                    if details.ready && is_of(&details, self.target.as_deref()) {
-                        self.set_aside = 0;
-                    }
-                    // No target shows in it, whatever else is true.
-                    let awaits = !self.in_view && self.policy.limits().until != Until::Desired;
-                    let targetless = awaits && details.desired().is_none();
-                    let never = self.never_desired(at).filter(|_| targetless);
-                    return never.or_else(|| self.stalled_by_doubt(at));
-                }
+    fn on_details(&mut self, at: Duration, details: Box<AgentDetails>, server_time: Option<Timestamp>) {
+        self.note_answer();
+        self.agent_seen = true;
+        self.absent_message = None;
+        self.clock.note(at, server_time);
+        let dates = Dates::of(&details, server_time);
+        if self.newest.proves_older(&dates) {
+            self.view.stale = true;
+            return;
+        }
+        self.newest.note(&dates);
+        self.available = details.available;
+        self.find_target(&details);
+        let indications = self.indications(&details);
+        self.see(at, indications);
+        let steps_back = |indication: &Indication| matches!(indication, Indication::StepBack(_));
+        if self.streaks.find(steps_back).is_some() {
+            if !self.meets(steps_back) {
+                self.view.ready_since = None;
+                return;
             }
+            // It is confirmed: the target is where this answer says, and what was seen of it is void.
+            self.forget();
+            let indications = self.indications(&details);
+            self.see(at, indications);
         }
-        self.settle_doubt();
-        self.count_without_target();
-        if self.target_was_stale(&details, &watermark) {
-            self.lose_target(at, events);
-        }
-        self.watermark = Some(watermark);
-        self.latest = Some(details);
-        self.judge(at, events)
+        self.note_baseline(details.desired(), dates.created_at);
+        self.accept(at, details);
     }
 
-    /// Whether an answer that goes back behind what was seen is to be passed over for now.
-    ///
-    /// That no deployment is desired is never believed once one was.
-    fn sets_aside(&mut self, at: Duration, claim: &Claim, events: &mut Vec<Event>) -> bool {
-        if !self.doubt.pending() {
-            self.paced_before_doubt = self.paced_from;
-            self.paced_from = at;
+    /// Takes in the streaks of what an answer indicates.
+    fn see(&mut self, at: Duration, indications: Vec<Indication>) {
+        let shown = self.shown.answer(at);
+        self.streaks.see(at, shown, indications);
+        if self.meets(|indication| matches!(indication, Indication::Target(_))) {
+            self.search.settle();
         }
-        let never = *claim == Claim::NoDesired;
-        let words = claim.words();
-        let times = self.doubt.note(claim.way());
-        let aside = never || times < CONFIRMATIONS;
-        if aside {
-            // It does not show them, so they are not seen in a row.
-            self.contradiction.clear();
-            self.not_new.clear();
-            self.set_aside = self.set_aside.saturating_add(1);
-            events.push(Event::AnswerSetAside {
-                claim: words,
-                times,
-                needed: CONFIRMATIONS,
-            });
+        self.view.unconfirmed = self.unconfirmed().and_then(messages::claim);
+    }
+
+    /// Whether an indication of which this is true has what it needs.
+    fn meets(&self, is: impl Fn(&Indication) -> bool) -> bool {
+        let limits = self.policy.limits();
+        self.streaks.met(|indication| indication.needs(limits)).any(|streak| is(&streak.indication))
+    }
+
+    /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
+    /// cannot be told from the others, so that it has to be confirmed.
+    fn note_baseline(&mut self, desired: Option<&str>, created_at: Option<Timestamp>) {
+        if !self.search.awaits_baseline() {
+            return;
         }
-        aside
-    }
-
-    /// An answer is believed: what was in doubt is settled, and polls go on at the pace of before.
-    fn settle_doubt(&mut self) {
-        self.set_aside = 0;
-        if self.doubt.pending() {
-            self.paced_from = self.paced_before_doubt;
-            self.doubt.clear();
+        let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
+        if desired.is_none() || created_at.is_some() || confirmed {
+            let baseline = Baseline { deployment_id: desired.map(str::to_owned), created_at };
+            self.search.baseline = Some(baseline.clone());
+            self.view.baseline = Some(baseline);
         }
-    }
-
-    /// Whether the target turns out to be from before the baseline: a lagging answer showed it
-    /// before any other was there to compare it with.
-    fn target_was_stale(&self, details: &AgentDetails, told: &Watermark) -> bool {
-        let TargetRule::AnyBut(baseline) = self.policy.target() else {
-            return false;
-        };
-        let Some(seen) = &self.watermark else {
-            return false;
-        };
-        let other = self.in_view && self.target.as_ref() != Some(baseline);
-        other && details.desired() == Some(baseline) && seen.is_followed_by(told)
-    }
-
-    fn count_without_target(&mut self) {
-        if !self.in_view {
-            self.seen.without_target = (self.seen.without_target + 1).min(CONFIRMATIONS);
-        }
-    }
-
-    fn lose_target(&mut self, at: Duration, events: &mut Vec<Event>) {
-        self.target = None;
-        self.in_view = false;
-        self.seen.without_target = 0;
-        self.forget(at, events);
-    }
-
-    fn own_revision(&self) -> Option<&Revision> {
-        let details = self.latest.as_deref()?;
-        let reconciled = details.reconciled_deployment_id.is_some()
-            && details.reconciled_deployment_id == self.target;
-        let desired = details.desired() == self.target.as_deref();
-        own_revision(details).filter(|_| desired && reconciled)
-    }
-
-    fn finish(&mut self, at: Duration, ending: &Ending, events: &mut Vec<Event>) {
-        let verdict = ending.verdict(self.under_infrastructure_issue);
-        let mut reason = ending.reason(self, at);
-        if let (Verdict::Infrastructure, Some(reason)) = (verdict, &mut reason) {
-            reason
-                .summary
-                .push_str("; the platform reports an infrastructure issue of its own");
-        }
-        let latest = self.latest.as_deref();
-        let baseline = match self.policy.target() {
-            TargetRule::AnyBut(id) => Some(id.clone()),
-            TargetRule::Deployment(_) | TargetRule::FirstSeen => None,
-        };
-        events.push(Event::Finished {
-            verdict,
-            reason: reason.clone(),
-            elapsed: at,
-        });
-        self.outcome = Some(Box::new(Outcome {
-            verdict,
-            reason,
-            deployment_id: self.target.clone(),
-            deployment_created_at: None,
-            warnings: Vec::new(),
-            image: None,
-            region: latest.and_then(|details| details.region.clone()),
-            request_id: None,
-            baseline_deployment_id: baseline,
-            available: latest.and_then(|details| details.available),
-            revision_unchanged: self.revision_unchanged && verdict == Verdict::Ready
-                || matches!(ending, Ending::NotNew { .. }),
-            revision: self.own_revision().map(RevisionReport::of),
-            elapsed: at,
-            phases: self.phases.clone(),
-            polls: self.polls,
-            failed_polls: self.failed_polls,
-        }));
     }
 }
-
-/// Whether an answer is about the target, reconciled.
-fn is_of(details: &AgentDetails, target: Option<&str>) -> bool {
-    details.desired() == target && details.reconciled_deployment_id.as_deref() == target
-}
-
-#[cfg(test)]
-mod tests;

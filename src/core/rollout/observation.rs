@@ -22,6 +22,15 @@ pub enum Observation {
     Failed(Failure),
 }
 
+/// Which connection a poll goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// A kept-alive connection from the pool.
+    Pooled,
+    /// A connection of its own: a balancer then reaches other replicas.
+    Fresh,
+}
+
 /// A poll that brought no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

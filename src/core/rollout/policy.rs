@@ -3,24 +3,38 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Which deployment the verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetRule {
     /// This one, also while reads lag and still show another.
     Deployment(String),
-    /// The first desired deployment that is not this one, the baseline.
-    AnyBut(String),
-    /// The deployment that the first successful observation shows as desired.
+    /// The first desired deployment that is not from before the deploy.
+    NewerThan(Baseline),
+    /// What a deploy command makes that is started once the baseline has been read. The time limit
+    /// counts from when the target shows.
+    Deploy,
+    /// The deployment that the first usable answer shows as desired.
     FirstSeen,
+}
+
+/// The deployment that was desired before a deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baseline {
+    /// Its id; none where there was no agent, or nothing was deployed.
+    pub deployment_id: Option<String>,
+    /// When it was created, by the server's clock, if that is known.
+    pub created_at: Option<Timestamp>,
 }
 
 /// What counts as complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// It is known, confirmed, which deployment is desired: to note the baseline of a deploy.
-    Desired,
     /// The target is ready.
     Ready,
+    /// The target is ready, with as many replicas as the agent keeps at least.
+    Warm,
     /// The target is ready and no previous revision is left.
     Drained,
 }
@@ -46,15 +60,15 @@ pub enum NewRevision {
 /// The limits of a watch. All times are counted from its beginning unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// After this the verdict falls, whatever is known. More than zero.
+    /// After this the watch ends, whatever is known. More than zero.
     pub timeout: Duration,
-    /// Give up when nothing about the target has moved for this long.
+    /// End when nothing about the target has moved for this long.
     pub stall_timeout: Option<Duration>,
     /// How long the agent or the target may take to appear.
     pub appear_timeout: Duration,
-    /// Give up when every poll has failed for this long. More than zero.
+    /// End when every poll has failed for this long. More than zero.
     pub outage_timeout: Duration,
-    /// How long ready must hold. Less than `timeout`.
+    /// How long the target must stay ready. Less than `timeout`.
     pub stable_for: Duration,
     /// Restarts per started replica at which crashing is a failure.
     pub max_restarts: NonZeroU32,
@@ -88,16 +102,16 @@ impl Default for Limits {
 
 /// Why limits make no sense together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadPolicy {
+pub enum InvalidPolicy {
     /// A watch of no length.
-    #[error("--timeout must be longer than zero; for a single look use `status`")]
+    #[error("--timeout must be longer than zero; for a single check use `status`")]
     NoTime,
     /// An outage that is over before it began.
     #[error("--outage-timeout must be longer than zero")]
     NoOutage,
-    /// Ready could never hold long enough.
+    /// The target could never be ready for long enough.
     #[error(
-        "--stable-for ({}) must be shorter than --timeout ({}), or ready can never hold that long",
+        "--stable-for ({}) must be shorter than --timeout ({}), or the target can never be ready that long",
         humantime::format_duration(*stable_for),
         humantime::format_duration(*timeout)
     )]
@@ -121,15 +135,15 @@ impl Policy {
     ///
     /// # Errors
     /// When no watch could ever end as they ask.
-    pub fn new(target: TargetRule, limits: Limits) -> Result<Self, BadPolicy> {
+    pub fn new(target: TargetRule, limits: Limits) -> Result<Self, InvalidPolicy> {
         if limits.timeout.is_zero() {
-            return Err(BadPolicy::NoTime);
+            return Err(InvalidPolicy::NoTime);
         }
         if limits.outage_timeout.is_zero() {
-            return Err(BadPolicy::NoOutage);
+            return Err(InvalidPolicy::NoOutage);
         }
         if limits.stable_for >= limits.timeout {
-            return Err(BadPolicy::NeverStable {
+            return Err(InvalidPolicy::NeverStable {
                 stable_for: limits.stable_for,
                 timeout: limits.timeout,
             });
@@ -137,10 +151,10 @@ impl Policy {
         Ok(Self { target, limits })
     }
 
-    /// A single look: the deadline is now, so the first observation brings the verdict, and
-    /// nothing is asked to hold.
+    /// A single check: the deadline is now, so the first observation brings the verdict, and
+    /// nothing has to last.
     #[must_use]
-    pub fn one_look(target: TargetRule, mut limits: Limits) -> Self {
+    pub fn single_check(target: TargetRule, mut limits: Limits) -> Self {
         limits.timeout = Duration::ZERO;
         limits.stable_for = Duration::ZERO;
         Self { target, limits }
@@ -163,7 +177,7 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn policy(change: impl FnOnce(&mut Limits)) -> Result<Policy, BadPolicy> {
+    fn policy(change: impl FnOnce(&mut Limits)) -> Result<Policy, InvalidPolicy> {
         let mut limits = Limits::default();
         change(&mut limits);
         Policy::new(TargetRule::FirstSeen, limits)
@@ -174,16 +188,16 @@ mod tests {
         assert!(policy(|_| ()).is_ok());
         assert_eq!(
             policy(|l| l.timeout = Duration::ZERO),
-            Err(BadPolicy::NoTime)
+            Err(InvalidPolicy::NoTime)
         );
         assert_eq!(
             policy(|l| l.outage_timeout = Duration::ZERO),
-            Err(BadPolicy::NoOutage)
+            Err(InvalidPolicy::NoOutage)
         );
         let never = policy(|l| l.stable_for = l.timeout).unwrap_err();
         assert_eq!(
             never.to_string(),
-            "--stable-for (10m) must be shorter than --timeout (10m), or ready can never hold that long"
+            "--stable-for (10m) must be shorter than --timeout (10m), or the target can never be ready that long"
         );
     }
 }

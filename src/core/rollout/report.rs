@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::phase::Phase;
 use super::verdict::{Verdict, worst};
-use crate::core::wire::{Revision, RevisionPhase};
+use crate::core::wire::Revision;
 
 /// Why a watch ended as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Outcome {
     pub image: Option<String>,
     /// Where the agent is deployed.
     pub region: Option<String>,
+    /// When, counted from the beginning of the watch, the rollout began that is timed here.
+    #[serde(skip)]
+    pub began_after: Duration,
     /// How long it took.
     #[serde(rename = "elapsedMs", with = "as_millis")]
     pub elapsed: Duration,
@@ -112,6 +115,7 @@ impl Outcome {
             revision: None,
             image: None,
             region: None,
+            began_after: Duration::ZERO,
             elapsed: Duration::ZERO,
             phases: Vec::new(),
             polls: 0,
@@ -153,13 +157,14 @@ pub struct AgentReport {
 }
 
 impl AgentReport {
-    /// The report on `agent`, whose watch began at `started_at` and ended in `outcome`.
+    /// The report on `agent`, whose watch began at `watch_began` and ended in `outcome`.
     #[must_use]
-    pub fn new(agent: String, started_at: Timestamp, outcome: Outcome) -> Self {
+    pub fn new(agent: String, watch_began: Timestamp, outcome: Outcome) -> Self {
+        let started_at = watch_began.checked_add(outcome.began_after);
         Self {
             agent,
             exit_code: outcome.verdict.exit_code(),
-            started_at,
+            started_at: started_at.unwrap_or(watch_began),
             outcome,
             logs: Vec::new(),
             command: None,
@@ -200,7 +205,7 @@ impl RevisionReport {
     pub(super) fn of(revision: &Revision) -> Self {
         let health = revision.health.as_ref();
         Self {
-            phase: revision.phase.as_ref().map(RevisionPhase::word),
+            phase: revision.phase.as_ref().map(|phase| phase.as_str().to_owned()),
             ready_replicas: revision.ready_replicas,
             restart_count: health.and_then(|health| health.restart_count),
             replicas_started: health.and_then(|health| health.replicas_started),

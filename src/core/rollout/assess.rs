@@ -1,0 +1,119 @@
+//! What one answer says about a deployment: named predicates over plain data, without any memory.
+
+use super::indication::{Progress, Shape};
+use super::phase::{self, Phase};
+use super::policy::Until;
+use crate::core::wire::{AgentDetails, ContainerState, Revision, RevisionPhase};
+
+/// Whether the deployment is the one that is requested.
+pub(super) fn is_desired(details: &AgentDetails, id: &str) -> bool {
+    details.desired() == Some(id)
+}
+
+/// Whether the operator has processed the deployment. Until then `ready`, `available`, the revisions
+/// and their health speak of an older one (design rule 1).
+pub(super) fn is_reconciled(details: &AgentDetails, id: &str) -> bool {
+    details.reconciled_deployment_id.as_deref() == Some(id)
+}
+
+/// The revision that runs the reconciled target, if the answer shows one: only this one's phase and
+/// health count against it (design rule 5).
+///
+/// A current revision that names no deployment is the target's, unless it is the previous one.
+pub(super) fn own_revision<'a>(details: &'a AgentDetails, id: &str) -> Option<&'a Revision> {
+    let revision = details.current_revision.as_ref()?;
+    let is_own = match revision.deployment_id.as_deref() {
+        Some(named) => named == id,
+        None => details.previous_revision.as_ref() != Some(revision),
+    };
+    (is_own && is_desired(details, id) && is_reconciled(details, id)).then_some(revision)
+}
+
+/// The deployment whose revision runs in the target's stead.
+pub(super) fn running_elsewhere<'a>(details: &'a AgentDetails, id: &str) -> Option<&'a str> {
+    let revision = details.current_revision.as_ref()?;
+    revision.deployment_id.as_deref().filter(|named| *named != id)
+}
+
+/// Whether the revision has the phase Failed.
+pub(super) fn has_failed(own: Option<&Revision>) -> bool {
+    own.is_some_and(|revision| revision.phase == Some(RevisionPhase::Failed))
+}
+
+/// Whether a ready target is all that was waited for.
+pub(super) fn is_complete(details: &AgentDetails, own: Option<&Revision>, until: Until) -> bool {
+    match until {
+        Until::Ready => true,
+        Until::Warm => {
+            let ready = own.and_then(|revision| revision.ready_replicas);
+            ready.unwrap_or(0) >= details.min_replicas.unwrap_or(0)
+        }
+        Until::Drained => details.previous_revision.is_none(),
+    }
+}
+
+/// The phase of the target's rollout.
+pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase {
+    if !is_desired(details, id) {
+        return Phase::Waiting;
+    }
+    if !is_reconciled(details, id) {
+        return Phase::Reconciling;
+    }
+    let shown = phase::of_revision(own_revision(details, id));
+    match (details.ready, shown) {
+        (true, Phase::Failed) => Phase::Failed,
+        (true, _) if until == Until::Drained && details.previous_revision.is_some() => Phase::Draining,
+        (true, _) => Phase::Active,
+        (false, shown) => shown,
+    }
+}
+
+/// How far the target has come.
+pub(super) fn progress(details: &AgentDetails, id: &str) -> Progress {
+    let reconciled = details.reconciled_deployment_id.clone();
+    if !is_reconciled(details, id) {
+        return Progress { reconciled, ..Progress::default() };
+    }
+    Progress {
+        reconciled,
+        own: own_revision(details, id).map(shape),
+        draining: details.ready.then(|| {
+            let previous = details.previous_revision.as_ref();
+            (previous.map(shape), details.active_session_count)
+        }),
+    }
+}
+
+fn shape(revision: &Revision) -> Shape {
+    let health = revision.health.as_ref();
+    let count = |count: fn(&crate::core::wire::Health) -> Option<u64>| health.and_then(count);
+    Shape {
+        deployment_id: revision.deployment_id.clone(),
+        phase: revision.phase.as_ref().map(|phase| phase.as_str().to_owned()),
+        counts: [
+            revision.ready_replicas,
+            count(|health| health.restart_count),
+            count(|health| health.replicas_started),
+        ],
+        state: health.and_then(|h| h.state.as_ref()).map(|state| state.as_str().to_owned()),
+        reason: health.and_then(|health| health.reason.clone()),
+    }
+}
+
+/// Restarts in all, over all replicas.
+pub(super) fn restart_count(own: Option<&Revision>) -> Option<u64> {
+    own?.health.as_ref()?.restart_count
+}
+
+/// Started replicas, at least one: a restart count without a replica count is one replica's.
+pub(super) fn replicas_started(own: Option<&Revision>) -> u64 {
+    let health = own.and_then(|revision| revision.health.as_ref());
+    health.and_then(|health| health.replicas_started).unwrap_or(1).max(1)
+}
+
+/// Whether the target's code runs now, so that what kept it from starting is over.
+pub(super) fn is_running(own: Option<&Revision>) -> bool {
+    let health = own.and_then(|revision| revision.health.as_ref());
+    health.is_some_and(|health| health.state == Some(ContainerState::Running))
+}

@@ -1,0 +1,176 @@
+//! When something is decided: what has all it needs, and which deadline has passed.
+
+use std::time::Duration;
+
+use super::{Command, Machine, NextPoll};
+use crate::core::rollout::assess::is_complete;
+use crate::core::rollout::indication::{Ending, Indication, Proof};
+use crate::core::rollout::observation::{FailureClass, Route};
+use crate::core::rollout::pacing::Moment;
+use crate::core::rollout::policy::TargetRule;
+use crate::core::rollout::streak::Needs;
+
+/// How long a refusal has to last before the API has ever answered: then nothing is known to work.
+const FIRST_REFUSAL: Duration = Duration::from_secs(2);
+
+impl Machine {
+    /// What has all it needs to end the watch.
+    pub(super) fn ending(&mut self, at: Duration) -> Option<Ending> {
+        if !self.may_end() {
+            return None;
+        }
+        let needs = |indication: &Indication| self.needs(indication);
+        let refused = self.refusals.met(needs).find_map(|s| s.indication.ending(s.lasted()));
+        if refused.is_some() {
+            return refused;
+        }
+        // Nothing about a target that may be another's ends the watch.
+        let settled = self.search.settled().is_some() || self.is_single_check();
+        let mut met = self.streaks.met(needs).filter(|streak| {
+            let counts = settled || streak.indication == Indication::Deleted;
+            counts && self.is_final(&streak.indication)
+        });
+        met.find_map(|streak| streak.indication.ending(streak.lasted()))
+            .or_else(|| self.not_appeared(at))
+    }
+
+    /// The target has not appeared in the time that it may take.
+    fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
+        let late = self.appear_deadline().is_some_and(|deadline| at >= deadline);
+        if !late || !self.meets(|indication| *indication == Indication::NotInView) {
+            return None;
+        }
+        if let Command::Ended(_, code @ 1..) = self.command {
+            return Some(Ending::CommandFailed(code));
+        }
+        if self.accepts_unchanged() {
+            self.search.accept_baseline();
+            return None;
+        }
+        Some(self.not_in_view())
+    }
+
+    fn not_in_view(&self) -> Ending {
+        if self.absent_message.is_some() || !self.agent_seen {
+            Ending::NotFound
+        } else {
+            Ending::Unchanged
+        }
+    }
+
+    /// Which deadline has passed, after a poll.
+    pub(super) fn overdue(&self, at: Duration) -> Option<Ending> {
+        if self.deadline().is_some_and(|deadline| at >= deadline) {
+            return Some(match &self.view.outage {
+                Some(outage) if outage.last.class == FailureClass::Unauthorized => Ending::Unauthorized,
+                Some(_) => Ending::Unavailable,
+                None if self.in_view_since.is_none() => self.not_in_view(),
+                None => Ending::Timeout,
+            });
+        }
+        self.outage_is_over_limit(at)
+    }
+
+    pub(super) fn outage_is_over_limit(&self, at: Duration) -> Option<Ending> {
+        let over = self.outage_deadline().is_some_and(|deadline| at >= deadline);
+        (over && self.may_end()).then_some(Ending::Unavailable)
+    }
+
+    /// When the watch ends whatever is known. Of a deploy of our own, the time counts from when the
+    /// target shows.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let began = match self.policy.target() {
+            TargetRule::Deploy => self.in_view_since?,
+            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => Duration::ZERO,
+        };
+        Some(began.saturating_add(self.limits().timeout))
+    }
+
+    /// By when the agent and the target have to appear.
+    fn appear_deadline(&self) -> Option<Duration> {
+        if self.in_view_since.is_some() {
+            return None;
+        }
+        let may_take = self.limits().appear_timeout;
+        match (self.policy.target(), self.command) {
+            (TargetRule::Deploy, Command::None | Command::Running) => None,
+            (TargetRule::Deploy, Command::Ended(at, 0)) => Some(at.saturating_add(may_take)),
+            (TargetRule::Deploy, Command::Ended(at, _)) => Some(at),
+            (TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen, _) => Some(may_take),
+        }
+    }
+
+    /// By when the API has to answer again: a pause that it asks for is no outage.
+    fn outage_deadline(&self) -> Option<Duration> {
+        let outage = self.view.outage.as_ref()?;
+        let began = match self.command {
+            Command::Ended(at, _) => outage.since.max(at),
+            Command::None | Command::Running => outage.since,
+        };
+        let excused = began.saturating_add(outage.asked_pauses);
+        Some(excused.saturating_add(self.limits().outage_timeout))
+    }
+
+    /// Whether anything may end the watch: not while the deploy command runs and has deployed nothing.
+    fn may_end(&self) -> bool {
+        self.command != Command::Running || self.in_view_since.is_some()
+    }
+
+    /// Whether what this points at ends the watch: ready does when it is all that was waited for.
+    fn is_final(&self, indication: &Indication) -> bool {
+        *indication != Indication::Ready
+            || self.latest.as_deref().is_some_and(|details| {
+                is_complete(details, self.own_revision(), self.limits().until)
+            })
+    }
+
+    fn needs(&self, indication: &Indication) -> Option<Needs> {
+        let needs = indication.needs(self.limits())?;
+        let refuses = matches!(indication, Indication::Unauthorized(_) | Indication::Refused(_));
+        Some(if refuses && !self.answered {
+            Needs { over: FIRST_REFUSAL, ..needs }
+        } else {
+            needs
+        })
+    }
+
+    fn is_single_check(&self) -> bool {
+        self.limits().timeout.is_zero()
+    }
+
+    /// What was seen and waits to be confirmed.
+    pub(super) fn unconfirmed(&self) -> Option<&Indication> {
+        self.streaks.iter().find(|indication| {
+            matches!(
+                indication,
+                Indication::Superseded { proof: Proof::None, .. }
+                    | Indication::Deleted
+                    | Indication::StepBack(_)
+                    | Indication::Contradiction
+                    | Indication::RevisionUnchanged { .. }
+                    | Indication::Baseline(_)
+                    | Indication::Target(_)
+            )
+        })
+    }
+
+    /// When and how to poll again.
+    pub(super) fn next_poll(&self, at: Duration) -> NextPoll {
+        let needs = |indication: &Indication| self.needs(indication);
+        let due = self.streaks.due(needs).chain(self.refusals.due(needs));
+        let deadlines = [self.deadline(), self.appear_deadline(), self.outage_deadline()];
+        let moments = deadlines.into_iter().flatten().chain(due);
+        let next = moments.filter(|moment| *moment > at).min();
+        let confirms = self.unconfirmed().is_some() || self.refusals.iter().next().is_some();
+        NextPoll {
+            moment: Moment {
+                phase: self.view.phase,
+                phase_age: at.saturating_sub(self.paced_from),
+                elapsed: at,
+            },
+            no_later_than: next.unwrap_or(Duration::MAX),
+            deadline: self.deadline(),
+            route: if confirms { Route::Fresh } else { Route::Pooled },
+        }
+    }
+}

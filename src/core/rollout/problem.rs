@@ -1,0 +1,219 @@
+//! What is wrong with a deployment, in the platform's words, and what kind of problem that is.
+
+use serde::Serialize;
+
+use crate::core::wire::{AgentDetails, AgentError, Condition, ContainerState, Health, Revision};
+
+/// The kinds of problems; each is weighed in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemClass {
+    /// The API lists an error about the target.
+    Reported,
+    /// The container's description is wrong, and no retry helps.
+    Unrecoverable,
+    /// The code crashes.
+    Crashing,
+    /// The image does not come, or the container cannot be created.
+    NotPulling,
+    /// The platform's condition `Degraded` holds.
+    Degraded,
+    /// The API lists an error that was there before the target: perhaps the older deployment's.
+    ReportedBefore,
+    /// A reason that this program does not know: shown, and never a failure by itself.
+    Unknown,
+}
+
+impl ProblemClass {
+    /// Every class, the gravest first.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Reported,
+        Self::Unrecoverable,
+        Self::Crashing,
+        Self::NotPulling,
+        Self::Degraded,
+        Self::ReportedBefore,
+        Self::Unknown,
+    ];
+}
+
+/// A problem of the target, in the platform's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How it is weighed.
+    pub class: ProblemClass,
+    /// The platform's reason, `CrashLoopBackOff` for example.
+    pub code: String,
+    /// The platform's or the code's own text, whole.
+    pub message: Option<String>,
+}
+
+/// The words by which a registry or the platform asks to try later.
+const TRY_LATER: [&str; 12] = [
+    "429", "toomanyrequests", "too many requests", "500", "502", "503", "504", "timeout", "timed out", "try again",
+    "deadline exceeded", "unavailable",
+];
+
+impl Problem {
+    /// Whether its text says that another try may succeed later.
+    pub(super) fn asks_to_try_later(&self) -> bool {
+        let text = self.message.as_deref().unwrap_or_default().to_lowercase();
+        TRY_LATER.iter().any(|words| has_word(&text, words))
+    }
+}
+
+/// Whether `text` has `words` with no letter or digit right before or after them.
+fn has_word(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + found.len()..].chars().next();
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
+}
+
+/// The problem that the state of the revision's code shows, unless it is crashing: that is told by
+/// restarts (design rule 6).
+pub(super) fn of_health(health: &Health) -> Option<Problem> {
+    let reason = health.reason.as_deref();
+    let class = class_of(health.state.as_ref(), reason)?;
+    let fallback = || match health.state {
+        Some(ContainerState::Terminated) => health.last_termination_reason.clone().unwrap_or_else(|| "Terminated".to_owned()),
+        _ => "Crashing".to_owned(),
+    };
+    Some(Problem {
+        class,
+        code: reason.map_or_else(fallback, str::to_owned),
+        message: health.message.clone(),
+    })
+}
+
+/// The class of a container's state and reason, whatever the case of the reason.
+///
+/// The reasons are the kubelet's own words (`images/types.go`, `container/sync_result.go` and
+/// `kuberuntime` in `pkg/kubelet` of kubernetes/kubernetes).
+fn class_of(state: Option<&ContainerState>, reason: Option<&str>) -> Option<ProblemClass> {
+    if state == Some(&ContainerState::Running) {
+        return None;
+    }
+    let reason = reason.map(str::to_ascii_lowercase);
+    match reason.as_deref() {
+        Some("crashloopbackoff" | "error" | "oomkilled") => Some(ProblemClass::Crashing),
+        Some(
+            "errimagepull" | "imagepullbackoff" | "createcontainererror" | "runcontainererror"
+            | "createcontainerconfigerror",
+        ) => Some(ProblemClass::NotPulling),
+        Some("invalidimagename" | "errimageneverpull") => Some(ProblemClass::Unrecoverable),
+        _ if state == Some(&ContainerState::Terminated) => Some(ProblemClass::Crashing),
+        // What every container goes through on its way up.
+        Some("containercreating" | "podinitializing") | None => None,
+        Some(_) => Some(ProblemClass::Unknown),
+    }
+}
+
+/// The crash that risen restarts show, whatever the state and the reason are called.
+pub(super) fn of_restarts(health: &Health) -> Problem {
+    let last = health.last_termination_reason.clone();
+    let code = health.reason.clone().or(last);
+    Problem {
+        class: ProblemClass::Crashing,
+        code: code.unwrap_or_else(|| "Restarting".to_owned()),
+        message: health.message.clone(),
+    }
+}
+
+/// Whether the platform says that it holds back the next start, because the code keeps crashing.
+pub(super) fn is_crash_loop(revision: &Revision) -> bool {
+    let reason = revision.health.as_ref().and_then(|health| health.reason.as_deref());
+    reason.is_some_and(|reason| reason.eq_ignore_ascii_case("CrashLoopBackOff"))
+}
+
+/// Errors and conditions as they were before the target was there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Earlier {
+    known: bool,
+    errors: Vec<AgentError>,
+    conditions: Vec<Condition>,
+}
+
+impl Earlier {
+    /// Whether any answer from before the target was seen.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Notes what an answer shows from before the target, or beside its first sight.
+    pub(super) fn note(&mut self, details: &AgentDetails) {
+        self.known = true;
+        for error in &details.errors {
+            if !self.errors.contains(error) {
+                self.errors.push(error.clone());
+            }
+        }
+        for condition in details.conditions.iter().filter(|c| is_degraded(c)) {
+            if !self.conditions.iter().any(|c| c.reason == condition.reason) {
+                self.conditions.push(condition.clone());
+            }
+        }
+    }
+
+    /// The errors that count against `target`: those that name it, and those that are new; and apart
+    /// from them those that are not new. Errors about another deployment are nobody's (design rule 7).
+    pub(super) fn problems_of_errors(&self, errors: &[AgentError], target: &str) -> [Option<Problem>; 2] {
+        let about = errors.iter().filter(|error| {
+            let names = error.deployment_id.as_deref();
+            names.is_none_or(|id| id == target)
+        });
+        let (new, before): (Vec<_>, Vec<_>) =
+            about.partition(|error| error.deployment_id.is_some() || !self.errors.contains(error));
+        [
+            of_errors(ProblemClass::Reported, &new),
+            of_errors(ProblemClass::ReportedBefore, &before),
+        ]
+    }
+
+    /// The condition `Degraded`, if it holds and was not there before.
+    pub(super) fn new_degradation(&self, details: &AgentDetails) -> Option<Problem> {
+        let is_new = |condition: &&Condition| {
+            !self.conditions.iter().any(|c| c.reason == condition.reason)
+        };
+        degradation(details).filter(is_new).map(of_condition)
+    }
+}
+
+/// The condition `Degraded`, where it holds.
+pub(super) fn degradation(details: &AgentDetails) -> Option<&Condition> {
+    details.conditions.iter().find(|condition| is_degraded(condition))
+}
+
+pub(super) fn of_condition(condition: &Condition) -> Problem {
+    Problem {
+        class: ProblemClass::Degraded,
+        code: condition.reason.clone().unwrap_or_else(|| "Degraded".to_owned()),
+        message: condition.message.clone(),
+    }
+}
+
+fn is_degraded(condition: &Condition) -> bool {
+    let is = |text: &Option<String>, word: &str| {
+        text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(word))
+    };
+    is(&condition.kind, "Degraded") && is(&condition.status, "True")
+}
+
+/// Listed errors as one problem: the first one's code, and the text of all.
+fn of_errors(class: ProblemClass, errors: &[&AgentError]) -> Option<Problem> {
+    let first = errors.first()?;
+    let line = |error: &&AgentError| {
+        let parts = [error.code.as_deref(), error.message.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+    };
+    let message = match errors {
+        [only] => only.message.clone(),
+        several => Some(several.iter().map(line).collect::<Vec<_>>().join("\n")),
+    };
+    Some(Problem {
+        class,
+        code: first.code.clone().unwrap_or_else(|| "ReportedError".to_owned()),
+        message,
+    })
+}

@@ -1,0 +1,174 @@
+//! Which deployment the verdict is about: found among those that are desired one after another.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::order::{Newest, ServerClock};
+use super::policy::{Baseline, TargetRule};
+
+/// The target, once there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) id: String,
+    /// Whether it is known to be the one that is meant; until then another one may take its place,
+    /// and nothing about it ends the watch.
+    pub(super) settled: bool,
+}
+
+/// Finds the target.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    rule: TargetRule,
+    /// The deployment from before the deploy. Of a deploy of our own it is noted first.
+    pub(super) baseline: Option<Baseline>,
+    /// When the deploy command was started; the target is not older.
+    pub(super) deploy_began: Option<Duration>,
+    pub(super) target: Option<Target>,
+    /// Deployments that were desired or reconciled before the target: to see one again is to go back.
+    earlier: BTreeSet<String>,
+}
+
+impl Search {
+    pub(super) fn new(rule: TargetRule, newest: &mut Newest) -> Self {
+        let target = match &rule {
+            TargetRule::Deployment(id) => Some(Target { id: id.clone(), settled: true }),
+            TargetRule::NewerThan(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
+        };
+        let baseline = match &rule {
+            TargetRule::NewerThan(baseline) => Some(baseline.clone()),
+            TargetRule::Deployment(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
+        };
+        if let Some(Baseline { deployment_id: Some(id), created_at: Some(created_at) }) = &baseline {
+            newest.note_created(id, *created_at);
+        }
+        Self {
+            rule,
+            baseline,
+            deploy_began: None,
+            target,
+            earlier: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the baseline has yet to be noted.
+    pub(super) fn awaits_baseline(&self) -> bool {
+        self.rule == TargetRule::Deploy && self.baseline.is_none()
+    }
+
+    pub(super) fn baseline_id(&self) -> Option<&str> {
+        self.baseline.as_ref()?.deployment_id.as_deref()
+    }
+
+    pub(super) fn target_id(&self) -> Option<&str> {
+        self.target.as_ref().map(|target| target.id.as_str())
+    }
+
+    /// The id of the target, if it is the one that is meant.
+    pub(super) fn settled(&self) -> Option<&str> {
+        self.target.as_ref().filter(|target| target.settled).map(|target| target.id.as_str())
+    }
+
+    /// Takes in which deployment is desired: it may become the target, or replace one that is not
+    /// settled.
+    pub(super) fn see(&mut self, desired: &str, newest: &Newest, clock: ServerClock) {
+        self.drop_accepted_baseline(desired);
+        if self.awaits_baseline() || self.settled().is_some() {
+            return;
+        }
+        if self.rule == TargetRule::FirstSeen {
+            self.target = Some(Target { id: desired.to_owned(), settled: true });
+            return;
+        }
+        let began = self.deploy_began.and_then(|at| clock.at(at));
+        // What was learned since may show that the target is an older one.
+        if let Some(target) = self.target.take_if(|target| {
+            Self::is_from_before(&self.baseline, &target.id, newest, began)
+        }) {
+            self.earlier.insert(target.id);
+        }
+        if Self::is_from_before(&self.baseline, desired, newest, began) {
+            self.note_older(desired, newest);
+            return;
+        }
+        let replaces = self.target.as_ref().is_none_or(|target| {
+            target.id != desired && !newest.is_older(desired, &target.id)
+        });
+        if replaces {
+            self.target = Some(Target { id: desired.to_owned(), settled: false });
+        }
+        if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
+            let proven = match began {
+                Some(began) => newest.created_at(desired).is_some_and(|created| created >= began),
+                None => self.baseline.as_ref().and_then(|b| b.deployment_id.as_deref())
+                    .is_some_and(|baseline| newest.is_older(baseline, desired)),
+            };
+            target.settled = proven;
+        }
+    }
+
+    /// Whether a deployment is known to be from before the deploy.
+    fn is_from_before(
+        baseline: &Option<Baseline>,
+        id: &str,
+        newest: &Newest,
+        began: Option<Timestamp>,
+    ) -> bool {
+        let baseline = baseline.as_ref().and_then(|baseline| baseline.deployment_id.as_deref());
+        let created = newest.created_at(id);
+        baseline.is_some_and(|baseline| baseline == id || newest.is_older(id, baseline))
+            || matches!((created, began), (Some(created), Some(began)) if created < began)
+    }
+
+    /// A deployment from before the deploy is desired: where the baseline was read from a replica that
+    /// lags, this is the later one of the two.
+    fn note_older(&mut self, desired: &str, newest: &Newest) {
+        self.earlier.insert(desired.to_owned());
+        let later = match self.baseline_id() {
+            Some(baseline) => newest.is_older(baseline, desired),
+            None => true,
+        };
+        if later {
+            self.baseline = Some(Baseline {
+                deployment_id: Some(desired.to_owned()),
+                created_at: newest.created_at(desired),
+            });
+        }
+    }
+
+    /// The target has been the desired one in a confirmed way.
+    pub(super) fn settle(&mut self) {
+        if let Some(target) = &mut self.target {
+            target.settled = true;
+        }
+    }
+
+    /// Judges the baseline instead, which still stands.
+    pub(super) fn accept_baseline(&mut self) {
+        if let Some(id) = self.baseline_id() {
+            self.target = Some(Target { id: id.to_owned(), settled: true });
+        }
+    }
+
+    /// A new deployment has come after all: the baseline is no longer judged in its stead.
+    fn drop_accepted_baseline(&mut self, desired: &str) {
+        let baseline = self.baseline_id();
+        if baseline.is_some() && self.target_id() == baseline && Some(desired) != baseline {
+            self.target = None;
+        }
+    }
+
+    /// Notes a deployment that was there before the target.
+    pub(super) fn note_earlier(&mut self, id: &str) {
+        if self.target.as_ref().is_none_or(|target| target.id != id) {
+            self.earlier.insert(id.to_owned());
+        }
+    }
+
+    /// Whether its creation proves that a deployment came after the target.
+    pub(super) fn is_newer(&self, id: &str, newest: &Newest) -> bool {
+        let target = self.target.as_ref();
+        !self.earlier.contains(id) && target.is_some_and(|target| newest.is_older(&target.id, id))
+    }
+}
