@@ -116,6 +116,14 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 
+    /// Do not ask the command to end when the rollout has failed; only wait for it
+    #[arg(
+        long,
+        env = "PIPECAT_ROLLOUT_LET_COMMAND_FINISH",
+        help_heading = "Verdict"
+    )]
+    pub(crate) let_command_finish: bool,
+
     /// The command that deploys, and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -149,15 +157,25 @@ pub(crate) struct SubjectArgs {
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
 
-    /// Judge this deployment, also while reads lag and still show another; - reads its id from stdin
+    /// Judge this deployment, also while reads lag and still show another; - reads stdin: the id, or
+    /// the JSON that `pipecat cloud deploy` prints
     #[arg(
         long,
         value_name = "ID",
         env = "PIPECAT_ROLLOUT_DEPLOYMENT",
-        conflicts_with = "not_deployment",
         help_heading = "Target"
     )]
     pub(crate) deployment: Option<String>,
+
+    /// Judge the first deployment that is newer than the one in this file: the JSON report of `status`
+    /// from before the deploy; - reads stdin
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PIPECAT_ROLLOUT_BASELINE",
+        help_heading = "Target"
+    )]
+    pub(crate) baseline: Option<PathBuf>,
 
     /// Judge the first deployment that is not this one, the one from before the deploy
     #[arg(
@@ -167,6 +185,38 @@ pub(crate) struct SubjectArgs {
         help_heading = "Target"
     )]
     pub(crate) not_deployment: Option<String>,
+}
+
+impl SubjectArgs {
+    /// At most one switch can name the target; one that was typed wins over the environment.
+    fn choose_target(
+        &mut self,
+        command: &mut clap::Command,
+        matches: &ArgMatches,
+    ) -> Result<(), clap::Error> {
+        const SWITCHES: [(&str, &str, &str); 3] = [
+            ("deployment", "--deployment", "PIPECAT_ROLLOUT_DEPLOYMENT"),
+            ("baseline", "--baseline", "PIPECAT_ROLLOUT_BASELINE"),
+            ("not_deployment", "--not-deployment", "PIPECAT_ROLLOUT_NOT_DEPLOYMENT"),
+        ];
+        let from = |source| SWITCHES.into_iter().filter(move |(id, ..)| matches.value_source(id) == Some(source));
+        let typed: Vec<_> = from(ValueSource::CommandLine).collect();
+        let set: Vec<_> = from(ValueSource::EnvVariable).collect();
+        let (given, names): (_, Vec<&str>) = if typed.is_empty() {
+            (&set, set.iter().map(|(_, _, variable)| *variable).collect())
+        } else {
+            (&typed, typed.iter().map(|(_, switch, _)| *switch).collect())
+        };
+        if given.len() > 1 {
+            let message = format!("{} name one target each: give only one", names.join(" and "));
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+        let is = |name: &str| given.first().is_none_or(|(id, ..)| *id == name);
+        self.deployment.take_if(|_| !is("deployment"));
+        self.baseline.take_if(|_| !is("baseline"));
+        self.not_deployment.take_if(|_| !is("not_deployment"));
+        Ok(())
+    }
 }
 
 /// Where the API is, and who asks.
@@ -288,6 +338,8 @@ pub(crate) struct LimitArgs {
 pub(crate) enum UntilArg {
     /// The new deployment is ready
     Ready,
+    /// And it has as many ready replicas as the agent keeps at least
+    Warm,
     /// And nothing of the old one is left
     Drained,
 }
@@ -307,6 +359,7 @@ pub(crate) enum IfUnchangedArg {
 pub(crate) struct OutputArgs {
     /// The result on stdout
     #[arg(
+        short,
         long,
         value_name = "FORMAT",
         default_value = "text",
@@ -412,7 +465,16 @@ impl Cli {
         let mut command = Self::command().mut_subcommands(|sub| sub.mut_args(pass_over_empty));
         let matches = command.try_get_matches_from_mut(arguments)?;
         check_simulation(&mut command, &matches)?;
-        Self::from_arg_matches(&matches)
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let subject = match &mut cli.command {
+            Command::WaitForReady(args) => Some(&mut args.subject),
+            Command::Status(args) => Some(&mut args.subject),
+            _ => None,
+        };
+        if let Some(((_, matches), subject)) = matches.subcommand().zip(subject) {
+            subject.choose_target(&mut command, matches)?;
+        }
+        Ok(cli)
     }
 }
 

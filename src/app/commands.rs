@@ -16,7 +16,7 @@ use crate::adapters::output::{self, Detail, Level, Manner, Style, complain};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{self, Auto, OutputPlan};
+use crate::app::plan::{self, Auto, CommandEnd, OutputPlan};
 use crate::core::messages::Occasion;
 
 /// Does what was typed, to its end.
@@ -86,7 +86,12 @@ async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending
 async fn deploy(mut args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
     let command = std::mem::take(&mut args.command);
-    run::run(plan::run_plan(args, output)?, command).await
+    let end = if args.let_command_finish {
+        CommandEnd::ByItself
+    } else {
+        CommandEnd::WithTheVerdict
+    };
+    run::run(plan::run_plan(args, output)?, command, end).await
 }
 
 async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {

@@ -4,7 +4,7 @@ mod agents;
 mod key;
 mod output;
 mod scenario;
-mod stdin;
+mod target;
 mod watch;
 
 use std::num::NonZeroU32;
@@ -15,7 +15,7 @@ pub use self::agents::{BadAgents, agent_of_deploy_file};
 pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
-pub(crate) use self::stdin::BadStdin;
+pub(crate) use self::target::TargetError;
 pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
 pub use self::watch::{Slip, check_watch_file};
 use crate::adapters::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
@@ -25,8 +25,11 @@ use crate::app::cli::{
 };
 use crate::core::fleet::{BadFilter, BadPattern};
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+use crate::core::rollout::{Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 use crate::core::wire::AgentName;
+
+/// How long `status` waits for what it reads from stdin.
+const STDIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the command line, the environment or a file asks for what cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +41,15 @@ pub(crate) enum ConfigError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
-    Policy(#[from] BadPolicy),
+    Policy(#[from] InvalidPolicy),
     #[error("--poll-interval must be longer than zero")]
     NoInterval,
     #[error(
         "{switch} names a deployment of one agent, but {agents} agents are given; run one for each"
     )]
     OneTargetForMany { switch: &'static str, agents: usize },
-    #[error("{0} is empty; leave it out, or give the id of a deployment")]
-    EmptyId(&'static str),
     #[error(transparent)]
-    Stdin(#[from] BadStdin),
+    Target(#[from] TargetError),
     #[error(transparent)]
     File(#[from] BadFile),
     #[error(transparent)]
@@ -68,7 +69,8 @@ pub(crate) enum ConfigError {
 pub(crate) struct Plan {
     pub(crate) agents: Vec<AgentName>,
     pub(crate) source: Source,
-    pub(crate) policy: Policy,
+    /// What to judge of each agent, in the same order.
+    pub(crate) policies: Vec<Policy>,
     pub(crate) pace: Pace,
     /// The most requests a second, over all agents.
     pub(crate) max_rps: NonZeroU32,
@@ -83,6 +85,15 @@ pub(crate) enum Together {
     EachToItsEnd,
     /// The first that is not ready ends all.
     FailFast,
+}
+
+/// What the verdict of `run` means for its deploy command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandEnd {
+    /// It is asked to end when the rollout is not ready.
+    WithTheVerdict,
+    /// It is waited for.
+    ByItself,
 }
 
 /// Whom to ask.
@@ -106,13 +117,14 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
     let agents = agents::select(&args.subject.agents)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(args.subject, &agents, &source)?;
+    let limits = limits(&args.limits);
+    let targets = targets(args.subject, &agents, &source, limits.timeout)?;
     let pace = pace(args.limits.poll_interval)?;
-    let policy = Policy::new(target, limits(&args.limits))?;
+    let policies = targets.into_iter().map(|target| Policy::new(target, limits.clone()));
     Ok(Plan {
+        policies: policies.collect::<Result<_, _>>()?,
         agents,
         source,
-        policy,
         pace,
         max_rps,
         together: if args.fail_fast {
@@ -131,7 +143,7 @@ pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, Config
         agents,
         max_rps: args.api.max_rps,
         source: source(args.api)?,
-        policy: Policy::new(TargetRule::FirstSeen, limits(&args.limits))?,
+        policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
         pace: pace(args.limits.poll_interval)?,
         together: Together::EachToItsEnd,
         output,
@@ -143,7 +155,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
     let agents = agents::select(&args.subject.agents)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let target = target(args.subject, &agents, &source)?;
+    let targets = targets(args.subject, &agents, &source, STDIN_LIMIT)?;
     let limits = Limits {
         max_restarts: args.max_restarts,
         ..Limits::default()
@@ -159,43 +171,56 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
     })
 }
 
-fn target(
+/// The target of each agent.
+fn targets(
     subject: SubjectArgs,
     agents: &[AgentName],
     source: &Source,
-) -> Result<TargetRule, ConfigError> {
-    let given = [
-        ("--deployment", &subject.deployment),
-        ("--not-deployment", &subject.not_deployment),
-    ];
-    for (switch, id) in given {
-        let Some(id) = id else { continue };
-        if id.trim().is_empty() {
-            return Err(ConfigError::EmptyId(switch));
-        }
-        if agents.len() > 1 {
-            return Err(ConfigError::OneTargetForMany {
-                switch,
-                agents: agents.len(),
-            });
-        }
-    }
-    let scripted = match source {
-        Source::Simulator { scenario, .. } => agents
-            .first()
-            .zip(scenario.baseline())
-            .map(|(agent, alias)| Scenario::deployment_id(agent.as_str(), 1, alias)),
-        Source::Api { .. } => None,
+    limit: Duration,
+) -> Result<Vec<TargetRule>, ConfigError> {
+    let of_one = |switch| match agents {
+        [agent] => Ok(agent),
+        several => Err(ConfigError::OneTargetForMany { switch, agents: several.len() }),
     };
-    Ok(
-        match (subject.deployment, subject.not_deployment, scripted) {
-            (Some(id), ..) if id == "-" => TargetRule::Deployment(stdin::deployment_id()?),
-            (Some(id), ..) => TargetRule::Deployment(id.trim().to_owned()),
-            (None, Some(id), _) => TargetRule::AnyBut(id.trim().to_owned()),
-            (None, None, Some(baseline)) => TargetRule::AnyBut(baseline),
-            (None, None, None) => TargetRule::FirstSeen,
+    if let Some(given) = &subject.deployment {
+        let agent = of_one("--deployment")?;
+        let id = match given.as_str() {
+            "-" => target::id_of_stdin(agent, limit)?,
+            given => target::id("--deployment", given)?,
+        };
+        return Ok(vec![TargetRule::Deployment(id)]);
+    }
+    if let Some(given) = &subject.not_deployment {
+        of_one("--not-deployment")?;
+        return Ok(vec![not_deployment(target::id("--not-deployment", given)?)]);
+    }
+    if let Some(path) = &subject.baseline {
+        let source = if path.as_os_str() == "-" {
+            target::Source::Stdin
+        } else {
+            target::Source::File(path)
+        };
+        return Ok(target::baselines(source, agents, limit)?);
+    }
+    Ok(agents.iter().map(|agent| scripted_target(source, agent)).collect())
+}
+
+/// Of a simulated agent the baseline of its scenario, else what is seen first.
+fn scripted_target(source: &Source, agent: &AgentName) -> TargetRule {
+    match source {
+        Source::Simulator { scenario, .. } => match scenario.baseline() {
+            Some(alias) => not_deployment(Scenario::deployment_id(agent.as_str(), 1, alias)),
+            None => TargetRule::FirstSeen,
         },
-    )
+        Source::Api { .. } => TargetRule::FirstSeen,
+    }
+}
+
+fn not_deployment(id: String) -> TargetRule {
+    TargetRule::NewerThan(Baseline {
+        deployment_id: Some(id),
+        created_at: None,
+    })
 }
 
 fn source(args: ApiArgs) -> Result<Source, ConfigError> {
@@ -236,6 +261,7 @@ fn limits(args: &LimitArgs) -> Limits {
         pull_grace: args.pull_grace,
         until: match args.until {
             UntilArg::Ready => Until::Ready,
+            UntilArg::Warm => Until::Warm,
             UntilArg::Drained => Until::Drained,
         },
         new_revision: if args.require_new_revision {

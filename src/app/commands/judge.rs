@@ -1,27 +1,30 @@
 //! `wait-for-ready` and `status`: agents judged side by side, under one deadline.
 
+use std::future::pending;
 use std::io;
 
 use jiff::Timestamp;
+use rustix::process::Signal as Number;
 use tokio::sync::mpsc;
 
 use super::connect::connect;
+use super::run::Deploy;
 use super::signals::Signals;
 use super::watch::{Tidings, Watch};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, complain, print_report};
+use crate::adapters::output::{FileError, Files, Progress, Style, complain, print_report};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{Plan, Together};
-use crate::core::rollout::{AgentReport, Interruption, Machine, Report, Verdict};
+use crate::app::poll_loop::Signal;
+use crate::core::rollout::{AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict};
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
-    let policy = prepared.plan.policy.clone();
-    prepared.judge(&Machine::new(policy)).await
+    prepared.judge(None).await
 }
 
 /// A plan for which everything is in order that has to be before a wait.
@@ -49,8 +52,8 @@ impl Prepared {
         })
     }
 
-    /// Follows the agents, each with a machine like this one, and reports.
-    pub(super) async fn judge(self, machine: &Machine) -> Result<Ending, Error> {
+    /// Follows the agents, `run` with its deploy command, and reports.
+    pub(super) async fn judge(self, mut deploy: Option<Deploy>) -> Result<Ending, Error> {
         let Self {
             ref plan,
             ref connection,
@@ -62,7 +65,9 @@ impl Prepared {
         let (style, began) = (plan.output.style, Timestamp::now());
         let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
         let (teller, mut tidings) = mpsc::unbounded_channel();
-        for (index, agent) in plan.agents.iter().enumerate() {
+        let (command, of_command) = mpsc::unbounded_channel();
+        let mut of_command = deploy.is_some().then_some(of_command);
+        for (index, (agent, policy)) in plan.agents.iter().zip(&plan.policies).enumerate() {
             let watch = Watch {
                 index,
                 agent: agent.clone(),
@@ -70,15 +75,37 @@ impl Prepared {
                 logs: plan.output.logs,
                 connection: connection.clone(),
                 signals: signals.clone(),
+                command: of_command.take(),
                 teller: teller.clone(),
             };
-            tokio::spawn(watch.run(machine.clone(), occasion));
+            tokio::spawn(watch.run(Machine::new(policy.clone()), occasion));
         }
         drop(teller);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
-        while let Some((index, tidings)) = tidings.recv().await {
+        loop {
+            let (index, tidings) = tokio::select! {
+                biased;
+                received = tidings.recv() => match received {
+                    Some(tidings) => tidings,
+                    None => break,
+                },
+                ended = ended(&mut deploy) => {
+                    if let (0, Some(deployer)) = (ended.exit_code, &self.deployer) {
+                        // Where a simulator takes the API's place: the deploy that the command made elsewhere.
+                        deployer.deploy(plan.agents[0].as_str());
+                    }
+                    // Once the watch has ended nobody listens.
+                    let _ = command.send(Signal::CommandEnded(ended.exit_code));
+                    continue;
+                }
+            };
             match tidings {
-                Tidings::Happened(at, event) => progress.tell(index, at, &event),
+                Tidings::Happened(at, event) => {
+                    progress.tell(index, at, &event);
+                    if let (Event::BaselineNoted { .. }, Some(deploy)) = (&event, &mut deploy) {
+                        let _ = command.send(start(deploy, style));
+                    }
+                }
                 Tidings::Ended(report) => {
                     progress.end(index, &report);
                     if plan.together == Together::FailFast
@@ -91,17 +118,43 @@ impl Prepared {
             }
         }
         let reports: Option<Vec<AgentReport>> = reports.into_iter().collect();
-        let report = Report::new(reports.ok_or(Error::Lost)?);
+        let mut report = Report::new(reports.ok_or(Error::Lost)?);
+        if let Some(deploy) = &mut deploy {
+            self.finish_command(deploy, &mut report).await;
+        }
         Ok(self.report(report))
     }
 
-    /// Reports on an agent whose watch ended before it began.
-    pub(super) fn give_up(self, report: AgentReport) -> Ending {
-        let names = vec![report.agent.clone()];
-        let output = &self.plan.output;
-        let mut progress = Progress::begin(output.style, output.manner, Timestamp::now(), names);
-        progress.end(0, &report);
-        self.report(Report::new(vec![report]))
+    /// Waits for the end of the deploy command, or brings it about: a rollout that is not ready needs
+    /// it no longer.
+    async fn finish_command(&self, deploy: &mut Deploy, report: &mut Report) {
+        let Some(agent) = report.agents.first_mut() else { return };
+        let style = self.plan.output.style;
+        let mut signals = self.signals.clone();
+        if deploy.is_running() {
+            match agent.outcome.verdict {
+                Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
+                verdict if verdict != Verdict::Ready && deploy.ends_early() => {
+                    complain(style, "the deploy command still runs, and is asked to end", agent.exit_code);
+                    deploy.terminate(Number::TERM).await;
+                }
+                _ => tokio::select! {
+                    biased;
+                    interruption = signals.interruption() => deploy.interrupt(interruption).await,
+                    _ = deploy.ended() => {}
+                },
+            }
+        }
+        agent.command = deploy.report();
+        match agent.command {
+            None => complain(style, "the deploy command was not run", agent.exit_code),
+            Some(command) if agent.outcome.verdict == Verdict::Ready && command.exit_code != 0 => {
+                report.exit_code = command.exit_code;
+                let line = format!("the deployment is ready, but the deploy command failed (exit code {})", command.exit_code);
+                complain(style, &line, command.exit_code);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Hands the report over.
@@ -119,6 +172,26 @@ impl Prepared {
             complain(output.style, &error::chain(&failure), exit::code(&ending));
         }
         ending
+    }
+}
+
+/// Waits for the end of the deploy command, if there is one.
+async fn ended(deploy: &mut Option<Deploy>) -> CommandReport {
+    match deploy {
+        Some(deploy) => deploy.ended().await,
+        None => pending().await,
+    }
+}
+
+/// Starts the deploy command. One that cannot be started has ended.
+fn start(deploy: &mut Deploy, style: Style) -> Signal {
+    match deploy.start() {
+        Ok(()) => Signal::CommandStarted,
+        Err(error) => {
+            let exit_code = deploy.report().map_or(1, |report| report.exit_code);
+            complain(style, &error::chain(&error), exit_code);
+            Signal::CommandEnded(exit_code)
+        }
     }
 }
 

@@ -1,151 +1,180 @@
-//! `run`: notes the baseline, runs the deploy command, then waits for what it deployed.
+//! `run`: notes the baseline, runs the deploy command, and follows what it deploys side by side.
 
-use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::process::{
+    Pid, Signal, getpgrp, kill_process, kill_process_group, test_kill_process_group,
+};
 use rustix::termios::tcgetpgrp;
-use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::judge::Prepared;
-use crate::adapters::api::connection::Urgency;
-use crate::adapters::output::{Progress, Style, complain};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{ConfigError, Plan};
-use crate::app::poll_loop::follow;
-use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{
-    AgentReport, Event, Limits, Machine, Observation, Outcome, Policy, TargetRule, Until, Verdict,
-};
-use crate::core::wire::AgentDetails;
+use crate::app::plan::{CommandEnd, Plan};
+use crate::core::rollout::{CommandReport, Interruption};
 
-/// How far apart the reads of the baseline are. They only have to meet other replicas.
-const BETWEEN_READS: Duration = Duration::from_millis(200);
+/// How long the command has to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often it is asked whether what the command has started is gone.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
-/// Runs a deploy command between the baseline and the wait.
-pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Error> {
-    let mut prepared = Prepared::of(plan, Start::AtDeploy).await?;
-    let style = prepared.plan.output.style;
-    let started_at = Timestamp::now();
-    let (outcome, baseline) = read_baseline(&mut prepared).await;
-    let limits = prepared.plan.policy.limits().clone();
-    let machine = match (outcome.verdict, baseline) {
-        // Also where the agent is gone since: what was desired then is not what will be deployed.
-        (Verdict::Ready | Verdict::NotFound | Verdict::Unchanged, Some((id, details))) => {
-            let policy = Policy::new(TargetRule::AnyBut(id), limits);
-            Machine::after(policy.map_err(ConfigError::Policy)?, details)
-        }
-        // A first deploy: whatever will be desired is new.
-        (Verdict::NotFound | Verdict::Unchanged, None) => {
-            Machine::new(prepared.plan.policy.clone())
-        }
-        _ => {
-            let agent = prepared.plan.agents[0].as_str().to_owned();
-            let line = "the baseline cannot be read; the command was not run";
-            complain(style, line, outcome.verdict.exit_code());
-            return Ok(prepared.give_up(AgentReport::new(agent, started_at, outcome)));
-        }
-    };
-    let status = perform(&command).await?;
-    if let Some(code) = failure_code(status) {
-        let line = format!("the command failed ({status}); nothing is waited for");
-        complain(style, &line, code);
-        return Ok(Ending::CommandFailed { code });
-    }
-    if let Some(deployer) = &prepared.deployer {
-        // Where a simulator takes the API's place: the deploy that the command made elsewhere.
-        deployer.deploy(prepared.plan.agents[0].as_str());
-    }
+/// Runs a deploy command, and judges what it deploys.
+pub(super) async fn run(plan: Plan, command: Vec<OsString>, end: CommandEnd) -> Result<Ending, Error> {
+    let prepared = Prepared::of(plan, Start::AtDeploy).await?;
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
-    prepared.judge(&machine).await
+    prepared.judge(Some(Deploy::new(command, end))).await
 }
 
-/// A deployment that was desired before the command, and what the agent's details said then.
-type Baseline = (String, Box<AgentDetails>);
-
-/// Reads which deployment is desired until it is certain; also gives the last one that was desired.
-async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Baseline>) {
-    let plan = &prepared.plan;
-    let agent = &plan.agents[0];
-    // A living line, or an open group, would be in the command's way.
-    let style = match plan.output.style {
-        Style::Tty | Style::Github | Style::Gitlab => Style::Plain,
-        other @ (Style::Plain | Style::Json | Style::None) => other,
-    };
-    let names = vec![agent.as_str().to_owned()];
-    let mut progress = Progress::begin(style, plan.output.manner, Timestamp::now(), names);
-    let outage_timeout = plan.policy.limits().outage_timeout;
-    let limits = Limits {
-        timeout: outage_timeout,
-        outage_timeout,
-        until: Until::Desired,
-        ..Limits::default()
-    };
-    let policy = Policy::new(TargetRule::FirstSeen, limits)
-        .expect("a time limit that the user's own policy has passed with");
-    let newest = RefCell::new(None);
-    let (connection, last) = (&prepared.connection, &newest);
-    let turn = || connection.turn(Urgency::Urgent);
-    let fetch = |limit| async move {
-        let observation = connection.observe(agent, limit).await;
-        if let Observation::Details { details, .. } = &observation
-            && let Some(id) = details.desired()
-        {
-            last.replace(Some((id.to_owned(), details.clone())));
-        }
-        observation
-    };
-    let emit = |at, event: Event| {
-        let of_reading = matches!(
-            event,
-            Event::BaselineNoted { .. } | Event::PollFailed { .. } | Event::PollRecovered { .. }
-        );
-        if of_reading {
-            progress.tell(0, at, &event);
-        }
-    };
-    let interruption = prepared.signals.interruption();
-    let pace = Pace::Fixed(BETWEEN_READS);
-    let outcome = follow(Machine::new(policy), pace, turn, fetch, emit, interruption).await;
-    // Where it is certain, the last answer is one of those that confirmed it.
-    (outcome, newest.into_inner())
+/// The deploy command.
+pub(super) struct Deploy {
+    command: Vec<OsString>,
+    end: CommandEnd,
+    state: State,
 }
 
-/// Runs the command to its end; signals go on to it.
-async fn perform(command: &[OsString]) -> Result<ExitStatus, Error> {
-    let (program, arguments) = command.split_first().expect("clap asks for a command");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Setup)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Setup)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .spawn()
-        .map_err(|source| not_started(program, source))?;
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    let id = id.and_then(Pid::from_raw);
-    loop {
-        let number = tokio::select! {
-            status = child.wait() => return status.map_err(Error::Setup),
-            _ = interrupt.recv() => Signal::INT,
-            _ = terminate.recv() => Signal::TERM,
+/// How far the command is.
+enum State {
+    /// It waits for the baseline.
+    Waiting,
+    Running {
+        child: Child,
+        id: Option<Pid>,
+        began: Instant,
+        group: Group,
+    },
+    Ended(CommandReport),
+}
+
+/// Whom a signal for the command goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// To the command and all that it has started: a process group of its own.
+    Own,
+    /// To the command alone: it shares our group, so that it can read from the terminal, and the
+    /// terminal sends its signals to both.
+    Shared,
+}
+
+impl Deploy {
+    fn new(command: Vec<OsString>, end: CommandEnd) -> Self {
+        Self { command, end, state: State::Waiting }
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// When it cannot be started; it has ended then, with the code that a shell gives this.
+    pub(super) fn start(&mut self) -> Result<(), Error> {
+        let (program, arguments) = self.command.split_first().expect("clap asks for a command");
+        let group = if is_in_foreground() { Group::Shared } else { Group::Own };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        if group == Group::Own {
+            command.process_group(0);
+        }
+        match command.spawn() {
+            Ok(child) => {
+                let id = child.id().and_then(|id| i32::try_from(id).ok());
+                self.state = State::Running {
+                    child,
+                    id: id.and_then(Pid::from_raw),
+                    began: Instant::now(),
+                    group,
+                };
+                Ok(())
+            }
+            Err(source) => {
+                let exit_code = if source.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                self.state = State::Ended(CommandReport { exit_code, elapsed: Duration::ZERO });
+                Err(not_started(program, source))
+            }
+        }
+    }
+
+    /// Waits until the command ends; forever where it does not run. May be dropped and called again.
+    pub(super) async fn ended(&mut self) -> CommandReport {
+        let State::Running { child, began, .. } = &mut self.state else {
+            return std::future::pending().await;
         };
-        // Ctrl-C on a terminal has reached the command as well.
-        let had_it = number == Signal::INT && is_in_foreground();
-        if let Some(id) = id.filter(|_| !had_it) {
-            // If it has ended meanwhile there is nobody to tell.
-            let _ = kill_process(id, number);
+        let status = child.wait().await;
+        let report = CommandReport {
+            exit_code: status.map_or(1, exit_code),
+            elapsed: began.elapsed(),
+        };
+        self.state = State::Ended(report);
+        report
+    }
+
+    /// How the command ended; none where it was never started.
+    pub(super) fn report(&self) -> Option<CommandReport> {
+        match self.state {
+            State::Ended(report) => Some(report),
+            State::Waiting | State::Running { .. } => None,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
+    /// Whether the command is asked to end once the rollout has not come to be ready.
+    pub(super) fn ends_early(&self) -> bool {
+        self.end == CommandEnd::WithTheVerdict
+    }
+
+    /// Asks the command, and all that it has started, to end, and ends them when they do not within
+    /// ten seconds.
+    pub(super) async fn terminate(&mut self, signal: Signal) {
+        let State::Running { id: Some(id), group, .. } = self.state else { return };
+        send(group, id, signal);
+        let over = Instant::now() + GRACE;
+        let gone = async {
+            self.ended().await;
+            while group == Group::Own && test_kill_process_group(id).is_ok() {
+                sleep(BETWEEN_CHECKS).await;
+            }
+        };
+        if timeout_at(over, gone).await.is_err() {
+            send(group, id, Signal::KILL);
+            if self.is_running() {
+                self.ended().await;
+            }
+        }
+    }
+
+    /// Hands on the signal that has ended the watch.
+    pub(super) async fn interrupt(&mut self, interruption: Interruption) {
+        let shared = matches!(self.state, State::Running { group: Group::Shared, .. });
+        match interruption {
+            // A terminal has sent it to the command as well, which may take its time to end.
+            Interruption::Interrupt if shared => {
+                if timeout(GRACE, self.ended()).await.is_err() {
+                    self.terminate(Signal::TERM).await;
+                }
+            }
+            Interruption::Interrupt => self.terminate(Signal::INT).await,
+            Interruption::Hangup => self.terminate(Signal::HUP).await,
+            Interruption::Terminate | Interruption::FailFast => self.terminate(Signal::TERM).await,
         }
     }
 }
 
-/// Whether a terminal sends its signals to our process group, and so to the command.
+/// Sends a signal. If the command has ended meanwhile there is nobody to send it to.
+fn send(group: Group, id: Pid, signal: Signal) {
+    let _ = match group {
+        Group::Own => kill_process_group(id, signal),
+        Group::Shared => kill_process(id, signal),
+    };
+}
+
+/// Whether a terminal sends its signals to our process group.
 fn is_in_foreground() -> bool {
     [tcgetpgrp(io::stdin()), tcgetpgrp(io::stderr())]
         .into_iter()
@@ -160,13 +189,8 @@ fn not_started(program: &OsStr, source: io::Error) -> Error {
     }
 }
 
-/// The exit code of a command that failed, as a shell would say it.
-fn failure_code(status: ExitStatus) -> Option<u8> {
-    if status.success() {
-        return None;
-    }
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|number| 128 + number));
-    Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+/// An exit code as a shell would say it.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|number| 128 + number));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -1,18 +1,19 @@
 //! The watch of one agent: followed or looked at once, then asked for its logs if it is not ready.
 
+use std::future::pending;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
 use crate::adapters::api::connection::{Connection, Urgency};
-use crate::app::poll_loop::{LONGEST_REQUEST, follow};
+use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::messages::Occasion;
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Verdict};
+use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
 use crate::core::wire::AgentName;
 
 /// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
@@ -38,6 +39,8 @@ pub(super) struct Watch {
     pub(super) logs: usize,
     pub(super) connection: Connection,
     pub(super) signals: Signals,
+    /// What the deploy command of `run` does.
+    pub(super) command: Option<mpsc::UnboundedReceiver<Signal>>,
     pub(super) teller: Teller,
 }
 
@@ -58,21 +61,40 @@ impl Watch {
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, teller, index) =
             (&self.connection, &self.agent, &self.teller, self.index);
-        let turn = || connection.turn(Urgency::Urgent);
-        let fetch = |limit| connection.observe(agent, limit);
+        let permit = || connection.turn(Urgency::Urgent);
+        let fetch = |limit, route| connection.observe(agent, limit, route);
         let emit = |at, event| {
             // The listener outlives all watches.
             let _ = teller.send((index, Tidings::Happened(at, event)));
         };
-        let interruption = self.signals.interruption();
-        follow(machine, self.pace, turn, fetch, emit, interruption).await
+        let command = Mutex::new(self.command.take());
+        let signals = || {
+            let mut signals = self.signals.clone();
+            let command = &command;
+            async move {
+                let mut command = command.lock().await;
+                let of_command = async {
+                    match command.as_mut() {
+                        Some(command) => command.recv().await,
+                        None => None,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    interruption = signals.interruption() => Signal::Interrupted(interruption),
+                    Some(signal) = of_command => signal,
+                    else => pending().await,
+                }
+            }
+        };
+        follow(machine, self.pace, permit, fetch, emit, signals).await
     }
 
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
         let observe = async {
             self.connection.turn(Urgency::Urgent).await;
-            self.connection.observe(&self.agent, LONGEST_REQUEST).await
+            self.connection.observe(&self.agent, MAX_REQUEST, Route::Pooled).await
         };
         let step = tokio::select! {
             biased;

@@ -10,11 +10,11 @@ use super::named::{Answers, ask_each};
 use super::{Board, Watched};
 use crate::adapters::api::RequestError;
 use crate::adapters::api::connection::{Connection, Urgency};
-use crate::app::poll_loop::{LONGEST_REQUEST, follow};
+use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy,
-    TargetRule, Verdict,
+    Route, TargetRule, Verdict,
 };
 use crate::core::wire::{AgentName, Service};
 
@@ -72,7 +72,7 @@ impl Tasks {
         self.spawn(async move {
             let listed = match &watched {
                 Watched::Listed(_) => {
-                    let listed = connection.list(LONGEST_REQUEST).await;
+                    let listed = connection.list(MAX_REQUEST).await;
                     let failed =
                         |error: RequestError| (verdict_of(error.class()), in_words(&error));
                     listed.map(Input::Listed).map_err(failed)
@@ -101,12 +101,12 @@ impl Tasks {
     ) {
         let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
         let inputs = self.inputs.clone();
-        let mut stop = self.stop.clone();
+        let stop = self.stop.clone();
         tokio::spawn(async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let turn = || connection.turn(Urgency::Urgent);
-            let fetch = |limit| observe(&connection, &board, &agent, limit);
+            let permit = || connection.turn(Urgency::Urgent);
+            let fetch = |limit, route| observe(&connection, &board, &agent, limit, route);
             let emit = |_, event| {
                 let _ = inputs.send(Input::Happened(watch.clone(), event));
             };
@@ -128,8 +128,8 @@ impl Tasks {
         self.spawn(async move {
             let start = Instant::now();
             connection.turn(Urgency::Idle).await;
-            let observation = observe(&connection, &board, &agent, LONGEST_REQUEST).await;
-            let mut machine = Machine::new(Policy::one_look(TargetRule::FirstSeen, limits));
+            let observation = observe(&connection, &board, &agent, MAX_REQUEST, Route::Pooled).await;
+            let mut machine = Machine::new(Policy::single_check(TargetRule::FirstSeen, limits));
             match machine.observe(start.elapsed(), observation).next {
                 Next::Done(outcome) => {
                     let _ = inputs.send(Input::Looked(agent.as_str().to_owned(), outcome));
@@ -157,8 +157,9 @@ async fn observe(
     board: &Board,
     agent: &AgentName,
     limit: Duration,
+    route: Route,
 ) -> Observation {
-    let observation = connection.observe(agent, limit).await;
+    let observation = connection.observe(agent, limit, route).await;
     if !matches!(observation, Observation::Failed(_)) {
         board.answered();
     }

@@ -207,7 +207,9 @@ impl Machine {
             machine.command = Command::Ended(at, exit_code);
             machine.streaks.end(|indication| *indication == Indication::NotInView);
             machine.paced_from = at;
-            None
+            // What was never started has deployed nothing.
+            let never_started = machine.search.deploy_began.is_none();
+            never_started.then_some(Ending::CommandFailed(exit_code))
         })
     }
 
