@@ -197,9 +197,17 @@ impl SubjectArgs {
         const SWITCHES: [(&str, &str, &str); 3] = [
             ("deployment", "--deployment", "PIPECAT_ROLLOUT_DEPLOYMENT"),
             ("baseline", "--baseline", "PIPECAT_ROLLOUT_BASELINE"),
-            ("not_deployment", "--not-deployment", "PIPECAT_ROLLOUT_NOT_DEPLOYMENT"),
+            (
+                "not_deployment",
+                "--not-deployment",
+                "PIPECAT_ROLLOUT_NOT_DEPLOYMENT",
+            ),
         ];
-        let from = |source| SWITCHES.into_iter().filter(move |(id, ..)| matches.value_source(id) == Some(source));
+        let from = |source| {
+            SWITCHES
+                .into_iter()
+                .filter(move |(id, ..)| matches.value_source(id) == Some(source))
+        };
         let typed: Vec<_> = from(ValueSource::CommandLine).collect();
         let set: Vec<_> = from(ValueSource::EnvVariable).collect();
         let (given, names): (_, Vec<&str>) = if typed.is_empty() {
@@ -208,7 +216,10 @@ impl SubjectArgs {
             (&typed, typed.iter().map(|(_, switch, _)| *switch).collect())
         };
         if given.len() > 1 {
-            let message = format!("{} name one target each: give only one", names.join(" and "));
+            let message = format!(
+                "{} name one target each: give only one",
+                names.join(" and ")
+            );
             return Err(command.error(ErrorKind::ArgumentConflict, message));
         }
         let is = |name: &str| given.first().is_none_or(|(id, ..)| *id == name);

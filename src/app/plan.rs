@@ -25,7 +25,9 @@ use crate::app::cli::{
 };
 use crate::core::fleet::{BadFilter, BadPattern};
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+use crate::core::rollout::{
+    Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
+};
 use crate::core::wire::AgentName;
 
 /// How long `status` waits for what it reads from stdin.
@@ -120,7 +122,9 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
     let limits = limits(&args.limits);
     let targets = targets(args.subject, &agents, &source, limits.timeout)?;
     let pace = pace(args.limits.poll_interval)?;
-    let policies = targets.into_iter().map(|target| Policy::new(target, limits.clone()));
+    let policies = targets
+        .into_iter()
+        .map(|target| Policy::new(target, limits.clone()));
     Ok(Plan {
         policies: policies.collect::<Result<_, _>>()?,
         agents,
@@ -163,7 +167,10 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
     Ok(Plan {
         agents,
         source,
-        policy: Policy::one_look(target, limits),
+        policies: targets
+            .into_iter()
+            .map(|target| Policy::single_check(target, limits.clone()))
+            .collect(),
         pace: Pace::Adaptive,
         max_rps,
         together: Together::EachToItsEnd,
@@ -180,7 +187,10 @@ fn targets(
 ) -> Result<Vec<TargetRule>, ConfigError> {
     let of_one = |switch| match agents {
         [agent] => Ok(agent),
-        several => Err(ConfigError::OneTargetForMany { switch, agents: several.len() }),
+        several => Err(ConfigError::OneTargetForMany {
+            switch,
+            agents: several.len(),
+        }),
     };
     if let Some(given) = &subject.deployment {
         let agent = of_one("--deployment")?;
@@ -202,7 +212,10 @@ fn targets(
         };
         return Ok(target::baselines(source, agents, limit)?);
     }
-    Ok(agents.iter().map(|agent| scripted_target(source, agent)).collect())
+    Ok(agents
+        .iter()
+        .map(|agent| scripted_target(source, agent))
+        .collect())
 }
 
 /// Of a simulated agent the baseline of its scenario, else what is seen first.

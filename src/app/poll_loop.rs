@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep_until};
 use self::retry::{Pause, Retry};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    Event, Failure, FailureClass, Interruption, Machine, Next, NextPoll, Observation, Outcome, Route, Step,
+    Event, Failure, FailureClass, Interruption, Machine, Next, NextPoll, Observation, Outcome,
+    Route, Step,
 };
 
 /// The longest that one request may take.
@@ -207,7 +208,11 @@ where
     }
 
     fn poll(&mut self, now: Duration) {
-        let left = self.next.deadline.unwrap_or(Duration::MAX).saturating_sub(now);
+        let left = self
+            .next
+            .deadline
+            .unwrap_or(Duration::MAX)
+            .saturating_sub(now);
         let limit = left.clamp(MIN_REQUEST, MAX_REQUEST);
         let fetch = (self.fetch)(limit, self.next.route);
         self.doing = Doing::Fetching(Box::pin(fetch), now.saturating_add(limit + SLACK));

@@ -32,6 +32,9 @@ pub use schedule::Schedule;
 pub use scope::{BadPattern, Scope};
 pub use view::AgentView;
 
+/// How many lists in a row have to say what goes back behind what was known.
+const CONFIRMATIONS: u32 = 3;
+
 /// The agents of an organization.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {

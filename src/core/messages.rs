@@ -11,11 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::block::failure_block;
-pub(crate) use self::reason::{
-    Facts, claim, created_before, degraded, not_available, problem_line, reason, restarted_and_ready,
-    revision_unchanged,
-};
 pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+pub(crate) use self::reason::{
+    Facts, claim, created_before, degraded, not_available, problem_line, reason,
+    restarted_and_ready, revision_unchanged,
+};
 use crate::core::rollout::{AgentReport, Event, Phase, Verdict, decode_exit_code};
 use crate::core::text::{line_start, one_line, short_duration};
 
@@ -97,19 +97,36 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 #[must_use]
 pub fn line(event: &Event) -> String {
     match event {
-        Event::BaselineNoted { deployment_id: None, .. } => "nothing is deployed yet".to_owned(),
+        Event::BaselineNoted {
+            deployment_id: None,
+            ..
+        } => "nothing is deployed yet".to_owned(),
         Event::BaselineNoted {
             deployment_id: Some(id),
             created_at,
-        } => format!("before the deploy: deployment {}{}", one_line(id), created(*created_at)),
+        } => format!(
+            "before the deploy: deployment {}{}",
+            one_line(id),
+            created(*created_at)
+        ),
         Event::WaitingForTarget { desired: None } => {
             "waiting: there is no such agent yet, or it has no deployment".to_owned()
         }
         Event::WaitingForTarget { desired: Some(id) } => {
-            format!("waiting: deployment {} still is the desired one", one_line(id))
+            format!(
+                "waiting: deployment {} still is the desired one",
+                one_line(id)
+            )
         }
-        Event::TargetFound { deployment_id, created_at } => {
-            format!("following deployment {}{}", one_line(deployment_id), created(*created_at))
+        Event::TargetFound {
+            deployment_id,
+            created_at,
+        } => {
+            format!(
+                "following deployment {}{}",
+                one_line(deployment_id),
+                created(*created_at)
+            )
         }
         Event::PhaseChanged {
             phase,
@@ -140,7 +157,10 @@ pub fn line(event: &Event) -> String {
         }
         Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
         Event::CommandEnded { exit_code, lasted } => match exit_code {
-            0 => format!("the deploy command has ended, after {}", short_duration(*lasted)),
+            0 => format!(
+                "the deploy command has ended, after {}",
+                short_duration(*lasted)
+            ),
             code => format!(
                 "the deploy command failed with exit code {code}, after {}",
                 short_duration(*lasted)
@@ -276,14 +296,14 @@ pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
 
 /// A count of replicas, in words.
 #[must_use]
-pub fn replicas(count: u64) -> String {
-    count(count, "replica")
+pub fn replicas(replicas: u64) -> String {
+    count(replicas, "replica")
 }
 
 /// A count of restarts, in words.
 #[must_use]
-pub fn restarts(count: u64) -> String {
-    count(count, "restart")
+pub fn restarts(restarts: u64) -> String {
+    count(restarts, "restart")
 }
 
 /// Failed polls in a row, in words.

@@ -25,7 +25,9 @@ pub(crate) use indication::{Ending, Indication, Proof, StepBack};
 pub use machine::{Machine, Next, NextPoll, Step};
 pub use observation::{Failure, FailureClass, Observation, Route};
 pub use phase::Phase;
-pub use policy::{Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+pub use policy::{
+    Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
+};
 pub use problem::{Problem, ProblemClass};
 pub(crate) use report::whole_millis;
 pub use report::{

@@ -92,7 +92,12 @@ impl Connection {
     }
 
     /// Asks for the details of an agent. Whoever asks has waited for its turn.
-    pub(crate) async fn observe(&self, agent: &AgentName, limit: Duration) -> Observation {
+    pub(crate) async fn observe(
+        &self,
+        agent: &AgentName,
+        limit: Duration,
+        _: crate::core::rollout::Route,
+    ) -> Observation {
         loop {
             let asked = Instant::now();
             let client = self.client();

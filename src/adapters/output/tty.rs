@@ -123,7 +123,8 @@ impl Living {
                 replicas_started,
             } => self.replicas = Some((*ready_replicas, *replicas_started)),
             Event::Restarted { restart_count, .. } => self.restarts = *restart_count,
-            Event::PollFailed { in_a_row, .. } => self.failing = *in_a_row,
+            Event::PollFailed { .. } => self.failing = 1,
+            Event::Heartbeat { failing, .. } => self.failing = *failing,
             Event::PollRecovered { .. } => self.failing = 0,
             _ => {}
         }

@@ -18,7 +18,9 @@ use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{Plan, Together};
 use crate::app::poll_loop::Signal;
-use crate::core::rollout::{AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict};
+use crate::core::rollout::{
+    AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict,
+};
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
@@ -128,14 +130,20 @@ impl Prepared {
     /// Waits for the end of the deploy command, or brings it about: a rollout that is not ready needs
     /// it no longer.
     async fn finish_command(&self, deploy: &mut Deploy, report: &mut Report) {
-        let Some(agent) = report.agents.first_mut() else { return };
+        let Some(agent) = report.agents.first_mut() else {
+            return;
+        };
         let style = self.plan.output.style;
         let mut signals = self.signals.clone();
         if deploy.is_running() {
             match agent.outcome.verdict {
                 Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
                 verdict if verdict != Verdict::Ready && deploy.ends_early() => {
-                    complain(style, "the deploy command still runs, and is asked to end", agent.exit_code);
+                    complain(
+                        style,
+                        "the deploy command still runs, and is asked to end",
+                        agent.exit_code,
+                    );
                     deploy.terminate(Number::TERM).await;
                 }
                 _ => tokio::select! {
@@ -150,7 +158,10 @@ impl Prepared {
             None => complain(style, "the deploy command was not run", agent.exit_code),
             Some(command) if agent.outcome.verdict == Verdict::Ready && command.exit_code != 0 => {
                 report.exit_code = command.exit_code;
-                let line = format!("the deployment is ready, but the deploy command failed (exit code {})", command.exit_code);
+                let line = format!(
+                    "the deployment is ready, but the deploy command failed (exit code {})",
+                    command.exit_code
+                );
                 complain(style, &line, command.exit_code);
             }
             Some(_) => {}

@@ -26,7 +26,11 @@ const GRACE: Duration = Duration::from_secs(10);
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
 /// Runs a deploy command, and judges what it deploys.
-pub(super) async fn run(plan: Plan, command: Vec<OsString>, end: CommandEnd) -> Result<Ending, Error> {
+pub(super) async fn run(
+    plan: Plan,
+    command: Vec<OsString>,
+    end: CommandEnd,
+) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
     prepared.signals.end_at_the_second().map_err(Error::Setup)?;
     prepared.judge(Some(Deploy::new(command, end))).await
@@ -64,7 +68,11 @@ enum Group {
 
 impl Deploy {
     fn new(command: Vec<OsString>, end: CommandEnd) -> Self {
-        Self { command, end, state: State::Waiting }
+        Self {
+            command,
+            end,
+            state: State::Waiting,
+        }
     }
 
     /// Starts the command.
@@ -73,7 +81,11 @@ impl Deploy {
     /// When it cannot be started; it has ended then, with the code that a shell gives this.
     pub(super) fn start(&mut self) -> Result<(), Error> {
         let (program, arguments) = self.command.split_first().expect("clap asks for a command");
-        let group = if is_in_foreground() { Group::Shared } else { Group::Own };
+        let group = if is_in_foreground() {
+            Group::Shared
+        } else {
+            Group::Own
+        };
         let mut command = Command::new(program);
         command.args(arguments);
         if group == Group::Own {
@@ -91,8 +103,15 @@ impl Deploy {
                 Ok(())
             }
             Err(source) => {
-                let exit_code = if source.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-                self.state = State::Ended(CommandReport { exit_code, elapsed: Duration::ZERO });
+                let exit_code = if source.kind() == io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                };
+                self.state = State::Ended(CommandReport {
+                    exit_code,
+                    elapsed: Duration::ZERO,
+                });
                 Err(not_started(program, source))
             }
         }
@@ -132,7 +151,14 @@ impl Deploy {
     /// Asks the command, and all that it has started, to end, and ends them when they do not within
     /// ten seconds.
     pub(super) async fn terminate(&mut self, signal: Signal) {
-        let State::Running { id: Some(id), group, .. } = self.state else { return };
+        let State::Running {
+            id: Some(id),
+            group,
+            ..
+        } = self.state
+        else {
+            return;
+        };
         send(group, id, signal);
         let over = Instant::now() + GRACE;
         let gone = async {
@@ -151,7 +177,13 @@ impl Deploy {
 
     /// Hands on the signal that has ended the watch.
     pub(super) async fn interrupt(&mut self, interruption: Interruption) {
-        let shared = matches!(self.state, State::Running { group: Group::Shared, .. });
+        let shared = matches!(
+            self.state,
+            State::Running {
+                group: Group::Shared,
+                ..
+            }
+        );
         match interruption {
             // A terminal has sent it to the command as well, which may take its time to end.
             Interruption::Interrupt if shared => {
@@ -191,6 +223,8 @@ fn not_started(program: &OsStr, source: io::Error) -> Error {
 
 /// An exit code as a shell would say it.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|number| 128 + number));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| 128 + number));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -94,7 +94,9 @@ impl Watch {
         let start = Instant::now();
         let observe = async {
             self.connection.turn(Urgency::Urgent).await;
-            self.connection.observe(&self.agent, MAX_REQUEST, Route::Pooled).await
+            self.connection
+                .observe(&self.agent, MAX_REQUEST, Route::Pooled)
+                .await
         };
         let step = tokio::select! {
             biased;

@@ -35,12 +35,20 @@ pub(crate) enum TargetError {
         why: &'static str,
     },
     #[error("{switch} -: cannot read stdin")]
-    Stdin { switch: &'static str, source: io::Error },
+    Stdin {
+        switch: &'static str,
+        source: io::Error,
+    },
     #[error("{switch} -: stdin did not end within {}; did the command before the pipe hang?", short_duration(*limit))]
-    StdinHangs { switch: &'static str, limit: Duration },
+    StdinHangs {
+        switch: &'static str,
+        limit: Duration,
+    },
     #[error("--deployment -: stdin is empty; did the command before the pipe fail?")]
     Empty,
-    #[error("--deployment -: stdin must hold an id, or the JSON that `pipecat cloud deploy` prints: {0}")]
+    #[error(
+        "--deployment -: stdin must hold an id, or the JSON that `pipecat cloud deploy` prints: {0}"
+    )]
     NotAnId(String),
     #[error("--deployment -: stdin is about agent {0:?}, and not about {1:?}")]
     OtherAgent(String, String),
@@ -90,10 +98,14 @@ pub(super) fn id_of_stdin(agent: &AgentName, limit: Duration) -> Result<String, 
             _ => Err(TargetError::NotAnId(format!("it has {words} words"))),
         };
     }
-    let json: Value = serde_json::from_str(text).map_err(|error| TargetError::NotAnId(error.to_string()))?;
+    let json: Value =
+        serde_json::from_str(text).map_err(|error| TargetError::NotAnId(error.to_string()))?;
     let text = |name: &str| json.get(name).and_then(Value::as_str);
     if let Some(other) = text("agentName").filter(|name| *name != agent.as_str()) {
-        return Err(TargetError::OtherAgent(one_line(other), agent.as_str().to_owned()));
+        return Err(TargetError::OtherAgent(
+            one_line(other),
+            agent.as_str().to_owned(),
+        ));
     }
     match text("deploymentId") {
         Some(given) => id("--deployment -", given),
@@ -111,32 +123,51 @@ pub(super) fn baselines(
         Source::Stdin => read_stdin("--baseline", limit)?,
         Source::File(path) => {
             let read = File::open(path).and_then(read_text);
-            read.map_err(|source| TargetError::Unreadable { path: path.to_owned(), source })?
+            read.map_err(|source| TargetError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })?
         }
     };
-    let report: Value = serde_json::from_str(&text).map_err(|error| TargetError::NotAReport(error.to_string()))?;
+    let report: Value =
+        serde_json::from_str(&text).map_err(|error| TargetError::NotAReport(error.to_string()))?;
     let list = report.get("agents").and_then(Value::as_array);
     let list = list.ok_or_else(|| TargetError::NotAReport("it has no agents".to_owned()))?;
-    let reports: Result<Vec<AgentReport>, _> = list.iter().cloned().map(serde_json::from_value).collect();
+    let reports: Result<Vec<AgentReport>, _> =
+        list.iter().cloned().map(serde_json::from_value).collect();
     let reports = reports.map_err(|error| TargetError::NotAReport(error.to_string()))?;
-    agents.iter().map(|agent| baseline(&reports, agent).map(TargetRule::NewerThan)).collect()
+    agents
+        .iter()
+        .map(|agent| baseline(&reports, agent).map(TargetRule::NewerThan))
+        .collect()
 }
 
 fn baseline(reports: &[AgentReport], agent: &AgentName) -> Result<Baseline, TargetError> {
     let agent = agent.as_str();
     let Some(report) = reports.iter().find(|report| report.agent == agent) else {
-        let found: Vec<String> = reports.iter().map(|report| one_line(&report.agent)).collect();
-        return Err(TargetError::NotOfThisAgent { agent: agent.to_owned(), found: found.join(", ") });
+        let found: Vec<String> = reports
+            .iter()
+            .map(|report| one_line(&report.agent))
+            .collect();
+        return Err(TargetError::NotOfThisAgent {
+            agent: agent.to_owned(),
+            found: found.join(", "),
+        });
     };
     let outcome = &report.outcome;
     let seen = outcome.deployment_id.is_some()
         || matches!(outcome.verdict, Verdict::NotFound | Verdict::Unchanged);
     if !seen {
-        return Err(TargetError::NothingSeen { agent: agent.to_owned(), verdict: outcome.verdict });
+        return Err(TargetError::NothingSeen {
+            agent: agent.to_owned(),
+            verdict: outcome.verdict,
+        });
     }
     let deployment_id = outcome.deployment_id.as_deref();
     Ok(Baseline {
-        deployment_id: deployment_id.map(|given| id("--baseline", given)).transpose()?,
+        deployment_id: deployment_id
+            .map(|given| id("--baseline", given))
+            .transpose()?,
         created_at: outcome.deployment_created_at,
     })
 }
@@ -157,7 +188,8 @@ fn read_stdin(switch: &'static str, limit: Duration) -> Result<String, TargetErr
 fn read_text(from: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     from.take(MAX_READ).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
 }
 
 #[cfg(test)]
@@ -167,8 +199,18 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_a_deployment_id() {
         for given in [
-            "", " ", "null", "None", "\"59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3\"", "'59c8ceba'", "{\"id\"}",
-            "59c8ceb", "59c8ceba 6c7e4ccd", "59c8ceba\u{200b}-6c7e-4ccd", "<html>...</html>", "59c8ceba\nx",
+            "",
+            " ",
+            "null",
+            "None",
+            "\"59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3\"",
+            "'59c8ceba'",
+            "{\"id\"}",
+            "59c8ceb",
+            "59c8ceba 6c7e4ccd",
+            "59c8ceba\u{200b}-6c7e-4ccd",
+            "<html>...</html>",
+            "59c8ceba\nx",
         ] {
             let error = id("--deployment", given).unwrap_err().to_string();
             assert!(error.starts_with("--deployment: "), "{error}");
@@ -179,6 +221,9 @@ mod tests {
     #[test]
     fn ids_are_taken_in_lower_case() {
         let upper = " 59C8CEBA-6C7E-4CCD-A5BD-6CD7A4E4CFA3\n";
-        assert_eq!(id("--deployment", upper).unwrap(), upper.trim().to_lowercase());
+        assert_eq!(
+            id("--deployment", upper).unwrap(),
+            upper.trim().to_lowercase()
+        );
     }
 }

@@ -13,8 +13,8 @@ use crate::adapters::api::connection::{Connection, Urgency};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy,
-    Route, TargetRule, Verdict,
+    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy, Route,
+    TargetRule, Verdict,
 };
 use crate::core::wire::{AgentName, Service};
 
@@ -110,13 +110,15 @@ impl Tasks {
             let emit = |_, event| {
                 let _ = inputs.send(Input::Happened(watch.clone(), event));
             };
-            let interruption = async {
-                // Without a sender the program ends as well.
-                let _ = stop.wait_for(|stop| *stop).await;
-                Interruption::Terminate
+            let signals = || {
+                let mut stop = stop.clone();
+                async move {
+                    // Without a sender the program ends as well.
+                    let _ = stop.wait_for(|stop| *stop).await;
+                    Signal::Interrupted(Interruption::Terminate)
+                }
             };
-            let pace = Pace::Adaptive;
-            let outcome = follow(machine, pace, turn, fetch, emit, interruption).await;
+            let outcome = follow(machine, Pace::Adaptive, permit, fetch, emit, signals).await;
             let _ = inputs.send(Input::Ended(watch, Box::new(outcome)));
         });
     }
@@ -128,7 +130,8 @@ impl Tasks {
         self.spawn(async move {
             let start = Instant::now();
             connection.turn(Urgency::Idle).await;
-            let observation = observe(&connection, &board, &agent, MAX_REQUEST, Route::Pooled).await;
+            let observation =
+                observe(&connection, &board, &agent, MAX_REQUEST, Route::Pooled).await;
             let mut machine = Machine::new(Policy::single_check(TargetRule::FirstSeen, limits));
             match machine.observe(start.elapsed(), observation).next {
                 Next::Done(outcome) => {

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{Change, Standing};
 use super::{Agent, Fleet};
-use crate::core::rollout::{CONFIRMATIONS, Reason, Verdict};
+use crate::core::fleet::CONFIRMATIONS;
+use crate::core::rollout::{Reason, Verdict};
 
 /// What a look at an agent's details showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::notice::{Notice, NoticeData, NoticeKind};
 use super::record::{AgentRecord, Change, Standing};
 use super::{Agent, Doubt, Fleet, Followed, Shown};
-use crate::core::rollout::CONFIRMATIONS;
+use crate::core::fleet::CONFIRMATIONS;
 use crate::core::wire::Service;
 
 /// A rollout to follow.

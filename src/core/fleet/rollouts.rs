@@ -14,7 +14,7 @@ impl Fleet {
         let mut change = Change::default();
         if let Some(agent) = self.agents.get_mut(name) {
             match event {
-                Event::TargetFound { deployment_id } => {
+                Event::TargetFound { deployment_id, .. } => {
                     agent.found(now, deployment_id, &mut change);
                 }
                 Event::PhaseChanged { phase, .. } => agent.entered(now, *phase, &mut change),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::count;
 use crate::core::rollout::{
-    Ending, Failure, Indication, Interruption, Limits, Phase, Problem, ProblemClass, Proof, Reason, StepBack,
-    TargetRule, Until, Verdict,
+    Ending, Failure, Indication, Interruption, Limits, Phase, Problem, ProblemClass, Proof, Reason,
+    StepBack, TargetRule, Until, Verdict,
 };
 use crate::core::text::short_duration;
 use crate::core::wire::{AgentDetails, Revision};
@@ -60,14 +60,23 @@ pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
         },
         Ending::Deleted => Reason {
             message: facts.absent_message.map(str::to_owned),
-            ..plain("Deleted", "the agent was deleted during the watch (404)".to_owned())
+            ..plain(
+                "Deleted",
+                "the agent was deleted during the watch (404)".to_owned(),
+            )
         },
         Ending::PhaseFailed => serving(phase_failed(facts), facts),
         Ending::Problem(problem, lasted) => serving(of_problem(problem, *lasted, facts), facts),
-        Ending::RevisionUnchanged { running } => plain("RevisionUnchanged", unchanged_revision(running)),
+        Ending::RevisionUnchanged { running } => {
+            plain("RevisionUnchanged", unchanged_revision(running))
+        }
         Ending::Stalled(lasted) => pending(
             "Stalled",
-            format!("nothing has moved for {}: {}", short_duration(*lasted), facts.phase),
+            format!(
+                "nothing has moved for {}: {}",
+                short_duration(*lasted),
+                facts.phase
+            ),
             facts,
         ),
         Ending::Superseded { by } => superseded(by, facts),
@@ -80,7 +89,9 @@ pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
         Ending::Interrupted(interruption) => interrupted(*interruption, facts),
     };
     if facts.verdict == Verdict::Infrastructure {
-        reason.summary.push_str("; the platform reports an infrastructure issue of its own");
+        reason
+            .summary
+            .push_str("; the platform reports an infrastructure issue of its own");
     }
     Some(reason)
 }
@@ -89,7 +100,10 @@ pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
 pub(crate) fn claim(indication: &Indication) -> Option<String> {
     Some(match indication {
         Indication::Deleted => "the API says that the agent does not exist".to_owned(),
-        Indication::Superseded { by, proof: Proof::None } => {
+        Indication::Superseded {
+            by,
+            proof: Proof::None,
+        } => {
             format!("the API says that deployment {by} is the desired one")
         }
         Indication::StepBack(StepBack::Reconciled) => {
@@ -98,7 +112,9 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         Indication::StepBack(StepBack::Phase) => {
             "the API says that the revision is back in an earlier phase".to_owned()
         }
-        Indication::Contradiction => "the API says ready, and that the revision has failed".to_owned(),
+        Indication::Contradiction => {
+            "the API says ready, and that the revision has failed".to_owned()
+        }
         Indication::RevisionUnchanged { running } => {
             format!("the API says ready, on the revision of deployment {running}")
         }
@@ -108,7 +124,10 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         | Indication::Ready
         | Indication::PhaseFailed
         | Indication::Problem(_)
-        | Indication::Superseded { proof: Proof::Newer, .. }
+        | Indication::Superseded {
+            proof: Proof::Newer,
+            ..
+        }
         | Indication::Unmoved(_)
         | Indication::Unauthorized(_)
         | Indication::Refused(_) => return None,
@@ -126,7 +145,10 @@ pub(crate) fn created_before(age: Duration) -> String {
 
 /// A warning: the target is ready on another deployment's revision.
 pub(crate) fn revision_unchanged(running: &str) -> String {
-    format!("{}; the old code may go on serving", unchanged_revision(running))
+    format!(
+        "{}; the old code may go on serving",
+        unchanged_revision(running)
+    )
 }
 
 /// A warning: the target is ready, and the agent takes no sessions.
@@ -146,7 +168,11 @@ pub(crate) fn degraded(problem: &Problem) -> String {
 }
 
 fn plain(code: &str, summary: String) -> Reason {
-    Reason { code: code.to_owned(), summary, message: None }
+    Reason {
+        code: code.to_owned(),
+        summary,
+        message: None,
+    }
 }
 
 /// The API gave no usable answer: the last failure says why.
@@ -156,7 +182,10 @@ fn unanswered(facts: &Facts<'_>) -> Reason {
     };
     let times = match facts.failed_polls {
         0 | 1 => String::new(),
-        times => format!(" ({times} failed polls in a row, over {})", short_duration(facts.failing_for)),
+        times => format!(
+            " ({times} failed polls in a row, over {})",
+            short_duration(facts.failing_for)
+        ),
     };
     plain(&failure.code, format!("{}{times}", failure.summary))
 }
@@ -177,7 +206,10 @@ fn phase_failed(facts: &Facts<'_>) -> Reason {
     if let Some(problem) = facts.problem {
         return Reason {
             code: problem.code.clone(),
-            summary: format!("its revision has failed: {}", headline.as_ref().unwrap_or(&problem.code)),
+            summary: format!(
+                "its revision has failed: {}",
+                headline.as_ref().unwrap_or(&problem.code)
+            ),
             message: problem.message.clone().or(message),
         };
     }
@@ -187,7 +219,10 @@ fn phase_failed(facts: &Facts<'_>) -> Reason {
     });
     match why {
         Some(why) => Reason {
-            summary: format!("its revision has failed: {}", headline.as_ref().unwrap_or(&why)),
+            summary: format!(
+                "its revision has failed: {}",
+                headline.as_ref().unwrap_or(&why)
+            ),
             code: why,
             message,
         },
@@ -209,11 +244,18 @@ fn of_problem(problem: &Problem, lasted: Duration, facts: &Facts<'_>) -> Reason 
     let lasted = short_duration(lasted);
     let summary = match problem.class {
         ProblemClass::Crashing => {
-            let does = if code == "Completed" { "exits instead of running" } else { "crashes" };
+            let does = if code == "Completed" {
+                "exits instead of running"
+            } else {
+                "crashes"
+            };
             let exit = health.and_then(|health| health.last_exit_code);
             let exit = exit.map_or(String::new(), |exit| format!(", last exit code {exit}"));
             let restarts = health.and_then(|health| health.restart_count).unwrap_or(0);
-            let replicas = health.and_then(|health| health.replicas_started).unwrap_or(1).max(1);
+            let replicas = health
+                .and_then(|health| health.replicas_started)
+                .unwrap_or(1)
+                .max(1);
             format!(
                 "its code {does}: {code}, {} of {}{exit}",
                 count(restarts, "restart"),
@@ -228,7 +270,11 @@ fn of_problem(problem: &Problem, lasted: Duration, facts: &Facts<'_>) -> Reason 
             problem_line(problem.class, code)
         }
     };
-    Reason { code: code.clone(), summary, message: problem.message.clone() }
+    Reason {
+        code: code.clone(),
+        summary,
+        message: problem.message.clone(),
+    }
 }
 
 /// A problem as one line.
@@ -245,7 +291,9 @@ pub(crate) fn problem_line(class: ProblemClass, code: &str) -> String {
         }
         ProblemClass::NotPulling => format!("its container cannot be created: {code}"),
         ProblemClass::Degraded => format!("the platform calls it degraded: {code}"),
-        ProblemClass::Unknown => format!("the platform gives a reason that is unknown here: {code}"),
+        ProblemClass::Unknown => {
+            format!("the platform gives a reason that is unknown here: {code}")
+        }
     }
 }
 
@@ -274,7 +322,10 @@ fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     match facts.last_problem {
         Some(problem) => Reason {
             code: "Superseded".to_owned(),
-            summary: format!("{summary}; before that, {}", problem_line(problem.class, &problem.code)),
+            summary: format!(
+                "{summary}; before that, {}",
+                problem_line(problem.class, &problem.code)
+            ),
             message: problem.message.clone(),
         },
         None => plain("Superseded", summary),
@@ -314,7 +365,11 @@ fn interrupted(interruption: Interruption, facts: &Facts<'_>) -> Reason {
         Interruption::Hangup => "the terminal is gone (SIGHUP)",
         Interruption::FailFast => "stopped, because another agent is not ready (--fail-fast)",
     };
-    let summary = format!("{how} after {}: {}", short_duration(facts.waited), facts.phase);
+    let summary = format!(
+        "{how} after {}: {}",
+        short_duration(facts.waited),
+        facts.phase
+    );
     match facts.problem {
         Some(problem) => Reason {
             code: "Interrupted".to_owned(),
@@ -331,7 +386,8 @@ fn timed_out(facts: &Facts<'_>) -> String {
     match facts.ready_for {
         _ if limits.timeout.is_zero() => format!("not ready yet: {}", facts.phase),
         _ if !facts.settled => {
-            "too few answers show that this is the new deployment and not one from before".to_owned()
+            "too few answers show that this is the new deployment and not one from before"
+                .to_owned()
         }
         Some(_) if limits.until == Until::Drained && facts.phase == Phase::Draining => format!(
             "ready, but the previous revision still drains after {}",
@@ -347,8 +403,12 @@ fn timed_out(facts: &Facts<'_>) -> String {
             short_duration(held),
             short_duration(limits.stable_for)
         ),
-        Some(_) if limits.until == Until::Warm => "ready, but with fewer replicas than the agent keeps at least".to_owned(),
-        None if ready => "ready, but no answer shows that it runs on a revision of its own".to_owned(),
+        Some(_) if limits.until == Until::Warm => {
+            "ready, but with fewer replicas than the agent keeps at least".to_owned()
+        }
+        None if ready => {
+            "ready, but no answer shows that it runs on a revision of its own".to_owned()
+        }
         Some(_) | None => format!(
             "not ready after {}: {} for {}",
             short_duration(facts.waited),
@@ -371,5 +431,8 @@ fn serving(reason: Reason, facts: &Facts<'_>) -> Reason {
         Some(false) => "; nothing serves: the agent takes no sessions",
         None => "",
     };
-    Reason { summary: format!("{}{serving}", reason.summary), ..reason }
+    Reason {
+        summary: format!("{}{serving}", reason.summary),
+        ..reason
+    }
 }

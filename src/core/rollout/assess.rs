@@ -32,7 +32,10 @@ pub(super) fn own_revision<'a>(details: &'a AgentDetails, id: &str) -> Option<&'
 /// The deployment whose revision runs in the target's stead.
 pub(super) fn running_elsewhere<'a>(details: &'a AgentDetails, id: &str) -> Option<&'a str> {
     let revision = details.current_revision.as_ref()?;
-    revision.deployment_id.as_deref().filter(|named| *named != id)
+    revision
+        .deployment_id
+        .as_deref()
+        .filter(|named| *named != id)
 }
 
 /// Whether the revision has the phase Failed.
@@ -63,7 +66,9 @@ pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase 
     let shown = phase::of_revision(own_revision(details, id));
     match (details.ready, shown) {
         (true, Phase::Failed) => Phase::Failed,
-        (true, _) if until == Until::Drained && details.previous_revision.is_some() => Phase::Draining,
+        (true, _) if until == Until::Drained && details.previous_revision.is_some() => {
+            Phase::Draining
+        }
         (true, _) => Phase::Active,
         (false, shown) => shown,
     }
@@ -73,7 +78,10 @@ pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase 
 pub(super) fn progress(details: &AgentDetails, id: &str) -> Progress {
     let reconciled = details.reconciled_deployment_id.clone();
     if !is_reconciled(details, id) {
-        return Progress { reconciled, ..Progress::default() };
+        return Progress {
+            reconciled,
+            ..Progress::default()
+        };
     }
     Progress {
         reconciled,
@@ -90,13 +98,13 @@ fn shape(revision: &Revision) -> Shape {
     let count = |count: fn(&crate::core::wire::Health) -> Option<u64>| health.and_then(count);
     Shape {
         deployment_id: revision.deployment_id.clone(),
-        phase: revision.phase.as_ref().map(|phase| phase.as_str().to_owned()),
+        phase: revision.phase.clone(),
         counts: [
             revision.ready_replicas,
             count(|health| health.restart_count),
             count(|health| health.replicas_started),
         ],
-        state: health.and_then(|h| h.state.as_ref()).map(|state| state.as_str().to_owned()),
+        state: health.and_then(|health| health.state.clone()),
         reason: health.and_then(|health| health.reason.clone()),
     }
 }
@@ -109,7 +117,10 @@ pub(super) fn restart_count(own: Option<&Revision>) -> Option<u64> {
 /// Started replicas, at least one: a restart count without a replica count is one replica's.
 pub(super) fn replicas_started(own: Option<&Revision>) -> u64 {
     let health = own.and_then(|revision| revision.health.as_ref());
-    health.and_then(|health| health.replicas_started).unwrap_or(1).max(1)
+    health
+        .and_then(|health| health.replicas_started)
+        .unwrap_or(1)
+        .max(1)
 }
 
 /// Whether the target's code runs now, so that what kept it from starting is over.

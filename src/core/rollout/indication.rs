@@ -11,10 +11,11 @@ use super::problem::{Problem, ProblemClass};
 use super::streak::Needs;
 use super::verdict::{Interruption, Verdict};
 use crate::core::rollout::Failure;
+use crate::core::wire::{ContainerState, RevisionPhase};
 
 /// What one answer points at. Several can hold at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Indication {
+pub(crate) enum Indication {
     /// Before a deploy: this deployment is desired, or none.
     Baseline(Option<String>),
     /// The target, of which nothing proves that it is new, is the desired deployment.
@@ -47,14 +48,14 @@ pub(super) enum Indication {
 
 /// Whether its dates prove that a deployment was made later than the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     Newer,
     None,
 }
 
 /// How an answer goes back behind what was seen of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StepBack {
+pub(crate) enum StepBack {
     /// It is said not to be reconciled, although it was.
     Reconciled,
     /// Its revision is said to be in an earlier phase, or gone.
@@ -63,7 +64,7 @@ pub(super) enum StepBack {
 
 /// How far the target has come: ids, phase, counts, state and reason; never texts or times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     pub(super) reconciled: Option<String>,
     pub(super) own: Option<Shape>,
     /// What still drains, once the target is ready: the previous revision, and the sessions.
@@ -72,11 +73,11 @@ pub(super) struct Progress {
 
 /// What of a revision can move.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     pub(super) deployment_id: Option<String>,
-    pub(super) phase: Option<String>,
+    pub(super) phase: Option<RevisionPhase>,
     pub(super) counts: [Option<u64>; 3],
-    pub(super) state: Option<String>,
+    pub(super) state: Option<ContainerState>,
     pub(super) reason: Option<String>,
 }
 
@@ -118,7 +119,8 @@ impl Indication {
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Problem(one), Self::Problem(two)) => one.class == two.class,
-            (Self::Unauthorized(_), Self::Unauthorized(_)) | (Self::Refused(_), Self::Refused(_)) => true,
+            (Self::Unauthorized(_), Self::Unauthorized(_))
+            | (Self::Refused(_), Self::Refused(_)) => true,
             (one, two) => one == two,
         }
     }
@@ -131,25 +133,34 @@ impl Indication {
             | Self::NotInView
             | Self::Contradiction
             | Self::RevisionUnchanged { .. }
-            | Self::Superseded { proof: Proof::None, .. }
+            | Self::Superseded {
+                proof: Proof::None, ..
+            }
             | Self::Deleted
             | Self::StepBack(_)
             | Self::Unauthorized(_)
             | Self::Refused(_) => Needs::CONFIRMED,
-            Self::Superseded { proof: Proof::Newer, .. } | Self::PhaseFailed => Needs::ONE,
+            Self::Superseded {
+                proof: Proof::Newer,
+                ..
+            }
+            | Self::PhaseFailed => Needs::ONE,
             Self::Ready => Needs::lasting(limits.stable_for),
             Self::Unmoved(_) => Needs::lasting(limits.stall_timeout?),
             Self::Problem(problem) => match problem.class {
-                ProblemClass::Reported => Needs { answers: 2, over: Duration::ZERO },
+                ProblemClass::Reported => Needs {
+                    answers: 2,
+                    over: Duration::ZERO,
+                },
                 ProblemClass::Unrecoverable => Needs::CONFIRMED,
                 // The restarts have been counted already.
                 ProblemClass::Crashing => Needs::ONE,
                 ProblemClass::NotPulling if problem.asks_to_try_later() => {
                     Needs::lasting(limits.pull_grace.saturating_mul(3))
                 }
-                ProblemClass::NotPulling | ProblemClass::Degraded | ProblemClass::ReportedBefore => {
-                    Needs::lasting(limits.pull_grace)
-                }
+                ProblemClass::NotPulling
+                | ProblemClass::Degraded
+                | ProblemClass::ReportedBefore => Needs::lasting(limits.pull_grace),
                 ProblemClass::Unknown => return None,
             },
         })
@@ -159,10 +170,14 @@ impl Indication {
     pub(super) fn ending(&self, lasted: Duration) -> Option<Ending> {
         Some(match self {
             // These settle something, and end nothing.
-            Self::Baseline(_) | Self::Target(_) | Self::NotInView | Self::StepBack(_) => return None,
+            Self::Baseline(_) | Self::Target(_) | Self::NotInView | Self::StepBack(_) => {
+                return None;
+            }
             Self::Ready => Ending::Ready,
             Self::Contradiction | Self::PhaseFailed => Ending::PhaseFailed,
-            Self::RevisionUnchanged { running } => Ending::RevisionUnchanged { running: running.clone() },
+            Self::RevisionUnchanged { running } => Ending::RevisionUnchanged {
+                running: running.clone(),
+            },
             Self::Problem(problem) => Ending::Problem(problem.clone(), lasted),
             Self::Superseded { by, .. } => Ending::Superseded { by: by.clone() },
             Self::Deleted => Ending::Deleted,
@@ -176,7 +191,13 @@ impl Indication {
 impl Ending {
     /// The verdict; what fails, stalls or times out under an infrastructure issue is the platform's fault.
     pub(super) fn verdict(&self, infrastructure_issue: bool) -> Verdict {
-        let blame = |verdict| if infrastructure_issue { Verdict::Infrastructure } else { verdict };
+        let blame = |verdict| {
+            if infrastructure_issue {
+                Verdict::Infrastructure
+            } else {
+                verdict
+            }
+        };
         match self {
             Ending::Ready => Verdict::Ready,
             Ending::Unauthorized => Verdict::Unauthorized,

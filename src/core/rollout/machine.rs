@@ -24,7 +24,7 @@ use super::pacing::Moment;
 use super::phase::Phase;
 use super::policy::{Baseline, Limits, Policy, TargetRule};
 use super::problem::{Earlier, Problem};
-use super::report::{Outcome, PhaseEntry, whole_millis};
+use super::report::Outcome;
 use super::streak::{ShownTime, Streaks};
 use super::target::Search;
 use super::verdict::Interruption;
@@ -170,7 +170,10 @@ impl Machine {
         self.step(at, |machine| {
             machine.polls += 1;
             match observation {
-                Observation::Details { details, server_time } => {
+                Observation::Details {
+                    details,
+                    server_time,
+                } => {
                     machine.on_details(at, details, server_time);
                 }
                 Observation::Absent(message) => machine.on_absent(at, message),
@@ -205,7 +208,9 @@ impl Machine {
             let began = machine.search.deploy_began.unwrap_or(at);
             machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
             machine.command = Command::Ended(at, exit_code);
-            machine.streaks.end(|indication| *indication == Indication::NotInView);
+            machine
+                .streaks
+                .end(|indication| *indication == Indication::NotInView);
             machine.paced_from = at;
             // What was never started has deployed nothing.
             let never_started = machine.search.deploy_began.is_none();
@@ -232,12 +237,6 @@ impl Machine {
         }
     }
 
-    /// Where the rollout is.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
     /// The limits of the watch.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -250,7 +249,9 @@ impl Machine {
             let before = self.view.clone();
             let ending = take_in(self);
             self.note_phase(&before, at);
-            events = self.view.events_since(&before, at, self.limits().stable_for);
+            events = self
+                .view
+                .events_since(&before, at, self.limits().stable_for);
             if let Some(ending) = ending {
                 let outcome = self.finish(at, &ending);
                 events.push(Event::Finished {
@@ -276,7 +277,13 @@ impl Machine {
         }
         let paced_by = |view: &View| {
             let problem = view.problem.as_ref().map(|problem| problem.class);
-            (view.phase, problem, view.unconfirmed.clone(), view.ready_since, view.target.clone())
+            (
+                view.phase,
+                problem,
+                view.unconfirmed.clone(),
+                view.ready_since,
+                view.target.clone(),
+            )
         };
         if paced_by(&self.view) != paced_by(before) {
             self.paced_from = at;
@@ -335,14 +342,23 @@ impl Machine {
         if !deleted {
             self.view.waiting_for = Some(None);
         }
-        let mut indications = vec![if deleted { Indication::Deleted } else { Indication::NotInView }];
+        let mut indications = vec![if deleted {
+            Indication::Deleted
+        } else {
+            Indication::NotInView
+        }];
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);
         self.note_baseline(None, None);
     }
 
-    fn on_details(&mut self, at: Duration, details: Box<AgentDetails>, server_time: Option<Timestamp>) {
+    fn on_details(
+        &mut self,
+        at: Duration,
+        details: Box<AgentDetails>,
+        server_time: Option<Timestamp>,
+    ) {
         self.note_answer();
         self.agent_seen = true;
         self.absent_message = None;
@@ -385,7 +401,9 @@ impl Machine {
     /// Whether an indication of which this is true has what it needs.
     fn meets(&self, is: impl Fn(&Indication) -> bool) -> bool {
         let limits = self.policy.limits();
-        self.streaks.met(|indication| indication.needs(limits)).any(|streak| is(&streak.indication))
+        self.streaks
+            .met(|indication| indication.needs(limits))
+            .any(|streak| is(&streak.indication))
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
@@ -396,7 +414,10 @@ impl Machine {
         }
         let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
         if desired.is_none() || created_at.is_some() || confirmed {
-            let baseline = Baseline { deployment_id: desired.map(str::to_owned), created_at };
+            let baseline = Baseline {
+                deployment_id: desired.map(str::to_owned),
+                created_at,
+            };
             self.search.baseline = Some(baseline.clone());
             self.view.baseline = Some(baseline);
         }

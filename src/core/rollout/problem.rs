@@ -50,8 +50,18 @@ pub struct Problem {
 
 /// The words by which a registry or the platform asks to try later.
 const TRY_LATER: [&str; 12] = [
-    "429", "toomanyrequests", "too many requests", "500", "502", "503", "504", "timeout", "timed out", "try again",
-    "deadline exceeded", "unavailable",
+    "429",
+    "toomanyrequests",
+    "too many requests",
+    "500",
+    "502",
+    "503",
+    "504",
+    "timeout",
+    "timed out",
+    "try again",
+    "deadline exceeded",
+    "unavailable",
 ];
 
 impl Problem {
@@ -67,7 +77,10 @@ fn has_word(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let before = text[..at].chars().next_back();
         let after = text[at + found.len()..].chars().next();
-        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+        ![before, after]
+            .into_iter()
+            .flatten()
+            .any(char::is_alphanumeric)
     })
 }
 
@@ -77,7 +90,10 @@ pub(super) fn of_health(health: &Health) -> Option<Problem> {
     let reason = health.reason.as_deref();
     let class = class_of(health.state.as_ref(), reason)?;
     let fallback = || match health.state {
-        Some(ContainerState::Terminated) => health.last_termination_reason.clone().unwrap_or_else(|| "Terminated".to_owned()),
+        Some(ContainerState::Terminated) => health
+            .last_termination_reason
+            .clone()
+            .unwrap_or_else(|| "Terminated".to_owned()),
         _ => "Crashing".to_owned(),
     };
     Some(Problem {
@@ -99,7 +115,10 @@ fn class_of(state: Option<&ContainerState>, reason: Option<&str>) -> Option<Prob
     match reason.as_deref() {
         Some("crashloopbackoff" | "error" | "oomkilled") => Some(ProblemClass::Crashing),
         Some(
-            "errimagepull" | "imagepullbackoff" | "createcontainererror" | "runcontainererror"
+            "errimagepull"
+            | "imagepullbackoff"
+            | "createcontainererror"
+            | "runcontainererror"
             | "createcontainerconfigerror",
         ) => Some(ProblemClass::NotPulling),
         Some("invalidimagename" | "errimageneverpull") => Some(ProblemClass::Unrecoverable),
@@ -123,7 +142,10 @@ pub(super) fn of_restarts(health: &Health) -> Problem {
 
 /// Whether the platform says that it holds back the next start, because the code keeps crashing.
 pub(super) fn is_crash_loop(revision: &Revision) -> bool {
-    let reason = revision.health.as_ref().and_then(|health| health.reason.as_deref());
+    let reason = revision
+        .health
+        .as_ref()
+        .and_then(|health| health.reason.as_deref());
     reason.is_some_and(|reason| reason.eq_ignore_ascii_case("CrashLoopBackOff"))
 }
 
@@ -158,7 +180,11 @@ impl Earlier {
 
     /// The errors that count against `target`: those that name it, and those that are new; and apart
     /// from them those that are not new. Errors about another deployment are nobody's (design rule 7).
-    pub(super) fn problems_of_errors(&self, errors: &[AgentError], target: &str) -> [Option<Problem>; 2] {
+    pub(super) fn problems_of_errors(
+        &self,
+        errors: &[AgentError],
+        target: &str,
+    ) -> [Option<Problem>; 2] {
         let about = errors.iter().filter(|error| {
             let names = error.deployment_id.as_deref();
             names.is_none_or(|id| id == target)
@@ -173,29 +199,35 @@ impl Earlier {
 
     /// The condition `Degraded`, if it holds and was not there before.
     pub(super) fn new_degradation(&self, details: &AgentDetails) -> Option<Problem> {
-        let is_new = |condition: &&Condition| {
-            !self.conditions.iter().any(|c| c.reason == condition.reason)
-        };
+        let is_new =
+            |condition: &&Condition| !self.conditions.iter().any(|c| c.reason == condition.reason);
         degradation(details).filter(is_new).map(of_condition)
     }
 }
 
 /// The condition `Degraded`, where it holds.
 pub(super) fn degradation(details: &AgentDetails) -> Option<&Condition> {
-    details.conditions.iter().find(|condition| is_degraded(condition))
+    details
+        .conditions
+        .iter()
+        .find(|condition| is_degraded(condition))
 }
 
 pub(super) fn of_condition(condition: &Condition) -> Problem {
     Problem {
         class: ProblemClass::Degraded,
-        code: condition.reason.clone().unwrap_or_else(|| "Degraded".to_owned()),
+        code: condition
+            .reason
+            .clone()
+            .unwrap_or_else(|| "Degraded".to_owned()),
         message: condition.message.clone(),
     }
 }
 
 fn is_degraded(condition: &Condition) -> bool {
     let is = |text: &Option<String>, word: &str| {
-        text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(word))
+        text.as_deref()
+            .is_some_and(|text| text.eq_ignore_ascii_case(word))
     };
     is(&condition.kind, "Degraded") && is(&condition.status, "True")
 }
@@ -213,7 +245,10 @@ fn of_errors(class: ProblemClass, errors: &[&AgentError]) -> Option<Problem> {
     };
     Some(Problem {
         class,
-        code: first.code.clone().unwrap_or_else(|| "ReportedError".to_owned()),
+        code: first
+            .code
+            .clone()
+            .unwrap_or_else(|| "ReportedError".to_owned()),
         message,
     })
 }

@@ -205,7 +205,10 @@ impl RevisionReport {
     pub(super) fn of(revision: &Revision) -> Self {
         let health = revision.health.as_ref();
         Self {
-            phase: revision.phase.as_ref().map(|phase| phase.as_str().to_owned()),
+            phase: revision
+                .phase
+                .as_ref()
+                .map(|phase| phase.as_str().to_owned()),
             ready_replicas: revision.ready_replicas,
             restart_count: health.and_then(|health| health.restart_count),
             replicas_started: health.and_then(|health| health.replicas_started),

@@ -124,7 +124,8 @@ impl Streaks {
         &'a self,
         needs: impl Fn(&Indication) -> Option<Needs> + 'a,
     ) -> impl Iterator<Item = &'a Streak> {
-        let met = move |streak: &&Streak| needs(&streak.indication).is_some_and(|n| streak.meets(n));
+        let met =
+            move |streak: &&Streak| needs(&streak.indication).is_some_and(|n| streak.meets(n));
         self.0.iter().filter(met)
     }
 

@@ -33,14 +33,21 @@ pub(super) struct Search {
 impl Search {
     pub(super) fn new(rule: TargetRule, newest: &mut Newest) -> Self {
         let target = match &rule {
-            TargetRule::Deployment(id) => Some(Target { id: id.clone(), settled: true }),
+            TargetRule::Deployment(id) => Some(Target {
+                id: id.clone(),
+                settled: true,
+            }),
             TargetRule::NewerThan(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
         };
         let baseline = match &rule {
             TargetRule::NewerThan(baseline) => Some(baseline.clone()),
             TargetRule::Deployment(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
         };
-        if let Some(Baseline { deployment_id: Some(id), created_at: Some(created_at) }) = &baseline {
+        if let Some(Baseline {
+            deployment_id: Some(id),
+            created_at: Some(created_at),
+        }) = &baseline
+        {
             newest.note_created(id, *created_at);
         }
         Self {
@@ -67,7 +74,10 @@ impl Search {
 
     /// The id of the target, if it is the one that is meant.
     pub(super) fn settled(&self) -> Option<&str> {
-        self.target.as_ref().filter(|target| target.settled).map(|target| target.id.as_str())
+        self.target
+            .as_ref()
+            .filter(|target| target.settled)
+            .map(|target| target.id.as_str())
     }
 
     /// Takes in which deployment is desired: it may become the target, or replace one that is not
@@ -78,30 +88,43 @@ impl Search {
             return;
         }
         if self.rule == TargetRule::FirstSeen {
-            self.target = Some(Target { id: desired.to_owned(), settled: true });
+            self.target = Some(Target {
+                id: desired.to_owned(),
+                settled: true,
+            });
             return;
         }
         let began = self.deploy_began.and_then(|at| clock.at(at));
         // What was learned since may show that the target is an older one.
-        if let Some(target) = self.target.take_if(|target| {
-            Self::is_from_before(&self.baseline, &target.id, newest, began)
-        }) {
+        if let Some(target) = self
+            .target
+            .take_if(|target| Self::is_from_before(&self.baseline, &target.id, newest, began))
+        {
             self.earlier.insert(target.id);
         }
         if Self::is_from_before(&self.baseline, desired, newest, began) {
             self.note_older(desired, newest);
             return;
         }
-        let replaces = self.target.as_ref().is_none_or(|target| {
-            target.id != desired && !newest.is_older(desired, &target.id)
-        });
+        let replaces = self
+            .target
+            .as_ref()
+            .is_none_or(|target| target.id != desired && !newest.is_older(desired, &target.id));
         if replaces {
-            self.target = Some(Target { id: desired.to_owned(), settled: false });
+            self.target = Some(Target {
+                id: desired.to_owned(),
+                settled: false,
+            });
         }
         if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
             let proven = match began {
-                Some(began) => newest.created_at(desired).is_some_and(|created| created >= began),
-                None => self.baseline.as_ref().and_then(|b| b.deployment_id.as_deref())
+                Some(began) => newest
+                    .created_at(desired)
+                    .is_some_and(|created| created >= began),
+                None => self
+                    .baseline
+                    .as_ref()
+                    .and_then(|b| b.deployment_id.as_deref())
                     .is_some_and(|baseline| newest.is_older(baseline, desired)),
             };
             target.settled = proven;
@@ -115,7 +138,9 @@ impl Search {
         newest: &Newest,
         began: Option<Timestamp>,
     ) -> bool {
-        let baseline = baseline.as_ref().and_then(|baseline| baseline.deployment_id.as_deref());
+        let baseline = baseline
+            .as_ref()
+            .and_then(|baseline| baseline.deployment_id.as_deref());
         let created = newest.created_at(id);
         baseline.is_some_and(|baseline| baseline == id || newest.is_older(id, baseline))
             || matches!((created, began), (Some(created), Some(began)) if created < began)
@@ -147,7 +172,10 @@ impl Search {
     /// Judges the baseline instead, which still stands.
     pub(super) fn accept_baseline(&mut self) {
         if let Some(id) = self.baseline_id() {
-            self.target = Some(Target { id: id.to_owned(), settled: true });
+            self.target = Some(Target {
+                id: id.to_owned(),
+                settled: true,
+            });
         }
     }
 

@@ -76,7 +76,12 @@ impl View {
     }
 
     /// What has happened between `before` and this moment, `at`; ready has to last for `stable_for`.
-    pub(super) fn events_since(&self, before: &View, at: Duration, stable_for: Duration) -> Vec<Event> {
+    pub(super) fn events_since(
+        &self,
+        before: &View,
+        at: Duration,
+        stable_for: Duration,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
         match (&before.outage, &self.outage) {
             (None, Some(outage)) => events.push(Event::PollFailed {
@@ -105,7 +110,10 @@ impl View {
             });
         }
         if let Some((deployment_id, created_at)) = changed(&before.target, &self.target) {
-            events.push(Event::TargetFound { deployment_id, created_at });
+            events.push(Event::TargetFound {
+                deployment_id,
+                created_at,
+            });
         }
         if self.phase != before.phase {
             events.push(Event::PhaseChanged {
@@ -122,8 +130,12 @@ impl View {
             (true, false) => events.push(Event::InfrastructureRecovered),
             (true, true) | (false, false) => {}
         }
-        if let Some((ready_replicas, replicas_started)) = changed(&before.replicas, &self.replicas) {
-            events.push(Event::ReplicasChanged { ready_replicas, replicas_started });
+        if let Some((ready_replicas, replicas_started)) = changed(&before.replicas, &self.replicas)
+        {
+            events.push(Event::ReplicasChanged {
+                ready_replicas,
+                replicas_started,
+            });
         }
         if self.restarts.count > before.restarts.count {
             events.push(Event::Restarted {
@@ -148,21 +160,34 @@ impl View {
                 code: problem.code.clone(),
                 details: problem.message.clone(),
             }),
-            (None, Some(gone)) => events.push(Event::ProblemResolved { code: gone.code.clone() }),
+            (None, Some(gone)) => events.push(Event::ProblemResolved {
+                code: gone.code.clone(),
+            }),
             (None, None) => {}
         }
     }
 
-    fn ready_events(&self, before: &View, at: Duration, stable_for: Duration, events: &mut Vec<Event>) {
+    fn ready_events(
+        &self,
+        before: &View,
+        at: Duration,
+        stable_for: Duration,
+        events: &mut Vec<Event>,
+    ) {
         if self.ready_since != before.ready_since
             && let Some(since) = before.ready_since
         {
-            events.push(Event::ReadyLost { after: at.saturating_sub(since) });
+            events.push(Event::ReadyLost {
+                after: at.saturating_sub(since),
+            });
         }
         if let Some(running) = changed(&before.running_elsewhere, &self.running_elsewhere) {
             events.push(Event::RevisionUnchanged { running });
         }
-        if self.ready_since != before.ready_since && self.ready_since.is_some() && !stable_for.is_zero() {
+        if self.ready_since != before.ready_since
+            && self.ready_since.is_some()
+            && !stable_for.is_zero()
+        {
             events.push(Event::Holding { stable_for });
         }
     }

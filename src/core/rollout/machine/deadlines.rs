@@ -20,7 +20,10 @@ impl Machine {
             return None;
         }
         let needs = |indication: &Indication| self.needs(indication);
-        let refused = self.refusals.met(needs).find_map(|s| s.indication.ending(s.lasted()));
+        let refused = self
+            .refusals
+            .met(needs)
+            .find_map(|s| s.indication.ending(s.lasted()));
         if refused.is_some() {
             return refused;
         }
@@ -30,13 +33,16 @@ impl Machine {
             let counts = settled || streak.indication == Indication::Deleted;
             counts && self.is_final(&streak.indication)
         });
-        met.find_map(|streak| streak.indication.ending(streak.lasted()))
-            .or_else(|| self.not_appeared(at))
+        let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
+        drop(met);
+        ending.or_else(|| self.not_appeared(at))
     }
 
     /// The target has not appeared in the time that it may take.
     fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
-        let late = self.appear_deadline().is_some_and(|deadline| at >= deadline);
+        let late = self
+            .appear_deadline()
+            .is_some_and(|deadline| at >= deadline);
         if !late || !self.meets(|indication| *indication == Indication::NotInView) {
             return None;
         }
@@ -62,7 +68,9 @@ impl Machine {
     pub(super) fn overdue(&self, at: Duration) -> Option<Ending> {
         if self.deadline().is_some_and(|deadline| at >= deadline) {
             return Some(match &self.view.outage {
-                Some(outage) if outage.last.class == FailureClass::Unauthorized => Ending::Unauthorized,
+                Some(outage) if outage.last.class == FailureClass::Unauthorized => {
+                    Ending::Unauthorized
+                }
                 Some(_) => Ending::Unavailable,
                 None if self.in_view_since.is_none() => self.not_in_view(),
                 None => Ending::Timeout,
@@ -72,7 +80,9 @@ impl Machine {
     }
 
     pub(super) fn outage_is_over_limit(&self, at: Duration) -> Option<Ending> {
-        let over = self.outage_deadline().is_some_and(|deadline| at >= deadline);
+        let over = self
+            .outage_deadline()
+            .is_some_and(|deadline| at >= deadline);
         (over && self.may_end()).then_some(Ending::Unavailable)
     }
 
@@ -81,7 +91,9 @@ impl Machine {
     pub(super) fn deadline(&self) -> Option<Duration> {
         let began = match self.policy.target() {
             TargetRule::Deploy => self.in_view_since?,
-            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => Duration::ZERO,
+            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
+                Duration::ZERO
+            }
         };
         Some(began.saturating_add(self.limits().timeout))
     }
@@ -96,7 +108,9 @@ impl Machine {
             (TargetRule::Deploy, Command::None | Command::Running) => None,
             (TargetRule::Deploy, Command::Ended(at, 0)) => Some(at.saturating_add(may_take)),
             (TargetRule::Deploy, Command::Ended(at, _)) => Some(at),
-            (TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen, _) => Some(may_take),
+            (TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen, _) => {
+                Some(may_take)
+            }
         }
     }
 
@@ -126,9 +140,15 @@ impl Machine {
 
     fn needs(&self, indication: &Indication) -> Option<Needs> {
         let needs = indication.needs(self.limits())?;
-        let refuses = matches!(indication, Indication::Unauthorized(_) | Indication::Refused(_));
+        let refuses = matches!(
+            indication,
+            Indication::Unauthorized(_) | Indication::Refused(_)
+        );
         Some(if refuses && !self.answered {
-            Needs { over: FIRST_REFUSAL, ..needs }
+            Needs {
+                over: FIRST_REFUSAL,
+                ..needs
+            }
         } else {
             needs
         })
@@ -143,8 +163,10 @@ impl Machine {
         self.streaks.iter().find(|indication| {
             matches!(
                 indication,
-                Indication::Superseded { proof: Proof::None, .. }
-                    | Indication::Deleted
+                Indication::Superseded {
+                    proof: Proof::None,
+                    ..
+                } | Indication::Deleted
                     | Indication::StepBack(_)
                     | Indication::Contradiction
                     | Indication::RevisionUnchanged { .. }
@@ -158,7 +180,11 @@ impl Machine {
     pub(super) fn next_poll(&self, at: Duration) -> NextPoll {
         let needs = |indication: &Indication| self.needs(indication);
         let due = self.streaks.due(needs).chain(self.refusals.due(needs));
-        let deadlines = [self.deadline(), self.appear_deadline(), self.outage_deadline()];
+        let deadlines = [
+            self.deadline(),
+            self.appear_deadline(),
+            self.outage_deadline(),
+        ];
         let moments = deadlines.into_iter().flatten().chain(due);
         let next = moments.filter(|moment| *moment > at).min();
         let confirms = self.unconfirmed().is_some() || self.refusals.iter().next().is_some();
@@ -170,7 +196,11 @@ impl Machine {
             },
             no_later_than: next.unwrap_or(Duration::MAX),
             deadline: self.deadline(),
-            route: if confirms { Route::Fresh } else { Route::Pooled },
+            route: if confirms {
+                Route::Fresh
+            } else {
+                Route::Pooled
+            },
         }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Machine, RestartCount};
 use crate::core::rollout::assess::{
-    has_failed, is_complete, is_desired, is_reconciled, is_running, own_revision, phase_of, progress,
-    replicas_started, restart_count, running_elsewhere,
+    has_failed, is_complete, is_desired, is_reconciled, is_running, own_revision, phase_of,
+    progress, replicas_started, restart_count, running_elsewhere,
 };
-use crate::core::rollout::indication::{Indication, Proof, Progress, StepBack};
+use crate::core::rollout::indication::{Indication, Progress, Proof, StepBack};
 use crate::core::rollout::phase::{self, Phase};
 use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged};
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
@@ -18,7 +18,9 @@ impl Machine {
     /// Finds the target among the deployments that are desired.
     pub(super) fn find_target(&mut self, details: &AgentDetails) {
         self.ever_reconciled |= details.reconciled_deployment_id.is_some();
-        let Some(desired) = details.desired() else { return };
+        let Some(desired) = details.desired() else {
+            return;
+        };
         let before = self.search.target_id().map(str::to_owned);
         self.search.see(desired, &self.newest, self.clock);
         if before.is_some() && before.as_deref() != self.search.target_id() {
@@ -71,18 +73,25 @@ impl Machine {
     }
 
     /// Desired and reconciled are the target: its revision and `ready` speak of it.
-    fn indicate_reconciled(&mut self, details: &AgentDetails, id: &str, found: &mut Vec<Indication>) {
+    fn indicate_reconciled(
+        &mut self,
+        details: &AgentDetails,
+        id: &str,
+        found: &mut Vec<Indication>,
+    ) {
         let own = own_revision(details, id);
         let progress = progress(details, id);
         let limits = self.policy.limits().clone();
         let issue = own.is_some_and(|revision| revision.has_infrastructure_issue);
         let restarted = self.count_restarts(own, issue);
         if restarted {
-            self.streaks.end(|indication| *indication == Indication::Ready);
+            self.streaks
+                .end(|indication| *indication == Indication::Ready);
         }
         if progress != self.progress {
             let degraded = |problem: &Problem| problem.class == ProblemClass::Degraded;
-            self.streaks.end(|i| matches!(i, Indication::Problem(problem) if degraded(problem)));
+            self.streaks
+                .end(|i| matches!(i, Indication::Problem(problem) if degraded(problem)));
         }
         match (has_failed(own), details.ready) {
             (true, true) => found.push(Indication::Contradiction),
@@ -102,7 +111,9 @@ impl Machine {
                     found.push(Indication::RevisionUnchanged { running });
                 }
                 // No proof either way.
-                (None, NewRevision::Required) if own.is_none() => found.push(Indication::Unmoved(progress)),
+                (None, NewRevision::Required) if own.is_none() => {
+                    found.push(Indication::Unmoved(progress))
+                }
                 (None, _) | (_, NewRevision::Optional) => {
                     found.push(Indication::Ready);
                     if !is_complete(details, own, limits.until) {
@@ -112,13 +123,18 @@ impl Machine {
             }
             return;
         }
-        let weighed = self.problems(details, id).into_iter().filter(|problem| match problem.class {
-            // Only its restarts decide.
-            ProblemClass::Crashing | ProblemClass::Unknown => false,
-            ProblemClass::Reported | ProblemClass::ReportedBefore => true,
-            // Design rule 8: these wait.
-            ProblemClass::Unrecoverable | ProblemClass::NotPulling | ProblemClass::Degraded => !issue,
-        });
+        let weighed =
+            self.problems(details, id)
+                .into_iter()
+                .filter(|problem| match problem.class {
+                    // Only its restarts decide.
+                    ProblemClass::Crashing | ProblemClass::Unknown => false,
+                    ProblemClass::Reported | ProblemClass::ReportedBefore => true,
+                    // Design rule 8: these wait.
+                    ProblemClass::Unrecoverable
+                    | ProblemClass::NotPulling
+                    | ProblemClass::Degraded => !issue,
+                });
         found.extend(weighed.map(Indication::Problem));
         found.push(Indication::Unmoved(progress));
     }
@@ -156,7 +172,8 @@ impl Machine {
             return Some(StepBack::Reconciled);
         }
         let rank = phase::rank(own_revision(details, id));
-        matches!((rank, self.rank), (Some(now), Some(before)) if now < before).then_some(StepBack::Phase)
+        matches!((rank, self.rank), (Some(now), Some(before)) if now < before)
+            .then_some(StepBack::Phase)
     }
 
     /// What did not move since the last answer that was believed, where the target is in view and not ready.
@@ -168,11 +185,16 @@ impl Machine {
     /// Counts the rises of the restarts since the target came into view, and says whether there is a
     /// new one (design rules 6 and 8). A fall is a replaced replica.
     fn count_restarts(&mut self, own: Option<&Revision>, issue: bool) -> bool {
-        let Some(count) = restart_count(own) else { return false };
+        let Some(count) = restart_count(own) else {
+            return false;
+        };
         let restarts = &mut self.restarts;
         if issue || self.view.infrastructure_issue {
             // What the platform's own problem has caused does not count.
-            *restarts = RestartCount { last: Some(count), counted: 0 };
+            *restarts = RestartCount {
+                last: Some(count),
+                counted: 0,
+            };
             return false;
         }
         let risen = match restarts.last {
@@ -197,13 +219,20 @@ impl Machine {
 
     /// Takes in an answer that is believed.
     pub(super) fn accept(&mut self, at: Duration, details: Box<AgentDetails>) {
-        let in_view = self.search.target.clone().filter(|target| is_desired(&details, &target.id));
+        let in_view = self
+            .search
+            .target
+            .clone()
+            .filter(|target| is_desired(&details, &target.id));
         match in_view {
             Some(target) => self.accept_in_view(at, &details, &target.id),
             None if self.in_view_since.is_none() || self.search.settled().is_none() => {
                 self.lose_target();
                 self.earlier.note(&details);
-                for id in [details.desired(), details.reconciled_deployment_id.as_deref()] {
+                for id in [
+                    details.desired(),
+                    details.reconciled_deployment_id.as_deref(),
+                ] {
                     if let Some(id) = id {
                         self.search.note_earlier(id);
                     }
@@ -240,7 +269,9 @@ impl Machine {
         view.phase = phase_of(details, id, until);
         view.infrastructure_issue = own.is_some_and(|revision| revision.has_infrastructure_issue);
         if let Some(health) = own.and_then(|revision| revision.health.as_ref()) {
-            let ready = own.and_then(|revision| revision.ready_replicas).unwrap_or(0);
+            let ready = own
+                .and_then(|revision| revision.ready_replicas)
+                .unwrap_or(0);
             let started = replicas_started(own);
             // The first look at replicas of which none is ready is no news.
             if view.replicas.is_some() || ready > 0 {
@@ -258,9 +289,18 @@ impl Machine {
         } else {
             self.errors(details, id).into_iter().flatten().collect()
         };
-        self.show_problem(problems.into_iter().next(), details.ready && reconciled, own);
-        let is_ready = self.streaks.iter().any(|indication| *indication == Indication::Ready);
-        let lasts = self.streaks.find(|indication| *indication == Indication::Ready);
+        self.show_problem(
+            problems.into_iter().next(),
+            details.ready && reconciled,
+            own,
+        );
+        let is_ready = self
+            .streaks
+            .iter()
+            .any(|indication| *indication == Indication::Ready);
+        let lasts = self
+            .streaks
+            .find(|indication| *indication == Indication::Ready);
         let anew = lasts.is_some_and(|streak| streak.is_new());
         self.view.ready_since = match self.view.ready_since.filter(|_| is_ready && !anew) {
             Some(since) => Some(since),
@@ -312,7 +352,10 @@ impl Machine {
     /// Where that is accepted, the baseline is judged once no new deployment has come in time.
     pub(super) fn accepts_unchanged(&self) -> bool {
         let stands = self.latest.as_ref().and_then(|details| details.desired());
-        let by_rule = matches!(self.policy.target(), TargetRule::NewerThan(_) | TargetRule::Deploy);
+        let by_rule = matches!(
+            self.policy.target(),
+            TargetRule::NewerThan(_) | TargetRule::Deploy
+        );
         by_rule
             && self.policy.limits().unchanged == Unchanged::Accept
             && stands.is_some()

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Command, Machine};
 use crate::core::messages::{self, Facts};
-use crate::core::rollout::assess::{degradation, restart_count, running_elsewhere};
+use crate::core::rollout::assess::{restart_count, running_elsewhere};
 use crate::core::rollout::indication::Ending;
 use crate::core::rollout::policy::TargetRule;
-use crate::core::rollout::problem;
+use crate::core::rollout::problem::{self, degradation};
 use crate::core::rollout::report::{Outcome, PhaseEntry, RevisionReport, Warning, whole_millis};
 use crate::core::rollout::verdict::Verdict;
 
@@ -17,7 +17,9 @@ impl Machine {
         let latest = self.latest.as_deref();
         let id = self.search.target_id();
         let began = self.rollout_began();
-        let elsewhere = latest.zip(id).and_then(|(details, id)| running_elsewhere(details, id));
+        let elsewhere = latest
+            .zip(id)
+            .and_then(|(details, id)| running_elsewhere(details, id));
         let unchanged = matches!(ending, Ending::RevisionUnchanged { .. })
             || verdict == Verdict::Ready && elsewhere.is_some();
         let deployment = latest.and_then(|details| details.desired_deployment());
@@ -47,7 +49,9 @@ impl Machine {
     fn rollout_began(&self) -> Duration {
         match self.policy.target() {
             TargetRule::Deploy => self.in_view_since.unwrap_or_default(),
-            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => Duration::ZERO,
+            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -67,7 +71,10 @@ impl Machine {
         };
         let mut warnings = Vec::new();
         let mut warn = |code: &str, summary: String| {
-            warnings.push(Warning { code: code.to_owned(), summary });
+            warnings.push(Warning {
+                code: code.to_owned(),
+                summary,
+            });
         };
         if *self.policy.target() == TargetRule::FirstSeen
             && let Some(created_at) = self.newest.created_at(id)
@@ -93,7 +100,10 @@ impl Machine {
             warn("Restarted", messages::restarted_and_ready(count, exit_code));
         }
         if let Some(condition) = degradation(details) {
-            warn("Degraded", messages::degraded(&problem::of_condition(condition)));
+            warn(
+                "Degraded",
+                messages::degraded(&problem::of_condition(condition)),
+            );
         }
         warnings
     }
@@ -110,10 +120,14 @@ impl Machine {
             waited: at.saturating_sub(self.rollout_began()),
             target: self.search.target_id(),
             settled: self.search.settled().is_some(),
-            deploy_began: self.search.deploy_began.and_then(|began| self.clock.at(began)),
-            desired_created_at: self.latest.as_deref().and_then(|details| {
-                self.newest.created_at(details.desired()?)
-            }),
+            deploy_began: self
+                .search
+                .deploy_began
+                .and_then(|began| self.clock.at(began)),
+            desired_created_at: self
+                .latest
+                .as_deref()
+                .and_then(|details| self.newest.created_at(details.desired()?)),
             latest: self.latest.as_deref(),
             available: self.available,
             own: self.own_revision(),
