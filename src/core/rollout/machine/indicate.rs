@@ -346,6 +346,8 @@ impl Machine {
     fn lose_target(&mut self) {
         self.in_view_since = None;
         self.view.phase = Phase::Waiting;
+        // What was indicated of it says nothing of the next one.
+        self.streaks.end(Indication::is_about_target);
         self.forget();
     }
 
