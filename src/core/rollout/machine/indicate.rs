@@ -98,7 +98,8 @@ impl Machine {
             (true, false) => found.push(Indication::PhaseFailed),
             (false, _) => {}
         }
-        if !issue && let Some(crash) = self.crash_loop(own, details.ready) {
+        let counts = !issue && (restarted || !details.ready);
+        if counts && let Some(crash) = self.crash_loop(own, details.ready) {
             found.push(Indication::Problem(crash));
         }
         if details.ready {
