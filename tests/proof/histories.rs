@@ -1,0 +1,269 @@
+//! Random histories, and what has to hold for each.
+
+use std::time::Duration;
+
+use pipecat_rollout::fuzzing::rollout::{
+    FailureClass, Limits, NewRevision, Unchanged, Until, Verdict,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestCaseResult;
+
+use crate::truth::Check;
+use crate::watch::{Act, Aim, Disturbance, Kind, Script, Seen, Watched};
+use crate::world::{Before, Dates, End, Fate, Ms, Revision, falling, in_upper_case};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn limits() -> Limits {
+    Limits {
+        timeout: seconds(120),
+        appear_timeout: seconds(15),
+        outage_timeout: seconds(30),
+        pull_grace: seconds(10),
+        ..Limits::default()
+    }
+}
+
+fn any_limits() -> impl Strategy<Value = Limits> {
+    let kinds = (
+        select(vec![0, 0, 3, 8]),
+        select(vec![None, None, Some(seconds(20))]),
+        select(vec![
+            Until::Ready,
+            Until::Ready,
+            Until::Warm,
+            Until::Drained,
+        ]),
+        select(vec![
+            NewRevision::Optional,
+            NewRevision::Optional,
+            NewRevision::Required,
+        ]),
+        select(vec![Unchanged::Fail, Unchanged::Fail, Unchanged::Accept]),
+        select(vec![120, 120, 40]),
+    );
+    kinds.prop_map(
+        |(stable_for, stall_timeout, until, new_revision, unchanged, timeout)| Limits {
+            timeout: seconds(timeout),
+            stable_for: seconds(stable_for),
+            stall_timeout,
+            until,
+            new_revision,
+            unchanged,
+            ..limits()
+        },
+    )
+}
+
+fn any_fate() -> impl Strategy<Value = Fate> {
+    let end = prop_oneof![
+        4 => Just(End::Ready),
+        2 => (1_u64..3).prop_map(End::ReadyAfterCrashes),
+        1 => (500_i64..6000).prop_map(End::ReadyAfterPulling),
+        1 => Just(End::ReadyAfterPlatformIssue),
+        1 => (500_i64..6000).prop_map(End::ReadyWithBreak),
+        1 => Just(End::ReadyWithoutRevision),
+        1 => Just(End::PhaseFailed),
+        1 => Just(End::CrashLoop),
+        1 => Just(End::NeverPulls),
+        1 => Just(End::InvalidImage),
+        1 => Just(End::ErrorBefore),
+        1 => Just(End::ErrorAfter),
+        1 => Just(End::Stuck),
+    ];
+    (500_i64..5000, 500_i64..5000, 500_i64..5000, end).prop_map(
+        |(reconciles, creates, validates, end)| Fate {
+            reconciles,
+            creates,
+            validates,
+            end,
+        },
+    )
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => any_fate().prop_map(Act::Deploy),
+        2 => any_fate().prop_map(Act::Colleague),
+        1 => any_fate().prop_map(Act::RollBack),
+        1 => Just(Act::Delete),
+    ]
+}
+
+/// Some time after the one before.
+fn any_acts() -> impl Strategy<Value = Vec<(Ms, Act)>> {
+    proptest::collection::vec((1_i64..20_000, any_act()), 0..4).prop_map(|steps| {
+        let mut at = 0;
+        let place = |(after, act)| {
+            at += after;
+            (at, act)
+        };
+        steps.into_iter().map(place).collect()
+    })
+}
+
+fn any_aim() -> impl Strategy<Value = Aim> {
+    let code = select(vec![0, 0, 1]);
+    prop_oneof![
+        1 => Just(Aim::Named),
+        1 => any::<bool>().prop_map(|dated| Aim::NewerThan { dated }),
+        3 => (100_i64..40_000, code).prop_map(|(ends, code)| Aim::Command { ends, code }),
+        1 => Just(Aim::FirstSeen),
+    ]
+}
+
+fn any_disturbance() -> impl Strategy<Value = Disturbance> {
+    let asks = |retry_after| Kind::Failing(FailureClass::Transient { retry_after });
+    let kind = prop_oneof![
+        3 => Just(asks(None)),
+        1 => (1_u64..40).prop_map(move |pause| asks(Some(seconds(pause)))),
+        1 => Just(Kind::Failing(FailureClass::Unauthorized)),
+        1 => Just(Kind::Failing(FailureClass::Refused)),
+        1 => Just(Kind::Absent),
+        6 => (500_i64..400_000).prop_map(Kind::Lag),
+        1 => Just(Kind::Burst),
+    ];
+    (
+        0_i64..40_000,
+        prop_oneof![5 => 100_i64..8000, 1 => 8000_i64..90_000],
+        kind,
+    )
+        .prop_map(|(from, lasts, kind)| Disturbance {
+            from,
+            // A burst of hours only takes time.
+            lasts: if kind == Kind::Burst {
+                lasts.min(3000)
+            } else {
+                lasts
+            },
+            kind,
+        })
+}
+
+fn any_dates() -> impl Strategy<Value = Dates> {
+    select(vec![
+        Dates::OfChanges,
+        Dates::OfChanges,
+        Dates::OfRequests,
+        Dates::OfCreation,
+        Dates::None,
+    ])
+}
+
+/// Anything may happen.
+fn any_script() -> impl Strategy<Value = Script> {
+    let before = select(vec![
+        Before::Nothing,
+        Before::Healthy,
+        Before::Healthy,
+        Before::Broken,
+    ]);
+    let disturbances = proptest::collection::vec(any_disturbance(), 0..4);
+    let earlier = proptest::option::of((-20_000_i64..-1500, any_fate()));
+    (
+        (before, any_dates(), any::<bool>(), earlier),
+        (any_aim(), -15_000_i64..5000, any_acts()),
+        (disturbances, 2_usize..4, any_limits(), any::<u64>()),
+    )
+        .prop_map(
+            |((before, dates, date_header, earlier), (aim, begins, acts), rest)| {
+                let (disturbances, replicas, limits, jitter) = rest;
+                Script {
+                    before,
+                    dates,
+                    date_header,
+                    earlier,
+                    aim,
+                    begins,
+                    acts,
+                    disturbances,
+                    replicas,
+                    limits,
+                    jitter,
+                }
+            },
+        )
+}
+
+/// One deploy that nobody interferes with, seen undisturbed.
+fn calm_script() -> impl Strategy<Value = Script> {
+    (any_script(), any_fate()).prop_map(|(script, fate)| Script {
+        earlier: None,
+        acts: vec![(1, Act::Deploy(fate))],
+        disturbances: Vec::new(),
+        ..script
+    })
+}
+
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROOF_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(300),
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
+}
+
+fn report(watched: &Watched) -> String {
+    let mut text = String::new();
+    for (number, state) in watched.world.states.iter().enumerate() {
+        let of =
+            |revision: Option<Revision>| revision.map(|r| (r.of, r.phase, r.reason, r.restarts));
+        text += &format!(
+            "{number}: from {}: {:?} of {:?}, ready {}, {:?} after {:?}, errors of {:?}\n",
+            state.since,
+            state.reconciled,
+            state.desired,
+            state.ready,
+            of(state.revision),
+            of(state.previous),
+            state.errors
+        );
+    }
+    text += &format!(
+        "command {:?} to {:?}\n",
+        watched.command_began, watched.command_ended
+    );
+    for (at, seen) in &watched.polls {
+        text += &format!("  at {at}: {seen:?}\n");
+    }
+    for event in &watched.events {
+        text += &format!("  {event:?}\n");
+    }
+    text + &format!(
+        "at {} (deadline {:?}): {:?}",
+        watched.ended, watched.deadline, watched.outcome
+    )
+}
+
+fn is_true(script: &Script) -> TestCaseResult {
+    let watched = script.watch();
+    let fault = Check::new(script, &watched).fault();
+    prop_assert!(
+        fault.is_none(),
+        "{}\n{}",
+        fault.unwrap_or_default(),
+        report(&watched)
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn verdicts_are_true_whatever_happens(script in any_script()) {
+        is_true(&script)?;
+    }
+
+    #[test]
+    fn verdicts_are_true_of_calm_rollouts(script in calm_script()) {
+        is_true(&script)?;
+    }
+}

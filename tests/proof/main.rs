@@ -1,0 +1,21 @@
+//! The machine held against the truth: random histories of an honest server, and every short sequence
+//! of answers.
+//!
+//! By default a few seconds. `PROOF_SECONDS=300 PROOF_CASES=100000 cargo test --profile proof --test proof
+//! -- --nocapture` goes on for as long, and prints how far it came.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod alphabet;
+mod evidence;
+mod histories;
+mod key;
+mod search;
+mod truth;
+mod watch;
+mod world;
+
+#[expect(clippy::print_stdout, reason = "the proof says how far it went")]
+fn print(line: &str) {
+    println!("{line}");
+}
