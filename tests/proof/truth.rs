@@ -215,17 +215,18 @@ impl<'a> Check<'a> {
                 .own_revision(target)
                 .map_or(0, |own| own.restarts)
         };
-        let last = restarts(states.len() - 1);
+        let Some((_, Seen::State(last))) = self.watched.polls.last() else {
+            return false;
+        };
         let is_ready = |seen| match seen {
-            Seen::State(state) => states[state].is_ready(target) && restarts(state) >= last,
+            Seen::State(state) => {
+                states[state].is_ready(target) && restarts(state) >= restarts(*last)
+            }
             Seen::Absent | Seen::Failed(_) => false,
         };
-        let answered = matches!(self.watched.polls.last(), Some((_, Seen::State(_))));
         let stable_for = self.limit(self.script.limits.stable_for);
-        answered
-            && self
-                .shown(is_ready)
-                .is_some_and(|(_, lasted)| lasted >= stable_for)
+        self.shown(is_ready)
+            .is_some_and(|(_, lasted)| lasted >= stable_for)
     }
 
     /// Whether it really has failed by now.

@@ -22,6 +22,8 @@ pub(crate) enum Indication {
     Target(String),
     /// The agent does not exist, or does not desire the target (yet).
     NotInView,
+    /// The agent does not exist (yet), so that the target is not in view.
+    Absent,
     /// Desired = reconciled = target, and `ready` is true.
     Ready,
     /// `ready` beside the phase Failed.
@@ -121,6 +123,7 @@ impl Indication {
             self,
             Self::Baseline(_)
                 | Self::NotInView
+                | Self::Absent
                 | Self::Deleted
                 | Self::Unauthorized(_)
                 | Self::Refused(_)
@@ -143,6 +146,7 @@ impl Indication {
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
+            | Self::Absent
             | Self::Contradiction
             | Self::RevisionUnchanged { .. }
             | Self::Superseded {
@@ -182,9 +186,11 @@ impl Indication {
     pub(super) fn ending(&self, lasted: Duration) -> Option<Ending> {
         Some(match self {
             // These settle something, and end nothing.
-            Self::Baseline(_) | Self::Target(_) | Self::NotInView | Self::StepBack(_) => {
-                return None;
-            }
+            Self::Baseline(_)
+            | Self::Target(_)
+            | Self::NotInView
+            | Self::Absent
+            | Self::StepBack(_) => return None,
             Self::Ready => Ending::Ready,
             Self::Contradiction | Self::PhaseFailed => Ending::PhaseFailed,
             Self::RevisionUnchanged { running } => Ending::RevisionUnchanged {

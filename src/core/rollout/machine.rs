@@ -342,11 +342,11 @@ impl Machine {
         if !deleted {
             self.view.waiting_for = Some(None);
         }
-        let mut indications = vec![if deleted {
-            Indication::Deleted
+        let mut indications = if deleted {
+            vec![Indication::Deleted]
         } else {
-            Indication::NotInView
-        }];
+            vec![Indication::NotInView, Indication::Absent]
+        };
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);

@@ -57,11 +57,16 @@ impl Machine {
     }
 
     fn not_in_view(&self) -> Ending {
-        if self.absent_message.is_some() || !self.agent_seen {
+        if self.is_absent() || !self.agent_seen {
             Ending::NotFound
         } else {
             Ending::Unchanged
         }
+    }
+
+    /// Whether it is confirmed that there is no such agent (any more).
+    pub(super) fn is_absent(&self) -> bool {
+        self.meets(|indication| *indication == Indication::Absent)
     }
 
     /// Which deadline has passed, after a poll.
