@@ -15,7 +15,7 @@ use pipecat_rollout::fuzzing::rollout::{
 
 use crate::evidence::{Bears, shown};
 use crate::watch::{Aim, Kind, Script, Seen, Watched, millis};
-use crate::world::{BASELINE, Before, Dates, Ms, State};
+use crate::world::{BASELINE, Before, Dates, Ms, State, rising};
 
 /// The five seconds and three answers of the contract.
 const CONFIRMED: Ms = 5000;
@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
     /// The number of the target.
     fn target(&self) -> Option<usize> {
         let id = self.watched.outcome.deployment_id.as_deref()?;
-        (0..self.watched.world.created.len()).find(|of| crate::world::rising(*of) == id)
+        (0..self.watched.world.created.len()).find(|of| rising(*of) == id)
     }
 
     fn limit(&self, limit: std::time::Duration) -> Ms {
@@ -129,7 +129,10 @@ impl<'a> Check<'a> {
             Aim::Command { .. } if self.has_mistaken_a_404() => true,
             Aim::Command { .. } => self.watched.command_began.is_some_and(|began| {
                 // Without dates, what is rolled back to may as well be new.
-                created[target] > began || self.is_undated() && self.was_requested(target, began)
+                created[target] > began
+                    || self.is_undated()
+                        && self.was_requested(target, began)
+                        && !self.is_baseline(target)
             }),
         }
     }
@@ -156,10 +159,13 @@ impl<'a> Check<'a> {
         states.any(|state| state.desires(target) && state.requested > after)
     }
 
+    fn is_baseline(&self, target: usize) -> bool {
+        let baseline = self.watched.outcome.baseline_deployment_id.as_deref();
+        baseline == Some(&rising(target))
+    }
+
     fn accepts_baseline(&self, target: usize) -> bool {
-        self.script.limits.unchanged == Unchanged::Accept
-            && self.watched.outcome.baseline_deployment_id.as_deref()
-                == Some(&crate::world::rising(target))
+        self.script.limits.unchanged == Unchanged::Accept && self.is_baseline(target)
     }
 
     fn states_seen(&self) -> impl DoubleEndedIterator<Item = (Ms, &State)> {
