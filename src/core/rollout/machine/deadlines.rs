@@ -135,12 +135,16 @@ impl Machine {
         self.command != Command::Running || self.in_view_since.is_some()
     }
 
-    /// Whether what this points at ends the watch: ready does when it is all that was waited for.
+    /// Whether what this points at ends the watch: ready does when it is all that was waited for, and
+    /// that nothing moves where nothing waits to be confirmed.
     fn is_final(&self, indication: &Indication) -> bool {
-        *indication != Indication::Ready
-            || self.latest.as_deref().is_some_and(|details| {
+        match indication {
+            Indication::Ready => self.latest.as_deref().is_some_and(|details| {
                 is_complete(details, self.own_revision(), self.limits().until)
-            })
+            }),
+            Indication::Unmoved(_) => self.unconfirmed().is_none(),
+            _ => true,
+        }
     }
 
     fn needs(&self, indication: &Indication) -> Option<Needs> {
