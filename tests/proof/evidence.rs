@@ -1,5 +1,7 @@
 //! What a run of polls has shown without a break: the one rule that both kinds of proof need.
 
+use pipecat_rollout::fuzzing::rollout::FailureClass;
+
 use crate::world::Ms;
 
 /// What one poll says about a claim.
@@ -29,4 +31,16 @@ pub(crate) fn shown(backwards: impl IntoIterator<Item = (Ms, Bears)>) -> Option<
         }
     }
     (answers > 0).then_some((answers, lasted))
+}
+
+/// How often and how long failed polls have refused in this way; other failures show nothing.
+pub(crate) fn refused(
+    backwards: impl IntoIterator<Item = (Ms, FailureClass)>,
+    by: FailureClass,
+) -> Option<(usize, Ms)> {
+    shown(backwards.into_iter().map(|(at, class)| match class {
+        FailureClass::Transient { .. } => (at, Bears::Nothing),
+        _ if class == by => (at, Bears::Out),
+        _ => (at, Bears::Against),
+    }))
 }

@@ -12,8 +12,9 @@ use pipecat_rollout::fuzzing::rollout::{
 };
 
 use crate::alphabet::{Brings, CREATED, Letter, OLD, Says, TARGET, alphabet};
-use crate::evidence::{Bears, shown};
+use crate::evidence::{Bears, refused, shown};
 use crate::key::{key, known};
+use crate::truth::{CONFIRMED, FIRST_REFUSAL};
 use crate::watch::{millis, time};
 use crate::world::{Ms, date};
 
@@ -21,9 +22,6 @@ use crate::world::{Ms, date};
 const PAUSES: [Ms; 2] = [1000, 3000];
 /// Without a budget of time: so deep with every letter, and so deep with the commonest.
 const USUAL: [(usize, usize); 2] = [(3, usize::MAX), (5, 7)];
-/// The five seconds of a confirmation, and the two where the API has never answered.
-const CONFIRMED: Ms = 5000;
-const FIRST_REFUSAL: Ms = 2000;
 
 fn limits() -> Limits {
     Limits {
@@ -339,43 +337,28 @@ impl<'a> Story<'a> {
         answers >= 3 && lasted >= CONFIRMED
     }
 
-    /// The newest failed polls: how many, since when, and of which class all of them are.
-    fn failures(&self) -> (usize, Ms, impl Fn(FailureClass) -> usize) {
+    /// The newest failed polls, without a break, the newest first.
+    fn failures(&self) -> Vec<(Ms, FailureClass)> {
+        let polls = self
+            .0
+            .iter()
+            .rev()
+            .filter(|(_, letter)| letter.observation.is_some());
+        let failed = polls.map_while(|(at, letter)| match letter.brings {
+            Brings::Failed(class) => Some((*at, class)),
+            _ => None,
+        });
+        failed.collect()
+    }
+
+    fn is_refused(&self, class: FailureClass) -> bool {
         let polls = self
             .0
             .iter()
             .filter(|(_, letter)| letter.observation.is_some());
-        let failed: Vec<_> = polls
-            .rev()
-            .map_while(|(at, letter)| match letter.brings {
-                Brings::Failed(class) => Some((*at, class)),
-                _ => None,
-            })
-            .collect();
-        let since = failed.last().map_or(Ms::MAX, |(at, _)| *at);
-        let count = failed.len();
-        let of = move |class| failed.iter().take_while(|(_, its)| *its == class).count();
-        (count, since, of)
-    }
-
-    fn is_refused(&self, class: FailureClass) -> bool {
-        let of_class = self.failures().2(class);
-        let polls: Vec<_> = self
-            .0
-            .iter()
-            .filter(|(_, letter)| letter.observation.is_some())
-            .collect();
-        let answered = polls
-            .iter()
-            .any(|(_, letter)| !matches!(letter.brings, Brings::Failed(_)));
-        let since = polls
-            .iter()
-            .rev()
-            .take(of_class)
-            .last()
-            .map_or(Ms::MAX, |(at, _)| *at);
+        let answered = self.failures().len() < polls.count();
         let over = if answered { CONFIRMED } else { FIRST_REFUSAL };
-        of_class >= 3 && self.ended() - since >= over
+        refused(self.failures(), class).is_some_and(|(times, lasted)| times >= 3 && lasted >= over)
     }
 
     /// What the verdict needs to have been shown, and was not.
@@ -388,7 +371,7 @@ impl<'a> Story<'a> {
             Brings::Agent(says) => Some(says),
             _ => None,
         };
-        let (_, failing_since, _) = self.failures();
+        let failing_since = self.failures().last().map_or(Ms::MAX, |(at, _)| *at);
         let is_meant = match policy.target() {
             TargetRule::Deployment(id) => target == id,
             TargetRule::NewerThan(_) => target != OLD,

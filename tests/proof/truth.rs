@@ -13,12 +13,14 @@ use pipecat_rollout::fuzzing::rollout::{
     Event, FailureClass, NewRevision, Phase, Unchanged, Until, Verdict,
 };
 
-use crate::evidence::{Bears, shown};
+use crate::evidence::{Bears, refused, shown};
 use crate::watch::{Aim, Kind, Script, Seen, Watched, millis};
 use crate::world::{BASELINE, Before, Dates, Ms, State, rising};
 
 /// The five seconds and three answers of the contract.
-const CONFIRMED: Ms = 5000;
+pub(crate) const CONFIRMED: Ms = 5000;
+/// And what a refusal needs before the API has ever answered.
+pub(crate) const FIRST_REFUSAL: Ms = 2000;
 /// The longest pause of the loop between two polls, with a poll that fails in between.
 const LONGEST_PAUSE: Ms = 12_000;
 
@@ -353,14 +355,10 @@ impl<'a> Check<'a> {
 
     /// Refused three times in a row over five seconds, or two where the API had never answered.
     fn is_refused(&self, by: FailureClass) -> bool {
-        let refusals: Vec<_> = self
-            .failures()
-            .take_while(|(_, class)| *class == by)
-            .collect();
-        let first = refusals.last().map_or(Ms::MAX, |(at, _)| *at);
-        let answered = self.failures().count() < self.watched.polls.len();
-        let over = if answered { CONFIRMED } else { 2000 };
-        refusals.len() >= 3 && self.watched.ended - first >= over
+        let failures = self.failures().collect::<Vec<_>>();
+        let answered = failures.len() < self.watched.polls.len();
+        let over = if answered { CONFIRMED } else { FIRST_REFUSAL };
+        refused(failures, by).is_some_and(|(refusals, lasted)| refusals >= 3 && lasted >= over)
     }
 
     /// Nothing but failed polls for `outage_timeout`, the pauses that were asked for not counted.
