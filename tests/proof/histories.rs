@@ -212,7 +212,7 @@ fn cases() -> ProptestConfig {
 
 fn report(watched: &Watched) -> String {
     let mut text = String::new();
-    for (number, state) in watched.world.states.iter().enumerate() {
+    for (number, state) in watched.world.states.iter().enumerate().skip(12) {
         let of =
             |revision: Option<Revision>| revision.map(|r| (r.of, r.phase, r.reason, r.restarts));
         text += &format!(
@@ -230,7 +230,7 @@ fn report(watched: &Watched) -> String {
         "command {:?} to {:?}\n",
         watched.command_began, watched.command_ended
     );
-    for (at, seen) in &watched.polls {
+    for (at, seen) in watched.polls.iter().rev().take(30).rev() {
         text += &format!("  at {at}: {seen:?}\n");
     }
     for event in &watched.events {

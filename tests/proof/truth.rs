@@ -4,6 +4,7 @@
 //! - A replica that lags and gives no dates is believed, by contract, where it alone answers, on fresh
 //!   connections, three times in a row over five seconds. So every history has a replica that does not lag.
 //! - Which of several deployments was desired first, where no answer showed the first one.
+//! - Whose an error is that names no deployment, where no answer from before the target had it.
 //! - Whether a deployment that was made in the very second of the command's start was made by it: the
 //!   Date header has whole seconds.
 //! - Whether a 404 before the command is a first deploy, where answers have no dates or no
@@ -53,7 +54,12 @@ impl<'a> Check<'a> {
                 )
             }),
             Verdict::Failed => must(of_target(&|t| self.is_meant(t)), "failed, of another one")
-                .or_else(|| must(of_target(&|t| self.has_failed(t)), "failed, and has not")),
+                .or_else(|| {
+                    must(
+                        of_target(&|t| self.has_failed(t, |of| self.seems_its(of, t))),
+                        "failed, and has not",
+                    )
+                }),
             Verdict::Superseded => must(
                 of_target(&|t| self.is_meant(t)),
                 "superseded, of another one",
@@ -238,7 +244,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether it really has failed by now.
-    fn has_failed(&self, target: usize) -> bool {
+    fn has_failed(&self, target: usize, is_its: impl Fn(usize) -> bool) -> bool {
         let world = &self.watched.world;
         let limits = &self.script.limits;
         let max_restarts = u64::from(limits.max_restarts.get());
@@ -262,10 +268,18 @@ impl<'a> Check<'a> {
                 own.is_some_and(|own| own.phase == "Failed")
                     || reason == Some("InvalidImageName")
                     || own.is_some_and(|own| own.restarts >= max_restarts && !own.platform_issue)
-                    || state.desires(target) && state.errors.contains(&target)
+                    || state.desires(target) && state.errors.iter().any(|of| is_its(*of))
                     || pulling_since.is_some_and(|since| until - since >= grace)
                     || limits.new_revision == NewRevision::Required && revision_of_another
             })
+    }
+
+    /// Whether an error is the target's, or was in no answer from before the target.
+    fn seems_its(&self, of: usize, target: usize) -> bool {
+        let mut before = self
+            .states_seen()
+            .take_while(|(_, state)| !state.desires(target));
+        of == target || !before.any(|(_, state)| state.errors.contains(&of))
     }
 
     /// Whether another deployment was desired after this one.
@@ -431,7 +445,7 @@ impl<'a> Check<'a> {
                 Until::Warm => last.own_revision(target).is_some(),
                 Until::Drained => last.previous.is_none(),
             };
-        !complete && !self.has_failed(target)
+        !complete && !self.has_failed(target, |of| of == target)
     }
 
     /// What is inconsistent in the events and in the phases of the report.

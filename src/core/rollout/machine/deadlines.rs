@@ -38,12 +38,13 @@ impl Machine {
         ending.or_else(|| self.not_appeared(at))
     }
 
-    /// The target has not appeared in the time that it may take.
+    /// The target has not appeared in the time that it may take; while polls fail nobody knows.
     fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
         let late = self
             .appear_deadline()
             .is_some_and(|deadline| at >= deadline);
-        if !late || !self.meets(|indication| *indication == Indication::NotInView) {
+        let not_in_view = self.meets(|indication| *indication == Indication::NotInView);
+        if !late || !not_in_view || self.view.outage.is_some() {
             return None;
         }
         if let Command::Ended(_, code @ 1..) = self.command {
