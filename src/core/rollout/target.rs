@@ -104,30 +104,28 @@ impl Search {
         }
         if Self::is_from_before(&self.baseline, desired, newest, began) {
             self.note_older(desired, newest);
-            return;
-        }
-        let replaces = self
+        } else if self
             .target
             .as_ref()
-            .is_none_or(|target| target.id != desired && !newest.is_older(desired, &target.id));
-        if replaces {
+            .is_none_or(|target| target.id != desired && !newest.is_older(desired, &target.id))
+        {
             self.target = Some(Target {
                 id: desired.to_owned(),
                 settled: false,
             });
         }
-        if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
-            let proven = match began {
+        // That it is new may be proven later: by the first answer that dates the baseline.
+        let baseline = self
+            .baseline
+            .as_ref()
+            .and_then(|b| b.deployment_id.as_deref());
+        if let Some(target) = &mut self.target {
+            target.settled = match began {
                 Some(began) => newest
-                    .created_at(desired)
+                    .created_at(&target.id)
                     .is_some_and(|created| created >= began),
-                None => self
-                    .baseline
-                    .as_ref()
-                    .and_then(|b| b.deployment_id.as_deref())
-                    .is_some_and(|baseline| newest.is_older(baseline, desired)),
+                None => baseline.is_some_and(|baseline| newest.is_older(baseline, &target.id)),
             };
-            target.settled = proven;
         }
     }
 
