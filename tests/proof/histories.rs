@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use pipecat_rollout::fuzzing::rollout::{
-    FailureClass, Limits, NewRevision, Unchanged, Until, Verdict,
-};
+use pipecat_rollout::fuzzing::rollout::{FailureClass, Limits, NewRevision, Unchanged, Until};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseResult;
 
 use crate::truth::Check;
-use crate::watch::{Act, Aim, Disturbance, Kind, Script, Seen, Watched};
-use crate::world::{Before, Dates, End, Fate, Ms, Revision, falling, in_upper_case};
+use crate::watch::{Act, Aim, Disturbance, Kind, Script, Watched, time};
+use crate::world::{Before, Dates, End, Fate, Ms, Revision, falling, in_upper_case, rising};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -198,6 +196,27 @@ fn calm_script() -> impl Strategy<Value = Script> {
     })
 }
 
+/// What must not count: shorter than a confirmation, than an outage, or on one replica of several.
+fn short_disturbance() -> impl Strategy<Value = Disturbance> {
+    let asks = |retry_after| Kind::Failing(FailureClass::Transient { retry_after });
+    let kind = prop_oneof![
+        (Just(asks(None)), 100_i64..15_000),
+        (
+            (1_u64..9).prop_map(move |pause| asks(Some(seconds(pause)))),
+            100_i64..8000
+        ),
+        (
+            Just(Kind::Failing(FailureClass::Unauthorized)),
+            100_i64..4900
+        ),
+        (Just(Kind::Failing(FailureClass::Refused)), 100_i64..4900),
+        (Just(Kind::Absent), 100_i64..4900),
+        ((500_i64..400_000).prop_map(Kind::Lag), 100_i64..30_000),
+        (Just(Kind::Burst), 100_i64..2000),
+    ];
+    (1_i64..30_000, kind).prop_map(|(from, (kind, lasts))| Disturbance { from, lasts, kind })
+}
+
 fn cases() -> ProptestConfig {
     let cases = std::env::var("PROOF_CASES")
         .ok()
@@ -265,5 +284,47 @@ proptest! {
     #[test]
     fn verdicts_are_true_of_calm_rollouts(script in calm_script()) {
         is_true(&script)?;
+    }
+
+    #[test]
+    fn short_disturbances_change_no_verdict(
+        script in calm_script(),
+        disturbance in short_disturbance(),
+    ) {
+        let mut script = script;
+        script.limits.stall_timeout = None;
+        script.limits.timeout = seconds(200);
+        if script.aim == Aim::FirstSeen {
+            // What is seen first decides, and must not depend on what disturbs.
+            script.begins = -1 - script.begins.abs();
+            prop_assume!(!matches!(disturbance.kind, Kind::Lag(_)));
+        }
+        let calm = script.watch();
+        let disturbed = Script { disturbances: vec![disturbance], ..script }.watch();
+        let ends = |watched: &Watched| {
+            (watched.outcome.verdict, watched.outcome.deployment_id.clone())
+        };
+        prop_assert_eq!(ends(&calm), ends(&disturbed), "{}", report(&disturbed));
+    }
+
+    #[test]
+    fn neither_ids_nor_the_hour_decide(script in any_script()) {
+        let watched = script.watch();
+        let (verdict, number) = (watched.outcome.verdict, watched.outcome.deployment_id.as_deref());
+        let number = number.map(|id| (0..20).find(|of| rising(*of) == id).unwrap());
+        for name in [falling, in_upper_case] {
+            let outcome = script.replay(&watched, 0, name);
+            let id = number.map(|number| name(number).to_lowercase());
+            prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));
+        }
+        let later = 77_000;
+        let mut shifted = script.clone();
+        if !matches!(script.aim, Aim::Command { .. }) {
+            shifted.limits.timeout += time(later);
+            shifted.limits.appear_timeout += time(later);
+        }
+        let outcome = shifted.replay(&watched, later, rising);
+        let id = watched.outcome.deployment_id.clone();
+        prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));
     }
 }

@@ -96,13 +96,8 @@ impl<'a> Check<'a> {
             ),
             Verdict::Timeout => must(self.is_at_deadline(), "timed out before its time"),
             Verdict::Infrastructure => must(
-                of_target(&|t| self.is_meant(t))
-                    && self.last_state().is_some_and(|state| {
-                        state
-                            .revision
-                            .is_some_and(|revision| revision.platform_issue)
-                    }),
-                "the platform is blamed, and reports nothing",
+                of_target(&|t| self.is_meant(t) && self.was_blamed(t)),
+                "the platform is blamed, and reported nothing",
             ),
             Verdict::Interrupted(_) => Some("interrupted by nobody".to_owned()),
         }
@@ -186,8 +181,12 @@ impl<'a> Check<'a> {
             })
     }
 
-    fn last_state(&self) -> Option<&State> {
-        self.states_seen().next_back().map(|(_, state)| state)
+    /// Whether the platform took the blame for what became of the target.
+    fn was_blamed(&self, target: usize) -> bool {
+        let mut own = self
+            .states_seen()
+            .filter_map(|(_, state)| state.own_revision(target));
+        own.any(|revision| revision.platform_issue)
     }
 
     /// The polls, the newest first, without the answers that are proven older than one before.
@@ -330,19 +329,25 @@ impl<'a> Check<'a> {
             let own = reconciled.and_then(|of| states[state].own_revision(of));
             (desired, reconciled, ready, own)
         };
-        let mut newest = self.polls_backwards().filter_map(|(_, seen)| match seen {
-            Seen::State(state) => Some(shape(state)),
-            Seen::Absent | Seen::Failed(_) => None,
-        });
-        let now = newest.next();
-        let same = |seen| match seen {
-            Seen::State(state) => Some(shape(state)) == now,
-            // A 404 in between is no movement.
-            Seen::Absent => true,
-            Seen::Failed(_) => false,
+        // Neither an answer from the past nor a 404 in between is a movement.
+        let mut newest = 0;
+        let mut known = Vec::new();
+        for &(at, seen) in &self.watched.polls {
+            if let Seen::State(state) = seen {
+                newest = newest.max(state);
+            }
+            known.push((
+                at,
+                (!matches!(seen, Seen::Failed(_))).then(|| shape(newest)),
+            ));
+        }
+        let bears = |(at, known): (Ms, Option<_>)| match known {
+            None => (at, Bears::Nothing),
+            Some(known) if known == shape(newest) => (at, Bears::Out),
+            Some(_) => (at, Bears::Against),
         };
-        self.shown(same)
-            .is_some_and(|(_, lasted)| lasted >= self.limit(limit))
+        let stood = shown(known.into_iter().rev().map(bears));
+        stood.is_some_and(|(_, lasted)| lasted >= self.limit(limit))
     }
 
     fn is_at_deadline(&self) -> bool {
