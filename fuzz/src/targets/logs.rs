@@ -4,7 +4,7 @@ use pipecat_rollout::fuzzing::wire::LogPage;
 use serde_json::Value;
 
 pub(super) fn run(data: &[u8]) {
-    let Ok(page) = serde_json::from_slice::<LogPage>(data) else {
+    let Ok(page) = LogPage::parse(data) else {
         return;
     };
     let all = page.clone().lines_of("new", usize::MAX);
@@ -22,20 +22,17 @@ pub(super) fn run(data: &[u8]) {
 
 /// The lines, the oldest first, by a reader that knows no leniency but this.
 fn expected(logs: Option<&Value>) -> Vec<String> {
-    let entries = logs.and_then(Value::as_array).into_iter().flatten().rev();
-    let own = entries.filter(|entry| match deployment(entry) {
-        Some(Value::String(id)) => id == "new" || id.is_empty(),
-        _ => true,
+    let entries = match logs {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(entry) => std::slice::from_ref(entry),
+        None => &[],
+    };
+    let own = entries.iter().rev().filter(|entry| {
+        let id = |key: &str| entry.get(key)?.as_str().filter(|id| !id.is_empty());
+        id("deploymentID")
+            .or_else(|| id("deploymentId"))
+            .is_none_or(|id| id.eq_ignore_ascii_case("new"))
     });
-    own.filter_map(|entry| Some(line(entry)?.as_str()?.to_owned()))
+    own.filter_map(|entry| Some(entry.get("log")?.as_str()?.to_owned()))
         .collect()
-}
-
-/// Serde takes an array for an object, its fields in their order.
-fn line(entry: &Value) -> Option<&Value> {
-    entry.get("log").or_else(|| entry.get(0))
-}
-
-fn deployment(entry: &Value) -> Option<&Value> {
-    entry.get("deploymentId").or_else(|| entry.get(1))
 }
