@@ -248,6 +248,7 @@ mod tests {
         for (agent, late) in [("a", false), ("b", true)] {
             let target = crate::core::rollout::Event::TargetFound {
                 deployment_id: "d2".to_owned(),
+                created_at: None,
             };
             let change = fleet.happened(Timestamp::UNIX_EPOCH, agent, &target);
             assert_eq!(change.notices[0].data.observed_late, late, "{agent}");

@@ -24,19 +24,6 @@ pub enum ProblemClass {
     Unknown,
 }
 
-impl ProblemClass {
-    /// Every class, the gravest first.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Reported,
-        Self::Unrecoverable,
-        Self::Crashing,
-        Self::NotPulling,
-        Self::Degraded,
-        Self::ReportedBefore,
-        Self::Unknown,
-    ];
-}
-
 /// A problem of the target, in the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

@@ -188,6 +188,8 @@ impl Machine {
         let Some(count) = restart_count(own) else {
             return false;
         };
+        // A revision that was not there at the first sight of the target has been restarted since.
+        let is_new = self.in_view_since.is_some();
         let restarts = &mut self.restarts;
         if issue || self.view.infrastructure_issue {
             // What the platform's own problem has caused does not count.
@@ -199,7 +201,7 @@ impl Machine {
         }
         let risen = match restarts.last {
             Some(last) => count.saturating_sub(last),
-            None if own.is_some_and(problem::is_crash_loop) => count,
+            None if is_new || own.is_some_and(problem::is_crash_loop) => count,
             None => 0,
         };
         restarts.last = Some(count);
@@ -333,7 +335,6 @@ impl Machine {
     pub(super) fn forget(&mut self) {
         self.progress = Progress::default();
         self.rank = None;
-        self.restarts = RestartCount::default();
         self.view.restarts = Restarts::default();
         self.view.replicas = None;
         self.view.problem = None;
@@ -345,6 +346,7 @@ impl Machine {
     /// The target is not in view, or another one is.
     fn lose_target(&mut self) {
         self.in_view_since = None;
+        self.restarts = RestartCount::default();
         self.view.phase = Phase::Waiting;
         self.forget();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, Machine};
+use super::Machine;
 use crate::core::messages::{self, Facts};
 use crate::core::rollout::assess::{restart_count, running_elsewhere};
 use crate::core::rollout::indication::Ending;
@@ -111,7 +111,6 @@ impl Machine {
     fn facts(&self, at: Duration, verdict: Verdict) -> Facts<'_> {
         let outage = self.view.outage.as_ref();
         Facts {
-            at,
             verdict,
             limits: self.policy.limits(),
             rule: self.policy.target(),
@@ -138,10 +137,6 @@ impl Machine {
             failed_polls: outage.map_or(0, |outage| outage.failed),
             failing_for: outage.map_or(Duration::ZERO, |outage| at.saturating_sub(outage.since)),
             absent_message: self.absent_message.as_deref(),
-            command_exit_code: match self.command {
-                Command::Ended(_, code) => Some(code),
-                Command::None | Command::Running => None,
-            },
         }
     }
 }
