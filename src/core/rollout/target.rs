@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::order::{Newest, ServerClock};
 use super::policy::{Baseline, TargetRule};
+use crate::core::wire::AgentDetails;
 
 /// The target, once there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +81,15 @@ impl Search {
             .map(|target| target.id.as_str())
     }
 
-    /// Takes in which deployment is desired: it may become the target, or replace one that is not
-    /// settled.
-    pub(super) fn see(&mut self, desired: &str, newest: &Newest, clock: ServerClock) {
+    /// Takes in which deployment an answer shows as desired: it may become the target, or replace one
+    /// that is not settled.
+    pub(super) fn see(
+        &mut self,
+        details: &AgentDetails,
+        desired: &str,
+        newest: &Newest,
+        clock: ServerClock,
+    ) {
         self.drop_accepted_baseline(desired);
         if self.awaits_baseline() || self.settled().is_some() {
             return;
@@ -116,17 +123,15 @@ impl Search {
                 settled: false,
             });
         }
+        let proven = match began {
+            Some(began) => newest
+                .created_at(desired)
+                .is_some_and(|created| created >= began),
+            None => self.baseline_id().is_some_and(|baseline| {
+                newest.is_older(baseline, desired) || mentions(details, baseline)
+            }),
+        };
         if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
-            let proven = match began {
-                Some(began) => newest
-                    .created_at(desired)
-                    .is_some_and(|created| created >= began),
-                None => self
-                    .baseline
-                    .as_ref()
-                    .and_then(|b| b.deployment_id.as_deref())
-                    .is_some_and(|baseline| newest.is_older(baseline, desired)),
-            };
             target.settled = proven;
         }
     }
@@ -142,7 +147,8 @@ impl Search {
             .as_ref()
             .and_then(|baseline| baseline.deployment_id.as_deref());
         let created = newest.created_at(id);
-        baseline.is_some_and(|baseline| baseline == id || newest.is_older(id, baseline))
+        // The beginning of an id is as good as the whole: nobody means the rest to be another one.
+        baseline.is_some_and(|baseline| id.starts_with(baseline) || newest.is_older(id, baseline))
             || matches!((created, began), (Some(created), Some(began)) if created < began)
     }
 
@@ -199,4 +205,18 @@ impl Search {
         let target = self.target.as_ref();
         !self.earlier.contains(id) && target.is_some_and(|target| newest.is_older(&target.id, id))
     }
+}
+
+/// Whether an answer that desires another deployment shows this one as what still runs or was
+/// reconciled. No answer from before that deployment can: what is desired came after it.
+fn mentions(details: &AgentDetails, id: &str) -> bool {
+    let revisions = [&details.current_revision, &details.previous_revision];
+    let deployments = revisions
+        .into_iter()
+        .flatten()
+        .map(|revision| revision.deployment_id.as_deref());
+    let reconciled = details.reconciled_deployment_id.as_deref();
+    deployments
+        .chain([reconciled])
+        .any(|shown| shown == Some(id))
 }

@@ -22,7 +22,7 @@ impl Machine {
             return;
         };
         let before = self.search.target_id().map(str::to_owned);
-        self.search.see(desired, &self.newest, self.clock);
+        self.search.see(details, desired, &self.newest, self.clock);
         if before.is_some() && before.as_deref() != self.search.target_id() {
             self.lose_target();
         }
