@@ -20,7 +20,7 @@ pub use event::Event;
 pub use evidence::{Cause, TroubleClass};
 pub use hint::{decode_exit_code, next_step};
 pub use machine::{Cadence, Machine, Next, Step};
-pub use observation::{Failure, FailureClass, Observation};
+pub use observation::{Failure, FailureClass, Observation, Route};
 pub use phase::Phase;
 pub use policy::{BadPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
 pub(crate) use report::whole_millis;

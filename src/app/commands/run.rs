@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::judge::Prepared;
-use crate::adapters::api::connection::Urgency;
+use crate::adapters::api::connection::Priority;
 use crate::adapters::output::{Progress, Style, complain};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
@@ -23,7 +23,8 @@ use crate::app::plan::{ConfigError, Plan};
 use crate::app::poll_loop::follow;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    AgentReport, Event, Limits, Machine, Observation, Outcome, Policy, TargetRule, Until, Verdict,
+    AgentReport, Event, Limits, Machine, Observation, Outcome, Policy, Route, TargetRule, Until,
+    Verdict,
 };
 use crate::core::wire::AgentDetails;
 
@@ -93,9 +94,9 @@ async fn read_baseline(prepared: &mut Prepared) -> (Outcome, Option<Baseline>) {
         .expect("a time limit that the user's own policy has passed with");
     let newest = RefCell::new(None);
     let (connection, last) = (&prepared.connection, &newest);
-    let turn = || connection.turn(Urgency::Urgent);
+    let turn = || connection.acquire(Priority::Normal);
     let fetch = |limit| async move {
-        let observation = connection.observe(agent, limit).await;
+        let observation = connection.observe(agent, limit, Route::Pooled).await;
         if let Observation::Details { details, .. } = &observation
             && let Some(id) = details.desired()
         {

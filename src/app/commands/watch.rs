@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{LONGEST_REQUEST, follow};
 use crate::core::messages::Occasion;
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Verdict};
+use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
 use crate::core::wire::AgentName;
 
 /// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
@@ -58,8 +58,8 @@ impl Watch {
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, teller, index) =
             (&self.connection, &self.agent, &self.teller, self.index);
-        let turn = || connection.turn(Urgency::Urgent);
-        let fetch = |limit| connection.observe(agent, limit);
+        let turn = || connection.acquire(Priority::Normal);
+        let fetch = |limit| connection.observe(agent, limit, Route::Pooled);
         let emit = |at, event| {
             // The listener outlives all watches.
             let _ = teller.send((index, Tidings::Happened(at, event)));
@@ -71,8 +71,10 @@ impl Watch {
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
         let observe = async {
-            self.connection.turn(Urgency::Urgent).await;
-            self.connection.observe(&self.agent, LONGEST_REQUEST).await
+            self.connection.acquire(Priority::Normal).await;
+            self.connection
+                .observe(&self.agent, LONGEST_REQUEST, Route::Pooled)
+                .await
         };
         let step = tokio::select! {
             biased;
@@ -105,7 +107,7 @@ impl Watch {
         let connection = self.connection.clone();
         let asked = async {
             // Where requests queue, or the API asks for patience, the verdict does not wait for them.
-            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            let turn = timeout(LONGEST_TURN, connection.acquire(Priority::Normal)).await;
             turn.map_err(|_| "too many requests are waiting".to_owned())?;
             let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
             match timeout(LONGEST_LOGS, lines).await {

@@ -6,10 +6,10 @@ use tracing::warn;
 
 use super::tasks::verdict_of;
 use super::{Ended, PASS_TRIES};
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::LONGEST_REQUEST;
 use crate::core::fleet::{AgentRecord, Fleet};
-use crate::core::rollout::{Observation, Verdict};
+use crate::core::rollout::{Observation, Route, Verdict};
 use crate::core::wire::{AgentDetails, AgentName, Service};
 
 /// What came of asking for each of them.
@@ -101,8 +101,11 @@ pub(super) async fn ask_each(
     let mut refused = None;
     for agent in agents {
         let name = || agent.as_str().to_owned();
-        connection.turn(Urgency::Urgent).await;
-        match connection.observe(agent, LONGEST_REQUEST).await {
+        connection.acquire(Priority::Normal).await;
+        match connection
+            .observe(agent, LONGEST_REQUEST, Route::Pooled)
+            .await
+        {
             Observation::Details { details, .. } => {
                 let service = service_of(name(), *details);
                 answers.found.push((name(), service));

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::named::{Answers, ask_each};
 use super::{Board, Watched};
 use crate::adapters::api::RequestError;
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{LONGEST_REQUEST, follow};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy,
+    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy, Route,
     TargetRule, Verdict,
 };
 use crate::core::wire::{AgentName, Service};
@@ -105,7 +105,7 @@ impl Tasks {
         tokio::spawn(async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let turn = || connection.turn(Urgency::Urgent);
+            let turn = || connection.acquire(Priority::Normal);
             let fetch = |limit| observe(&connection, &board, &agent, limit);
             let emit = |_, event| {
                 let _ = inputs.send(Input::Happened(watch.clone(), event));
@@ -127,7 +127,7 @@ impl Tasks {
         let inputs = self.inputs.clone();
         self.spawn(async move {
             let start = Instant::now();
-            connection.turn(Urgency::Idle).await;
+            connection.acquire(Priority::Low).await;
             let observation = observe(&connection, &board, &agent, LONGEST_REQUEST).await;
             let mut machine = Machine::new(Policy::one_look(TargetRule::FirstSeen, limits));
             match machine.observe(start.elapsed(), observation).next {
@@ -158,7 +158,7 @@ async fn observe(
     agent: &AgentName,
     limit: Duration,
 ) -> Observation {
-    let observation = connection.observe(agent, limit).await;
+    let observation = connection.observe(agent, limit, Route::Pooled).await;
     if !matches!(observation, Observation::Failed(_)) {
         board.answered();
     }
