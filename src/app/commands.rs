@@ -123,7 +123,7 @@ fn told(style: Style, result: Result<Ending, Error>) -> Ending {
     match &ending {
         Ending::Failed(error) => complain(style, &error::chain(error), code),
         Ending::NoPass { why, .. } => complain(style, why, code),
-        Ending::Judged(_) | Ending::Untold(_) | Ending::CommandFailed { .. } | Ending::Done => {}
+        Ending::Judged(_) | Ending::Untold(_) | Ending::Done => {}
     }
     ending
 }

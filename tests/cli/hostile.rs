@@ -167,7 +167,7 @@ fn a_hostile_name_begins_no_line() {
             assert_eq!(commands(&left.stdout), []);
         }
     }
-    let gone = play(vec![answer("404 Not Found", "", "")]);
+    let gone = play(vec![answer("404 Not Found", "", r#"{"code":"404"}"#)]);
     let (test, _) = Step::around(Test::against(&gone.url(), "status ::error::owned"));
     let left = test
         .status(4)

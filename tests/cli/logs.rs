@@ -60,12 +60,12 @@ fn logs_that_cannot_be_had_change_nothing() {
             "the API answered 500 Internal Server Error",
         ),
         (
-            answer("404 Not Found", "", ""),
-            "the API answered 404 Not Found",
+            answer("404 Not Found", "", r#"{"error":"no logs"}"#),
+            "the API answered 404 Not Found: no logs",
         ),
         (
             answer("200 OK", "", "<html>"),
-            "the body is not the JSON of an agent",
+            "the body is not the JSON of logs: it is a web page",
         ),
         (
             String::new(),

@@ -298,8 +298,9 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
         .stderr_any()
         .run();
     assert!(
-        left.stderr
-            .contains("DEBUG pipecat_rollout::adapters::api: answer agent=\"my-agent\" status=200"),
+        left.stderr.contains(
+            "DEBUG pipecat_rollout::adapters::api::connection: answer agent=\"my-agent\" status=200"
+        ),
         "{}",
         left.stderr
     );
@@ -390,7 +391,7 @@ fn status_looks_once() {
         .stdout("my-agent: failed, deployment new: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; the agent still takes sessions\n")
         .run();
     Test::against(
-        &play(vec![answer("404 Not Found", "", "")]).url(),
+        &play(vec![answer("404 Not Found", "", r#"{"error":"none"}"#)]).url(),
         "status my-agent --progress none",
     )
     .status(4)

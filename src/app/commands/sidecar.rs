@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::signals::Signals;
-use crate::adapters::api::connection::{Connection, Extras};
+use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{self, Client, PlainHttp};
 use crate::adapters::delivery::{PlainText, Sink};
 use crate::adapters::metrics::Metrics;
@@ -47,14 +47,14 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     metrics.start_time(Timestamp::now());
     let board = Arc::new(Board::new(plan.interval));
     let (requests, waits) = (Arc::clone(&metrics), Arc::clone(&metrics));
-    let extras = Extras {
+    let hooks = Hooks {
         on_request: Some(Box::new(move |outcome, took| {
             requests.api_request(outcome, took);
         })),
         on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
-        fresh_key: plan.fresh_key(),
+        reload_key: plan.reload_key(),
     };
-    let connection = Connection::new(client, plan.max_rps, extras);
+    let connection = Connection::new(client, plan.max_rps, hooks);
     let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
     let terms = DeliveryTerms {
         source: plan.url.to_string(),

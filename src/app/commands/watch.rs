@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::messages::Occasion;
 use crate::core::rollout::pacing::Pace;
@@ -61,7 +61,7 @@ impl Watch {
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, teller, index) =
             (&self.connection, &self.agent, &self.teller, self.index);
-        let permit = || connection.turn(Urgency::Urgent);
+        let permit = || connection.acquire(Priority::Normal);
         let fetch = |limit, route| connection.observe(agent, limit, route);
         let emit = |at, event| {
             // The listener outlives all watches.
@@ -93,7 +93,7 @@ impl Watch {
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
         let observe = async {
-            self.connection.turn(Urgency::Urgent).await;
+            self.connection.acquire(Priority::Normal).await;
             self.connection
                 .observe(&self.agent, MAX_REQUEST, Route::Pooled)
                 .await
@@ -129,7 +129,7 @@ impl Watch {
         let connection = self.connection.clone();
         let asked = async {
             // Where requests queue, or the API asks for patience, the verdict does not wait for them.
-            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            let turn = timeout(LONGEST_TURN, connection.acquire(Priority::Normal)).await;
             turn.map_err(|_| "too many requests are waiting".to_owned())?;
             let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
             match timeout(LONGEST_LOGS, lines).await {
