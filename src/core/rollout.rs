@@ -14,6 +14,7 @@ mod phase;
 mod policy;
 mod problem;
 mod report;
+mod rules;
 mod streak;
 mod target;
 mod verdict;
@@ -33,4 +34,5 @@ pub(crate) use report::whole_millis;
 pub use report::{
     AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
 };
+pub use rules::table as rules_table;
 pub use verdict::{Interruption, Verdict, worst};
