@@ -152,7 +152,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         agents,
         source,
         policy: Policy::one_look(target, limits),
-        pace: Pace::Proportional,
+        pace: Pace::Adaptive,
         max_rps,
         together: Together::EachToItsEnd,
         output,
@@ -219,7 +219,7 @@ fn source(args: ApiArgs) -> Result<Source, ConfigError> {
 
 fn pace(interval: Option<Duration>) -> Result<Pace, ConfigError> {
     match interval {
-        None => Ok(Pace::Proportional),
+        None => Ok(Pace::Adaptive),
         Some(interval) if interval.is_zero() => Err(ConfigError::NoInterval),
         Some(interval) => Ok(Pace::Fixed(interval)),
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::retry::{Pause, Retry};
-use crate::core::rollout::pacing::Pace;
+use crate::core::rollout::pacing::{Moment, Pace};
 use crate::core::rollout::{
-    Cadence, Event, Interruption, Machine, Next, Observation, Outcome, Step,
+    Cadence, Event, Interruption, Machine, Next, Observation, Outcome, Phase, Step,
 };
 
 /// The longest that one request may take.
@@ -115,7 +115,8 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
                 Next::Done(outcome) => return *outcome,
                 Next::Poll(cadence) => {
                     by = cadence.by;
-                    next_wake(answered_at, cadence, pause, self.pace, fastrand::f64())
+                    let phase = self.machine.phase();
+                    next_wake(answered_at, phase, cadence, pause, self.pace)
                 }
             };
         }
@@ -190,13 +191,18 @@ impl<Emit: FnMut(Duration, Event)> Watch<Emit> {
 /// the pause that a failure asks for, but no later than the machine says.
 fn next_wake(
     answered_at: Duration,
+    phase: Phase,
     cadence: Cadence,
     pause: Pause,
     pace: Pace,
-    random: f64,
 ) -> Wake {
+    let moment = Moment {
+        phase,
+        phase_age: answered_at.saturating_sub(cadence.since),
+        elapsed: answered_at,
+    };
     let wait = match pause {
-        Pause::None => pace.wait(answered_at.saturating_sub(cadence.since), random),
+        Pause::None => pace.wait(moment, fastrand::f64()),
         Pause::Backoff(delay) => delay,
         Pause::Asked { delay, at_least } => {
             if answered_at.saturating_add(at_least) > cadence.by {

@@ -115,7 +115,7 @@ impl Tasks {
                 let _ = stop.wait_for(|stop| *stop).await;
                 Interruption::Terminate
             };
-            let pace = Pace::Proportional;
+            let pace = Pace::Adaptive;
             let outcome = follow(machine, pace, turn, fetch, emit, interruption).await;
             let _ = inputs.send(Input::Ended(watch, Box::new(outcome)));
         });
