@@ -35,7 +35,14 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "ready after TIME, deployment ID",
         "",
     ),
-    ("flapping", "", 0, "ready after TIME, deployment ID", ""),
+    // It is ready for short at a time: at this speed, for less than the pace between two polls.
+    (
+        "flapping",
+        "--poll-interval 50ms",
+        0,
+        "ready after TIME, deployment ID",
+        "",
+    ),
     (
         "crash-loop",
         "",

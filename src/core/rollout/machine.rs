@@ -237,6 +237,12 @@ impl Machine {
         }
     }
 
+    /// Where the rollout is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// The limits of the watch.
     #[must_use]
     pub fn limits(&self) -> &Limits {

@@ -15,10 +15,9 @@ pub fn table(limits: &Limits) -> String {
     let mut table =
         "| an answer indicates | it counts after | and then |\n|---|---|---|\n".to_owned();
     for indication in samples() {
-        let needs = indication
-            .needs(limits)
-            .map_or("never".to_owned(), needs_text);
-        let ending = indication.ending(Duration::ZERO);
+        let needs = indication.needs(limits);
+        let ending = needs.and_then(|_| indication.ending(Duration::ZERO));
+        let needs = needs.map_or("never".to_owned(), needs_text);
         let then = match ending {
             Some(ending) => format!("**{}**", ending.verdict(false)),
             None => then(&indication).to_owned(),
