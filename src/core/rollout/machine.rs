@@ -237,12 +237,6 @@ impl Machine {
         }
     }
 
-    /// Where the rollout is.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
     /// The limits of the watch.
     #[must_use]
     pub fn limits(&self) -> &Limits {
