@@ -159,7 +159,7 @@ where
                 self.perform(now, step)
             }
             Input::Signal(Signal::CommandStarted) => {
-                self.machine.command_started(now);
+                self.machine.command_started();
                 None
             }
             Input::Signal(Signal::CommandEnded(exit_code)) => {

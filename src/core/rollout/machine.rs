@@ -195,16 +195,17 @@ impl Machine {
         self.next_poll(Duration::ZERO)
     }
 
-    /// The deploy command of `run` was started at `at`.
-    pub fn command_started(&mut self, at: Duration) {
+    /// The deploy command of `run` was started, once the baseline was noted.
+    pub fn command_started(&mut self) {
         self.command = Command::Running;
-        self.search.deploy_began = Some(at);
     }
 
     /// The deploy command of `run` ended at `at` with this exit code. What it has deployed may still
     /// have to show.
     pub fn command_ended(&mut self, at: Duration, exit_code: u8) -> Step {
         self.step(at, |machine| {
+            // What was never started has deployed nothing.
+            let never_started = machine.command == Command::None;
             let began = machine.search.deploy_began.unwrap_or(at);
             machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
             machine.command = Command::Ended(at, exit_code);
@@ -212,8 +213,6 @@ impl Machine {
                 .streaks
                 .end(|indication| *indication == Indication::NotInView);
             machine.paced_from = at;
-            // What was never started has deployed nothing.
-            let never_started = machine.search.deploy_began.is_none();
             never_started.then_some(Ending::CommandFailed(exit_code))
         })
     }
@@ -350,7 +349,7 @@ impl Machine {
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);
-        self.note_baseline(None, None);
+        self.note_baseline(at, None, None);
     }
 
     fn on_details(
@@ -384,7 +383,7 @@ impl Machine {
             let indications = self.indications(&details);
             self.see(at, indications);
         }
-        self.note_baseline(details.desired(), dates.created_at);
+        self.note_baseline(at, details.desired(), dates.created_at);
         self.accept(at, details);
     }
 
@@ -395,7 +394,7 @@ impl Machine {
         if self.meets(|indication| matches!(indication, Indication::Target(_))) {
             self.search.settle();
         }
-        self.view.unconfirmed = self.unconfirmed().and_then(messages::claim);
+        self.view.unconfirmed = self.unconfirmed().find_map(messages::claim);
     }
 
     /// Whether an indication of which this is true has what it needs.
@@ -408,7 +407,12 @@ impl Machine {
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
     /// cannot be told from the others, so that it has to be confirmed.
-    fn note_baseline(&mut self, desired: Option<&str>, created_at: Option<Timestamp>) {
+    fn note_baseline(
+        &mut self,
+        at: Duration,
+        desired: Option<&str>,
+        created_at: Option<Timestamp>,
+    ) {
         if !self.search.awaits_baseline() {
             return;
         }
@@ -419,6 +423,8 @@ impl Machine {
                 created_at,
             };
             self.search.baseline = Some(baseline.clone());
+            // The command starts right away: what it deploys is created later.
+            self.search.deploy_began = Some(at);
             self.view.baseline = Some(baseline);
         }
     }

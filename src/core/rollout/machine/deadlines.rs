@@ -159,8 +159,8 @@ impl Machine {
     }
 
     /// What was seen and waits to be confirmed.
-    pub(super) fn unconfirmed(&self) -> Option<&Indication> {
-        self.streaks.iter().find(|indication| {
+    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = &Indication> {
+        self.streaks.iter().filter(|indication| {
             matches!(
                 indication,
                 Indication::Superseded {
@@ -187,7 +187,7 @@ impl Machine {
         ];
         let moments = deadlines.into_iter().flatten().chain(due);
         let next = moments.filter(|moment| *moment > at).min();
-        let confirms = self.unconfirmed().is_some() || self.refusals.iter().next().is_some();
+        let confirms = self.unconfirmed().next().is_some() || self.refusals.iter().next().is_some();
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,

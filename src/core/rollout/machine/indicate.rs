@@ -230,7 +230,10 @@ impl Machine {
             Some(target) => self.accept_in_view(at, &details, &target.id),
             None if self.in_view_since.is_none() || self.search.settled().is_none() => {
                 self.lose_target();
-                self.earlier.note(&details);
+                // Where nothing was ever reconciled, what is listed can only be about what is desired.
+                if self.ever_reconciled {
+                    self.earlier.note(&details);
+                }
                 for id in [
                     details.desired(),
                     details.reconciled_deployment_id.as_deref(),
