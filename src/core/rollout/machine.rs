@@ -394,7 +394,8 @@ impl Machine {
         if self.meets(|indication| matches!(indication, Indication::Target(_))) {
             self.search.settle();
         }
-        self.view.unconfirmed = self.unconfirmed().find_map(messages::claim);
+        let claim = self.unconfirmed().find_map(messages::claim);
+        self.view.unconfirmed = claim;
     }
 
     /// Whether an indication of which this is true has what it needs.
