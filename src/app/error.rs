@@ -9,7 +9,7 @@ use crate::adapters::simulator::SimulatorError;
 use crate::adapters::store::StoreError;
 use crate::app::plan::{ConfigError, ScenarioError};
 use crate::app::watch::http::HttpError;
-use crate::core::wire::BadAgentName;
+use crate::core::wire::InvalidAgentName;
 
 /// Why a command gave no verdict, or could not tell it.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub(crate) enum Error {
     Scenario(#[from] ScenarioError),
     /// A simulated agent's name cannot be one.
     #[error("--agent: {0}")]
-    Agent(#[from] BadAgentName),
+    Agent(#[from] InvalidAgentName),
     /// The API client cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -1,24 +1,31 @@
 //! What travels between us and the API: agent names, agent details, error bodies.
 //!
-//! Reading is tolerant, as design rule 10 asks: unknown fields and words pass, and a field of an
-//! unexpected type counts as absent rather than spoiling the whole answer.
+//! Reading is tolerant: unknown fields and words pass, and a field of an unexpected type counts as
+//! missing rather than spoiling the whole answer.
 
 mod agent;
-mod lenient;
+mod json;
 mod logs;
-mod mend;
 mod name;
 mod outcome;
+mod repair_json;
 mod retry_after;
+mod revision;
 mod service;
 
 pub use agent::{
-    AgentDetails, AgentError, AutoScaling, Condition, ContainerState, Deployment, ErrorBody,
-    Health, Manifest, ManifestSpec, NotAnAgent, Revision, RevisionPhase,
+    AgentDetails, AgentError, Condition, Deployment, ErrorBody, LatestDeploy, NotAnAgent,
 };
 pub use logs::LogPage;
-pub(crate) use mend::read as read_json;
-pub use name::{AgentName, BadAgentName};
+pub use name::{AgentName, InvalidAgentName};
 pub(crate) use outcome::RequestOutcome;
+pub(crate) use repair_json::repair_json;
 pub use retry_after::retry_after;
+pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
+
+/// The deployment that an entry is about. The contract spells it in two ways.
+fn deployment_of(entry: &json::Object<'_>) -> Option<String> {
+    let id = entry.deployment_id("deploymentID");
+    id.or_else(|| entry.deployment_id("deploymentId"))
+}

@@ -65,7 +65,7 @@ fn logs_that_cannot_be_had_change_nothing() {
         ),
         (
             answer("200 OK", "", "<html>"),
-            "the body is not the JSON of an agent",
+            "the body cannot be read as JSON: expected value at line 1 column 1",
         ),
         (
             String::new(),

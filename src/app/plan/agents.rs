@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::core::text::diagnostics;
 use crate::core::text::one_line;
-use crate::core::wire::{AgentName, BadAgentName};
+use crate::core::wire::{AgentName, InvalidAgentName};
 
 /// The vendor CLI's file, in the working directory.
 const FILE: &str = "pcc-deploy.toml";
@@ -18,7 +18,7 @@ const FILE: &str = "pcc-deploy.toml";
 pub enum BadAgents {
     /// A name that cannot be one.
     #[error(transparent)]
-    Name(#[from] BadAgentName),
+    Name(#[from] InvalidAgentName),
     /// Neither a name nor a file.
     #[error(
         "no agent is named, and there is no {FILE} here; name one: pipecat-rollout wait-for-ready my-agent"
@@ -35,7 +35,7 @@ pub enum BadAgents {
     },
     /// The name in the file cannot be one.
     #[error("{FILE}, agent_name: {0}")]
-    NameInFile(#[source] BadAgentName),
+    NameInFile(#[source] InvalidAgentName),
 }
 
 /// The agents to watch, each once, in the order in which they were named.

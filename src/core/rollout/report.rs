@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::phase::Phase;
 use super::verdict::{Verdict, worst};
-use crate::core::wire::{Revision, RevisionPhase};
+use crate::core::wire::Revision;
 
 /// Why a watch ended as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +200,10 @@ impl RevisionReport {
     pub(super) fn of(revision: &Revision) -> Self {
         let health = revision.health.as_ref();
         Self {
-            phase: revision.phase.as_ref().map(RevisionPhase::word),
+            phase: revision
+                .phase
+                .as_ref()
+                .map(|phase| phase.as_str().to_owned()),
             ready_replicas: revision.ready_replicas,
             restart_count: health.and_then(|health| health.restart_count),
             replicas_started: health.and_then(|health| health.replicas_started),

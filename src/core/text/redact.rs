@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::core::text;
-use crate::core::wire::read_json;
+use crate::core::wire::repair_json;
 
 /// The shortest secret that is looked for in disguise; a shorter one would be found in plain words.
 const SHORTEST_DISGUISED: usize = 8;
@@ -95,7 +95,7 @@ impl Redaction {
         if !may_disguise(token) && !self.is_plain_in(token) {
             return Cow::Borrowed(token);
         }
-        let Ok(text) = read_json::<String>(token.as_bytes()) else {
+        let Ok(text) = serde_json::from_str::<String>(&repair_json(token.as_bytes())) else {
             return self.plainly(token);
         };
         match self.text(&text) {

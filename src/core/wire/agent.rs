@@ -1,91 +1,62 @@
-//! The details of an agent as `GET /agents/{agentName}` tells them.
+//! The details of an agent, as `GET /agents/{agentName}` answers.
 
 use jiff::Timestamp;
-use serde::de::MapAccess;
-use serde::de::value::MapAccessDeserializer;
-use serde::{Deserialize, Serialize};
+use serde_json::Result;
+use serde_json::value::RawValue;
 
-use super::lenient::{self, Lenient, Maybe, Object};
-use super::mend;
+use super::deployment_of;
+use super::json::{self, Object};
+use super::revision::Revision;
 
-/// The details of one agent (`ServiceDetailsResponse` in the contract).
+/// The details of one agent (`ServiceDetailsResponse` in the contract), as far as they are read.
 ///
-/// Fields that decide nothing and that nothing shows are left out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// The ids of deployments are in lower case, here and below.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentDetails {
     /// Name of the agent.
-    #[serde(deserialize_with = "lenient::id")]
     pub name: Option<String>,
     /// Region where it is deployed.
-    #[serde(deserialize_with = "lenient::option")]
     pub region: Option<String>,
     /// Whether the deployment that was *reconciled last* is ready. Missing means false.
-    #[serde(deserialize_with = "lenient::flag")]
     pub ready: bool,
     /// Whether the agent accepts new sessions, whichever deployment serves them.
-    #[serde(deserialize_with = "lenient::option")]
     pub available: Option<bool>,
     /// When the agent's record was last changed.
-    #[serde(deserialize_with = "lenient::option")]
     pub updated_at: Option<Timestamp>,
     /// The deployment that was requested.
-    #[serde(deserialize_with = "lenient::id")]
     pub desired_deployment_id: Option<String>,
     /// Deprecated name of `desired_deployment_id`; see [`AgentDetails::desired`].
-    #[serde(deserialize_with = "lenient::id")]
     pub active_deployment_id: Option<String>,
     /// The deployment that the operator has processed.
-    #[serde(deserialize_with = "lenient::id")]
     pub reconciled_deployment_id: Option<String>,
-    /// Replica bounds.
-    #[serde(deserialize_with = "lenient::option")]
-    pub auto_scaling: Option<AutoScaling>,
+    /// Fewest replicas (`autoScaling.minReplicas`); zero means that the agent scales to zero.
+    pub min_replicas: Option<u64>,
     /// Sessions under way.
-    #[serde(deserialize_with = "lenient::option")]
     pub active_session_count: Option<u64>,
     /// The record of the requested deployment.
-    #[serde(deserialize_with = "lenient::option")]
     pub deployment: Option<Deployment>,
-    /// Resource profile.
-    #[serde(deserialize_with = "lenient::option")]
-    pub agent_profile: Option<String>,
     /// The latest revision of the deployment that was reconciled last.
-    #[serde(deserialize_with = "lenient::option")]
     pub current_revision: Option<Revision>,
     /// The revision that is being replaced, while it lasts.
-    #[serde(deserialize_with = "lenient::option")]
     pub previous_revision: Option<Revision>,
-    /// Errors about the deployment. Not in the contract; the vendor's clients read it.
-    #[serde(
-        deserialize_with = "lenient::list",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    /// Errors about the deployment. Not in the contract; the vendor's clients read them.
     pub errors: Vec<AgentError>,
-    /// Kubernetes-like conditions. Not in the contract; the vendor's clients read it.
-    #[serde(
-        deserialize_with = "lenient::list",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    /// Kubernetes-like conditions. Not in the contract; the vendor's clients read them.
     pub conditions: Vec<Condition>,
+    /// The commit that is deployed (`deployedCommit.sha`), of an agent that deploys on a push.
+    pub deployed_commit: Option<String>,
+    /// The latest deploy on a push, which begins with a build, before there is any deployment.
+    pub latest_deploy: Option<LatestDeploy>,
+    /// Whether the agent deploys on a push (`git.autoDeploy`).
+    pub auto_deploy: Option<bool>,
 }
-
-impl Object for AgentDetails {}
-impl Object for AutoScaling {}
-impl Object for Deployment {}
-impl Object for Manifest {}
-impl Object for ManifestSpec {}
-impl Object for Health {}
-impl Object for Condition {}
-impl Object for ErrorBody {}
 
 impl AgentDetails {
     /// The requested deployment: `desiredDeploymentId`, else the deprecated `activeDeploymentId`.
     #[must_use]
     pub fn desired(&self) -> Option<&str> {
-        self.desired_deployment_id
-            .as_deref()
-            .or(self.active_deployment_id.as_deref())
+        let id = self.desired_deployment_id.as_deref();
+        id.or(self.active_deployment_id.as_deref())
     }
 
     /// The record of the desired deployment, if the answer is about that very deployment.
@@ -99,22 +70,59 @@ impl AgentDetails {
     ///
     /// # Errors
     /// When the body is not JSON, not an object with an agent's features, or about another agent.
-    pub fn parse(body: &[u8], name: &str) -> Result<Self, NotAnAgent> {
-        let read: Maybe<Self> = mend::read(body).map_err(NotAnAgent::NotJson)?;
-        let details = read.0.ok_or(NotAnAgent::Unrecognisable)?;
+    pub fn parse(body: &[u8], name: &str) -> std::result::Result<Self, NotAnAgent> {
+        let details = json::parse(body, Self::read).map_err(NotAnAgent::NotJson)?;
         match details.name.as_deref() {
             Some(found) if found != name => Err(NotAnAgent::Another(found.to_owned())),
             None if details.desired().is_none() => Err(NotAnAgent::Unrecognisable),
             _ => Ok(details),
         }
     }
+
+    fn read(agent: &Object<'_>) -> Result<Self> {
+        Ok(Self {
+            name: agent.id("name"),
+            region: agent.text("region"),
+            ready: agent.flag("ready").unwrap_or(false),
+            available: agent.flag("available"),
+            updated_at: agent.time("updatedAt"),
+            desired_deployment_id: agent.deployment_id("desiredDeploymentId"),
+            active_deployment_id: agent.deployment_id("activeDeploymentId"),
+            reconciled_deployment_id: agent.deployment_id("reconciledDeploymentId"),
+            min_replicas: agent.object("autoScaling")?.integer("minReplicas"),
+            active_session_count: agent.integer("activeSessionCount"),
+            deployment: agent
+                .nested("deployment")?
+                .as_ref()
+                .map(Deployment::read)
+                .transpose()?,
+            current_revision: agent
+                .nested("currentRevision")?
+                .as_ref()
+                .map(Revision::read)
+                .transpose()?,
+            previous_revision: agent
+                .nested("previousRevision")?
+                .as_ref()
+                .map(Revision::read)
+                .transpose()?,
+            errors: agent.list("errors", AgentError::read)?,
+            conditions: agent.list("conditions", Condition::read)?,
+            deployed_commit: agent.object("deployedCommit")?.id("sha"),
+            latest_deploy: agent
+                .nested("latestDeploy")?
+                .as_ref()
+                .map(LatestDeploy::read),
+            auto_deploy: agent.object("git")?.flag("autoDeploy"),
+        })
+    }
 }
 
 /// Why the body of a 200 is not the agent that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnAgent {
-    /// Cut short, HTML, or otherwise no JSON object of an agent's shape.
-    #[error("the body is not the JSON of an agent")]
+    /// Cut short, HTML, or JSON that contradicts itself.
+    #[error("the body cannot be read as JSON: {0}")]
     NotJson(#[source] serde_json::Error),
     /// No object, or one that has neither a name nor a deployment.
     #[error("the body names neither an agent nor a deployment")]
@@ -124,332 +132,123 @@ pub enum NotAnAgent {
     Another(String),
 }
 
-/// Replica bounds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AutoScaling {
-    /// Most replicas.
-    #[serde(deserialize_with = "lenient::option")]
-    pub max_replicas: Option<u64>,
-    /// Fewest replicas; zero means that the agent scales to zero.
-    #[serde(deserialize_with = "lenient::option")]
-    pub min_replicas: Option<u64>,
-}
-
 /// The record of a deployment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Deployment {
     /// Its id.
-    #[serde(deserialize_with = "lenient::id")]
     pub id: Option<String>,
-    /// What was asked for.
-    #[serde(deserialize_with = "lenient::option")]
-    pub manifest: Option<Manifest>,
     /// When it was made.
-    #[serde(deserialize_with = "lenient::option")]
     pub created_at: Option<Timestamp>,
     /// When its record was last changed.
-    #[serde(deserialize_with = "lenient::option")]
     pub updated_at: Option<Timestamp>,
-}
-
-/// The part of a deployment's manifest that is shown.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Manifest {
-    /// The specification.
-    #[serde(deserialize_with = "lenient::option")]
-    pub spec: Option<ManifestSpec>,
-}
-
-/// The part of a manifest's specification that is shown.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ManifestSpec {
-    /// The container image; redacted when it comes from a build.
-    #[serde(deserialize_with = "lenient::option")]
+    /// The container image (`manifest.spec.image`); redacted when it comes from a build.
     pub image: Option<String>,
 }
 
-/// What runs a deployment (`RevisionInfo` in the contract).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", from = "ToldRevision")]
-pub struct Revision {
-    /// The deployment that it runs. The contract spells it `deploymentID`.
-    #[serde(rename = "deploymentID")]
-    pub deployment_id: Option<String>,
-    /// Where it stands.
-    pub phase: Option<RevisionPhase>,
-    /// Replicas that are ready.
-    pub ready_replicas: Option<u64>,
-    /// When the phase began, by the server's clock: for display only (design rule 11).
-    pub phase_started_at: Option<Timestamp>,
-    /// How its code fares; absent until replicas have started.
-    pub health: Option<Health>,
-    /// Set when the platform itself has a problem.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub has_infrastructure_issue: bool,
-}
-
-/// A revision as it is told: its deployment in the contract's spelling, or as everywhere else.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ToldRevision {
-    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
-    of_contract: Option<String>,
-    #[serde(deserialize_with = "lenient::id")]
-    deployment_id: Option<String>,
-    #[serde(deserialize_with = "lenient::option")]
-    phase: Option<RevisionPhase>,
-    #[serde(deserialize_with = "lenient::option")]
-    ready_replicas: Option<u64>,
-    #[serde(deserialize_with = "lenient::option")]
-    phase_started_at: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient::option")]
-    health: Option<Health>,
-    #[serde(deserialize_with = "lenient::flag")]
-    has_infrastructure_issue: bool,
-}
-
-impl From<ToldRevision> for Revision {
-    fn from(told: ToldRevision) -> Self {
-        Self {
-            deployment_id: told.of_contract.or(told.deployment_id),
-            phase: told.phase,
-            ready_replicas: told.ready_replicas,
-            phase_started_at: told.phase_started_at,
-            health: told.health,
-            has_infrastructure_issue: told.has_infrastructure_issue,
-        }
-    }
-}
-
-impl Lenient for Revision {
-    /// A revision without a field is none: some writers leave `{}` for what is gone.
-    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        lenient::unless_empty(object)
-    }
-}
-
-/// The phase of a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum RevisionPhase {
-    /// Its replicas are being made.
-    Creating,
-    /// Its replicas are being checked.
-    Validating,
-    /// It serves.
-    Active,
-    /// It is being replaced and finishes its sessions.
-    Draining,
-    /// It did not come up.
-    Failed,
-    /// A phase that this program does not know (design rule 10).
-    #[serde(untagged)]
-    Unknown(String),
-}
-
-impl RevisionPhase {
-    const KNOWN: [Self; 5] = [
-        Self::Creating,
-        Self::Validating,
-        Self::Active,
-        Self::Draining,
-        Self::Failed,
-    ];
-
-    /// The phase that a word names, in whichever case.
-    #[must_use]
-    pub fn of_word(word: &str) -> Self {
-        let named = Self::KNOWN
-            .into_iter()
-            .find(|phase| phase.as_str().eq_ignore_ascii_case(word));
-        named.unwrap_or_else(|| Self::Unknown(word.to_owned()))
-    }
-
-    /// The phase in the platform's word.
-    #[must_use]
-    pub fn word(&self) -> String {
-        self.as_str().to_owned()
-    }
-
-    fn as_str(&self) -> &str {
-        match self {
-            RevisionPhase::Creating => "Creating",
-            RevisionPhase::Validating => "Validating",
-            RevisionPhase::Active => "Active",
-            RevisionPhase::Draining => "Draining",
-            RevisionPhase::Failed => "Failed",
-            RevisionPhase::Unknown(word) => word,
-        }
-    }
-}
-
-impl Lenient for RevisionPhase {
-    fn of_text(text: &str) -> Option<Self> {
-        Some(Self::of_word(text))
-    }
-}
-
-/// How a revision's code fares (`RevisionHealth` in the contract).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Health {
-    /// Whether the readiness checks pass.
-    #[serde(deserialize_with = "lenient::option")]
-    pub ready: Option<bool>,
-    /// State of the container.
-    #[serde(deserialize_with = "lenient::option")]
-    pub state: Option<ContainerState>,
-    /// Restarts in all, over all replicas.
-    #[serde(deserialize_with = "lenient::option")]
-    pub restart_count: Option<u64>,
-    /// Replicas that were started.
-    #[serde(deserialize_with = "lenient::option")]
-    pub replicas_started: Option<u64>,
-    /// Reason for the state, in Kubernetes' words.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub reason: Option<String>,
-    /// Exit code of the latest crash.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub last_exit_code: Option<i64>,
-    /// Why the code exited last.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub last_termination_reason: Option<String>,
-    /// What the code wrote when it crashed.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub message: Option<String>,
-}
-
-/// State of a revision's container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ContainerState {
-    /// It runs.
-    Running,
-    /// It waits to be started, or to be started again.
-    Waiting,
-    /// It has ended.
-    Terminated,
-    /// A state that this program does not know (design rule 10).
-    #[serde(untagged)]
-    Unknown(String),
-}
-
-impl Lenient for ContainerState {
-    fn of_text(text: &str) -> Option<Self> {
-        Some(match text.to_ascii_lowercase().as_str() {
-            "running" => Self::Running,
-            "waiting" => Self::Waiting,
-            "terminated" => Self::Terminated,
-            _ => Self::Unknown(text.to_owned()),
+impl Deployment {
+    fn read(deployment: &Object<'_>) -> Result<Self> {
+        let spec = deployment.object("manifest")?.object("spec")?;
+        Ok(Self {
+            id: deployment.deployment_id("id"),
+            created_at: deployment.time("createdAt"),
+            updated_at: deployment.time("updatedAt"),
+            image: spec.text("image"),
         })
     }
 }
 
+/// A deploy on a push to GitHub. Not in the contract; the vendor's clients read it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LatestDeploy {
+    /// Its own id, which is not that of a deployment.
+    pub id: Option<String>,
+    /// `pending`, `building`, `deploying`, `succeeded`, `failed`, `cancelled` or another word, in
+    /// lower case.
+    pub status: Option<String>,
+    /// The commit that is deployed.
+    pub commit_sha: Option<String>,
+    /// Why it ended as it did, in words.
+    pub reason: Option<String>,
+}
+
+impl LatestDeploy {
+    fn read(deploy: &Object<'_>) -> Self {
+        Self {
+            id: deploy.id("id"),
+            status: deploy.id("status").map(|word| word.to_ascii_lowercase()),
+            commit_sha: deploy.id("commitSha"),
+            reason: deploy.text("reason"),
+        }
+    }
+}
+
 /// An entry of `errors`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", from = "ToldError")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentError {
     /// Machine-readable code.
     pub code: Option<String>,
     /// What went wrong, in words.
     pub message: Option<String>,
     /// The deployment that it is about, where it says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<String>,
 }
 
-/// An error as it is told: some answers call the words `error`, and spell the deployment as in a
-/// revision.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ToldError {
-    #[serde(deserialize_with = "lenient::option")]
-    code: Option<String>,
-    #[serde(deserialize_with = "lenient::option")]
-    message: Option<String>,
-    #[serde(deserialize_with = "lenient::option")]
-    error: Option<String>,
-    #[serde(deserialize_with = "lenient::id")]
-    deployment_id: Option<String>,
-    #[serde(rename = "deploymentID", deserialize_with = "lenient::id")]
-    of_revision: Option<String>,
-}
-
-impl From<ToldError> for AgentError {
-    fn from(told: ToldError) -> Self {
-        Self {
-            code: told.code,
-            message: told.message.or(told.error),
-            deployment_id: told.deployment_id.or(told.of_revision),
-        }
-    }
-}
-
-impl Lenient for AgentError {
-    /// Words alone.
-    fn of_text(text: &str) -> Option<Self> {
-        let message = (!text.is_empty()).then(|| text.to_owned())?;
-        Some(Self {
-            message: Some(message),
-            ..Self::default()
-        })
-    }
-
-    fn of_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Self::deserialize(MapAccessDeserializer::new(object)).map(Some)
+impl AgentError {
+    /// An object, or words alone.
+    fn read(item: &RawValue) -> Result<Option<Self>> {
+        let words = json::text(item).filter(|words| !words.is_empty());
+        let object = Object::of(item)?;
+        let is_error = words.is_some() || object.is_some();
+        let error = object.unwrap_or_default();
+        let message = words.or_else(|| error.text("message"));
+        Ok(is_error.then(|| Self {
+            code: error.text("code"),
+            message: message.or_else(|| error.text("error")),
+            deployment_id: deployment_of(&error),
+        }))
     }
 }
 
 /// An entry of `conditions`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Condition {
-    /// What it speaks of, `Degraded` for example.
-    #[serde(rename = "type", deserialize_with = "lenient::option")]
+    /// What it speaks of (`type`), `Degraded` for example.
     pub kind: Option<String>,
     /// `True`, `False` or `Unknown`.
-    #[serde(deserialize_with = "lenient::option")]
     pub status: Option<String>,
     /// Why, in one word.
-    #[serde(deserialize_with = "lenient::option")]
     pub reason: Option<String>,
     /// Why, in words.
-    #[serde(deserialize_with = "lenient::option")]
     pub message: Option<String>,
 }
 
+impl Condition {
+    fn read(item: &RawValue) -> Result<Option<Self>> {
+        Ok(Object::of(item)?.map(|condition| Self {
+            kind: condition.text("type"),
+            status: condition.text("status"),
+            reason: condition.text("reason"),
+            message: condition.text("message"),
+        }))
+    }
+}
+
 /// The body of an answer that is not a 200 (`ErrorResponse` in the contract).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorBody {
     /// What went wrong, in words.
-    #[serde(deserialize_with = "lenient::option")]
     pub error: Option<String>,
     /// Machine-readable code.
-    #[serde(deserialize_with = "lenient::option")]
     pub code: Option<String>,
 }
 
 impl ErrorBody {
-    /// Reads the body; one that is no such object says nothing.
+    /// Reads the body, if it is JSON.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        mend::read::<Maybe<Self>>(body).ok()?.0
+        let (error, code) =
+            json::parse(body, |body| Ok((body.text("error"), body.text("code")))).ok()?;
+        Some(Self { error, code })
     }
 }
 

@@ -1,55 +1,46 @@
-//! The lines that a deployment logged, as `GET /agents/{agentName}/logs` tells them.
+//! The lines that a deployment logged, as `GET /agents/{agentName}/logs` answers.
 
-use serde::Deserialize;
-
-use super::lenient::{self, Maybe, Object};
-use super::mend;
+use super::deployment_of;
+use super::json::{self, Object};
 
 /// A page of log lines, the newest first as it was asked for.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogPage {
-    #[serde(deserialize_with = "lenient::list")]
     logs: Vec<LogLine>,
 }
 
-/// One line.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct LogLine {
-    #[serde(deserialize_with = "lenient::option")]
     log: Option<String>,
-    #[serde(deserialize_with = "lenient::id")]
     deployment_id: Option<String>,
 }
 
-impl Object for LogPage {}
-impl Object for LogLine {}
-
 impl LogPage {
-    /// Reads the body of a 200 that was asked for log lines; one that is no such object has none.
+    /// Reads the body of a 200 that was asked for log lines; one without a list of them has none.
     ///
     /// # Errors
     /// When it is not JSON.
     pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
-        let page: Maybe<Self> = mend::read(body)?;
-        Ok(page.0.unwrap_or_default())
+        let read = |line: &Object<'_>| LogLine {
+            log: line.text("log"),
+            deployment_id: deployment_of(line),
+        };
+        let logs = json::parse(body, |page| {
+            page.list("logs", |item| Ok(Object::of(item)?.as_ref().map(read)))
+        })?;
+        Ok(Self { logs })
     }
 
-    /// What this deployment logged, the oldest first, at most the newest `most` lines.
+    /// What this deployment logged, the oldest first, at most the newest `max` lines.
     #[must_use]
-    pub fn lines_of(self, deployment: &str, most: usize) -> Vec<String> {
+    pub fn lines_of(self, deployment: &str, max: usize) -> Vec<String> {
         let own = |line: &LogLine| {
-            line.deployment_id
-                .as_deref()
-                .is_none_or(|id| id == deployment)
+            let id = line.deployment_id.as_deref();
+            id.is_none_or(|id| id.eq_ignore_ascii_case(deployment))
         };
-        let newest = self
-            .logs
-            .into_iter()
-            .filter(own)
-            .filter_map(|line| line.log);
-        let mut lines: Vec<String> = newest.take(most).collect();
+        let newest = self.logs.into_iter().filter(own);
+        let newest = newest.filter_map(|line| line.log).take(max);
+        let mut lines: Vec<String> = newest.collect();
         lines.reverse();
         lines
     }
@@ -60,15 +51,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_of_one_deployment_and_oldest_first() {
+    fn log_lines_are_of_one_deployment_and_oldest_first() {
         let page = r#"{"total": {"value": 9}, "logs": [
             {"log": "d", "deploymentId": "new"}, {"log": "x", "deploymentId": "old"},
-            {"log": "c"}, {"nolog": 1}, 7, {"log": "b", "deploymentId": "new", "timestamp": "t"},
+            {"log": "c"}, {"nolog": 1}, 7, {"log": "b", "deploymentID": "NEW", "timestamp": "t"},
             {"log": "a", "deploymentId": "new"}
         ]}"#;
-        let page: LogPage = LogPage::parse(page.as_bytes()).unwrap();
-        assert_eq!(page.lines_of("new", 3), ["b", "c", "d"]);
-        let odd: LogPage = LogPage::parse(br#"{"logs": "none"}"#).unwrap();
-        assert_eq!(odd.lines_of("new", 3), Vec::<String>::new());
+        let page = LogPage::parse(page.as_bytes()).unwrap();
+        assert_eq!(page.clone().lines_of("new", 3), ["b", "c", "d"]);
+        assert_eq!(page.lines_of("New", 9), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn log_pages_of_another_shape_are_empty_unless_they_are_no_json() {
+        for body in [r#"{"logs": "none"}"#, "{}", "[]", "7"] {
+            let page = LogPage::parse(body.as_bytes()).unwrap();
+            assert_eq!(page, LogPage::default(), "{body}");
+        }
+        assert!(LogPage::parse(b"<html>").is_err());
     }
 }

@@ -12,7 +12,7 @@ pub struct AgentName(String);
 
 /// Why a text cannot be the name of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadAgentName {
+pub enum InvalidAgentName {
     /// Nothing was given.
     #[error("an agent name cannot be empty")]
     Empty,
@@ -33,17 +33,17 @@ impl AgentName {
 }
 
 impl FromStr for AgentName {
-    type Err = BadAgentName;
+    type Err = InvalidAgentName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
-            return Err(BadAgentName::Empty);
+            return Err(InvalidAgentName::Empty);
         }
         if matches!(text, "." | "..") {
-            return Err(BadAgentName::Dots(text.to_owned()));
+            return Err(InvalidAgentName::Dots(text.to_owned()));
         }
         if text.chars().any(char::is_control) {
-            return Err(BadAgentName::Control(text.to_owned()));
+            return Err(InvalidAgentName::Control(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -75,17 +75,17 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_path_are_refused() {
-        assert_eq!("".parse::<AgentName>(), Err(BadAgentName::Empty));
+        assert_eq!("".parse::<AgentName>(), Err(InvalidAgentName::Empty));
         for name in [".", ".."] {
             assert_eq!(
                 name.parse::<AgentName>(),
-                Err(BadAgentName::Dots(name.to_owned()))
+                Err(InvalidAgentName::Dots(name.to_owned()))
             );
         }
         for name in ["a\nb", "\u{1b}[31m", "a\u{0}", "\u{9b}"] {
             assert_eq!(
                 name.parse::<AgentName>(),
-                Err(BadAgentName::Control(name.to_owned()))
+                Err(InvalidAgentName::Control(name.to_owned()))
             );
         }
     }

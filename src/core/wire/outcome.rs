@@ -1,4 +1,4 @@
-//! The words by which requests to the API are told apart: few, and fixed.
+//! How requests to the API end, in few and fixed words: they are labels of metrics.
 
 /// How a request to the API ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,7 +9,6 @@ use toml::Spanned;
 use super::fault::{CutAfter, Requests, Template};
 use super::words::{self, Moment, OrNone};
 use crate::core::rollout::Verdict;
-use crate::core::wire::{ContainerState, RevisionPhase};
 
 /// A whole file.
 #[derive(Deserialize)]
@@ -63,7 +62,7 @@ pub(super) struct StateTable {
 pub(super) struct RevisionTable {
     pub(super) deployment: Option<Spanned<String>>,
     #[serde(deserialize_with = "words::phase")]
-    pub(super) phase: Option<RevisionPhase>,
+    pub(super) phase: Option<String>,
     pub(super) ready_replicas: Option<u64>,
     pub(super) infrastructure_issue: Option<bool>,
     pub(super) health: Option<OrNone<HealthTable>>,
@@ -75,7 +74,7 @@ pub(super) struct RevisionTable {
 pub(super) struct HealthTable {
     pub(super) ready: Option<bool>,
     #[serde(deserialize_with = "words::container_state")]
-    pub(super) state: Option<ContainerState>,
+    pub(super) state: Option<String>,
     pub(super) restart_count: Option<u64>,
     pub(super) replicas_started: Option<u64>,
     pub(super) reason: Option<String>,

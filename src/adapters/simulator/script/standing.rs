@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::file::{HealthTable, RevisionTable, StateTable};
 use super::words::OrNone;
-use crate::core::wire::{Health, RevisionPhase};
 
 /// How an agent stands. Deployments go by their aliases, times are counted from the deploy.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,12 +28,30 @@ pub(super) struct Standing {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Revision {
     pub(super) deployment: String,
-    pub(super) phase: RevisionPhase,
+    pub(super) phase: String,
     /// Since when it is in this phase; `None`: since before the deploy.
     pub(super) phase_since: Option<Duration>,
     pub(super) ready_replicas: u64,
     pub(super) infrastructure_issue: bool,
     pub(super) health: Option<Health>,
+}
+
+/// How a revision's code fares, as the API writes it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    ready: bool,
+    state: Option<String>,
+    restart_count: u64,
+    replicas_started: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_exit_code: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_termination_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 /// All the states of a scenario.
@@ -90,7 +109,7 @@ impl Timeline {
 struct Fold {
     standing: Standing,
     /// The phase of each deployment's revision and since when, wherever the revision stood.
-    phases: BTreeMap<String, (RevisionPhase, Option<Duration>)>,
+    phases: BTreeMap<String, (String, Option<Duration>)>,
 }
 
 impl Fold {
@@ -197,13 +216,16 @@ fn health(
     if before.is_none() && table.state.is_none() {
         return Err(format!("the health of `{place}` needs `state`"));
     }
-    let was = before.unwrap_or_default();
+    let was = before.unwrap_or(Health {
+        replicas_started: 1,
+        ..Health::default()
+    });
     let kept = was.reason.filter(|_| table.state.is_none());
     Ok(Some(Health {
-        ready: Some(table.ready.or(was.ready).unwrap_or(false)),
+        ready: table.ready.unwrap_or(was.ready),
         state: table.state.or(was.state),
-        restart_count: Some(table.restart_count.or(was.restart_count).unwrap_or(0)),
-        replicas_started: Some(table.replicas_started.or(was.replicas_started).unwrap_or(1)),
+        restart_count: table.restart_count.unwrap_or(was.restart_count),
+        replicas_started: table.replicas_started.unwrap_or(was.replicas_started),
         reason: table.reason.or(kept),
         last_exit_code: table.last_exit_code.or(was.last_exit_code),
         last_termination_reason: table

@@ -10,7 +10,6 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::core::rollout::Verdict;
-use crate::core::wire::{ContainerState, RevisionPhase};
 
 /// No time in a scenario is longer, so that none can leave the calendar.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
@@ -59,31 +58,27 @@ pub(super) fn verdict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Verd
 /// Reads the phase of a revision.
 pub(super) fn phase<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<RevisionPhase>, D::Error> {
+) -> Result<Option<String>, D::Error> {
     const WORDS: &[&str] = &["Creating", "Validating", "Active", "Draining", "Failed"];
-    let word = String::deserialize(deserializer)?;
-    Ok(Some(match word.as_str() {
-        "Creating" => RevisionPhase::Creating,
-        "Validating" => RevisionPhase::Validating,
-        "Active" => RevisionPhase::Active,
-        "Draining" => RevisionPhase::Draining,
-        "Failed" => RevisionPhase::Failed,
-        other => return Err(D::Error::unknown_variant(other, WORDS)),
-    }))
+    one_of(WORDS, deserializer)
 }
 
 /// Reads the state of a revision's container.
 pub(super) fn container_state<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<ContainerState>, D::Error> {
-    const WORDS: &[&str] = &["running", "waiting", "terminated"];
+) -> Result<Option<String>, D::Error> {
+    one_of(&["running", "waiting", "terminated"], deserializer)
+}
+
+fn one_of<'de, D: Deserializer<'de>>(
+    words: &'static [&'static str],
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     let word = String::deserialize(deserializer)?;
-    Ok(Some(match word.as_str() {
-        "running" => ContainerState::Running,
-        "waiting" => ContainerState::Waiting,
-        "terminated" => ContainerState::Terminated,
-        other => return Err(D::Error::unknown_variant(other, WORDS)),
-    }))
+    if !words.contains(&word.as_str()) {
+        return Err(D::Error::unknown_variant(&word, words));
+    }
+    Ok(Some(word))
 }
 
 impl<'de> Deserialize<'de> for Moment {

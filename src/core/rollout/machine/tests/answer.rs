@@ -129,7 +129,6 @@ pub(super) fn second_of_day(second: i64) -> jiff::Timestamp {
 /// A container that waits for this reason, in an agent of one replica.
 pub(super) fn waiting(reason: &str, restarts: u64) -> Health {
     Health {
-        ready: Some(false),
         state: Some(ContainerState::Waiting),
         reason: Some(reason.to_owned()),
         restart_count: Some(restarts),

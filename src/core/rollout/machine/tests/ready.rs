@@ -61,7 +61,6 @@ fn scaled_to_zero_is_ready() {
 #[test]
 fn available_and_the_health_never_stand_in_for_ready() {
     let healthy = Health {
-        ready: Some(true),
         state: Some(ContainerState::Running),
         ..Health::default()
     };

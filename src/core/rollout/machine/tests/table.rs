@@ -10,7 +10,7 @@
 //! - A cell: the verdict, and the second in which it falls with a poll every second and the default
 //!   limits. `time` is timeout and `infra` is infrastructure. Rows that are equal are one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -208,7 +208,7 @@ fn merged(rows: Vec<Row>, axis: usize) -> Vec<Row> {
 
 /// The answer as JSON in which all that says nothing is null.
 fn nulls(details: &AgentDetails) -> Value {
-    let mut json = serde_json::to_value(details).unwrap();
+    let mut json = json(details);
     let nothing = |json: &mut Value, keys: &[&str]| {
         for key in keys {
             if matches!(json[key], Value::Null | Value::Bool(false)) {
@@ -231,6 +231,34 @@ fn nulls(details: &AgentDetails) -> Value {
         }
     }
     json
+}
+
+fn json(details: &AgentDetails) -> Value {
+    let revision = details.current_revision.as_ref().map(|revision| {
+        let health = revision.health.as_ref().map(|health| {
+            let state = health.state.as_ref().map(|state| format!("{state:?}"));
+            json!({ "state": state, "restartCount": health.restart_count,
+                "replicasStarted": health.replicas_started, "reason": health.reason,
+                "message": health.message })
+        });
+        json!({ "deploymentID": revision.deployment_id, "health": health,
+            "phase": revision.phase.as_ref().map(Told::as_str),
+            "hasInfrastructureIssue": revision.has_infrastructure_issue })
+    });
+    let errors = details.errors.iter();
+    let errors: Vec<Value> = errors
+        .map(|error| json!({ "code": error.code, "message": error.message }))
+        .collect();
+    let conditions = details.conditions.iter();
+    let conditions: Vec<Value> = conditions
+        .map(|condition| {
+            json!({ "type": condition.kind, "status": condition.status,
+                "reason": condition.reason, "message": condition.message })
+        })
+        .collect();
+    json!({ "desiredDeploymentId": details.desired_deployment_id,
+        "reconciledDeploymentId": details.reconciled_deployment_id, "ready": details.ready,
+        "currentRevision": revision, "errors": errors, "conditions": conditions })
 }
 
 fn without_nulls(json: Value) -> Value {
