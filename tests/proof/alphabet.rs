@@ -254,7 +254,7 @@ fn answer(
 
 pub(crate) fn of_json(body: &Value) -> Observation {
     // Read from the answer's own text, as the client does.
-    let details: AgentDetails = serde_json::from_value(body.clone()).unwrap();
+    let details = AgentDetails::parse(body.to_string().as_bytes(), "a").unwrap();
     Observation::Details {
         details: Box::new(details),
         server_time: None,

@@ -108,7 +108,7 @@ impl Told {
         if self.degraded {
             body["conditions"] = json!([{ "type": "Degraded", "status": "True" }]);
         }
-        serde_json::from_value(body).unwrap()
+        AgentDetails::parse(body.to_string().as_bytes(), "a").unwrap()
     }
 }
 
