@@ -6,7 +6,7 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// Where a proxy for https may be named, in the order in which the HTTP client looks.
+/// The variables that may name a proxy for https, in the order in which the HTTP client reads them.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// A proxy, and the environment variable that names it.

@@ -207,6 +207,12 @@ async fn says_what_a_body_is_that_is_no_agent() {
     let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(1 << 20));
     let summary = failure("200 OK", "", &long).await.summary;
     assert!(summary.len() < 200, "{summary}");
+    let encoded = format!("key={}", KEY.replace('_', "%5F"));
+    let summary = failure("200 OK", "", &encoded).await.summary;
+    assert!(
+        summary.contains("it starts with key=[the API key] ("),
+        "{summary}"
+    );
     // The key is struck out before the text is cut, so that no part of it is left.
     let echoed = format!("{} {KEY}", "x".repeat(50));
     let summary = failure("200 OK", "", &echoed).await.summary;
