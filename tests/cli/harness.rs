@@ -207,8 +207,8 @@ impl Test {
     pub(crate) fn start(mut self) -> (Child, TempDir) {
         let child = self
             .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(self.stdout_to.unwrap_or_else(Stdio::piped))
+            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped))
             .spawn()
             .unwrap();
         (child, self.folder)
