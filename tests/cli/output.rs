@@ -555,7 +555,8 @@ fn the_result_goes_to_stdout_where_that_is_not_the_terminal() {
         .run();
     assert!(reader.join().unwrap().contains("failed after"));
     let server = play(vec![crashing(4, "boom")]);
-    let test = Test::against(&server.url(), "wait my-agent -o json").env("TERM", "xterm-256color");
+    let test =
+        Test::against(&server.url(), "wait my-agent --output json").env("TERM", "xterm-256color");
     let lines = screen(&on_a_terminal(test, 10));
     assert!(
         lines.last().unwrap().contains("\"exitCode\":10"),

@@ -99,17 +99,20 @@ fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() 
     let fifo = test.folder().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.unwrap().success());
+    let (filled, is_full) = mpsc::channel();
     // Who reads so slowly keeps it for a minute and more.
     std::thread::spawn(move || {
         use std::io::Read as _;
         let mut reader = std::fs::File::open(fifo).unwrap();
         fill(&reader);
+        filled.send(()).unwrap();
         let mut byte = [0];
         while reader.read(&mut byte).is_ok_and(|count| count > 0) {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     });
     let (mut child, folder) = test.start();
+    is_full.recv().unwrap();
     while server.requests().is_empty() {
         assert!(child.try_wait().unwrap().is_none());
         std::thread::yield_now();
@@ -157,7 +160,7 @@ fn a_hangup_ends_the_watch_unless_it_is_ignored() {
     let server = Server::start(|_, stream| send(stream, &agent(false)));
     let arguments = [
         "-c",
-        "trap '' HUP; exec \"$0\" wait my-agent --progress none -o json --timeout 3s",
+        "trap '' HUP; exec \"$0\" wait my-agent --progress none --output json --timeout 3s",
         crate::harness::PROGRAM,
     ];
     let (mut child, _folder) = Test::of("/bin/sh", arguments)
@@ -173,16 +176,17 @@ fn a_hangup_ends_the_watch_unless_it_is_ignored() {
     assert_eq!(status.code(), Some(124), "{left:?}");
 }
 
+/// Writes so much to stderr that a pipe that nobody reads is soon full.
+const NOISY: &str = "wait my-agent --poll-interval 1ms --max-rps 1000 -vv --progress json";
+
 #[test]
 fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
-    for number in [None, Some(15)] {
+    for (number, timeout) in [(None, "6s"), (Some(15), "1h")] {
         let server = Server::start(|_, stream| send(stream, &agent(false)));
-        // What a second of it writes fills a pipe.
-        let (mut child, folder) = Test::against(
-            &server.url(),
-            "wait my-agent --poll-interval 1ms -vv --progress json --timeout 4s --report-file r.json",
-        )
-        .start();
+        let (mut child, folder) =
+            Test::against(&server.url(), &format!("{NOISY} --timeout {timeout}"))
+                .arg("--report-file=r.json")
+                .start();
         let stderr = child.stderr.take().unwrap();
         wait_until_full(&stderr);
         if let Some(number) = number {
@@ -201,16 +205,12 @@ fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
 fn lines_that_nobody_read_in_time_are_counted() {
     use std::io::Read as _;
     let server = Server::start(|_, stream| send(stream, &agent(false)));
-    let (mut child, _folder) = Test::against(
-        &server.url(),
-        "wait my-agent --poll-interval 1ms -vv --progress json --timeout 1h",
-    )
-    .start();
+    let (mut child, _folder) = Test::against(&server.url(), NOISY).start();
     let mut stderr = child.stderr.take().unwrap();
     wait_until_full(&stderr);
     // As many again as fit into the queue behind the pipe.
     let polled = server.requests().len();
-    while server.requests().len() < polled + 600 {
+    while server.requests().len() < polled + 2000 {
         std::thread::yield_now();
     }
     signal(&child, 15);
@@ -270,7 +270,7 @@ fn a_slow_reader_gets_the_whole_result() {
             }
             text
         });
-        Test::against(&server.url(), "wait my-agent --progress none -o json")
+        Test::against(&server.url(), "wait my-agent --progress none --output json")
             .stdout_to(writer)
             .status(10)
             .run();
@@ -295,7 +295,7 @@ fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
     let mut same = 0;
     while same < 20 {
         let now = ioctl_fionread(pipe).unwrap();
-        same = if now == before && now > 0 {
+        same = if now == before && now > 48 * 1024 {
             same + 1
         } else {
             0
