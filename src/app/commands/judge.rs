@@ -12,12 +12,13 @@ use super::run::Deploy;
 use super::signals::Signals;
 use super::watch::{Tidings, Watch};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, Style, complain, print_report};
+use crate::adapters::output::{FileError, Files, Progress, Style, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{Plan, Together};
 use crate::app::poll_loop::Signal;
+use crate::core::messages;
 use crate::core::rollout::{
     AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict,
 };
@@ -25,7 +26,7 @@ use crate::core::rollout::{
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
     prepared.judge(None).await
 }
 
@@ -84,6 +85,7 @@ impl Prepared {
         }
         drop(teller);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
+        let mut stopped_by = None;
         loop {
             let (index, tidings) = tokio::select! {
                 biased;
@@ -108,12 +110,16 @@ impl Prepared {
                         let _ = command.send(start(deploy, style));
                     }
                 }
-                Tidings::Ended(report) => {
+                Tidings::Ended(mut report) => {
+                    if let Some(failed) = &stopped_by {
+                        messages::name_who_stopped(&mut report, failed);
+                    }
                     progress.end(index, &report);
                     if plan.together == Together::FailFast
                         && report.outcome.verdict != Verdict::Ready
                     {
                         signals.end(Interruption::FailFast);
+                        stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }
                     reports[index] = Some(*report);
                 }
@@ -139,7 +145,7 @@ impl Prepared {
             match agent.outcome.verdict {
                 Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
                 verdict if verdict != Verdict::Ready && deploy.ends_early() => {
-                    complain(
+                    print_error(
                         style,
                         "the deploy command still runs, and is asked to end",
                         agent.exit_code,
@@ -155,14 +161,14 @@ impl Prepared {
         }
         agent.command = deploy.report();
         match agent.command {
-            None => complain(style, "the deploy command was not run", agent.exit_code),
+            None => print_error(style, "the deploy command was not run", agent.exit_code),
             Some(command) if agent.outcome.verdict == Verdict::Ready && command.exit_code != 0 => {
                 report.exit_code = command.exit_code;
                 let line = format!(
                     "the deployment is ready, but the deploy command failed (exit code {})",
                     command.exit_code
                 );
-                complain(style, &line, command.exit_code);
+                print_error(style, &line, command.exit_code);
             }
             Some(_) => {}
         }
@@ -171,8 +177,9 @@ impl Prepared {
     /// Hands the report over.
     fn report(self, report: Report) -> Ending {
         let output = &self.plan.output;
-        let printed = print_report(&report, output.result, output.manner.occasion);
+        // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
+        let printed = print_report(&report, output.result, output.style, output.manner);
         let printed = printed.err().map(Untold::Stdout).into_iter();
         let failures = printed.chain(written.into_iter().map(Untold::File));
         let mut ending = Ending::Judged(report);
@@ -180,7 +187,7 @@ impl Prepared {
             if let Ending::Judged(report) = ending {
                 ending = Ending::Untold(report);
             }
-            complain(output.style, &error::chain(&failure), exit::code(&ending));
+            print_error(output.style, &error::chain(&failure), exit::code(&ending));
         }
         ending
     }
@@ -200,7 +207,7 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
         Ok(()) => Signal::CommandStarted,
         Err(error) => {
             let exit_code = deploy.report().map_or(1, |report| report.exit_code);
-            complain(style, &error::chain(&error), exit_code);
+            print_error(style, &error::chain(&error), exit_code);
             Signal::CommandEnded(exit_code)
         }
     }

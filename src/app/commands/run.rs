@@ -32,7 +32,7 @@ pub(super) async fn run(
     end: CommandEnd,
 ) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
     prepared.judge(Some(Deploy::new(command, end))).await
 }
 
