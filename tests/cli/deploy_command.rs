@@ -276,6 +276,22 @@ fn a_ready_rollout_waits_for_the_command_s_own_end() {
 }
 
 #[test]
+fn a_ready_deployment_that_is_replaced_before_the_command_ends_is_no_success() {
+    // A colleague deploys while the command builds; what it deploys itself comes last.
+    let script = "sh deploy; mv deployed colleague; while [ ! -e built ]; do sleep 0.1; done; \
+                  sh deploy; mv colleague deployed";
+    let mut running = Rehearsal::of("rolling-update")
+        .speed(20)
+        .around_a_script(script);
+    running.wait_for_output(&format!("{AGENT}: ready"));
+    running.touch("built");
+    let rehearsed = running.end();
+    rehearsed.expect("superseded", 12, 0);
+    assert_eq!(rehearsed.deployment(), Some(&*id("new")), "{rehearsed}");
+    rehearsed.expect_no_process_left();
+}
+
+#[test]
 fn a_command_may_be_let_finish_after_the_verdict_is_shown() {
     let script = "sh deploy; while [ ! -e release ]; do sleep 0.1; done; touch ended";
     let mut running = Rehearsal::of("phase-failed")
