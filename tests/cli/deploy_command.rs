@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -102,13 +103,17 @@ fn a_command_that_deploys_nothing_leaves_the_agent_unchanged() {
             .around_a_script("true")
             .end()
     };
-    let unchanged = rehearse("");
-    unchanged.expect("unchanged", 13, 0);
-    assert_eq!(unchanged.deployment(), None, "{unchanged}");
-    assert_eq!(unchanged.agent()["baselineDeploymentId"], id("old"));
-    let accepted = rehearse("--if-unchanged accept");
-    accepted.expect("ready", 0, 0);
-    assert_eq!(accepted.deployment(), Some(&*id("old")), "{accepted}");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let unchanged = rehearse("");
+            unchanged.expect("unchanged", 13, 0);
+            assert_eq!(unchanged.deployment(), None, "{unchanged}");
+            assert_eq!(unchanged.agent()["baselineDeploymentId"], id("old"));
+        });
+        let accepted = rehearse("--if-unchanged accept");
+        accepted.expect("ready", 0, 0);
+        assert_eq!(accepted.deployment(), Some(&*id("old")), "{accepted}");
+    });
 }
 
 #[test]
@@ -145,14 +150,7 @@ fn a_baseline_that_lagged_is_not_replaced_by_what_was_there_before_the_command()
 
 #[test]
 fn a_command_that_fails_before_it_deploys_gives_its_own_code() {
-    for (script, code) in [
-        ("exit 3", 3),
-        // No code of ours is what it means.
-        ("exit 10", 10),
-        ("exit 255", 255),
-        ("kill -9 $$", 137),
-        ("kill -15 $$", 143),
-    ] {
+    let rehearse = |(script, code): (&str, i32)| {
         let rehearsed = Rehearsal::of("rolling-update")
             .switches("--appear-timeout 1s")
             .around_a_script(script)
@@ -162,7 +160,19 @@ fn a_command_that_fails_before_it_deploys_gives_its_own_code() {
         assert_eq!(rehearsed.agent()["exitCode"], code, "{rehearsed}");
         assert_eq!(rehearsed.agent()["baselineDeploymentId"], id("old"));
         rehearsed.expect_no_process_left();
-    }
+    };
+    thread::scope(|scope| {
+        for failure in [
+            ("exit 3", 3),
+            // A verdict's code is passed on as well; the report says whose it is.
+            ("exit 10", 10),
+            ("exit 255", 255),
+            ("kill -9 $$", 137),
+            ("kill -15 $$", 143),
+        ] {
+            scope.spawn(move || rehearse(failure));
+        }
+    });
 }
 
 #[test]
@@ -263,6 +273,22 @@ fn a_ready_rollout_waits_for_the_command_s_own_end() {
         rehearsed.expect("ready", report_code, code);
         assert!(rehearsed.path("ended").exists(), "{rehearsed}");
     }
+}
+
+#[test]
+fn a_ready_deployment_that_is_replaced_before_the_command_ends_is_no_success() {
+    // A colleague deploys while the command builds; what it deploys itself comes last.
+    let script = "sh deploy; mv deployed colleague; while [ ! -e built ]; do sleep 0.1; done; \
+                  sh deploy; mv colleague deployed";
+    let mut running = Rehearsal::of("rolling-update")
+        .speed(20)
+        .around_a_script(script);
+    running.wait_for_output(&format!("{AGENT}: ready"));
+    running.touch("built");
+    let rehearsed = running.end();
+    rehearsed.expect("superseded", 12, 0);
+    assert_eq!(rehearsed.deployment(), Some(&*id("new")), "{rehearsed}");
+    rehearsed.expect_no_process_left();
 }
 
 #[test]

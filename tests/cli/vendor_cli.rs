@@ -164,7 +164,7 @@ fn expect_own_deployment(rehearsed: &Rehearsed, context: &str) {
     assert!(rehearsed.elapsed() >= 100, "{context}");
 }
 
-/// What stands at the head of a scenario that replaces an old deployment.
+/// The head of a scenario that replaces an old deployment.
 const REPLACES_OLD: &str = r#"
 summary = "a scenario of a test"
 verdict = "failed"
