@@ -79,8 +79,11 @@ enum Command {
 /// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
+    /// The total that was seen last, and how much it has risen in all.
     last: Option<u64>,
     counted: u64,
+    /// The fewest of totals that are lower than that, until they are confirmed.
+    fallen: Option<u64>,
 }
 
 /// The rollout of one agent, from the first poll to the verdict.
@@ -120,8 +123,8 @@ pub struct Machine {
     paced_from: Duration,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
-    /// What the API said with its 404.
-    absent_message: Option<String>,
+    /// Where the newest answer was a 404: what the API said with it.
+    absent: Option<Option<String>>,
     polls: u64,
     failed_polls: u64,
     request_id: Option<String>,
@@ -157,7 +160,7 @@ impl Machine {
             phases: vec![(Phase::Waiting, Duration::ZERO)],
             paced_from: Duration::ZERO,
             last_problem: None,
-            absent_message: None,
+            absent: None,
             polls: 0,
             failed_polls: 0,
             request_id: None,
@@ -335,14 +338,13 @@ impl Machine {
     /// A 404: not yet there, or gone.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
-        self.absent_message = message;
+        self.absent = Some(message);
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;
-        if !deleted {
-            self.view.waiting_for = Some(None);
-        }
-        let mut indications = vec![if deleted {
+        let mut indications = vec![if self.search.awaits_baseline() {
+            Indication::Baseline(None)
+        } else if deleted {
             Indication::Deleted
         } else {
             Indication::NotInView
@@ -350,7 +352,10 @@ impl Machine {
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);
-        self.note_baseline(None, None);
+        self.note_baseline(at, None, None);
+        if !deleted && !self.search.awaits_baseline() {
+            self.view.waiting_for = Some(None);
+        }
     }
 
     fn on_details(
@@ -361,9 +366,9 @@ impl Machine {
     ) {
         self.note_answer();
         self.agent_seen = true;
-        self.absent_message = None;
+        self.absent = None;
         self.clock.note(at, server_time);
-        let dates = Dates::of(&details, server_time);
+        let dates = Dates::of(&details, server_time.or_else(|| self.clock.at(at)));
         if self.newest.proves_older(&dates) {
             self.view.stale = true;
             return;
@@ -379,12 +384,12 @@ impl Machine {
                 self.view.ready_since = None;
                 return;
             }
-            // It is confirmed: the target is where this answer says, and what was seen of it is void.
-            self.forget();
+            // It is confirmed: the target is where this answer says.
+            self.forget_progress();
             let indications = self.indications(&details);
             self.see(at, indications);
         }
-        self.note_baseline(details.desired(), dates.created_at);
+        self.note_baseline(at, details.desired(), dates.created_at);
         self.accept(at, details);
     }
 
@@ -407,13 +412,22 @@ impl Machine {
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
-    /// cannot be told from the others, so that it has to be confirmed.
-    fn note_baseline(&mut self, desired: Option<&str>, created_at: Option<Timestamp>) {
+    /// cannot be told from the others, so that it has to be confirmed. Where answers never agree, the
+    /// command is not held up for ever: none of the deployments that they show is new.
+    fn note_baseline(
+        &mut self,
+        at: Duration,
+        desired: Option<&str>,
+        created_at: Option<Timestamp>,
+    ) {
         if !self.search.awaits_baseline() {
             return;
         }
+        let seen = self.latest.as_ref().and_then(|details| details.desired());
+        let first_deploy = desired.is_none() && seen.is_none();
         let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
-        if desired.is_none() || created_at.is_some() || confirmed {
+        let late = at >= self.limits().appear_timeout;
+        if created_at.is_some() || first_deploy || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,

@@ -28,6 +28,8 @@ pub(super) struct Search {
     pub(super) target: Option<Target>,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
     earlier: BTreeSet<String>,
+    /// Deployments that were desired before the deploy command was started: none of them is new.
+    before_deploy: BTreeSet<String>,
 }
 
 impl Search {
@@ -56,6 +58,7 @@ impl Search {
             deploy_began: None,
             target,
             earlier: BTreeSet::new(),
+            before_deploy: BTreeSet::new(),
         }
     }
 
@@ -84,7 +87,11 @@ impl Search {
     /// settled.
     pub(super) fn see(&mut self, desired: &str, newest: &Newest, clock: ServerClock) {
         self.drop_accepted_baseline(desired);
-        if self.awaits_baseline() || self.settled().is_some() {
+        if self.rule == TargetRule::Deploy && self.deploy_began.is_none() {
+            self.before_deploy.insert(desired.to_owned());
+            return;
+        }
+        if self.settled().is_some() {
             return;
         }
         if self.rule == TargetRule::FirstSeen {
@@ -96,13 +103,14 @@ impl Search {
         }
         let began = self.deploy_began.and_then(|at| clock.at(at));
         // What was learned since may show that the target is an older one.
-        if let Some(target) = self
-            .target
-            .take_if(|target| Self::is_from_before(&self.baseline, &target.id, newest, began))
-        {
-            self.earlier.insert(target.id);
+        if let Some(target) = self.target.take() {
+            if self.is_from_before(&target.id, newest, began) {
+                self.earlier.insert(target.id);
+            } else {
+                self.target = Some(target);
+            }
         }
-        if Self::is_from_before(&self.baseline, desired, newest, began) {
+        if self.is_from_before(desired, newest, began) {
             self.note_older(desired, newest);
             return;
         }
@@ -117,32 +125,29 @@ impl Search {
             });
         }
         if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
-            let proven = match began {
-                Some(began) => newest
-                    .created_at(desired)
-                    .is_some_and(|created| created >= began),
-                None => self
-                    .baseline
-                    .as_ref()
-                    .and_then(|b| b.deployment_id.as_deref())
-                    .is_some_and(|baseline| newest.is_older(baseline, desired)),
+            let created = newest.created_at(desired);
+            let baseline = self
+                .baseline
+                .as_ref()
+                .and_then(|b| b.deployment_id.as_deref());
+            target.settled = match self.rule {
+                // The baseline of a deploy of our own may have been read from a replica that lags.
+                TargetRule::Deploy => created
+                    .zip(began)
+                    .is_some_and(|(made, began)| made >= began),
+                TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
+                    baseline.is_some_and(|baseline| newest.is_older(baseline, desired))
+                }
             };
-            target.settled = proven;
         }
     }
 
     /// Whether a deployment is known to be from before the deploy.
-    fn is_from_before(
-        baseline: &Option<Baseline>,
-        id: &str,
-        newest: &Newest,
-        began: Option<Timestamp>,
-    ) -> bool {
-        let baseline = baseline
-            .as_ref()
-            .and_then(|baseline| baseline.deployment_id.as_deref());
+    fn is_from_before(&self, id: &str, newest: &Newest, began: Option<Timestamp>) -> bool {
         let created = newest.created_at(id);
+        let baseline = self.baseline_id();
         baseline.is_some_and(|baseline| baseline == id || newest.is_older(id, baseline))
+            || self.before_deploy.contains(id)
             || matches!((created, began), (Some(created), Some(began)) if created < began)
     }
 

@@ -57,7 +57,9 @@ impl Machine {
     }
 
     fn not_in_view(&self) -> Ending {
-        if self.absent_message.is_some() || !self.agent_seen {
+        // Of an agent that has been seen, one 404 says nothing yet; a deploy may have removed it.
+        let removed = *self.policy.target() == TargetRule::Deploy && self.absent.is_some();
+        if removed || !self.agent_seen {
             Ending::NotFound
         } else {
             Ending::Unchanged

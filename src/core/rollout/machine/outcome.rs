@@ -15,7 +15,9 @@ impl Machine {
     pub(super) fn finish(&self, at: Duration, ending: &Ending) -> Outcome {
         let verdict = ending.verdict(self.view.infrastructure_issue);
         let latest = self.latest.as_deref();
-        let id = self.search.target_id();
+        // What nothing proves to be the target, and is no longer desired, is none.
+        let known = self.search.settled().is_some() || self.in_view_since.is_some();
+        let id = self.search.target_id().filter(|_| known);
         let began = self.rollout_began();
         let elsewhere = latest
             .zip(id)
@@ -137,7 +139,7 @@ impl Machine {
             failure: outage.map(|outage| &outage.last),
             failed_polls: outage.map_or(0, |outage| outage.failed),
             failing_for: outage.map_or(Duration::ZERO, |outage| at.saturating_sub(outage.since)),
-            absent_message: self.absent_message.as_deref(),
+            absent_message: self.absent.as_ref().and_then(|message| message.as_deref()),
             command_exit_code: match self.command {
                 Command::Ended(_, code) => Some(code),
                 Command::None | Command::Running => None,
