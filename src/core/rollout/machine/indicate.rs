@@ -45,8 +45,6 @@ impl Machine {
         if !is_desired(details, &target.id) {
             let mut found = Vec::new();
             match desired {
-                // That no deployment is desired is never believed once one was.
-                None if self.in_view_since.is_some() => {}
                 Some(by) if self.in_view_since.is_some() && target.settled => {
                     let newer = self.search.is_newer(by, &self.newest);
                     found.push(Indication::Superseded {
@@ -65,7 +63,7 @@ impl Machine {
         }
         if let Some(step_back) = self.step_back(details, &target.id) {
             found.push(Indication::StepBack(step_back));
-            found.extend(self.unmoved().filter(|_| !details.ready));
+            found.extend(self.unmoved());
         } else if is_reconciled(details, &target.id) {
             self.indicate_reconciled(details, &target.id, &mut found);
         } else {
@@ -105,7 +103,7 @@ impl Machine {
             (true, false) => found.push(Indication::PhaseFailed),
             (false, _) => {}
         }
-        if !issue && let Some(crash) = self.crash_loop(own, details.ready) {
+        if let Some(crash) = self.crash_loop(own, details.ready) {
             found.push(Indication::Problem(crash));
         }
         if details.ready {
@@ -184,10 +182,10 @@ impl Machine {
             .then_some(StepBack::Phase)
     }
 
-    /// What did not move since the last answer that was believed, where the target is in view and not ready.
+    /// What did not move since the last answer that was believed, where the target is in view.
     pub(super) fn unmoved(&self) -> Option<Indication> {
-        let waits = self.in_view_since.is_some() && self.view.ready_since.is_none();
-        waits.then(|| Indication::Unmoved(self.progress.clone()))
+        let in_view = self.in_view_since.is_some();
+        in_view.then(|| Indication::Unmoved(self.progress.clone()))
     }
 
     /// Counts the rises of the restarts since the target came into view, and says whether there is a
@@ -346,7 +344,6 @@ impl Machine {
     /// Where the target was is void; its restarts stay counted, from when it came into view.
     pub(super) fn forget_progress(&mut self) {
         self.progress = Progress::default();
-        self.rank = None;
         self.view.replicas = None;
         self.view.problem = None;
         self.view.infrastructure_issue = false;

@@ -82,7 +82,10 @@ fn a_target_about_which_nothing_moves_is_stalled() {
         # Time that nobody has seen does not count, nor does an answer of before.
         first, stall 5: 0..2 {stuck} | 3..9 503 | 10..20 {stuck} => stalled 13
         first, stall 5: 0..2 {stuck} u960 | 3 new/old u900 | 4..20 {stuck} => stalled 5
-        # An answer that is not believed moves nothing.
+        # An answer that is not believed moves nothing, ready or not; the end of ready does.
+        first, stall 3: 0 new/new Creating | 1..9 new/old ready => stalled 3
+        first, stall 3: 0 new/new Creating | 1..9 old/old ready => stalled 3
+        first, stall 3, stable 20: 0..3 new/new ready | 4..9 -/new ready => stalled 7
         first, stall 5: 0..2 {stuck} | 3 new/old | 4 old/old | 5 404 => stalled 5
         not base, stall 3: 0..20 new/old => stalled 5
     "
@@ -190,8 +193,14 @@ fn polls_are_paced_from_what_began_last() {
         ),
         ("0..2 new/old | 3 old/old | 3.5 old/old", 500),
         ("0..2 new/old | 3 503 | 4 new/old", 4000),
+        ("0 404 | 0 start | 1..8 404 | 9 end 0 | 10 404", 1000),
     ] {
-        let mut watch = watch("first");
+        let asked = if history.contains("start") {
+            "run"
+        } else {
+            "first"
+        };
+        let mut watch = watch(asked);
         watch.play(history).goes_on();
         assert_eq!(watch.next_poll().moment.phase_age, ms(age), "{history}");
     }

@@ -63,6 +63,12 @@ fn events_come_once_and_in_order() {
         first, stable 5: 0..3 new/new ready old:Active => target-found phase-changed revision-unchanged holding
         run, dated: 0 404 | 0 start | 1 404 | 2 end 0 | 3 new/- c1001 => baseline-noted waiting-for-target command-ended target-found phase-changed
         run, dated: 0 base/base c500 | 0 start | 1 base/base c500 | 2 new/base c1001 | 3 end 0 | 4 new/new ready c1001 => baseline-noted waiting-for-target target-found phase-changed command-ended phase-changed finished
+        # What does not count does not show either; what is not ready ends a hold.
+        not base: 0 new/old | 1 base/base => target-found phase-changed phase-changed waiting-for-target
+        first, stable 5: 0 new/new ready | 1 404 => target-found phase-changed holding unconfirmed ready-lost
+        first, stable 5: 0 new/new ready | 1 old/old => target-found phase-changed holding unconfirmed ready-lost
+        first, stable 5: 0 new/new ready | 1 -/new => target-found phase-changed holding ready-lost
+        first, stable 5: 0 new/new ready | 1 new/old => target-found phase-changed holding unconfirmed ready-lost
         # Two replicas disagree on the restarts: one restart.
         first: 0 new/new run*0 | 1 new/new run*1 | 2 new/new run*0 | 3 new/new run*1 => target-found phase-changed restarted
         first: 0 new/new Creating run*0/2 readies=0 | 1 new/new Creating run*0/2 readies=1 | 2 new/new Creating run*0/2 readies=2 => target-found phase-changed replicas-changed replicas-changed

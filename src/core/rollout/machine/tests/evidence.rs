@@ -91,6 +91,8 @@ fn crashing_is_counted_in_restarts_whatever_they_are_called() {
         first: 0 new/new Validating CrashLoopBackOff*5/2 => goes on
         first: 0 new/new Validating CrashLoopBackOff*6/2 => failed 0
         first: 0 new/new Validating CrashLoopBackOff*3/0 => failed 0
+        first: 0 new/new Validating CrashLoopBackOff*2/0 => goes on
+        first: 0 new/new run*9 | 1 new/new run*0 | 2..7 new/new run*1 | 8 new/new run*3 => failed 8
         first: 0 new/new Validating CrashLoopBackOff*3/x => failed 0
         first: 0..99 new/new Validating CrashLoopBackOff*x => goes on
         first: 0 new/new Active Error*40 | 3 new/new ready Active run*40 => ready 3

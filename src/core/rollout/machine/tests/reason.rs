@@ -129,6 +129,10 @@ fn the_report_is_about_the_target_as_it_was_seen_last() {
         (8, 0, ms(7000))
     );
 
+    let mut unchanged = super::watch("id new");
+    unchanged.play("0..30 old/new Active new:Failed");
+    assert_eq!(unchanged.ended(Verdict::Unchanged).revision, None);
+
     let mut superseded = super::watch("first");
     superseded.play("0 new/new Validating c950 | 1 newer/newer Failed c951");
     assert_ne!(

@@ -29,6 +29,7 @@ fn first_desired_deployment_is_the_target_of_a_bare_wait() {
         first, check: 0 new/new ready => ready 0 new
         first, check: 0 new/old ready => timeout 0 new
         first, check: 0 -/- => unchanged 0 -
+        not base, check: 0 new/new ready => ready 0 new
     ",
     );
     let mut old = watch("first, dated");
@@ -107,6 +108,10 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
         not base: 0..2 new/new ready | 3..8 503 | 9..20 new/new ready => ready 12 new
         not base: 0..4 new/new ready | 5 404 | 6..30 new/new ready => ready 11 new
         # An older one does not take the place of a newer one.
+        not base: 0 new/old c900 | 1..40 older/older ready c100 => unchanged 30 -
+        not base: 0 new/old | 1..9 404 => not-found 6
+        # What was counted of one candidate is nothing to the next.
+        not base: 0 older/older run*0 | 1 older/older run*2 | 2 new/new run*5 | 3..20 new/new run*6 => goes on
         not base: 0 new/new ready c900 | 1 older/older ready c100 | 2..9 new/new ready c900 => ready 7 new
     ");
 }
@@ -148,6 +153,8 @@ fn unchanged_baseline_is_judged_where_that_is_accepted() {
         not base, accept: 0..35 base/base | 36..50 new/new ready => ready 41 new
         not base@500, accept: 0..35 base/base c500 | 36 new/new ready c900 => ready 36 new
         not base, accept: 0..40 404 => not-found 30
+        not base@500, accept: 0..40 older/older ready c100 => unchanged 30
+        run, accept, dated: 0 older/older c100 | 0 start | 1 end 0 | 2..40 base/base ready c500 => ready 32 base
         not base, accept: 0..40 -/- => unchanged 30
         id new, accept: 0..40 base/base ready => unchanged 30
         run, accept, dated: 0 base/base ready c500 | 0 start | 1 end 0 | 2..40 base/base ready c500 => ready 32 base
@@ -245,6 +252,14 @@ fn baseline_is_noted_once_dated_or_confirmed() {
         let found = noted("run", history);
         assert_eq!(found.as_deref(), expected, "{history}");
     }
+    // Replicas that never agree do not hold the command up for ever.
+    let ids = ["base", "older"].into_iter().cycle().take(31);
+    let flapping: Vec<_> = ids
+        .enumerate()
+        .map(|(at, id)| format!("{at} {id}/{id}"))
+        .collect();
+    assert_eq!(noted("run", &flapping[..30].join(" | ")), None);
+    assert_eq!(noted("run", &flapping.join(" | ")).as_deref(), Some("base"));
     // Before the command nobody waits for a target, but a refused key or a dead API ends it.
     check(
         "
