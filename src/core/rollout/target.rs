@@ -131,10 +131,9 @@ impl Search {
                 .as_ref()
                 .and_then(|b| b.deployment_id.as_deref());
             target.settled = match self.rule {
-                // The baseline of a deploy of our own may have been read from a replica that lags.
-                TargetRule::Deploy => created
-                    .zip(began)
-                    .is_some_and(|(made, began)| made >= began),
+                // It is not from before the command, by the server's clock. The baseline proves nothing:
+                // it may have been read from a replica that lags.
+                TargetRule::Deploy => created.is_some() && began.is_some(),
                 TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
                     baseline.is_some_and(|baseline| newest.is_older(baseline, desired))
                 }

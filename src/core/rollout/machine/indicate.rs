@@ -354,6 +354,7 @@ impl Machine {
     /// The target is not in view, or another one is.
     fn lose_target(&mut self) {
         self.in_view_since = None;
+        self.view.target = None;
         self.view.phase = Phase::Waiting;
         self.restarts = RestartCount::default();
         self.view.restarts = Restarts::default();

@@ -6,6 +6,7 @@
 //! began; a range is one answer a second.
 
 mod answer;
+mod any;
 mod deadline;
 mod events;
 mod evidence;
@@ -180,7 +181,6 @@ impl Watch {
     /// What holds of every event: it ends what an earlier one began, and says something new.
     fn check_event(&self, event: &Event) {
         let last = |is: fn(&Event) -> bool| self.events.iter().rev().find(|event| is(event));
-        let same_kind = last_of_kind(&self.events, event);
         match event {
             Event::PhaseChanged {
                 phase, previous, ..
@@ -211,10 +211,14 @@ impl Watch {
                     matches!(before, Some(Event::ProblemDetected { code: c, .. }) if c == code);
                 assert!(found, "{code} ends {before:?}");
             }
-            Event::TargetFound { .. }
-            | Event::WaitingForTarget { .. }
-            | Event::BaselineNoted { .. } => {
-                assert_ne!(same_kind, Some(event), "nothing new");
+            Event::TargetFound { .. } | Event::WaitingForTarget { .. } => {
+                let is = |e: &Event| {
+                    matches!(
+                        e,
+                        Event::TargetFound { .. } | Event::WaitingForTarget { .. }
+                    )
+                };
+                assert_ne!(last(is), Some(event), "nothing new");
             }
             _ => {}
         }
@@ -292,10 +296,6 @@ fn kind(event: &Event) -> String {
         .as_str()
         .unwrap()
         .to_owned()
-}
-
-fn last_of_kind<'a>(events: &'a [Event], event: &Event) -> Option<&'a Event> {
-    events.iter().rev().find(|other| kind(other) == kind(event))
 }
 
 fn ms(ms: u64) -> Duration {

@@ -91,14 +91,12 @@ fn a_target_about_which_nothing_moves_is_stalled() {
     "
     ));
     // Ids, phase, counts, state and reason move it.
-    for moved in [
-        "new/new Validating readies=0 run*0/1",
-        "new/new Creating readies=1 run*0/1",
-        "new/new Creating readies=0 run*1/1",
-        "new/new Creating readies=0 run*0/2",
-        "new/new Creating readies=0 dead*0/1",
-        "new/new Creating readies=0 run:Why*0/1",
-    ] {
+    for moved in
+        "new/new Validating readies=0 run*0/1, new/new Creating readies=1 run*0/1, new/new \
+        Creating readies=0 run*1/1, new/new Creating readies=0 run*0/2, new/new Creating \
+        readies=0 dead*0/1, new/new Creating readies=0 run:Why*0/1"
+            .split(", ")
+    {
         let history = format!("0..4 {stuck} | 5..9 {moved} | 10 {moved}");
         check(&format!(
             "
@@ -107,17 +105,9 @@ fn a_target_about_which_nothing_moves_is_stalled() {
         ));
     }
     // Texts, times, and what is not the target's own do not.
-    for still in [
-        "says=back-off_3_s",
-        "exit=1",
-        "u961",
-        "r961",
-        "sessions=7",
-        "up",
-        "down",
-        "prev",
-        "min=3",
-    ] {
+    for still in
+        "says=back-off_3_s, exit=1, u961, r961, sessions=7, up, down, prev, min=3".split(", ")
+    {
         let history = format!("0..4 {stuck} | 5 {stuck} {still}");
         check(&format!(
             "

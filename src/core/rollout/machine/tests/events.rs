@@ -69,6 +69,7 @@ fn events_come_once_and_in_order() {
         first, stable 5: 0 new/new ready | 1 old/old => target-found phase-changed holding unconfirmed ready-lost
         first, stable 5: 0 new/new ready | 1 -/new => target-found phase-changed holding ready-lost
         first, stable 5: 0 new/new ready | 1 new/old => target-found phase-changed holding unconfirmed ready-lost
+        first: 0 new/new run*5 | 1..9 new/new run*0 => target-found phase-changed restarted
         # Two replicas disagree on the restarts: one restart.
         first: 0 new/new run*0 | 1 new/new run*1 | 2 new/new run*0 | 3 new/new run*1 => target-found phase-changed restarted
         first: 0 new/new Creating run*0/2 readies=0 | 1 new/new Creating run*0/2 readies=1 | 2 new/new Creating run*0/2 readies=2 => target-found phase-changed replicas-changed replicas-changed
@@ -169,6 +170,11 @@ fn phases_are_those_of_the_targets_own_revision() {
         ("new/new Validating ready prev", Phase::Draining),
         ("new/new Validating ready", Phase::Active),
     ] {
+        let mut plain = super::watch("first, stable 9");
+        plain.play(&format!("0 {answer}"));
+        let drains = phase == Phase::Draining && answer.contains("prev");
+        let expected = if drains { Phase::Active } else { phase };
+        assert_eq!(plain.phases()[1], (expected, 0), "{answer}");
         let mut watch = watch("first, until drained, stable 9");
         watch.play(&format!("0 {answer}"));
         assert_eq!(

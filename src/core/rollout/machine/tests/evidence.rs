@@ -4,19 +4,11 @@ use super::*;
 
 #[test]
 fn nothing_counts_while_another_deployment_is_reconciled() {
-    for evidence in [
-        "Failed",
-        "old:Failed",
-        ":Failed",
-        "ready old:Active up",
-        "CrashLoopBackOff*99",
-        "degraded",
-        "old:Failed OOMKilled*9",
-        "InvalidImageName*0",
-        "ErrImagePull*0",
-        "err=PCC_X@old",
-        "issue",
-    ] {
+    for evidence in
+        "Failed, old:Failed, :Failed, ready old:Active up, CrashLoopBackOff*99, degraded, \
+        old:Failed OOMKilled*9, InvalidImageName*0, ErrImagePull*0, err=PCC_X@old, issue"
+            .split(", ")
+    {
         let history = format!("0 old/old | 1..200 new/old {evidence} | 201 new/new ready");
         check(&format!(
             "
@@ -51,23 +43,11 @@ fn crashing_is_counted_in_restarts_whatever_they_are_called() {
         let answers = (from..=to).map(|n| format!("{} new/new Validating {reason}*{n}", n - from));
         answers.collect::<Vec<_>>().join(" | ")
     };
-    for reason in [
-        "CrashLoopBackOff",
-        "crashloopbackoff",
-        "Error",
-        "OOMKilled",
-        "run",
-        "dead",
-        "run:OOMKilled",
-        "dead:Completed",
-        "PostStartHookError",
-        "odd:Shiny",
-        "odd:Error",
-        "ContainerCreating",
-        "run:Error",
-        "ImagePullBackOff",
-        "ContainerCannotRun",
-    ] {
+    for reason in "CrashLoopBackOff, crashloopbackoff, Error, OOMKilled, run, dead, run:OOMKilled, \
+        dead:Completed, PostStartHookError, odd:Shiny, odd:Error, ContainerCreating, run:Error, \
+        ImagePullBackOff, ContainerCannotRun"
+        .split(", ")
+    {
         let [three, two, late] = [(0, 3), (0, 2), (40, 44)].map(|(a, b)| climbing(reason, a, b));
         check(&format!(
             "
@@ -113,17 +93,11 @@ fn crashing_is_counted_in_restarts_whatever_they_are_called() {
 
 #[test]
 fn not_pulling_fails_when_it_has_lasted_for_the_grace() {
-    for reason in [
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "CreateContainerError",
-        "RunContainerError",
-        "CreateContainerConfigError",
-        "imagepullbackoff",
-        "ERRIMAGEPULL",
-        "odd:ErrImagePull",
-        "dead:ErrImagePull",
-    ] {
+    for reason in "ErrImagePull, ImagePullBackOff, CreateContainerError, RunContainerError, \
+        CreateContainerConfigError, imagepullbackoff, ERRIMAGEPULL, odd:ErrImagePull, \
+        dead:ErrImagePull"
+        .split(", ")
+    {
         let pulling = format!("new/new Creating {reason}*0");
         check(&format!("
             first: 0..30 {pulling} => failed 20

@@ -4,18 +4,12 @@ use super::*;
 
 #[test]
 fn ignores_stale_answers_by_dates_however_often_they_come() {
-    for stale in [
-        "base/base ready c500 u900",
-        "base/base ready u900",
-        "new/new Failed u900",
-        "new/old u900",
-        "-/- u900",
-        "new/new ErrImagePull*0 u900",
-        "new/new CrashLoopBackOff*9 u900",
-        "new/new Failed r900",
-        "new/new err=PCC_X u900",
-        "new/new ready Failed r900",
-    ] {
+    for stale in
+        "base/base ready c500 u900, base/base ready u900, new/new Failed u900, new/old u900, -/- \
+        u900, new/new ErrImagePull*0 u900, new/new CrashLoopBackOff*9 u900, new/new Failed r900, \
+        new/new err=PCC_X u900, new/new ready Failed r900"
+            .split(", ")
+    {
         let history = format!(
             "0 new/new Creating c950 u960 r960 | 1..60 {stale} | 61 new/new ready c950 u960"
         );

@@ -4,31 +4,13 @@ use super::*;
 
 #[test]
 fn ready_with_matching_ids_is_complete_whatever_the_revision_says() {
-    for revision in [
-        "",
-        "Creating",
-        "Validating",
-        "Active",
-        "Draining",
-        "Shiny",
-        "old:Failed",
-        "old:Active",
-        ":Active",
-        "down",
-        "up",
-        "prev",
-        "readies=0",
-        "issue",
-        "CrashLoopBackOff*9",
-        "run*9",
-        "ErrImagePull*0",
-        "InvalidImageName*0",
-        "err=PCC_X",
-        "err=PCC_X@new",
-        "degraded",
-        "prev prev=current",
-        "min=3 readies=0",
-    ] {
+    for revision in
+        ", Creating, Validating, Active, Draining, Shiny, old:Failed, old:Active, :Active, down, \
+        up, prev, readies=0, issue, CrashLoopBackOff*9, run*9, ErrImagePull*0, \
+        InvalidImageName*0, err=PCC_X, err=PCC_X@new, degraded, prev prev=current, min=3 \
+        readies=0"
+            .split(", ")
+    {
         check(&format!(
             "
             first: 0 new/new ready {revision} => ready 0 new

@@ -118,19 +118,13 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
 
 #[test]
 fn nothing_about_an_unsettled_target_ends_the_watch() {
-    for answer in [
-        "new/new ready",
-        "new/new Failed",
-        "new/new Failed ready",
-        "new/new CrashLoopBackOff*9",
-        "new/new dead:OOMKilled*9",
-        "new/new InvalidImageName*0",
-        "new/new ErrImagePull*0",
-        "new/old err=PCC_IMAGE_NOT_FOUND",
-        "new/new err=PCC_UNKNOWN@new",
-        "new/new :Failed",
-        "new/new old:Active ready",
-    ] {
+    for answer in
+        "new/new ready, new/new Failed, new/new Failed ready, new/new CrashLoopBackOff*9, new/new \
+        dead:OOMKilled*9, new/new InvalidImageName*0, new/new ErrImagePull*0, new/old \
+        err=PCC_IMAGE_NOT_FOUND, new/new err=PCC_UNKNOWN@new, new/new :Failed, new/new \
+        old:Active ready"
+            .split(", ")
+    {
         let history = format!("0..4 {answer} | 4.9 {answer}");
         watch("not base, grace 0, require-new")
             .play(&history)
@@ -273,7 +267,10 @@ fn baseline_is_noted_once_dated_or_confirmed() {
 #[test]
 fn run_counts_time_from_when_the_target_shows() {
     let mut run = watch("run, dated");
-    run.play("0 base/base c500 | 1 start | 2..59 base/base c500 | 60 new/base c1059");
+    run.play("0 base/base c500 | 1 start | 2..59 base/base c500");
+    let next = run.next_poll();
+    assert_eq!((next.deadline, next.no_later_than), (None, Duration::MAX));
+    run.play("60 new/base c1059");
     run.play("61 new/base c1059 | 62 new/new Creating c1059 | 65 end 0 | 70 new/new ready c1059");
     let outcome = run.ended(Verdict::Ready);
     assert_eq!(
