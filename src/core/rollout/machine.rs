@@ -123,8 +123,8 @@ pub struct Machine {
     paced_from: Duration,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
-    /// Where the newest answer was a 404: what the API said with it.
-    absent: Option<Option<String>>,
+    /// Where the newest answer was a 404: what the API said with it, or nothing.
+    absent: Option<String>,
     polls: u64,
     failed_polls: u64,
     request_id: Option<String>,
@@ -338,7 +338,7 @@ impl Machine {
     /// A 404: not yet there, or gone.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
-        self.absent = Some(message);
+        self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;

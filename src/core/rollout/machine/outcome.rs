@@ -139,7 +139,7 @@ impl Machine {
             failure: outage.map(|outage| &outage.last),
             failed_polls: outage.map_or(0, |outage| outage.failed),
             failing_for: outage.map_or(Duration::ZERO, |outage| at.saturating_sub(outage.since)),
-            absent_message: self.absent.as_ref().and_then(|message| message.as_deref()),
+            absent_message: self.absent.as_deref().filter(|words| !words.is_empty()),
             command_exit_code: match self.command {
                 Command::Ended(_, code) => Some(code),
                 Command::None | Command::Running => None,
