@@ -65,6 +65,7 @@ pub fn tone(event: &Event) -> Tone {
         | Event::RevisionUnchanged { .. } => Tone::Doubtful,
         Event::BaselineNoted { .. }
         | Event::WaitingForTarget { .. }
+        | Event::WaitingForCommand
         | Event::StaleAnswer
         | Event::TargetFound { .. }
         | Event::PhaseChanged { .. }
@@ -158,6 +159,7 @@ pub fn line(event: &Event) -> String {
             "ignoring answers that are older than what was seen, by their own dates".to_owned()
         }
         Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
+        Event::WaitingForCommand => "ready; waiting for the deploy command to end".to_owned(),
         Event::CommandEnded { exit_code, lasted } => match exit_code {
             0 => format!(
                 "the deploy command has ended, after {}",

@@ -120,6 +120,7 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         | Indication::NotInView
         | Indication::Ready
         | Indication::PhaseFailed
+        | Indication::FewerRestarts
         | Indication::Problem(_)
         | Indication::Superseded {
             proof: Proof::Newer,

@@ -30,6 +30,8 @@ pub(crate) enum Indication {
     RevisionUnchanged { running: String },
     /// The target's revision has the phase Failed.
     PhaseFailed,
+    /// The target has been restarted less often than was seen: a replica was replaced.
+    FewerRestarts,
     /// The target has a problem.
     Problem(Problem),
     /// Another deployment is desired in the target's place.
@@ -138,6 +140,7 @@ impl Indication {
             }
             | Self::Deleted
             | Self::StepBack(_)
+            | Self::FewerRestarts
             | Self::Unauthorized(_)
             | Self::Refused(_) => Needs::CONFIRMED,
             Self::Superseded {
@@ -170,9 +173,11 @@ impl Indication {
     pub(super) fn ending(&self, lasted: Duration) -> Option<Ending> {
         Some(match self {
             // These settle something, and end nothing.
-            Self::Baseline(_) | Self::Target(_) | Self::NotInView | Self::StepBack(_) => {
-                return None;
-            }
+            Self::Baseline(_)
+            | Self::Target(_)
+            | Self::NotInView
+            | Self::FewerRestarts
+            | Self::StepBack(_) => return None,
             Self::Ready => Ending::Ready,
             Self::Contradiction | Self::PhaseFailed => Ending::PhaseFailed,
             Self::RevisionUnchanged { running } => Ending::RevisionUnchanged {

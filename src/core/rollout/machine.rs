@@ -79,8 +79,11 @@ enum Command {
 /// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
+    /// The total that was seen last, and how much it has risen in all.
     last: Option<u64>,
     counted: u64,
+    /// The fewest of totals that are lower than that, until they are confirmed.
+    fallen: Option<u64>,
 }
 
 /// The rollout of one agent, from the first poll to the verdict.
@@ -114,14 +117,16 @@ pub struct Machine {
     refusals_shown: ShownTime,
     refusals: Streaks,
     command: Command,
+    /// Since when the target has been all that was waited for.
+    ready_at: Option<Duration>,
     view: View,
     phases: Vec<(Phase, Duration)>,
     /// When something began that polls are paced by: a phase, a problem, an unconfirmed indication.
     paced_from: Duration,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
-    /// What the API said with its 404.
-    absent_message: Option<String>,
+    /// Where the newest answer was a 404: what the API said with it, or nothing.
+    absent: Option<String>,
     polls: u64,
     failed_polls: u64,
     request_id: Option<String>,
@@ -153,11 +158,12 @@ impl Machine {
             refusals_shown: ShownTime::default(),
             refusals: Streaks::default(),
             command: Command::None,
+            ready_at: None,
             view: View::new(),
             phases: vec![(Phase::Waiting, Duration::ZERO)],
             paced_from: Duration::ZERO,
             last_problem: None,
-            absent_message: None,
+            absent: None,
             polls: 0,
             failed_polls: 0,
             request_id: None,
@@ -247,6 +253,7 @@ impl Machine {
         if self.outcome.is_none() {
             let before = self.view.clone();
             let ending = take_in(self);
+            self.view.awaits_command = self.awaits_command();
             self.note_phase(&before, at);
             events = self
                 .view
@@ -334,14 +341,13 @@ impl Machine {
     /// A 404: not yet there, or gone.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
-        self.absent_message = message;
+        self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;
-        if !deleted {
-            self.view.waiting_for = Some(None);
-        }
-        let mut indications = vec![if deleted {
+        let mut indications = vec![if self.search.awaits_baseline() {
+            Indication::Baseline(None)
+        } else if deleted {
             Indication::Deleted
         } else {
             Indication::NotInView
@@ -350,6 +356,9 @@ impl Machine {
         self.view.ready_since = None;
         self.see(at, indications);
         self.note_baseline(at, None, None);
+        if !deleted && !self.search.awaits_baseline() {
+            self.view.waiting_for = Some(None);
+        }
     }
 
     fn on_details(
@@ -360,9 +369,9 @@ impl Machine {
     ) {
         self.note_answer();
         self.agent_seen = true;
-        self.absent_message = None;
+        self.absent = None;
         self.clock.note(at, server_time);
-        let dates = Dates::of(&details, server_time);
+        let dates = Dates::of(&details, server_time.or_else(|| self.clock.at(at)));
         if self.newest.proves_older(&dates) {
             self.view.stale = true;
             return;
@@ -378,8 +387,8 @@ impl Machine {
                 self.view.ready_since = None;
                 return;
             }
-            // It is confirmed: the target is where this answer says, and what was seen of it is void.
-            self.forget();
+            // It is confirmed: the target is where this answer says.
+            self.forget_progress();
             let indications = self.indications(&details);
             self.see(at, indications);
         }
@@ -407,7 +416,8 @@ impl Machine {
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
-    /// cannot be told from the others, so that it has to be confirmed.
+    /// cannot be told from the others, so that it has to be confirmed. Where answers never agree, the
+    /// command is not held up for ever: none of the deployments that they show is new.
     fn note_baseline(
         &mut self,
         at: Duration,
@@ -417,8 +427,11 @@ impl Machine {
         if !self.search.awaits_baseline() {
             return;
         }
+        let seen = self.latest.as_ref().and_then(|details| details.desired());
+        let first_deploy = desired.is_none() && seen.is_none();
         let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
-        if desired.is_none() || created_at.is_some() || confirmed {
+        let late = at >= self.limits().appear_timeout;
+        if created_at.is_some() || first_deploy || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,

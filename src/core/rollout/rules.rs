@@ -85,6 +85,7 @@ fn describe(indication: &Indication) -> &'static str {
             proof: Proof::None, ..
         } => "another deployment is desired, and nothing proves that it is newer (a roll-back)",
         Indication::Deleted => "the agent, seen before, does not exist (404)",
+        Indication::FewerRestarts => "the target has fewer restarts than were seen",
         Indication::StepBack(StepBack::Reconciled) => "the target, once reconciled, is not",
         Indication::StepBack(StepBack::Phase) => {
             "the target's revision is in an earlier phase, or gone"
@@ -105,6 +106,7 @@ fn then(indication: &Indication) -> &'static str {
         Indication::NotInView => {
             "**not-found**, **unchanged** or **command-failed**, at `--appear-timeout`"
         }
+        Indication::FewerRestarts => "a replica was replaced: rises are counted from there",
         Indication::StepBack(_) => "it is believed, and what was seen before is void",
         _ => "it is shown",
     }
@@ -154,6 +156,7 @@ fn samples() -> Vec<Indication> {
         Indication::NotInView,
         Indication::Target(id()),
         Indication::Baseline(None),
+        Indication::FewerRestarts,
         Indication::StepBack(StepBack::Reconciled),
         Indication::StepBack(StepBack::Phase),
     ]
@@ -181,7 +184,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 14, "{kinds:?}");
+        assert_eq!(kinds.len(), 15, "{kinds:?}");
     }
 
     #[test]

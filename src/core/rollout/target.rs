@@ -29,6 +29,8 @@ pub(super) struct Search {
     pub(super) target: Option<Target>,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
     earlier: BTreeSet<String>,
+    /// Deployments that were desired before the deploy command was started: none of them is new.
+    before_deploy: BTreeSet<String>,
 }
 
 impl Search {
@@ -57,6 +59,7 @@ impl Search {
             deploy_began: None,
             target,
             earlier: BTreeSet::new(),
+            before_deploy: BTreeSet::new(),
         }
     }
 
@@ -91,7 +94,11 @@ impl Search {
         clock: ServerClock,
     ) {
         self.drop_accepted_baseline(desired);
-        if self.awaits_baseline() || self.settled().is_some() {
+        if self.rule == TargetRule::Deploy && self.deploy_began.is_none() {
+            self.before_deploy.insert(desired.to_owned());
+            return;
+        }
+        if self.settled().is_some() {
             return;
         }
         if self.rule == TargetRule::FirstSeen {
@@ -103,13 +110,14 @@ impl Search {
         }
         let began = self.deploy_began.and_then(|at| clock.at(at));
         // What was learned since may show that the target is an older one.
-        if let Some(target) = self
-            .target
-            .take_if(|target| Self::is_from_before(&self.baseline, &target.id, newest, began))
-        {
-            self.earlier.insert(target.id);
+        if let Some(target) = self.target.take() {
+            if self.is_from_before(&target.id, newest, began) {
+                self.earlier.insert(target.id);
+            } else {
+                self.target = Some(target);
+            }
         }
-        if Self::is_from_before(&self.baseline, desired, newest, began) {
+        if self.is_from_before(desired, newest, began) {
             self.note_older(desired, newest);
             return;
         }
@@ -123,13 +131,15 @@ impl Search {
                 settled: false,
             });
         }
-        let proven = match began {
-            Some(began) => newest
-                .created_at(desired)
-                .is_some_and(|created| created >= began),
-            None => self.baseline_id().is_some_and(|baseline| {
-                newest.is_older(baseline, desired) || mentions(details, baseline)
-            }),
+        let proven = match self.rule {
+            // It is not from before the command, by the server's clock. The baseline proves nothing: it
+            // may have been read from a replica that lags.
+            TargetRule::Deploy => newest.created_at(desired).is_some() && began.is_some(),
+            TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
+                self.baseline_id().is_some_and(|baseline| {
+                    newest.is_older(baseline, desired) || mentions(details, baseline)
+                })
+            }
         };
         if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
             target.settled = proven;
@@ -137,18 +147,12 @@ impl Search {
     }
 
     /// Whether a deployment is known to be from before the deploy.
-    fn is_from_before(
-        baseline: &Option<Baseline>,
-        id: &str,
-        newest: &Newest,
-        began: Option<Timestamp>,
-    ) -> bool {
-        let baseline = baseline
-            .as_ref()
-            .and_then(|baseline| baseline.deployment_id.as_deref());
+    fn is_from_before(&self, id: &str, newest: &Newest, began: Option<Timestamp>) -> bool {
         let created = newest.created_at(id);
+        let baseline = self.baseline_id();
         // The beginning of an id is as good as the whole: nobody means the rest to be another one.
         baseline.is_some_and(|baseline| id.starts_with(baseline) || newest.is_older(id, baseline))
+            || self.before_deploy.contains(id)
             || matches!((created, began), (Some(created), Some(began)) if created < began)
     }
 

@@ -32,6 +32,8 @@ pub(super) struct View {
     pub(super) running_elsewhere: Option<String>,
     /// The exit code of the deploy command, and how long it ran, once it has ended.
     pub(super) command_ended: Option<(u8, Duration)>,
+    /// Whether the target is ready, and only the deploy command still runs.
+    pub(super) awaits_command: bool,
 }
 
 /// The restarts of the target's code, as they were seen last.
@@ -72,6 +74,7 @@ impl View {
             ready_since: None,
             running_elsewhere: None,
             command_ended: None,
+            awaits_command: false,
         }
     }
 
@@ -189,6 +192,9 @@ impl View {
             && !stable_for.is_zero()
         {
             events.push(Event::Holding { stable_for });
+        }
+        if self.awaits_command && !before.awaits_command {
+            events.push(Event::WaitingForCommand);
         }
     }
 }

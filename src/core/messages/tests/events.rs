@@ -215,6 +215,11 @@ fn every_event_has_its_line_and_severity() {
             Tone::Neutral,
         ),
         (
+            Event::WaitingForCommand,
+            "ready; waiting for the deploy command to end",
+            Tone::Neutral,
+        ),
+        (
             command(7),
             "the deploy command failed with exit code 7, after 5.0s",
             Tone::Doubtful,

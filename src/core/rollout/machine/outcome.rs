@@ -15,8 +15,15 @@ impl Machine {
     pub(super) fn finish(&self, at: Duration, ending: &Ending) -> Outcome {
         let verdict = ending.verdict(self.view.infrastructure_issue);
         let latest = self.latest.as_deref();
-        let id = self.search.target_id();
+        // What nothing proves to be the target, and is no longer desired, is none.
+        let known = self.search.settled().is_some() || self.in_view_since.is_some();
+        let id = self.search.target_id().filter(|_| known);
         let began = self.rollout_began();
+        // The wait for the deploy command is none for the rollout.
+        let ended = self
+            .ready_at
+            .filter(|_| verdict == Verdict::Ready)
+            .unwrap_or(at);
         let elsewhere = latest
             .zip(id)
             .and_then(|(details, id)| running_elsewhere(details, id));
@@ -36,7 +43,7 @@ impl Machine {
             image: own_deployment.and_then(|deployment| deployment.image.clone()),
             region: latest.and_then(|details| details.region.clone()),
             began_after: began,
-            elapsed: at.saturating_sub(began),
+            elapsed: ended.saturating_sub(began),
             phases: self.phases_since(began),
             polls: self.polls,
             failed_polls: self.failed_polls,
@@ -136,7 +143,7 @@ impl Machine {
             failure: outage.map(|outage| &outage.last),
             failed_polls: outage.map_or(0, |outage| outage.failed),
             failing_for: outage.map_or(Duration::ZERO, |outage| at.saturating_sub(outage.since)),
-            absent_message: self.absent_message.as_deref(),
+            absent_message: self.absent.as_deref().filter(|text| !text.is_empty()),
         }
     }
 }
