@@ -345,6 +345,12 @@ pub fn replicas(replicas: u64) -> String {
     count(replicas, "replica")
 }
 
+/// A count of agents, in words.
+#[must_use]
+pub fn agents(count: u64) -> String {
+    self::count(count, "agent")
+}
+
 /// A count of restarts, in words.
 #[must_use]
 pub fn restarts(restarts: u64) -> String {

@@ -85,6 +85,27 @@ fn logs_that_cannot_be_had_change_nothing() {
 }
 
 #[test]
+fn logs_that_hang_are_not_waited_for() {
+    let (over, end) = std::sync::mpsc::channel::<()>();
+    let end = std::sync::Mutex::new(end);
+    let server = failed(move || {
+        // Until the test is over.
+        let _ = end.lock().unwrap().recv();
+        page()
+    });
+    let left = Test::against(&server.url(), "wait my-agent")
+        .status(10)
+        .stdout(FAILED)
+        .stderr_lines(LAST)
+        .run();
+    assert!(
+        left.stderr
+            .contains(" WARN the logs of my-agent cannot be read: ")
+    );
+    drop(over);
+}
+
+#[test]
 fn no_logs_are_asked_for_where_none_are_wanted_or_they_tell_nothing() {
     let server = failed(page);
     Test::against(&server.url(), "wait my-agent --logs 0 --progress none")

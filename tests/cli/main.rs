@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 mod action;
 mod deploy_command;
+#[cfg(target_os = "linux")]
+mod ends;
 mod faults;
 mod github;
 mod gitlab;

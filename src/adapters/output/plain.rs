@@ -18,8 +18,14 @@ impl Plain {
     }
 
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
-        // How it ended is shown at its end, with all that is known about it.
-        if self.manner.detail == Detail::Whole && !matches!(event, Event::Finished { .. }) {
+        let shown = match event {
+            // How it ended is shown at its end, with all that is known about it.
+            Event::Finished { verdict, .. } => {
+                *verdict == Verdict::Ready && !self.manner.on_same_terminal
+            }
+            _ => true,
+        };
+        if shown && self.manner.detail == Detail::Whole {
             print::err(&line(&self.agents[agent], at, &messages::line(event)));
         }
     }
@@ -29,12 +35,12 @@ impl Plain {
         let block = match (report.outcome.verdict, self.manner.detail) {
             (Verdict::Ready, Detail::Ending) => return,
             (Verdict::Ready, Detail::Whole) if !self.manner.on_same_terminal => {
-                let ready = line(&report.agent, report.outcome.elapsed, "ready");
-                let warnings = messages::failure_block(report, occasion);
-                [ready].into_iter().chain(warnings).collect()
+                messages::failure_block(report, occasion)
             }
             _ => messages::ending_block(report, occasion),
         };
-        print::err(&tty::wrapped(&block).join("\n"));
+        if !block.is_empty() {
+            print::err(&tty::wrapped(&block).join("\n"));
+        }
     }
 }

@@ -117,6 +117,18 @@ pub(crate) enum Ending {
 }
 
 impl Indication {
+    /// Whether it says something of one target, and nothing of the next.
+    pub(super) fn is_about_target(&self) -> bool {
+        !matches!(
+            self,
+            Self::Baseline(_)
+                | Self::NotInView
+                | Self::Deleted
+                | Self::Unauthorized(_)
+                | Self::Refused(_)
+        )
+    }
+
     /// Whether this is the same indication as another, so that they are in a row.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {

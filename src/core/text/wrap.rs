@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Breaks a line at words into lines no wider than `width` columns; each after the first begins with
-/// `indent`. A word that is wider stays whole: a link has to.
+/// `indent`. A word that fits into no line stays where it is, and whole: a link has to.
 #[must_use]
 pub fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     if line.width() <= width {
@@ -12,9 +12,11 @@ pub fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
     for word in line.split_inclusive(' ') {
-        let wide = current.width() + word.trim_end().width() > width;
+        let own = word.trim_end().width();
+        let fits_below = own > 0 && indent.width() + own <= width;
         // What is no longer than the indent is the head of the line, and stays with its text.
-        if wide && current.trim_end().width() > indent.width() && !word.trim().is_empty() {
+        let is_head = current.trim_end().width() <= indent.width();
+        if current.width() + own > width && fits_below && !is_head {
             lines.push(current.trim_end().to_owned());
             indent.clone_into(&mut current);
         }
@@ -48,7 +50,7 @@ mod tests {
             ("a b c d e f", vec!["a b c d e", "  f"]),
             (
                 "  x a link:http://x.y/z-12345 b",
-                vec!["  x a", "  link:http://x.y/z-12345", "  b"],
+                vec!["  x a link:http://x.y/z-12345", "  b"],
             ),
             ("日本語 日本語", vec!["日本語", "  日本語"]),
             ("", vec![""]),

@@ -215,7 +215,13 @@ impl Machine {
         ];
         let moments = deadlines.into_iter().flatten().chain(due);
         let next = moments.filter(|moment| *moment > at).min();
-        let confirms = self.unconfirmed().next().is_some() || self.refusals.iter().next().is_some();
+        // That no deployment has come is confirmed as well, and not by one replica that lags.
+        let appears_soon = self
+            .appear_deadline()
+            .is_some_and(|deadline| deadline <= at.saturating_add(2 * Needs::CONFIRMED.over));
+        let confirms = self.unconfirmed().next().is_some()
+            || self.refusals.iter().next().is_some()
+            || appears_soon;
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,

@@ -86,7 +86,8 @@ impl Machine {
         let progress = progress(details, id);
         let limits = self.policy.limits().clone();
         let issue = own.is_some_and(|revision| revision.has_infrastructure_issue);
-        if self.count_restarts(own, issue) {
+        let restarted = self.count_restarts(own, issue);
+        if restarted {
             self.streaks
                 .end(|indication| *indication == Indication::Ready);
         }
@@ -103,7 +104,8 @@ impl Machine {
             (true, false) => found.push(Indication::PhaseFailed),
             (false, _) => {}
         }
-        if let Some(crash) = self.crash_loop(own, details.ready) {
+        let counts = restarted || !details.ready;
+        if counts && let Some(crash) = self.crash_loop(own, details.ready) {
             found.push(Indication::Problem(crash));
         }
         if details.ready {
@@ -359,6 +361,8 @@ impl Machine {
     /// The target is not in view, or another one is.
     fn lose_target(&mut self) {
         self.in_view_since = None;
+        // What was indicated of it says nothing of the next one.
+        self.streaks.end(Indication::is_about_target);
         self.view.target = None;
         self.view.phase = Phase::Waiting;
         self.restarts = RestartCount::default();
