@@ -6,7 +6,6 @@ mod confirmation;
 mod ending;
 mod event;
 mod evidence;
-mod hint;
 mod machine;
 mod observation;
 pub mod pacing;
@@ -18,7 +17,6 @@ mod watermark;
 
 pub use event::Event;
 pub use evidence::{Cause, TroubleClass};
-pub use hint::{decode_exit_code, next_step};
 pub use machine::{Cadence, Machine, Next, Step};
 pub use observation::{Failure, FailureClass, Observation};
 pub use phase::Phase;

@@ -263,7 +263,7 @@ fn a_redirect_is_not_followed_and_the_key_stays() {
         .env("RUST_LOG", "trace")
         .status(5)
         .stdout("my-agent: unavailable after TIME: the API answered 302 Found, a redirect to http://127.0.0.1:PORT/v1/agents/my-agent, which is not followed\n")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stderr_lines("  next        check --api-url: redirects are not followed")
         .run();
     assert!(left.stderr.contains("DEBUG"), "{}", left.stderr);
     other.set_nonblocking(true).unwrap();
@@ -287,8 +287,10 @@ fn an_outage_without_end_is_no_verdict_about_the_agent() {
     let server = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
     Test::against(&server.url(), "wait-for-ready my-agent --outage-timeout 2s")
         .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: the API answered 500 Internal Server Error")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stdout_starts(
+            "my-agent: unavailable after TIME: the API answered 500 Internal Server Error",
+        )
+        .stderr_lines("  next        try again later: pipecat-rollout status my-agent")
         .run();
 }
 
@@ -323,7 +325,7 @@ fn a_host_that_refuses_is_tried_again_until_the_outage_limit() {
     Test::against(&url, "wait-for-ready my-agent --outage-timeout 1s")
         .status(5)
         .stdout_starts("my-agent: unavailable after TIME: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stderr_lines("  next        check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status my-agent")
         .run();
 }
 

@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "linux")]
 mod action;
+#[cfg(target_os = "linux")]
+mod ends;
 mod faults;
 mod github;
 mod gitlab;

@@ -12,7 +12,7 @@ use crate::tls_server::{Fault, HOST, TlsServer, expired};
 
 const READY: &str = "my-agent: ready after TIME, deployment new\n";
 const NEXT: &str =
-    "  next        look at the API's state, then ask again: pipecat-rollout status my-agent";
+    "  next        if a CA of your own signed the certificate, name its file: --ca-file";
 
 /// A server whose certificate has these changes, and which tells of an agent that is ready.
 fn presenting(change: impl FnOnce(&mut CertificateParams)) -> TlsServer {

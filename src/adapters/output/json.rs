@@ -1,13 +1,17 @@
-//! The story as structured logs: one event, one JSON object on one line.
+//! The progress as structured logs: one event, one JSON object on one line.
 //!
 //! The field names are part of the contract; `config/schema/log-line.schema.json` describes them.
 
 use std::time::Duration;
 
+use serde_json::{Map, Value, json};
 use tracing::{error, info, warn};
 
-use crate::core::messages;
-use crate::core::rollout::{Event, Verdict, whole_millis};
+use crate::core::messages::{self, Tone};
+use crate::core::rollout::{Event, whole_millis};
+
+/// The field of a log line whose JSON object stands in the line field by field.
+pub(super) const FIELDS: &str = "fields";
 
 /// Structured logs by tracing.
 pub(crate) struct Json {
@@ -19,162 +23,33 @@ impl Json {
         Self { agents }
     }
 
-    /// Logs an event.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "tracing wants a call for each set of fields"
-    )]
+    /// Logs an event, as it serialises itself, at the level of its severity.
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
-        let agent = self.agents[agent].as_str();
-        let message = messages::line(event);
-        let at = whole_millis(at);
-        macro_rules! log {
-            ($level:ident, $kind:literal $(, $name:literal = $value:expr)* $(,)?) => {
-                $level!(agent, "atMs" = at, event = $kind $(, $name = $value)*, "{message}")
-            };
-        }
-        match event {
-            Event::BaselineNoted { deployment_id } => {
-                log!(
-                    info,
-                    "baseline-noted",
-                    "deploymentId" = deployment_id.as_deref()
-                );
-            }
-            Event::TargetAwaited { desired } => {
-                log!(info, "target-awaited", "desired" = desired.as_deref());
-            }
-            Event::TargetFound { deployment_id } => {
-                log!(
-                    info,
-                    "target-found",
-                    "deploymentId" = deployment_id.as_str()
-                );
-            }
-            Event::PhaseChanged {
-                phase,
-                previous,
-                lasted,
-            } => log!(
-                info,
-                "phase-changed",
-                "phase" = phase.as_str(),
-                "previous" = previous.as_str(),
-                "previousMs" = whole_millis(*lasted),
-            ),
-            Event::ReplicasChanged {
-                ready_replicas,
-                replicas_started,
-            } => log!(
-                info,
-                "replicas-changed",
-                "readyReplicas" = *ready_replicas,
-                "replicasStarted" = *replicas_started,
-            ),
-            Event::Restarted {
-                restart_count,
-                last_exit_code,
-                last_termination_reason,
-            } => log!(
-                warn,
-                "restarted",
-                "restartCount" = *restart_count,
-                "lastExitCode" = *last_exit_code,
-                "lastTerminationReason" = last_termination_reason.as_deref(),
-            ),
-            Event::TroubleSeen {
-                class,
-                code,
-                message: words,
-            } => log!(
-                warn,
-                "trouble-seen",
-                "class" = class.as_str(),
-                "code" = code.as_str(),
-                "details" = words.as_deref(),
-            ),
-            Event::TroubleGone { code } => log!(info, "trouble-gone", "code" = code.as_str()),
-            Event::InfrastructureIssue => log!(warn, "infrastructure-issue"),
-            Event::InfrastructureRecovered => log!(info, "infrastructure-recovered"),
-            Event::AnswerSetAside {
-                claim,
-                times,
-                needed,
-            } => log!(
-                warn,
-                "answer-set-aside",
-                "claim" = claim.as_str(),
-                "times" = *times,
-                "needed" = *needed,
-            ),
-            Event::PollFailed {
-                code,
-                summary,
-                in_a_row,
-            } => log!(
-                warn,
-                "poll-failed",
-                "code" = code.as_str(),
-                "summary" = summary.as_str(),
-                "inARow" = *in_a_row,
-            ),
-            Event::PollRecovered { failed, after } => log!(
-                info,
-                "poll-recovered",
-                "failed" = *failed,
-                "afterMs" = whole_millis(*after),
-            ),
-            Event::Holding { stable_for } => {
-                log!(info, "holding", "stableForMs" = whole_millis(*stable_for));
-            }
-            Event::ReadyLost { after } => {
-                log!(warn, "ready-lost", "afterMs" = whole_millis(*after));
-            }
-            Event::RevisionUnchanged { running } => {
-                log!(warn, "revision-unchanged", "running" = running.as_str());
-            }
-            Event::Heartbeat {
-                phase,
-                in_phase,
-                ready_replicas,
-                restart_count,
-                polls,
-                failing,
-            } => log!(
-                info,
-                "heartbeat",
-                "phase" = phase.as_str(),
-                "phaseMs" = whole_millis(*in_phase),
-                "readyReplicas" = *ready_replicas,
-                "restartCount" = *restart_count,
-                "polls" = *polls,
-                "failing" = *failing,
-            ),
-            Event::Finished {
-                verdict: Verdict::Ready,
-                elapsed,
-                ..
-            } => log!(
-                info,
-                "finished",
-                "verdict" = "ready",
-                "exitCode" = 0,
-                "elapsedMs" = whole_millis(*elapsed),
-            ),
-            Event::Finished {
-                verdict,
-                reason,
-                elapsed,
-            } => log!(
-                error,
-                "finished",
-                "verdict" = verdict.as_str(),
-                "exitCode" = verdict.exit_code(),
-                "elapsedMs" = whole_millis(*elapsed),
-                "code" = reason.as_ref().map(|reason| reason.code.as_str()),
-                "summary" = reason.as_ref().map(|reason| reason.summary.as_str()),
-                "details" = reason.as_ref().and_then(|reason| reason.message.as_deref()),
-            ),
+        let mut fields = fields(event);
+        fields.insert("agent".to_owned(), json!(self.agents[agent]));
+        fields.insert("atMs".to_owned(), json!(whole_millis(at)));
+        let (fields, message) = (Value::Object(fields).to_string(), messages::line(event));
+        match messages::tone(event) {
+            Tone::Good | Tone::Neutral => info!(fields, "{message}"),
+            Tone::Doubtful => warn!(fields, "{message}"),
+            Tone::Bad => error!(fields, "{message}"),
         }
     }
+}
+
+/// The fields of an event: its type as `event`, and what is known; foreign words as `details`, for
+/// `message` is the whole line's.
+fn fields(event: &Event) -> Map<String, Value> {
+    let fields = match serde_json::to_value(event) {
+        Ok(Value::Object(fields)) => fields,
+        // An event is plain data, of which serde makes an object.
+        Ok(_) | Err(_) => Map::new(),
+    };
+    let known = fields.into_iter().filter(|(_, value)| !value.is_null());
+    let named = known.map(|(name, value)| match name.as_str() {
+        "type" => ("event".to_owned(), value),
+        "message" => ("details".to_owned(), value),
+        _ => (name, value),
+    });
+    named.collect()
 }

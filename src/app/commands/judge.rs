@@ -9,17 +9,18 @@ use super::connect::connect;
 use super::signals::Signals;
 use super::watch::{Tidings, Watch};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, complain, print_report};
+use crate::adapters::output::{FileError, Files, Progress, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{Plan, Together};
+use crate::core::messages;
 use crate::core::rollout::{AgentReport, Interruption, Machine, Report, Verdict};
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
     let policy = prepared.plan.policy.clone();
     prepared.judge(&Machine::new(policy)).await
 }
@@ -76,15 +77,20 @@ impl Prepared {
         }
         drop(teller);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
+        let mut stopped_by = None;
         while let Some((index, tidings)) = tidings.recv().await {
             match tidings {
                 Tidings::Happened(at, event) => progress.tell(index, at, &event),
-                Tidings::Ended(report) => {
+                Tidings::Ended(mut report) => {
+                    if let Some(failed) = &stopped_by {
+                        messages::name_who_stopped(&mut report, failed);
+                    }
                     progress.end(index, &report);
                     if plan.together == Together::FailFast
                         && report.outcome.verdict != Verdict::Ready
                     {
                         signals.end(Interruption::FailFast);
+                        stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }
                     reports[index] = Some(*report);
                 }
@@ -107,8 +113,9 @@ impl Prepared {
     /// Hands the report over.
     fn report(self, report: Report) -> Ending {
         let output = &self.plan.output;
-        let printed = print_report(&report, output.result, output.manner.occasion);
+        // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
+        let printed = print_report(&report, output.result, output.style, output.manner);
         let printed = printed.err().map(Untold::Stdout).into_iter();
         let failures = printed.chain(written.into_iter().map(Untold::File));
         let mut ending = Ending::Judged(report);
@@ -116,7 +123,7 @@ impl Prepared {
             if let Ending::Judged(report) = ending {
                 ending = Ending::Untold(report);
             }
-            complain(output.style, &error::chain(&failure), exit::code(&ending));
+            print_error(output.style, &error::chain(&failure), exit::code(&ending));
         }
         ending
     }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::judge::Prepared;
 use crate::adapters::api::connection::Urgency;
-use crate::adapters::output::{Progress, Style, complain};
+use crate::adapters::output::{Progress, Style, print_error};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -50,21 +50,21 @@ pub(super) async fn run(plan: Plan, command: Vec<OsString>) -> Result<Ending, Er
         _ => {
             let agent = prepared.plan.agents[0].as_str().to_owned();
             let line = "the baseline cannot be read; the command was not run";
-            complain(style, line, outcome.verdict.exit_code());
+            print_error(style, line, outcome.verdict.exit_code());
             return Ok(prepared.give_up(AgentReport::new(agent, started_at, outcome)));
         }
     };
     let status = perform(&command).await?;
     if let Some(code) = failure_code(status) {
         let line = format!("the command failed ({status}); nothing is waited for");
-        complain(style, &line, code);
+        print_error(style, &line, code);
         return Ok(Ending::CommandFailed { code });
     }
     if let Some(deployer) = &prepared.deployer {
         // Where a simulator takes the API's place: the deploy that the command made elsewhere.
         deployer.deploy(prepared.plan.agents[0].as_str());
     }
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
     prepared.judge(&machine).await
 }
 

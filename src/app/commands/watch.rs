@@ -15,10 +15,9 @@ use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Verdict};
 use crate::core::wire::AgentName;
 
-/// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
-const LONGEST_LOGS: Duration = Duration::from_secs(5);
-/// How long the request for logs waits for its turn.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// The longest that the logs may take, with the wait for a permit to ask for them: the verdict is
+/// known by then, and the process ends within a second of it.
+const MAX_LOGS_TIME: Duration = Duration::from_millis(900);
 
 /// What the watch of an agent has to tell.
 pub(super) enum Tidings {
@@ -104,11 +103,13 @@ impl Watch {
         }
         let connection = self.connection.clone();
         let asked = async {
+            let began = Instant::now();
             // Where requests queue, or the API asks for patience, the verdict does not wait for them.
-            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            let turn = timeout(MAX_LOGS_TIME, connection.turn(Urgency::Urgent)).await;
             turn.map_err(|_| "too many requests are waiting".to_owned())?;
-            let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
-            match timeout(LONGEST_LOGS, lines).await {
+            let left = MAX_LOGS_TIME.saturating_sub(began.elapsed());
+            let lines = connection.logs(&self.agent, deployment, self.logs, left);
+            match timeout(left, lines).await {
                 Ok(lines) => lines.map_err(|error| error.to_string()),
                 Err(_) => Err("there was no time for it".to_owned()),
             }

@@ -1,7 +1,9 @@
 //! Every event in words, and the block that a failure ends with.
 
 use super::*;
-use crate::core::rollout::{Interruption, Outcome, PhaseEntry, Reason, RevisionReport};
+use crate::core::rollout::{
+    CommandReport, Interruption, Outcome, PhaseEntry, Reason, RevisionReport, Warning,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -104,7 +106,7 @@ fn every_event_has_its_words_and_its_tone() {
                 ready_replicas: 0,
                 replicas_started: 1,
             },
-            "0 of 1 replica ready",
+            "0 of 1 replicas ready",
             Tone::Neutral,
         ),
         (
@@ -290,7 +292,7 @@ fn the_result_is_one_line() {
     });
     assert_eq!(
         result_line(&missing, Occasion::Watch),
-        "my-agent: not-found after 12.0s: there is no ::error::such agent"
+        "my-agent: not found after 12.0s: there is no ::error::such agent"
     );
     // The name alone is harmless, the line that begins with it would not be.
     let colon = AgentReport {
@@ -299,7 +301,7 @@ fn the_result_is_one_line() {
     };
     assert_eq!(
         result_line(&colon, Occasion::Look),
-        ": : not-found: there is no ::error::such agent"
+        ": : not found: there is no ::error::such agent"
     );
 }
 
@@ -348,7 +350,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             "    | line 30",
             "    | ::error::",
             "    | ## [error]ModuleNotFoundError: x",
-            "  next        the image lacks a package: add it to the requirements and build again",
+            "  next        the image lacks a package or a file: add it to the image and build again",
         ]
     );
     assert_eq!(
@@ -426,6 +428,187 @@ fn logs_come_after_the_message() {
             "  logs",
             "    | one",
             "    | ::error::two"
+        ]
+    );
+}
+
+#[test]
+fn logs_leave_out_what_the_message_says() {
+    let mut failed = report(Verdict::Failed, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("Error"),
+            summary: text("its code crashes"),
+            message: Some(text("Traceback:\n  File x\nKeyError\n")),
+        });
+    });
+    let logs = ["starting", "Traceback:", "  File x", "KeyError", ""];
+    failed.logs = logs.repeat(4).into_iter().map(text).collect();
+    let block = failure_block(&failed, Occasion::Watch);
+    let shown: Vec<&str> = block.iter().map(String::as_str).skip(3).collect();
+    assert_eq!(
+        shown,
+        [
+            "  message",
+            "    | Traceback:",
+            "    |   File x",
+            "    | KeyError",
+            "  logs",
+            "    | starting",
+            "    | starting",
+            "    | starting",
+            "    | starting",
+        ]
+    );
+    failed.logs = vec![text("KeyError")];
+    let block = failure_block(&failed, Occasion::Watch);
+    assert!(!block.contains(&text("  logs")), "{block:#?}");
+}
+
+#[test]
+fn the_block_has_creation_time_command_warnings_and_request_id() {
+    let mut late = report(Verdict::Timeout, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+        outcome.deployment_created_at = Some("2026-11-23T14:58:00.5Z".parse().unwrap());
+        outcome.request_id = Some(text("req-1\u{1b}[2J"));
+        outcome.warnings = vec![Warning {
+            code: text("Old"),
+            summary: text("made before\nthe watch"),
+        }];
+    });
+    late.command = Some(CommandReport {
+        exit_code: 7,
+        elapsed: 3 * SECOND,
+    });
+    assert_eq!(
+        failure_block(&late, Occasion::Watch),
+        [
+            "my-agent: timed out after 12.0s (exit code 124)",
+            "  phase       waiting, for 12.0s",
+            "  deployment  new, created 2026-11-23T14:58:00Z, 2m 11s ago",
+            "  command     ended with exit code 7 after 3.0s",
+            "  warning     made before the watch",
+            "  request id  req-1 (for support)",
+            "  next        it may still come up: pipecat-rollout wait-for-ready my-agent --deployment new",
+        ]
+    );
+    // By another clock it lies ahead.
+    late.outcome.deployment_created_at = Some("2026-11-23T15:00:09Z".parse().unwrap());
+    let block = failure_block(&late, Occasion::Watch);
+    assert_eq!(block[2], "  deployment  new, created 2026-11-23T15:00:09Z");
+}
+
+#[test]
+fn warnings_are_shown_of_a_ready_agent_too() {
+    let ready = report(Verdict::Ready, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+        outcome.revision_unchanged = true;
+        outcome.warnings = vec![Warning {
+            code: text("Unavailable"),
+            summary: text("it takes no sessions"),
+        }];
+    });
+    let old_code = "the old revision goes on serving, with the old code";
+    assert_eq!(
+        result_line(&ready, Occasion::Watch),
+        format!("my-agent: ready after 12.0s, deployment new; it takes no sessions; {old_code}")
+    );
+    assert_eq!(
+        ending_block(&ready, Occasion::Watch),
+        [
+            text("my-agent: ready after 12.0s, deployment new"),
+            text("  warning     it takes no sessions"),
+            format!("  warning     {old_code}"),
+        ]
+    );
+    // A warning of its own says it once.
+    let warned = report(Verdict::Ready, |outcome| {
+        outcome.revision_unchanged = true;
+        outcome.warnings = vec![Warning {
+            code: text("RevisionUnchanged"),
+            summary: text("old code"),
+        }];
+    });
+    assert_eq!(warnings(&warned), ["old code"]);
+}
+
+#[test]
+fn every_ending_is_a_sentence() {
+    let sentences = Verdict::WORST_FIRST.map(|verdict| {
+        let words = ending_words(&report(verdict, |_| ()), Occasion::Watch);
+        words.replace("my-agent: ", "").replace(" after 12.0s", "")
+    });
+    assert_eq!(
+        sentences,
+        [
+            "interrupted",
+            "interrupted",
+            "interrupted",
+            "the deploy command failed",
+            "failed",
+            "stalled",
+            "infrastructure issue",
+            "not found",
+            "superseded",
+            "unchanged",
+            "unauthorized",
+            "unavailable",
+            "timed out",
+            "stopped",
+            "ready",
+        ]
+    );
+}
+
+#[test]
+fn an_agent_that_fail_fast_stops_names_the_other() {
+    let reason = || Reason {
+        code: text("Interrupted"),
+        summary: text("given up"),
+        message: None,
+    };
+    for (verdict, words) in [
+        (Verdict::Failed, "stopped because other failed"),
+        (Verdict::Timeout, "stopped because other timed out"),
+        (
+            Verdict::NotFound,
+            "stopped because other is not ready (not-found)",
+        ),
+    ] {
+        let mut other = report(verdict, |_| ());
+        other.agent = text("other\n");
+        let stopped = Verdict::Interrupted(Interruption::FailFast);
+        let mut stopped = report(stopped, |outcome| outcome.reason = Some(reason()));
+        name_who_stopped(&mut stopped, &other);
+        assert_eq!(
+            failure_block(&stopped, Occasion::Watch)[..2],
+            [
+                text("my-agent: stopped after 12.0s"),
+                format!("  reason      {words}")
+            ]
+        );
+    }
+    let mut failed = report(Verdict::Failed, |outcome| outcome.reason = Some(reason()));
+    let before = failed.clone();
+    name_who_stopped(&mut failed, &before);
+    assert_eq!(failed, before);
+}
+
+#[test]
+fn a_block_is_wrapped_with_its_rows_and_quotes_aligned() {
+    let block = [
+        "my-agent: failed after 12.0s (exit code 10)",
+        "  reason      its code crashes over and over",
+        "    | one two three four five six seven",
+    ];
+    assert_eq!(
+        wrap_block(&block.map(text), 30),
+        [
+            "my-agent: failed after 12.0s",
+            "  (exit code 10)",
+            "  reason      its code crashes",
+            "              over and over",
+            "    | one two three four five",
+            "    |   six seven",
         ]
     );
 }

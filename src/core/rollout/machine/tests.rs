@@ -7,7 +7,6 @@ mod baseline;
 mod deadline;
 mod ending;
 mod evidence;
-mod hints;
 mod lag;
 mod pace;
 mod platform;

@@ -1,6 +1,5 @@
 //! The words of each ending: what a person reads who is woken at night.
 
-use super::hints::step;
 use super::*;
 
 /// Code and summary of the reason.
@@ -42,8 +41,6 @@ fn a_timeout_with_trouble_gives_the_trouble_as_the_reason() {
     let summary = "not ready after 10m: validating for 9m, with CrashLoopBackOff; the agent still takes sessions";
     assert_eq!(reason.summary, summary);
     assert_eq!(reason.message.as_deref(), Some("Traceback"));
-    let next = "it may still come up: pipecat-rollout wait-for-ready bot --deployment new";
-    assert_eq!(step(&watch, Verdict::Timeout), next);
 }
 
 #[test]
@@ -107,7 +104,6 @@ fn the_platforms_fault_is_said_to_be_the_platforms() {
         said(&failed, Verdict::Infrastructure),
         ("PhaseFailed", summary)
     );
-    assert!(step(&failed, Verdict::Infrastructure).contains("support"));
 }
 
 #[test]
@@ -396,5 +392,4 @@ fn a_stall_an_interruption_and_an_old_revision_say_so() {
     let summary =
         "it is ready, but deployment old's revision serves it: the deploy changed no revision";
     assert_eq!(said(&old, Verdict::Failed), ("RevisionUnchanged", summary));
-    assert!(step(&old, Verdict::Failed).starts_with("force a redeploy"));
 }
