@@ -1,13 +1,15 @@
 //! The one place that writes to stdout and stderr, and that never waits long for who reads them.
 //!
 //! Stderr is written by a thread of its own, from a queue: a reader that has stopped reading holds up
-//! neither a deadline nor a signal. What does not fit into the queue is dropped, counted and reported.
+//! neither a deadline nor a signal. Where the queue is full the oldest lines are dropped, counted and
+//! reported.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -32,14 +34,18 @@ pub(crate) fn err(text: &str) {
     STDERR.push(text.to_owned() + "\n");
 }
 
-/// Writes a text to stderr as it is, without a line break of its own, and gives whether it found room.
-pub(super) fn err_raw(text: String) -> bool {
-    STDERR.push(text)
+/// Writes a text to stderr as it is, without a line break of its own.
+pub(super) fn err_raw(text: String) {
+    STDERR.push(text);
 }
 
-/// Draws something on stderr that nobody misses, and gives whether it found room.
+/// Draws something on stderr that nobody misses, and gives whether it did: not while it is behind.
 pub(super) fn draw(frame: String) -> bool {
-    STDERR.queued.load(Ordering::Acquire) == 0 && STDERR.push(frame)
+    let idle = STDERR.is_idle();
+    if idle {
+        STDERR.push(frame);
+    }
+    idle
 }
 
 /// Waits until stderr has been written, as long as somebody reads it.
@@ -96,7 +102,6 @@ pub(super) fn write_while_read(fd: &OwnedFd, text: &str) -> io::Result<()> {
 
 /// Waits for what a writing thread sends at its end; `None` once nobody reads what it writes.
 fn wait<T>(end: &Receiver<T>, fd: &impl AsFd, written: &AtomicUsize) -> Option<T> {
-    // What a pipe holds also shows a reader that takes less than a chunk at a time.
     let progress = || (written.load(Ordering::Relaxed), unread(fd));
     let mut before = progress();
     loop {
@@ -113,7 +118,7 @@ fn wait<T>(end: &Receiver<T>, fd: &impl AsFd, written: &AtomicUsize) -> Option<T
     }
 }
 
-/// How many bytes lie in a pipe.
+/// How many bytes lie in a pipe: that also shows a reader that takes less than a chunk at a time.
 fn unread(fd: &impl AsFd) -> u64 {
     rustix::io::ioctl_fionread(fd).unwrap_or(0)
 }
@@ -149,102 +154,128 @@ fn unless_broken(written: io::Result<()>) -> io::Result<()> {
 
 /// What waits to be written to stderr.
 struct Queue {
-    state: Mutex<Producer>,
-    queued: Arc<AtomicUsize>,
-    written: Arc<AtomicUsize>,
+    state: Arc<State>,
     /// How much had been written when the last flush gave up: there is no use in another until that
     /// is more.
     given_up_at: AtomicUsize,
 }
 
-struct Producer {
-    sender: Sender<Item>,
-    dropped: usize,
+#[derive(Default)]
+struct State {
+    waiting: Mutex<Waiting>,
+    /// Something came, or all is written.
+    changed: Condvar,
+    /// Bytes written so far.
+    written: AtomicUsize,
 }
 
-enum Item {
-    Text(String),
-    Flushed(Sender<()>),
+#[derive(Default)]
+struct Waiting {
+    texts: VecDeque<String>,
+    bytes: usize,
+    /// Lines dropped before the first of the texts.
+    dropped: usize,
+    is_writing: bool,
 }
 
 impl Queue {
     fn start() -> Self {
-        let (sender, items) = mpsc::channel();
-        let (queued, written) = (Arc::default(), Arc::default());
-        let (left, counter) = (Arc::clone(&queued), Arc::clone(&written));
-        // Without a thread the items come back, and are written where they came from.
-        let _ = thread::Builder::new()
-            .name("stderr".to_owned())
-            .spawn(move || write_items(&items, &left, &counter));
+        let state = Arc::<State>::default();
+        let writer = Arc::clone(&state);
+        let thread = thread::Builder::new().name("stderr".to_owned());
+        // Without a thread there is no progress to be seen, but all else goes on.
+        let _ = thread.spawn(move || writer.write_all());
         Self {
-            state: Mutex::new(Producer { sender, dropped: 0 }),
-            queued,
-            written,
+            state,
             given_up_at: AtomicUsize::new(usize::MAX),
         }
     }
 
-    fn push(&self, text: String) -> bool {
-        let mut producer = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = self.queued.load(Ordering::Acquire) <= MAX_QUEUED;
-        if room {
-            self.report_dropped(&mut producer);
-            self.send(&producer, text);
-        } else {
-            producer.dropped += text.lines().count();
+    /// Queues a text. The oldest make room for it: what comes last says how it ended.
+    fn push(&self, text: String) {
+        let mut waiting = self.state.lock();
+        waiting.bytes += text.len();
+        waiting.texts.push_back(text);
+        while waiting.bytes > MAX_QUEUED && waiting.texts.len() > 1 {
+            let oldest = waiting.texts.pop_front().unwrap_or_default();
+            waiting.bytes -= oldest.len();
+            waiting.dropped += oldest.lines().count();
         }
-        room
+        self.state.changed.notify_all();
     }
 
-    fn report_dropped(&self, producer: &mut Producer) {
-        let dropped = std::mem::take(&mut producer.dropped);
-        if dropped > 0 {
-            let note = DROPPED_NOTE.get().copied().unwrap_or(dropped_words);
-            self.send(producer, note(dropped) + "\n");
-        }
-    }
-
-    fn send(&self, producer: &Producer, text: String) {
-        self.queued.fetch_add(text.len(), Ordering::AcqRel);
-        if let Err(mpsc::SendError(Item::Text(text))) = producer.sender.send(Item::Text(text)) {
-            self.queued.fetch_sub(text.len(), Ordering::AcqRel);
-            // If nobody reads it there is nobody to tell.
-            let _ = write_all(&io::stderr(), text.as_bytes(), |_| ());
-        }
+    fn is_idle(&self) -> bool {
+        self.state.lock().is_idle()
     }
 
     fn flush(&self) {
-        let written = || self.written.load(Ordering::Relaxed);
+        let written = || self.state.written.load(Ordering::Relaxed);
         if self.given_up_at.load(Ordering::Relaxed) == written() {
             return;
         }
-        let (done, flushed) = mpsc::channel();
-        let mut producer = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.report_dropped(&mut producer);
-        let sent = producer.sender.send(Item::Flushed(done));
-        drop(producer);
-        if sent.is_ok() && wait(&flushed, &io::stderr(), &self.written).is_none() {
-            self.given_up_at.store(written(), Ordering::Relaxed);
+        let progress = || (written(), unread(&io::stderr()));
+        let mut waiting = self.state.lock();
+        loop {
+            let before = progress();
+            let busy = |waiting: &mut Waiting| !waiting.is_idle();
+            let waited = self
+                .state
+                .changed
+                .wait_timeout_while(waiting, PATIENCE, busy);
+            let timeout;
+            (waiting, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            if !timeout.timed_out() {
+                return;
+            }
+            if progress() == before {
+                self.given_up_at.store(written(), Ordering::Relaxed);
+                return;
+            }
         }
     }
 }
 
-/// Writes what comes, to the end of the process.
-fn write_items(items: &Receiver<Item>, queued: &AtomicUsize, written: &AtomicUsize) {
-    for item in items {
-        match item {
-            Item::Text(text) => {
-                let count = |bytes| {
-                    written.fetch_add(bytes, Ordering::Relaxed);
-                };
-                // If nobody reads it there is nobody to tell.
-                let _ = write_all(&io::stderr(), text.as_bytes(), count);
-                queued.fetch_sub(text.len(), Ordering::AcqRel);
-            }
-            // Who waited for it may have given up.
-            Item::Flushed(done) => {
-                let _ = done.send(());
-            }
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.texts.is_empty() && !self.is_writing
+    }
+
+    /// The next text, after what says how many were dropped before it.
+    fn next(&mut self) -> Option<String> {
+        let text = self.texts.pop_front()?;
+        self.bytes -= text.len();
+        let note = DROPPED_NOTE.get().copied().unwrap_or(dropped_words);
+        Some(match std::mem::take(&mut self.dropped) {
+            0 => text,
+            dropped => format!("{}\n{text}", note(dropped)),
+        })
+    }
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what comes, to the end of the process.
+    fn write_all(&self) {
+        let mut waiting = self.lock();
+        loop {
+            let Some(text) = waiting.next() else {
+                waiting.is_writing = false;
+                self.changed.notify_all();
+                let waited = self.changed.wait(waiting);
+                waiting = waited.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            waiting.is_writing = true;
+            drop(waiting);
+            let count = |bytes| {
+                self.written.fetch_add(bytes, Ordering::Relaxed);
+            };
+            // If nobody reads it nobody would read why.
+            let _ = write_all(&io::stderr(), text.as_bytes(), count);
+            waiting = self.lock();
         }
     }
 }

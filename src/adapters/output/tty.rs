@@ -155,9 +155,8 @@ fn tick() {
 impl Screen {
     fn print(&mut self, lines: &str) {
         let text = format!("{}{lines}\n{}", self.erasure(), self.frame());
-        if print::err_raw(text) {
-            self.drawn = self.lines().len();
-        }
+        print::err_raw(text);
+        self.drawn = self.lines().len();
     }
 
     /// What takes the drawn lines away, and puts the cursor where they began.

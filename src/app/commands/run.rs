@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::judge::Prepared;
 use crate::adapters::api::connection::Urgency;
-use crate::adapters::output::{Progress, Style, print_error};
+use crate::adapters::output::{Progress, Style, print, print_error};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -124,6 +124,8 @@ async fn perform(command: &[OsString]) -> Result<ExitStatus, Error> {
     let (program, arguments) = command.split_first().expect("clap asks for a command");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Setup)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Setup)?;
+    // What was said before the command stands before what it says.
+    print::flush_err();
     let mut child = Command::new(program)
         .args(arguments)
         .spawn()
