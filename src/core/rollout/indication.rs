@@ -41,7 +41,7 @@ pub(crate) enum Indication {
     /// The answer goes back behind what was seen of the target.
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
-    Unmoved(Progress),
+    Unmoved(Box<Progress>),
     /// 401 or 403.
     Unauthorized(Failure),
     /// A redirect, another 4xx, an untrusted certificate.

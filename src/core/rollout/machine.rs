@@ -28,7 +28,7 @@ use super::report::Outcome;
 use super::streak::{ShownTime, Streaks};
 use super::target::Search;
 use super::verdict::Interruption;
-use super::view::{Outage, View};
+use super::view::{Instead, Outage, View};
 use crate::core::messages;
 use crate::core::wire::AgentDetails;
 
@@ -357,7 +357,7 @@ impl Machine {
         self.see(at, indications);
         self.note_baseline(at, None, None);
         if !deleted && !self.search.awaits_baseline() {
-            self.view.waiting_for = Some(None);
+            self.view.waiting_for = Some(Instead::Nothing);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::indication::{Indication, Progress, Proof, StepBack};
+use super::indication::{Indication, Proof, StepBack};
 use super::observation::{Failure, FailureClass};
 use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
@@ -150,7 +150,7 @@ fn samples() -> Vec<Indication> {
             proof: Proof::None,
         },
         Indication::Deleted,
-        Indication::Unmoved(Progress::default()),
+        Indication::Unmoved(Box::default()),
         Indication::Unauthorized(failure()),
         Indication::Refused(failure()),
         Indication::NotInView,
