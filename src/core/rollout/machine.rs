@@ -345,13 +345,13 @@ impl Machine {
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;
-        let mut indications = vec![if self.search.awaits_baseline() {
-            Indication::Baseline(None)
+        let mut indications = if self.search.awaits_baseline() {
+            vec![Indication::Baseline(None)]
         } else if deleted {
-            Indication::Deleted
+            vec![Indication::Deleted]
         } else {
-            Indication::NotInView
-        }];
+            vec![Indication::NotInView, Indication::Absent]
+        };
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);

@@ -376,6 +376,7 @@ impl Machine {
         );
         by_rule
             && self.policy.limits().unchanged == Unchanged::Accept
+            && !self.is_absent()
             && stands.is_some()
             && stands == self.search.baseline_id()
     }
