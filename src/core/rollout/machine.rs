@@ -79,6 +79,8 @@ enum Command {
 /// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
+    /// The total of the newest answer.
+    newest: Option<u64>,
     /// The total that was seen last, and how much it has risen in all.
     last: Option<u64>,
     counted: u64,
@@ -369,7 +371,6 @@ impl Machine {
     ) {
         self.note_answer();
         self.agent_seen = true;
-        self.absent = None;
         self.clock.note(at, server_time);
         let dates = Dates::of(&details, server_time.or_else(|| self.clock.at(at)));
         if self.newest.proves_older(&dates) {
@@ -377,6 +378,7 @@ impl Machine {
             return;
         }
         self.newest.note(&dates);
+        self.absent = None;
         self.available = details.available;
         self.find_target(&details);
         let indications = self.indications(&details);

@@ -203,6 +203,11 @@ impl Machine {
         let Some(count) = restart_count(own) else {
             return false;
         };
+        let rose = self
+            .restarts
+            .newest
+            .replace(count)
+            .is_some_and(|newest| count > newest);
         // A revision that was not there at the first sight of the target has been restarted since.
         let is_new = self.in_view_since.is_some();
         let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
@@ -214,7 +219,7 @@ impl Machine {
             _ if excused => 0,
             Some(last) if count < last => {
                 restarts.fallen = Some(restarts.fallen.map_or(count, |fewest| fewest.min(count)));
-                return false;
+                return rose;
             }
             Some(last) => count - last,
             None if is_new || own.is_some_and(problem::is_crash_loop) => count,
@@ -223,7 +228,7 @@ impl Machine {
         restarts.fallen = None;
         restarts.last = Some(count);
         restarts.counted = restarts.counted.saturating_add(risen);
-        risen > 0
+        rose || risen > 0
     }
 
     /// The crash loop, if the restarts of each started replica have reached the limit. A target that
