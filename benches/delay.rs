@@ -21,7 +21,7 @@ type Wait = fn(Moment, f64) -> Duration;
 
 /// What else was tried, each with the same jitter.
 const TRIED: [(&str, Wait); 5] = [
-    ("1 s throughout", |_, random| jittered(1.0, random)),
+    ("0.9 s throughout", |_, random| jittered(0.9, random)),
     ("5 % of the phase's age", |moment, random| {
         jittered(share_of_age(moment, 0.05).max(0.5), random)
     }),
@@ -29,16 +29,16 @@ const TRIED: [(&str, Wait); 5] = [
         let wait = 0.12 * moment.phase_age.as_secs_f64().sqrt();
         jittered(wait.clamp(0.5, 5.0), random)
     }),
-    ("2 s also in Creating", |moment, random| {
+    ("1.8 s also in Creating", |moment, random| {
         match moment.phase {
-            Phase::Creating => jittered(2.0, random),
+            Phase::Creating => jittered(1.8, random),
             _ => Pace::Adaptive.wait(moment, random),
         }
     }),
     (
         "10 % of its age in Creating",
         |moment, random| match moment.phase {
-            Phase::Creating => jittered(share_of_age(moment, 0.1).max(1.0), random),
+            Phase::Creating => jittered(share_of_age(moment, 0.1).max(0.9), random),
             _ => Pace::Adaptive.wait(moment, random),
         },
     ),
@@ -55,13 +55,21 @@ fn share_of_age(moment: Moment, share: f64) -> f64 {
 fn main() {
     println!(
         "Seconds from the end of a rollout to the poll that sees it, {ROLLOUTS} rollouts a class.\n\
-         \"As many\": the fixed interval with as many requests over the class; \"each\": with as many\n\
-         requests for each rollout.\n"
+         \"As many\": the fixed interval with as many requests over the class. \"Each\": with as many for each\n\
+         rollout.\n"
     );
     for class in &CLASSES {
         println!(
             "{:<30}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}  {:>9}{:>9}",
-            class.name, "requests", "median", "p95", "as many", "median", "p95", "each", "p95"
+            class.name,
+            "requests",
+            "median",
+            "p95",
+            "as many",
+            "median",
+            "p95",
+            "each med",
+            "each p95"
         );
         row("ours", class, |moment, random| {
             Pace::Adaptive.wait(moment, random)

@@ -24,6 +24,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use crate::adapters::output::print;
 use crate::app::cli::Cli;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -34,7 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            say(&error);
+            print_usage_error(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
     };
@@ -43,17 +44,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build();
     let ending = match runtime {
         // The panic itself has been told on stderr; its exit code must be ours, not a verdict's.
-        Ok(runtime) => catch_unwind(AssertUnwindSafe(|| {
-            runtime.block_on(app::commands::run(cli))
-        }))
-        .unwrap_or(Ending::Failed(Error::Lost)),
+        Ok(runtime) => {
+            let run = AssertUnwindSafe(|| runtime.block_on(app::commands::run(cli)));
+            let ending = catch_unwind(run).unwrap_or(Ending::Failed(Error::Lost));
+            // What still hangs, a resolver for example, is not waited for.
+            runtime.shutdown_background();
+            ending
+        }
         Err(error) => Ending::Failed(Error::Setup(error)),
     };
-    ExitCode::from(app::exit::code(&ending))
+    let code = app::exit::code(&ending);
+    print::flush_err();
+    ExitCode::from(code)
 }
 
 /// Prints help, or what is wrong with what was typed. That repeats it, and no log must obey that.
-fn say(error: &clap::Error) {
+fn print_usage_error(error: &clap::Error) {
     let words = error.render().to_string();
     let harmless: Vec<String> = core::text::lines(&words)
         .into_iter()

@@ -22,7 +22,7 @@ const IMPURE: [&str; 33] = [
     "prometheus_client",
     "tracing",
     "tracing_subscriber",
-    "indicatif",
+    "anstream",
     "anstyle",
     "clap",
     "clap_complete",

@@ -60,20 +60,21 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// None where the body is no JSON object, however mended.
+    /// None where the body is no JSON object, however repaired. Ids of deployments are in lower case.
     pub(crate) fn of(body: &[u8]) -> Option<Self> {
         let text = without_halves(&String::from_utf8_lossy(body));
         let object: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
         let text = |key: &str| serde_json::from_str::<String>(object.get(key)?.get()).ok();
         let id = |key: &str| text(key).filter(|id| !id.is_empty());
+        let deployment = |key: &str| id(key).map(|id| id.to_ascii_lowercase());
         Some(Self {
             name: id("name"),
             ready: object
                 .get("ready")
                 .is_some_and(|value| value.get() == "true"),
-            desired: id("desiredDeploymentId").or_else(|| id("activeDeploymentId")),
-            reconciled: id("reconciledDeploymentId"),
+            desired: deployment("desiredDeploymentId").or_else(|| deployment("activeDeploymentId")),
+            reconciled: deployment("reconciledDeploymentId"),
         })
     }
 }

@@ -1,24 +1,29 @@
 //! The API client: one request, one typed answer.
 
+mod body;
 pub(crate) mod connection;
 mod error;
 mod key;
+mod proxy;
+mod rate_limiter;
 mod tls;
+mod transport;
 mod url;
 
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode, redirect, retry};
-use tracing::debug;
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{ClientBuilder, Response, StatusCode, Url, redirect, retry};
 
 pub(crate) use self::error::{ClientError, RequestError};
+use self::error::{Expected, Problem};
 pub(crate) use self::key::{ApiKey, BadApiKey};
+use self::proxy::Proxy;
 pub(crate) use self::tls::config as tls_config;
 pub(crate) use self::url::{ApiUrl, BadApiUrl, PlainHttp};
-use crate::core::rollout::Observation;
+use crate::core::rollout::{Observation, Route};
 use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::wire::{
@@ -29,27 +34,48 @@ use crate::core::wire::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next poll: less than what servers keep them for (five
 /// seconds is Node's default).
-const LONGEST_IDLE: Duration = Duration::from_secs(4);
-/// The most that is read of an answer, after decompression.
-const MOST_BODY: usize = 4 * 1024 * 1024;
-/// The most that is read of the list of agents: some hundred bytes each.
-const MOST_LIST: usize = 64 * 1024 * 1024;
-/// The most that is read of an answer that only explains an error.
-const MOST_ERROR_BODY: usize = 64 * 1024;
+const MAX_IDLE: Duration = Duration::from_secs(4);
+/// The most bytes that are read of an answer, after decompression.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The most bytes that are read of the list of agents: some hundred for each.
+const MAX_LIST: usize = 64 * 1024 * 1024;
+/// The most bytes that are read of an answer that only explains an error.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// The most characters that are kept of a request id.
+const MAX_REQUEST_ID: usize = 128;
 
-/// A client of the agents API: one connection pool, one key.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A client of the agents API, with one key.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    http: reqwest::Client,
+    /// Keeps its connections for the next request.
+    pooled: reqwest::Client,
+    /// Makes a connection for each request.
+    fresh: reqwest::Client,
+    /// What both of them go through.
+    proxy: Option<Proxy>,
     url: ApiUrl,
     key: ApiKey,
 }
 
-/// What a 200 or a 404 says.
-#[derive(Debug, Clone, PartialEq)]
-enum Answer {
-    Details(Box<AgentDetails>),
-    Absent(Option<String>),
+/// A 200, read whole.
+struct Answer {
+    /// Its body, without the key.
+    body: String,
+    /// The server's clock, by its Date header.
+    server_time: Option<Timestamp>,
+    request_id: Option<String>,
+}
+
+impl Answer {
+    /// That the body is not what it should be.
+    fn unexpected(self, expected: Expected, why: String) -> RequestError {
+        RequestError {
+            problem: Problem::Unexpected { expected, why },
+            request_id: self.request_id,
+        }
+    }
 }
 
 impl Client {
@@ -65,26 +91,38 @@ impl Client {
         key: ApiKey,
         ca_file: Option<&Path>,
     ) -> Result<Self, ClientError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            // Every attempt is counted and paced by the poll loop.
-            .retry(retry::never())
-            // A server that closes idle connections must not meet the next poll on one of them.
-            .pool_idle_timeout(LONGEST_IDLE)
-            .connect_timeout(CONNECT_TIMEOUT);
-        builder = if url.is_https() {
-            builder.tls_backend_preconfigured(tls::config(ca_file)?)
+        let tls = if url.is_https() {
+            tls::config(ca_file)?
         } else {
+            tls::config_without_roots()?
+        };
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                // Every attempt is counted and paced by the poll loop.
+                .retry(retry::never())
+                // A server that closes idle connections must not meet the next poll on one of them.
+                .pool_idle_timeout(MAX_IDLE)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tls_backend_preconfigured(tls.clone());
+            if url.is_https() {
+                return builder;
+            }
             // Plain http goes to loopback: no proxy may see the key.
             builder
-                .tls_backend_preconfigured(tls::config_without_roots()?)
                 .no_proxy()
                 // Nor does a resolver decide where this machine is.
                 .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
         };
-        let http = builder.build().map_err(ClientError::Build)?;
-        Ok(Self { http, url, key })
+        let build = |builder: ClientBuilder| builder.build().map_err(ClientError::Build);
+        Ok(Self {
+            pooled: build(builder())?,
+            fresh: build(builder().pool_max_idle_per_host(0))?,
+            proxy: Proxy::from_environment(&url.agents()).filter(|_| url.is_https()),
+            url,
+            key,
+        })
     }
 
     /// The same client, with another key.
@@ -103,151 +141,180 @@ impl Client {
     }
 
     /// Asks for the details of an agent, and takes at most `limit` for it.
-    pub(crate) async fn observe(&self, name: &AgentName, limit: Duration) -> Observation {
-        let mut server_time = None;
-        match self.details(name, limit, &mut server_time).await {
-            Ok(Answer::Details(details)) => Observation::Details {
-                details,
-                server_time,
-            },
-            Ok(Answer::Absent(words)) => Observation::Absent(words),
-            Err(error) => {
-                debug!(agent = name.as_str(), %error, "poll failed");
-                Observation::Failed(error.into_failure())
-            }
-        }
-    }
-
-    async fn details(
+    ///
+    /// # Errors
+    /// When there is no usable answer, or the API says that there is no such agent: which of the
+    /// two, [`RequestError::into_observation`] says.
+    async fn observe(
         &self,
         name: &AgentName,
         limit: Duration,
-        server_time: &mut Option<Timestamp>,
-    ) -> Result<Answer, RequestError> {
-        let response = self.get(self.url.agent(name), limit).await?;
-        let status = response.status();
-        debug!(agent = name.as_str(), status = status.as_u16(), "answer");
-        *server_time = date(response.headers());
-        if status == StatusCode::OK {
-            let body = self.read(response, MOST_BODY, limit).await?;
-            let details = AgentDetails::parse(body.as_bytes(), name.as_str())?;
-            return Ok(Answer::Details(Box::new(details)));
-        }
-        if status == StatusCode::NOT_FOUND {
-            return Ok(Answer::Absent(read_error_words(response, &self.key).await));
-        }
-        Err(status_error(response, &self.key).await)
+        route: Route,
+    ) -> Result<Observation, RequestError> {
+        let url = self.url.agent(name);
+        let answer = self.get(url, MAX_BODY, limit, route).await?;
+        let why = match AgentDetails::parse(answer.body.as_bytes(), name.as_str()) {
+            Ok(details) => {
+                return Ok(Observation::Details {
+                    details: Box::new(details),
+                    server_time: answer.server_time,
+                });
+            }
+            Err(NotAnAgent::Another(other)) => {
+                format!("names another, \"{}\"", body::quote(&other))
+            }
+            Err(_) => self.describe(&answer.body),
+        };
+        Err(answer.unexpected(Expected::Agent, why))
     }
 
     /// Asks for the organization's agents, and takes at most `limit` for it.
-    ///
-    /// # Errors
-    /// When there is no usable answer.
-    pub(crate) async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
-        let response = self.get(self.url.agents(), limit).await?;
-        if response.status() != StatusCode::OK {
-            return Err(status_error(response, &self.key).await);
-        }
-        let body = self.read(response, MOST_LIST, limit).await?;
-        Ok(parse_list(body.as_bytes())?)
+    async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
+        let url = self.url.agents();
+        let answer = self.get(url, MAX_LIST, limit, Route::Pooled).await?;
+        parse_list(answer.body.as_bytes()).map_err(|_| {
+            let why = self.describe(&answer.body);
+            answer.unexpected(Expected::List, why)
+        })
     }
 
-    /// Asks for the newest `most` lines that a deployment logged, and takes at most `limit` for it;
+    /// Asks for the newest `max` lines that a deployment logged, and takes at most `limit` for it;
     /// the oldest comes first.
-    ///
-    /// # Errors
-    /// When there is no usable answer.
-    pub(crate) async fn logs(
+    async fn logs(
         &self,
         name: &AgentName,
         deployment: &str,
-        most: usize,
+        max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        let url = self.url.logs(name, deployment, most);
-        let response = self.get(url, limit).await?;
-        if response.status() != StatusCode::OK {
-            return Err(status_error(response, &self.key).await);
-        }
-        let body = self.read(response, MOST_BODY, limit).await?;
-        let page = LogPage::parse(body.as_bytes()).map_err(NotAnAgent::NotJson)?;
-        Ok(page.lines_of(deployment, most))
+        let url = self.url.logs(name, deployment, max);
+        let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
+        let page = LogPage::parse(answer.body.as_bytes()).map_err(|_| {
+            let why = self.describe(&answer.body);
+            answer.unexpected(Expected::Logs, why)
+        })?;
+        Ok(page.lines_of(deployment, max))
     }
 
-    /// Reads a body whole, up to `most` bytes, and strikes the key out of it.
-    async fn read(
+    /// Gets a 200 whole, up to `max` bytes.
+    ///
+    /// # Errors
+    /// When there is none in `limit`.
+    async fn get(
         &self,
-        response: Response,
-        most: usize,
+        url: Url,
+        max: usize,
         limit: Duration,
-    ) -> Result<String, RequestError> {
-        let body = read_body(response, most, limit).await?;
-        Ok(self.key.redaction().json(body))
-    }
-
-    async fn get(&self, url: reqwest::Url, limit: Duration) -> Result<Response, RequestError> {
-        self.http
+        route: Route,
+    ) -> Result<Answer, RequestError> {
+        let client = match route {
+            Route::Pooled => &self.pooled,
+            Route::Fresh => &self.fresh,
+        };
+        let sent = client
             .get(url)
             .header(AUTHORIZATION, self.key.header())
             .header(ACCEPT, "application/json")
             .timeout(limit)
             .send()
-            .await
-            .map_err(|error| RequestError::of_transport(error, limit))
+            .await;
+        let response =
+            sent.map_err(|error| transport::send_problem(&error, limit, self.proxy.as_ref()))?;
+        let status = response.status();
+        let request_id = self.request_id(response.headers());
+        let server_time = date(response.headers());
+        let read = if status == StatusCode::OK {
+            self.read(response, max, limit).await
+        } else {
+            Err(self.refusal(response, limit).await)
+        };
+        match read {
+            Ok(body) => Ok(Answer {
+                body,
+                server_time,
+                request_id,
+            }),
+            Err(problem) => Err(RequestError {
+                problem,
+                request_id,
+            }),
+        }
     }
-}
 
-/// What a status says that is neither 200 nor 404.
-async fn status_error(response: Response, key: &ApiKey) -> RequestError {
-    let headers = response.headers();
-    let error = RequestError::Status {
-        status: response.status(),
-        words: None,
-        location: headers.get(LOCATION).map(|url| {
-            let url = String::from_utf8_lossy(url.as_bytes());
-            text::one_line(&key.redaction().text(&url))
-        }),
-        retry_after: header(headers, RETRY_AFTER)
-            .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now))),
-    };
-    error.with_words(read_error_words(response, key).await)
-}
-
-/// Reads a body whole, up to `most` bytes.
-async fn read_body(
-    mut response: Response,
-    most: usize,
-    limit: Duration,
-) -> Result<Vec<u8>, RequestError> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
-                return Err(RequestError::BodyTooLarge { most });
+    /// Reads a body whole, up to `max` bytes, and strikes the key out of it.
+    async fn read(
+        &self,
+        mut response: Response,
+        max: usize,
+        limit: Duration,
+    ) -> Result<String, Problem> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > max => {
+                    return Err(Problem::BodyTooLarge { max });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(self.key.redaction().json(body)),
+                Err(error) => return Err(transport::body_problem(&error, limit)),
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(RequestError::of_body(error, limit)),
         }
+    }
+
+    /// What an answer says that is not a 200.
+    async fn refusal(&self, response: Response, limit: Duration) -> Problem {
+        let status = response.status();
+        let url = response.url().to_string();
+        let headers = response.headers();
+        let location = header(headers, LOCATION)
+            .map(|location| text::one_line(&self.key.redaction().text(&location)));
+        let retry_after = header(headers, RETRY_AFTER)
+            .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now)));
+        let body = self.read(response, MAX_ERROR_BODY, limit).await;
+        let error = match &body {
+            Ok(body) => ErrorBody::parse(body.as_bytes())
+                .filter(|error| error.error.is_some() || error.code.is_some()),
+            Err(_) => None,
+        };
+        match (status, error, body) {
+            // Only the API can say that there is no such agent.
+            (StatusCode::NOT_FOUND, None, Ok(body)) => Problem::NotTheApi {
+                url,
+                why: self.describe(&body),
+            },
+            (StatusCode::NOT_FOUND, None, Err(problem)) => problem,
+            (_, error, _) => Problem::Status {
+                status,
+                words: error.and_then(error_words),
+                location,
+                retry_after,
+            },
+        }
+    }
+
+    /// What is wrong with a body, without the key in any form.
+    fn describe(&self, body: &str) -> String {
+        body::describe(&self.key.redaction().text(body))
+    }
+
+    /// What the platform's support asks for: the id of the request in its logs.
+    fn request_id(&self, headers: &HeaderMap) -> Option<String> {
+        let mut id = header(headers, REQUEST_ID)?;
+        id.retain(|char| char.is_ascii_graphic());
+        let mut id = text::one_line(&self.key.redaction().text(&id));
+        id.truncate(MAX_REQUEST_ID);
+        Some(id).filter(|id| !id.is_empty())
     }
 }
 
-/// What an error's body says, as one line; a body that cannot be read says nothing.
-async fn read_error_words(mut response: Response, key: &ApiKey) -> Option<String> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if body.len() + chunk.len() > MOST_ERROR_BODY {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let told = ErrorBody::parse(key.redaction().json(body).as_bytes())?;
-    let parts = [told.error, told.code.map(|code| format!("({code})"))];
+/// An error of the API in words, as one line.
+fn error_words(error: ErrorBody) -> Option<String> {
+    let parts = [error.error, error.code.map(|code| format!("({code})"))];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Some(text::one_line(&words)).filter(|words| !words.is_empty())
 }
 
-fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<String> {
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
@@ -257,3 +324,6 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let value = header(headers, DATE)?;
     Timestamp::try_from(httpdate::parse_http_date(&value).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests;

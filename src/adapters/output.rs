@@ -1,4 +1,4 @@
-//! What a run shows: the story on stderr while it lasts, the report on stdout when it is over.
+//! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
 mod file;
 mod files;
@@ -7,28 +7,28 @@ mod github;
 mod gitlab;
 mod json;
 mod junit;
-mod lines;
 mod logging;
 mod plain;
-mod report;
+pub(crate) mod print;
 #[cfg(test)]
 pub(crate) mod samples;
 mod summary;
 mod tty;
 mod variables;
-mod writer;
 
 /// The report in the forms that CI systems read, each made of nothing but what it is given.
 pub mod forms {
     pub use super::github::{annotation, error, group};
     pub use super::gitlab::{end_section, section};
     pub use super::junit::document as junit;
-    pub use super::report::json;
+    pub use super::report_json as json;
     pub use super::summary::page as summary;
     pub use super::variables::{dotenv, outputs};
 }
 
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,15 +37,14 @@ use tracing::error;
 pub(crate) use self::file::FileError;
 pub(crate) use self::files::{FilePlan, Files};
 pub(crate) use self::logging::{BadFilter, Level, install};
-pub(crate) use self::report::{ResultFormat, print_report};
-use crate::core::messages::Occasion;
-use crate::core::rollout::{AgentReport, Event};
-use crate::core::text::one_line;
+use crate::core::messages::{self, Occasion};
+use crate::core::rollout::{AgentReport, Event, Report, Verdict};
+use crate::core::text::{harmless_json, one_line, short_duration};
 
-/// How the story is told.
+/// How the progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A living line an agent, for a terminal.
+    /// A status line an agent, for a terminal.
     Tty,
     /// A line for each change.
     Plain,
@@ -59,7 +58,7 @@ pub(crate) enum Style {
     None,
 }
 
-/// How much of the story is told.
+/// How much of the progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// Only how it ended, where it did not end well.
@@ -68,14 +67,26 @@ pub(crate) enum Detail {
     Whole,
 }
 
-/// How the readable outputs tell it.
+/// How the readable outputs show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Manner {
     pub(crate) detail: Detail,
     pub(crate) occasion: Occasion,
+    /// Whether stdout is the same terminal as stderr, and the result is text: then it would stand
+    /// there a second time.
+    pub(crate) on_same_terminal: bool,
 }
 
-/// The story on stderr.
+/// How the result is written to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ResultFormat {
+    /// A line, or a table of several agents.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The progress on stderr.
 pub(crate) enum Progress {
     Tty(tty::Tty),
     Plain(plain::Plain),
@@ -85,7 +96,7 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    /// Begins the story of `agents` at this time; in it each is known by its place in this list.
+    /// Begins to show `agents` at this time; each is known by its place in this list.
     pub(crate) fn begin(
         style: Style,
         manner: Manner,
@@ -103,7 +114,7 @@ impl Progress {
         }
     }
 
-    /// Tells of what happened to the `agent`th agent, `at` after the beginning.
+    /// Shows what happened to the `agent`th agent, `at` after the beginning.
     pub(crate) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
         match self {
             Progress::Tty(tty) => tty.tell(agent, at, event),
@@ -114,7 +125,7 @@ impl Progress {
         }
     }
 
-    /// Tells how the watch of the `agent`th agent ended.
+    /// Shows how the watch of the `agent`th agent ended.
     pub(crate) fn end(&mut self, agent: usize, report: &AgentReport) {
         match self {
             Progress::Tty(tty) => tty.end(agent, report),
@@ -127,20 +138,74 @@ impl Progress {
 }
 
 /// Says on stderr what is wrong, and with which exit code it ends.
-pub(crate) fn complain(style: Style, line: &str, exit_code: u8) {
+pub(crate) fn print_error(style: Style, line: &str, exit_code: u8) {
     let line = one_line(line);
     match style {
         Style::Json => error!(event = "error", "exitCode" = exit_code, "{line}"),
-        Style::Github => write_line(&github::error(&line)),
+        Style::Github => print::err(&github::error(&line)),
         Style::Tty | Style::Plain | Style::Gitlab | Style::None => {
-            write_line(&format!("error: {line}"));
+            print::err(&format!("error: {line}"));
         }
     }
 }
 
-/// Writes a line to stderr. If nobody reads it there is nobody to tell.
-fn write_line(line: &str) {
-    let _ = io::stderr()
-        .lock()
-        .write_all(format!("{line}\n").as_bytes());
+/// Writes the result to stdout, but for what the progress has shown in the same place already.
+///
+/// # Errors
+/// When stdout cannot be written, or nobody reads it.
+pub(crate) fn print_report(
+    report: &Report,
+    format: ResultFormat,
+    style: Style,
+    manner: Manner,
+) -> io::Result<()> {
+    let text = match (format, report.agents.as_slice()) {
+        (ResultFormat::Json, _) => report_json(report),
+        (ResultFormat::Text, agents) if agents.iter().all(|it| is_shown(it, style, manner)) => {
+            return Ok(());
+        }
+        (ResultFormat::Text, [one]) => messages::result_line(one, manner.occasion),
+        (ResultFormat::Text, several) => {
+            messages::result_table(several, manner.occasion).join("\n")
+        }
+    };
+    print::out_while_read(&(text + "\n"))
+}
+
+/// Whether the progress has shown how it ended with an agent where the result would stand as well:
+/// a terminal, or the log of a step on GitHub Actions.
+fn is_shown(report: &AgentReport, style: Style, manner: Manner) -> bool {
+    let failed = report.outcome.verdict != Verdict::Ready;
+    match style {
+        Style::Tty | Style::Plain => {
+            manner.on_same_terminal && (failed || manner.detail == Detail::Whole)
+        }
+        Style::Github => failed,
+        Style::Gitlab | Style::Json | Style::None => false,
+    }
+}
+
+/// Whether stdout and stderr are one terminal.
+pub(crate) fn is_same_terminal() -> bool {
+    use std::io::IsTerminal as _;
+    let device = |fd: std::os::fd::BorrowedFd<'_>| {
+        let file = fd.is_terminal().then(|| fd.try_clone_to_owned().ok());
+        let metadata = std::fs::File::from(file??).metadata().ok();
+        metadata.map(|metadata| metadata.rdev())
+    };
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    device(stdout.as_fd()).is_some_and(|out| device(stderr.as_fd()) == Some(out))
+}
+
+/// The report as one JSON object on one line.
+#[must_use]
+pub fn report_json(report: &Report) -> String {
+    harmless_json(
+        &serde_json::to_string(report).expect("plain data with text keys has a JSON form"),
+    )
+}
+
+/// `[  12.3s] my-agent: validating`
+fn line(agent: &str, at: Duration, words: &str) -> String {
+    format!("[{:>7}] {}: {words}", short_duration(at), one_line(agent))
 }

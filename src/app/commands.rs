@@ -1,5 +1,6 @@
 //! The commands: each makes a plan of what was typed, carries it out, and says how it ended.
 
+mod agent_task;
 mod connect;
 mod history;
 mod judge;
@@ -8,11 +9,10 @@ mod run;
 mod sidecar;
 mod signals;
 mod simulate;
-mod watch;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::adapters::output::{self, Detail, Level, Manner, Style, complain};
+use crate::adapters::output::{self, Detail, Level, Style, print_error};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
@@ -29,28 +29,16 @@ pub(crate) async fn run(cli: Cli) -> Ending {
     };
     match cli.command {
         Command::WaitForReady(args) => {
-            let manner = Manner {
-                detail,
-                occasion: Occasion::Watch,
-            };
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Occasion::Watch);
             told(output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let manner = Manner {
-                detail,
-                occasion: Occasion::Watch,
-            };
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, manner);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Occasion::Watch);
             told(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {
-            // A single look has no story, only an end.
-            let manner = Manner {
-                detail: Detail::Ending,
-                occasion: Occasion::Look,
-            };
-            let output = OutputPlan::of(&args.output, Auto::Plain, manner);
+            // A single check has no progress, only an end.
+            let output = OutputPlan::of(&args.output, Auto::Plain, Detail::Ending, Occasion::Look);
             told(output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
@@ -121,9 +109,9 @@ fn told(style: Style, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
     let code = exit::code(&ending);
     match &ending {
-        Ending::Failed(error) => complain(style, &error::chain(error), code),
-        Ending::NoPass { why, .. } => complain(style, why, code),
-        Ending::Judged(_) | Ending::Untold(_) | Ending::CommandFailed { .. } | Ending::Done => {}
+        Ending::Failed(error) => print_error(style, &error::chain(error), code),
+        Ending::NoPass { why, .. } => print_error(style, why, code),
+        Ending::Judged(_) | Ending::Untold(_) | Ending::Done => {}
     }
     ending
 }

@@ -12,8 +12,6 @@ pub(crate) enum Ending {
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
     Untold(Report),
-    /// With the deploy command's own failure, before there was anything to judge.
-    CommandFailed { code: u8 },
     /// With nothing to judge.
     Done,
     /// With a pass of the sidecar that came to nothing.
@@ -32,7 +30,6 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         // Success is only claimed where its proof could be handed over.
         Ending::Untold(report) if report.exit_code == 0 => INTERNAL,
         Ending::Judged(report) | Ending::Untold(report) => report.exit_code,
-        Ending::CommandFailed { code } => *code,
         Ending::Done => 0,
         Ending::NoPass { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
@@ -83,7 +80,6 @@ mod tests {
             (Ending::Judged(bad()), 10),
             (Ending::Untold(good()), 1),
             (Ending::Untold(bad()), 10),
-            (Ending::CommandFailed { code: 77 }, 77),
             (Ending::Done, 0),
             (
                 Ending::NoPass {

@@ -159,13 +159,13 @@ where
                 self.perform(now, step)
             }
             Input::Signal(Signal::CommandStarted) => {
-                self.machine.command_started(now);
+                self.machine.command_started();
                 None
             }
             Input::Signal(Signal::CommandEnded(exit_code)) => {
                 let step = self.machine.command_ended(now, exit_code);
                 self.perform(now, step).or_else(|| {
-                    self.wake_sooner(now);
+                    self.wake_now(now);
                     None
                 })
             }
@@ -237,13 +237,12 @@ where
         now.saturating_add(wait).min(self.next.no_later_than)
     }
 
-    /// Something has changed beside the polls: the next one may be due sooner.
-    fn wake_sooner(&mut self, now: Duration) {
-        let sooner = self.wake_up(now);
+    /// Something has changed beside the polls: the next one is due now, unless the API asked for a pause.
+    fn wake_now(&mut self, now: Duration) {
         if let Doing::Sleeping(until) = &mut self.doing
-            && self.pause == Pause::None
+            && !matches!(self.pause, Pause::Asked { .. })
         {
-            *until = sooner.min(*until);
+            *until = now;
         }
     }
 

@@ -37,6 +37,7 @@ use self::unaskable::Unaskable;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::StoreError;
 use crate::core::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule};
+use crate::core::messages;
 use crate::core::rollout::{Event, Limits, Outcome, Verdict};
 use crate::core::wire::AgentName;
 
@@ -274,10 +275,7 @@ impl Daemon {
     }
 
     fn on_first_list(&mut self, agents: usize, rollouts: usize) {
-        info!(
-            agents,
-            rollouts, "watching {agents} agents, {rollouts} of them rolling out"
-        );
+        info!(agents, rollouts, "{}", watching(agents, rollouts));
         if self.settings.passes == Passes::One {
             for agent in self.fleet.agents() {
                 self.schedule
@@ -309,8 +307,7 @@ impl Daemon {
         let stretched = interval.as_secs_f64() / self.settings.health_interval.as_secs_f64();
         self.metrics.health_look_interval(interval, stretched);
         let (agents, under_way) = (self.fleet.agents().count(), self.under_way);
-        let status = format!("watching {agents} agents, {under_way} of them rolling out");
-        supervisor::status(&status);
+        supervisor::status(&watching(agents, under_way));
     }
 
     /// Follows a rollout from now on, for as long as is left of its time.
@@ -464,6 +461,11 @@ fn look_of(outcome: &Outcome) -> Look {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+fn watching(agents: usize, rollouts: usize) -> String {
+    let agents = messages::agents(u64::try_from(agents).unwrap_or(u64::MAX));
+    format!("watching {agents}, {rollouts} of them rolling out")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! All foreign text leaves here harmless and on one line, and never begins a line.
 
 mod block;
+mod hint;
 mod history;
 mod reason;
 
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::block::failure_block;
+pub use self::block::{ending_block, failure_block, warnings, wrap_block};
+pub use self::hint::{decode_exit_code, next_step};
 pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,
 };
-use crate::core::rollout::{AgentReport, Event, Phase, Verdict, decode_exit_code};
+use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Verdict};
 use crate::core::text::{line_start, one_line, short_duration};
 
 /// What is being told of.
@@ -63,6 +65,7 @@ pub fn tone(event: &Event) -> Tone {
         | Event::RevisionUnchanged { .. } => Tone::Doubtful,
         Event::BaselineNoted { .. }
         | Event::WaitingForTarget { .. }
+        | Event::WaitingForCommand
         | Event::StaleAnswer
         | Event::TargetFound { .. }
         | Event::PhaseChanged { .. }
@@ -95,6 +98,7 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 
 /// An event as one line, without the agent's name and the time.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one match of all events")]
 pub fn line(event: &Event) -> String {
     match event {
         Event::BaselineNoted {
@@ -136,7 +140,7 @@ pub fn line(event: &Event) -> String {
         Event::ReplicasChanged {
             ready_replicas,
             replicas_started,
-        } => format!("{ready_replicas} of {} ready", replicas(*replicas_started)),
+        } => replicas_ready(*ready_replicas, *replicas_started),
         Event::Restarted {
             restart_count,
             last_exit_code,
@@ -156,6 +160,7 @@ pub fn line(event: &Event) -> String {
             "ignoring answers that are older than what was seen, by their own dates".to_owned()
         }
         Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
+        Event::WaitingForCommand => "ready; waiting for the deploy command to end".to_owned(),
         Event::CommandEnded { exit_code, lasted } => match exit_code {
             0 => format!(
                 "the deploy command has ended, after {}",
@@ -232,7 +237,10 @@ pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> 
         .chain(reports.iter().map(|report| {
             [
                 line_start(&report.agent),
-                verdict_words(report.outcome.verdict, occasion).to_owned(),
+                match (occasion, report.outcome.verdict) {
+                    (Occasion::Look, Verdict::Timeout) => "still progressing".to_owned(),
+                    (_, verdict) => verdict.to_string(),
+                },
                 short_duration(report.outcome.elapsed),
                 report
                     .outcome
@@ -260,44 +268,88 @@ fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// A verdict in the words of the occasion.
+/// A verdict as a sentence says it: `it ... after 12.3s`.
 fn verdict_words(verdict: Verdict, occasion: Occasion) -> &'static str {
-    match (occasion, verdict) {
-        (Occasion::Look, Verdict::Timeout) => "still progressing",
-        _ => verdict.as_str(),
+    match verdict {
+        Verdict::Timeout if occasion == Occasion::Look => "still progressing",
+        Verdict::Timeout => "timed out",
+        Verdict::Infrastructure => "infrastructure issue",
+        Verdict::NotFound => "not found",
+        Verdict::CommandFailed(_) => "the deploy command failed",
+        Verdict::Interrupted(Interruption::FailFast) => "stopped",
+        Verdict::Ready
+        | Verdict::Unauthorized
+        | Verdict::Unavailable
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::Interrupted(_) => verdict.as_str(),
     }
 }
 
 /// Why it ended so, or what to mind although it is ready; on one line.
 fn why(report: &AgentReport) -> Option<String> {
-    match &report.outcome.reason {
-        Some(reason) => Some(one_line(&reason.summary)),
-        None => report
-            .outcome
-            .revision_unchanged
-            .then(|| "the old revision goes on serving, with the old code".to_owned()),
-    }
+    let reason = report.outcome.reason.iter();
+    let reason = reason.map(|reason| one_line(&reason.summary));
+    let parts: Vec<String> = reason.chain(warnings(report)).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// `my-agent: failed after 12.3s`
 #[must_use]
 pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
-    let agent = one_line(&report.agent);
-    let verdict = verdict_words(report.outcome.verdict, occasion);
+    let (agent, verdict) = ending_parts(report, occasion);
     // As a whole: a name may end in the middle of what a CI runner obeys.
-    line_start(&match occasion {
-        Occasion::Look => format!("{agent}: {verdict}"),
+    line_start(&format!("{agent}: {verdict}"))
+}
+
+/// An agent's name on one line, and `failed after 12.3s`.
+#[must_use]
+pub fn ending_parts(report: &AgentReport, occasion: Occasion) -> (String, String) {
+    let verdict = verdict_words(report.outcome.verdict, occasion);
+    let words = match occasion {
+        Occasion::Look => verdict.to_owned(),
         Occasion::Watch => {
             let elapsed = short_duration(report.outcome.elapsed);
-            format!("{agent}: {verdict} after {elapsed}")
+            format!("{verdict} after {elapsed}")
         }
-    })
+    };
+    (one_line(&report.agent), words)
+}
+
+/// Says in the report on an agent whose watch was stopped because of another one which that was, and
+/// how that one ended.
+pub fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
+    let stopped = report.outcome.verdict == Verdict::Interrupted(Interruption::FailFast);
+    let Some(reason) = report.outcome.reason.as_mut().filter(|_| stopped) else {
+        return;
+    };
+    let did = match other.outcome.verdict {
+        Verdict::Failed => "failed".to_owned(),
+        Verdict::Stalled => "stalled".to_owned(),
+        Verdict::Timeout => "timed out".to_owned(),
+        verdict => format!("is not ready ({verdict})"),
+    };
+    reason.summary = format!("stopped because {} {did}", one_line(&other.agent));
+}
+
+/// How many replicas of those that were started are ready, in words.
+#[must_use]
+pub fn replicas_ready(ready: u64, started: u64) -> String {
+    format!("{ready} of {started} replicas ready")
 }
 
 /// A count of replicas, in words.
 #[must_use]
 pub fn replicas(replicas: u64) -> String {
     count(replicas, "replica")
+}
+
+/// A count of agents, in words.
+#[must_use]
+pub fn agents(count: u64) -> String {
+    self::count(count, "agent")
 }
 
 /// A count of restarts, in words.

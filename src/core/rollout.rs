@@ -4,7 +4,6 @@
 
 mod assess;
 mod event;
-mod hint;
 mod indication;
 mod machine;
 mod observation;
@@ -14,13 +13,14 @@ mod phase;
 mod policy;
 mod problem;
 mod report;
+#[cfg(test)]
+mod rules;
 mod streak;
 mod target;
 mod verdict;
 mod view;
 
 pub use event::Event;
-pub use hint::{decode_exit_code, next_step};
 pub(crate) use indication::{Ending, Indication, Proof, StepBack};
 pub use machine::{Machine, Next, NextPoll, Step};
 pub use observation::{Failure, FailureClass, Observation, Route};

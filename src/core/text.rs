@@ -6,6 +6,9 @@
 pub mod diagnostics;
 pub(crate) mod loopback;
 pub mod redact;
+mod wrap;
+
+pub use self::wrap::{fit, wrap};
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -96,7 +96,6 @@ fn the_action_runs_the_release_that_it_is_pinned_to() {
             }
         })
         .status(10)
-        .stdout_starts("my-agent: failed")
         .stderr_any()
         .run();
     assert_eq!(
@@ -143,7 +142,6 @@ fn inputs_become_switches_and_are_no_code() {
         .file("pcc-deploy.toml", "agent_name = 'a'")
         .afterwards(move || assert_eq!(ran(step.folder()).unwrap(), "wait-for-ready --"))
         .status(10)
-        .stdout_starts("a: failed")
         .stderr_any()
         .run();
 }

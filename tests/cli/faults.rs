@@ -90,33 +90,41 @@ fn a_body_that_is_cut_short() {
 
 #[test]
 fn truncated_json() {
-    survives(&["the body is not the JSON of an agent"], |stream| {
-        send(
-            stream,
-            &answer(
-                "200 OK",
-                "",
-                r#"{"name":"my-agent","ready":true,"desiredDe"#,
-            ),
-        );
-    });
+    survives(
+        &["the body is not the JSON of this agent: it breaks off after 42 bytes"],
+        |stream| {
+            send(
+                stream,
+                &answer(
+                    "200 OK",
+                    "",
+                    r#"{"name":"my-agent","ready":true,"desiredDe"#,
+                ),
+            );
+        },
+    );
 }
 
 #[test]
 fn html_with_200() {
-    survives(&["the body is not the JSON of an agent"], |stream| {
-        let html = "<html><body>ready: true</body></html>";
-        send(
-            stream,
-            &answer("200 OK", "Content-Type: text/html\r\n", html),
-        );
-    });
+    survives(
+        &["the body is not the JSON of this agent: it is a web page"],
+        |stream| {
+            let html = "<html><body>ready: true</body></html>";
+            send(
+                stream,
+                &answer("200 OK", "Content-Type: text/html\r\n", html),
+            );
+        },
+    );
 }
 
 #[test]
 fn an_array_of_fields() {
     survives(
-        &["the body names neither an agent nor a deployment"],
+        &[
+            r#"the body is not the JSON of this agent: it starts with ["my-agent","us-west",true,true]"#,
+        ],
         |stream| {
             send(
                 stream,
@@ -128,20 +136,26 @@ fn an_array_of_fields() {
 
 #[test]
 fn a_body_about_another_agent() {
-    survives(&["the body is about another agent, \"other\""], |stream| {
-        let body = r#"{"name":"other","ready":true,"desiredDeploymentId":"new"}"#;
-        send(stream, &answer("200 OK", "", body));
-    });
+    survives(
+        &["the body is not the JSON of this agent: it names another, \"other\""],
+        |stream| {
+            let body = r#"{"name":"other","ready":true,"desiredDeploymentId":"new"}"#;
+            send(stream, &answer("200 OK", "", body));
+        },
+    );
 }
 
 #[test]
 fn nothing_but_silence() {
-    survives(&["no answer within TIME"], wait_until_closed);
+    survives(
+        &["no answer from 127.0.0.1:PORT within TIME"],
+        wait_until_closed,
+    );
 }
 
 #[test]
 fn a_byte_every_half_second() {
-    survives(&["no answer within TIME"], |stream| {
+    survives(&["the answer was not complete within TIME"], |stream| {
         send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
         while stream.write_all(b" ").is_ok() {
             thread::sleep(Duration::from_millis(500));
@@ -169,7 +183,8 @@ fn twelve_gibibytes_of_brackets() {
 
 #[test]
 fn brackets_that_nest_deeper_than_any_stack() {
-    survives(&["the body is not the JSON of an agent"], |stream| {
+    let words = "the body is not the JSON of this agent: it breaks off after 3145736 bytes";
+    survives(&[words], |stream| {
         let body = format!("{{\"name\":{}", "[".repeat(3 << 20));
         send(stream, &answer("200 OK", "", &body));
     });
@@ -263,7 +278,7 @@ fn a_redirect_is_not_followed_and_the_key_stays() {
         .env("RUST_LOG", "trace")
         .status(5)
         .stdout("my-agent: unavailable after TIME: the API answered 302 Found, a redirect to http://127.0.0.1:PORT/v1/agents/my-agent, which is not followed\n")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stderr_lines("  next        check --api-url: redirects are not followed")
         .run();
     assert!(left.stderr.contains("DEBUG"), "{}", left.stderr);
     other.set_nonblocking(true).unwrap();
@@ -283,12 +298,39 @@ fn a_redirect_is_not_followed_and_the_key_stays() {
 }
 
 #[test]
+fn a_404_of_a_gateway_says_nothing_about_the_agent() {
+    survives(
+        &[
+            "http://127.0.0.1:PORT/v1/agents/my-agent answered 404 Not Found, but not with the API's \
+           JSON (check --api-url: does it end in /v1?): the body is a web page, \"nginx\"",
+        ],
+        |stream| {
+            let html = "<html><head><title>nginx</title></head></html>";
+            send(stream, &answer("404 Not Found", "", html));
+        },
+    );
+}
+
+#[test]
+fn retries_after_403_with_retry_after() {
+    survives(
+        &["the API answered 403 Forbidden, and asks for a pause of TIME: slow down"],
+        |stream| {
+            let body = r#"{"error":"slow down"}"#;
+            send(stream, &answer("403 Forbidden", "Retry-After: 0\r\n", body));
+        },
+    );
+}
+
+#[test]
 fn an_outage_without_end_is_no_verdict_about_the_agent() {
     let server = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
     Test::against(&server.url(), "wait-for-ready my-agent --outage-timeout 2s")
         .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: the API answered 500 Internal Server Error")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stdout_starts(
+            "my-agent: unavailable after TIME: the API answered 500 Internal Server Error",
+        )
+        .stderr_lines("  next        try again later: pipecat-rollout status my-agent")
         .run();
 }
 
@@ -323,7 +365,7 @@ fn a_host_that_refuses_is_tried_again_until_the_outage_limit() {
     Test::against(&url, "wait-for-ready my-agent --outage-timeout 1s")
         .status(5)
         .stdout_starts("my-agent: unavailable after TIME: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)")
-        .stderr_lines("  next        look at the API's state, then ask again: pipecat-rollout status my-agent")
+        .stderr_lines("  next        check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status my-agent")
         .run();
 }
 

@@ -63,10 +63,9 @@ fn a_failure_in_a_job() {
         "<start>Rollout of my-agent\n\
          [TIME] my-agent: deployment new is the target\n\
          [TIME] my-agent: validating (waiting took TIME)\n\
-         [TIME] my-agent: 0 of 1 replica ready\n\
+         [TIME] my-agent: 0 of 1 replicas ready\n\
          [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
          [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
-         [TIME] my-agent: failed after TIME: its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
          <end>\n\
          my-agent: failed after TIME (exit code 10)\n\
          \x20 reason      its code crashes: CrashLoopBackOff, 4 restarts of 1 replica, last exit code 1; the agent still takes sessions\n\
@@ -76,7 +75,7 @@ fn a_failure_in_a_job() {
          \x20 restarts    4 restarts over 1 replica\n\
          \x20 message\n\
          \x20   | boom\n\
-         \x20 next        read the message above; the same image fails the same way on your own machine\n"
+         \x20 next        fix the error shown above, and deploy again\n"
     );
 }
 

@@ -109,10 +109,16 @@ impl Test {
         self
     }
 
+    /// Has stderr go elsewhere; the test looks at it by itself.
+    pub(crate) fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr_to = Some(stderr.into());
+        self.stderr_any()
+    }
+
     /// Has stdout and stderr go elsewhere; the test looks at them by itself.
-    pub(crate) fn stdio_to(mut self, file: std::fs::File) -> Self {
-        self.stderr_to = Some(file.try_clone().unwrap().into());
-        self.stderr_any().stdout_to(file)
+    pub(crate) fn stdio_to(self, file: std::fs::File) -> Self {
+        let stderr = file.try_clone().unwrap();
+        self.stderr_to(stderr).stdout_to(file)
     }
 
     /// What stdin holds.
@@ -207,8 +213,8 @@ impl Test {
     pub(crate) fn start(mut self) -> (Child, TempDir) {
         let child = self
             .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(self.stdout_to.unwrap_or_else(Stdio::piped))
+            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped))
             .spawn()
             .unwrap();
         (child, self.folder)

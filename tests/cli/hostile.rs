@@ -56,7 +56,8 @@ fn a_hostile_crash_does_no_harm_in_any_output() {
                     let page = step.read("step_summary");
                     let markup = outside_fences(&page);
                     let tags: Vec<&str> = markup.lines().filter(|l| l.contains('<')).collect();
-                    assert_eq!(tags, ["<details><summary>Message</summary>", "</details>"]);
+                    let title = "<details><summary>The whole message</summary>";
+                    assert!(tags.is_empty() || tags == [title, "</details>"], "{tags:?}");
                     assert!(page.len() < 20_000, "{}", page.len());
                     assert_eq!(outputs(&step.read("set_output")).len(), 6);
                     for file in ["step_summary", "set_output", "j.xml", "d.env", "r.json"] {
@@ -118,7 +119,6 @@ fn hostile_logs_do_no_harm_either() {
             assert!(xml.contains("No module named &apos;x&apos;"));
         })
         .status(10)
-        .stdout_starts("my-agent: failed")
         .stderr_any()
         .run();
     let found = commands(&left.stderr);
@@ -167,11 +167,11 @@ fn a_hostile_name_begins_no_line() {
             assert_eq!(commands(&left.stdout), []);
         }
     }
-    let gone = play(vec![answer("404 Not Found", "", "")]);
+    let gone = play(vec![answer("404 Not Found", "", r#"{"code":"404"}"#)]);
     let (test, _) = Step::around(Test::against(&gone.url(), "status ::error::owned"));
     let left = test
         .status(4)
-        .stdout(": :error::owned: not-found: there is no such agent (404)\n")
+        .stdout(": :error::owned: not found: there is no such agent (404)\n")
         .stderr_any()
         .run();
     assert_eq!(commands(&left.stderr), []);

@@ -29,7 +29,7 @@ fn page() -> String {
 }
 
 const FAILED: &str = "my-agent: failed after TIME, deployment n/w: its revision has failed, and the platform gives no reason\n";
-const NEXT: &str = "  next        look at what it logged: pipecat cloud agent logs my-agent";
+const LAST: &str = "  deployment  n/w";
 
 #[test]
 fn the_last_lines_are_shown_oldest_first_and_reported() {
@@ -38,7 +38,7 @@ fn the_last_lines_are_shown_oldest_first_and_reported() {
         .status(10)
         .stdout_starts("{\"exitCode\":10,")
         .stderr_lines(&format!(
-            "  logs\n    | first\n    | second\n    | third ## [error]\n{NEXT}"
+            "{LAST}\n  logs\n    | first\n    | second\n    | third ## [error]"
         ))
         .run();
     let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
@@ -60,12 +60,12 @@ fn logs_that_cannot_be_had_change_nothing() {
             "the API answered 500 Internal Server Error",
         ),
         (
-            answer("404 Not Found", "", ""),
-            "the API answered 404 Not Found",
+            answer("404 Not Found", "", r#"{"error":"no logs"}"#),
+            "the API answered 404 Not Found: no logs",
         ),
         (
             answer("200 OK", "", "<html>"),
-            "the body is not the JSON of an agent",
+            "the body is not the JSON of logs: it is a web page",
         ),
         (
             String::new(),
@@ -76,12 +76,33 @@ fn logs_that_cannot_be_had_change_nothing() {
         let left = Test::against(&server.url(), "wait my-agent")
             .status(10)
             .stdout(FAILED)
-            .stderr_lines(NEXT)
+            .stderr_lines(LAST)
             .run();
         let told = format!(" WARN the logs of my-agent cannot be read: {why}\n");
         assert!(left.stderr.contains(&told), "{}", left.stderr);
         assert!(!left.stderr.contains("  logs"), "{}", left.stderr);
     }
+}
+
+#[test]
+fn logs_that_hang_are_not_waited_for() {
+    let (over, end) = std::sync::mpsc::channel::<()>();
+    let end = std::sync::Mutex::new(end);
+    let server = failed(move || {
+        // Until the test is over.
+        let _ = end.lock().unwrap().recv();
+        page()
+    });
+    let left = Test::against(&server.url(), "wait my-agent")
+        .status(10)
+        .stdout(FAILED)
+        .stderr_lines(LAST)
+        .run();
+    assert!(
+        left.stderr
+            .contains(" WARN the logs of my-agent cannot be read: ")
+    );
+    drop(over);
 }
 
 #[test]

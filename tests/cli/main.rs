@@ -4,6 +4,9 @@
 
 #[cfg(target_os = "linux")]
 mod action;
+mod deploy_command;
+#[cfg(target_os = "linux")]
+mod ends;
 mod faults;
 mod github;
 mod gitlab;
@@ -15,6 +18,7 @@ mod logs;
 mod manual;
 mod output;
 mod readme;
+mod rehearsal;
 #[cfg(target_os = "linux")]
 mod release;
 mod run;
@@ -24,3 +28,4 @@ mod server;
 mod signals;
 mod tls;
 mod tls_server;
+mod vendor_cli;

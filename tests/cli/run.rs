@@ -324,8 +324,7 @@ fn the_first_that_is_not_ready_ends_all_where_that_is_asked() {
         [vec!["slow", "interrupted"], vec!["bad", "failed"]]
     );
     assert!(
-        left.stdout
-            .contains("given up because another agent is not ready"),
+        left.stdout.contains("stopped because bad failed"),
         "{}",
         left.stdout
     );
@@ -382,7 +381,7 @@ fn a_run_is_rehearsed_on_the_simulator() {
         .status(10)
         .stdout_starts("deployed\na: failed after TIME, deployment ID: its code crashes")
         .stderr_lines(
-            "  next        the image lacks a package: add it to the requirements and build again",
+            "  next        the image lacks a package or a file: add it to the image and build again",
         )
         .run();
 }

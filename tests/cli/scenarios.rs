@@ -35,7 +35,14 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "ready after TIME, deployment ID",
         "",
     ),
-    ("flapping", "", 0, "ready after TIME, deployment ID", ""),
+    // It is ready for short at a time: at this speed, for less than the pace between two polls.
+    (
+        "flapping",
+        "--poll-interval 50ms",
+        0,
+        "ready after TIME, deployment ID",
+        "",
+    ),
     (
         "crash-loop",
         "",
@@ -44,7 +51,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "  phase       validating, for TIME\n\
          \x20 restarts    3 restarts over 1 replica\n\
          \x20   | ModuleNotFoundError: No module named 'websockets'\n\
-         \x20 next        the image lacks a package: add it to the requirements and build again",
+         \x20 next        the image lacks a package or a file: add it to the image and build again",
     ),
     (
         "image-pull",
@@ -68,14 +75,15 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "",
         10,
         "failed after TIME, deployment ID: its revision has failed, and the platform gives no reason",
-        "  phase       failed, for TIME\n\
-         \x20 next        look at what it logged: pipecat cloud agent logs voice-starter",
+        "  deployment  ID\n\
+         \x20 logs\n\
+         \x20   | INFO:     Uvicorn running on http://127.0.0.1:PORT (Press CTRL+C to quit)",
     ),
     (
         "stuck",
         "--timeout 2s",
         124,
-        "timeout after TIME, deployment ID: not ready after TIME: validating for TIME; the old version still serves",
+        "timed out after TIME, deployment ID: not ready after TIME: validating for TIME; the old version still serves",
         "  next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID",
     ),
     (
@@ -83,14 +91,14 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "",
         12,
         "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
-        "  next        a later deploy or a rollback took over: judge that one, or deploy again",
+        "  next        a later deploy or a rollback took over; to follow that one: pipecat-rollout wait-for-ready voice-starter",
     ),
     (
         "rolled-back",
         "",
         12,
         "superseded after TIME, deployment ID: deployment ID took the place of ID as the desired one",
-        "  next        a later deploy or a rollback took over: judge that one, or deploy again",
+        "  next        a later deploy or a rollback took over; to follow that one: pipecat-rollout wait-for-ready voice-starter",
     ),
     (
         "unchanged",
@@ -103,21 +111,21 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "infrastructure-issue",
         "",
         14,
-        "infrastructure after TIME, deployment ID: its revision has failed, and the platform gives no reason; the old version still serves; the platform reports an infrastructure issue of its own",
+        "infrastructure issue after TIME, deployment ID: its revision has failed, and the platform gives no reason; the old version still serves; the platform reports an infrastructure issue of its own",
         "  next        the platform reports a problem of its own: contact Pipecat Cloud's support; the code need not be at fault",
     ),
     (
         "deleted",
         "",
         4,
-        "not-found after TIME, deployment ID: the agent was deleted while it was watched (404)",
+        "not found after TIME, deployment ID: the agent was deleted while it was watched (404)",
         "  next        somebody deleted it meanwhile: deploy it again if that was not meant",
     ),
     (
         "not-found",
         "--appear-timeout 1s",
         4,
-        "not-found after TIME: there is no such agent (404)",
+        "not found after TIME: there is no such agent (404)",
         "    | agent \"voice-starter\" not found (NOT_FOUND)\n\
          \x20 next        check the agent's name, and that the key belongs to the organization it was deployed to",
     ),
@@ -133,7 +141,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "--outage-timeout 2s --poll-interval 10ms",
         5,
         "unavailable after TIME, deployment ID: the API answered 503 Service Unavailable: service unavailable (SERVICE_UNAVAILABLE)",
-        "  next        look at the API's state, then ask again: pipecat-rollout status voice-starter",
+        "  next        try again later: pipecat-rollout status voice-starter",
     ),
 ];
 
@@ -174,7 +182,7 @@ fn an_agent_that_is_never_ready_for_long_fails_where_ready_must_hold() {
     Test::new("wait voice-starter --simulate flapping --speed 20 --stable-for 2s")
         .status(10)
         .stdout("voice-starter: failed after TIME, deployment ID: its code crashes: CrashLoopBackOff, 3 restarts of 1 replica, last exit code 1; nothing serves: the agent takes no sessions\n")
-        .stderr_lines("    | KeyError: 'access_token'\n  next        read the message above; the same image fails the same way on your own machine")
+        .stderr_lines("    | KeyError: 'access_token'\n  next        fix the error shown above, and deploy again")
         .run();
 }
 

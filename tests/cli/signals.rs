@@ -1,4 +1,5 @@
-//! The first signal ends the watch with its report, the second the process.
+//! The first signal ends the watch with its report, a later one the process; a reader that reads
+//! nothing delays neither.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
@@ -18,6 +19,7 @@ fn signal(child: &Child, number: i32) {
 #[test]
 fn an_interrupted_watch_still_reports() {
     for (number, word, code) in [
+        (1, "the terminal is gone (SIGHUP)", 129),
         (2, "interrupted (SIGINT)", 130),
         (15, "terminated (SIGTERM)", 143),
     ] {
@@ -68,28 +70,222 @@ fn a_request_under_way_does_not_delay_it() {
 }
 
 #[test]
-fn a_second_signal_ends_the_process_even_where_its_story_is_stuck() {
+fn a_second_signal_at_once_changes_nothing() {
+    // GNU timeout sends one to the process, and then one to its group.
+    for (first, second, code) in [(15, 15, 143), (2, 15, 130), (1, 2, 129)] {
+        let (asked, first_poll) = mpsc::channel();
+        let server = Server::start(move |_, stream| {
+            send(stream, &agent(false));
+            let _ = asked.send(());
+        });
+        let (child, folder) =
+            Test::against(&server.url(), "wait my-agent --report-file report.json").start();
+        first_poll.recv().unwrap();
+        signal(&child, first);
+        signal(&child, second);
+        let (status, left) = finish(child);
+        assert_eq!(status.code(), Some(code), "{left:?}");
+        assert_eq!(files(folder.path()), ["report.json"]);
+    }
+}
+
+#[test]
+fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() {
     let server = Server::start(|_, stream| send(stream, &agent(false)));
-    // Nobody reads what it writes: with a full pipe it is stuck in a write.
-    let (mut child, _folder) = Test::against(
+    let test = Test::against(
         &server.url(),
-        "wait my-agent --poll-interval 1ms -vv --progress json",
-    )
-    .start();
-    let stderr = child.stderr.take().unwrap();
-    wait_until_full(&stderr);
-    signal(&child, 15);
-    let mut sent = 1;
+        "wait my-agent --report-file report.json --junit fifo --progress none",
+    );
+    let fifo = test.folder().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let (filled, is_full) = mpsc::channel();
+    // Who reads so slowly keeps it for a minute and more.
+    std::thread::spawn(move || {
+        use std::io::Read as _;
+        let mut reader = std::fs::File::open(fifo).unwrap();
+        fill(&reader);
+        filled.send(()).unwrap();
+        let mut byte = [0];
+        while reader.read(&mut byte).is_ok_and(|count| count > 0) {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+    let (mut child, folder) = test.start();
+    is_full.recv().unwrap();
+    while server.requests().is_empty() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let began = std::time::Instant::now();
     let status = loop {
+        // The first ends the watch; those that come too early after it do not count.
+        signal(&child, 15);
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        // Whether the first has been taken in cannot be seen from outside: ask again.
-        signal(&child, 15);
-        sent += 1;
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(50));
     };
-    assert_eq!(status.signal(), Some(15), "{status} after {sent} signals");
+    assert_eq!(status.signal(), Some(15), "{status}");
+    assert!(began.elapsed() >= std::time::Duration::from_secs(2));
+    assert_eq!(files(folder.path()), ["fifo", "report.json"]);
+}
+
+/// Fills a FIFO to the brim, from its other end.
+fn fill(fifo: &std::fs::File) {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fd/{}", fifo.as_raw_fd());
+    let mut options = std::fs::File::options();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap(),
+    );
+    let mut writer = options.write(true).open(path).unwrap();
+    while writer.write(b"x").is_ok() {}
+}
+
+/// The names of the files in a folder.
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_hangup_ends_the_watch_unless_it_is_ignored() {
+    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let arguments = [
+        "-c",
+        "trap '' HUP; exec \"$0\" wait my-agent --progress none --output json --timeout 3s",
+        crate::harness::PROGRAM,
+    ];
+    let (mut child, _folder) = Test::of("/bin/sh", arguments)
+        .env("PIPECAT_API_URL", server.url())
+        .env("PIPECAT_API_KEY", crate::harness::KEY)
+        .start();
+    while server.requests().is_empty() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    signal(&child, 1);
+    let (status, left) = finish(child);
+    assert_eq!(status.code(), Some(124), "{left:?}");
+}
+
+/// Writes so much to stderr that a pipe that nobody reads is soon full.
+const NOISY: &str = "wait my-agent --poll-interval 1ms --max-rps 1000 -vv --progress json";
+
+#[test]
+fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
+    for (number, timeout) in [(None, "6s"), (Some(15), "1h")] {
+        let server = Server::start(|_, stream| send(stream, &agent(false)));
+        let (mut child, folder) =
+            Test::against(&server.url(), &format!("{NOISY} --timeout {timeout}"))
+                .arg("--report-file=r.json")
+                .start();
+        let stderr = child.stderr.take().unwrap();
+        wait_until_full(&stderr);
+        if let Some(number) = number {
+            signal(&child, number);
+        }
+        let (status, left) = finish(child);
+        let code = number.map_or(124, |number| 128 + number);
+        assert_eq!(status.code(), Some(code), "{left:?}");
+        assert!(left.stdout.starts_with("my-agent: "), "{left:?}");
+        assert!(folder.path().join("r.json").exists());
+        drop(stderr);
+    }
+}
+
+#[test]
+fn lines_that_nobody_read_in_time_are_counted() {
+    use std::io::Read as _;
+    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let (mut child, _folder) = Test::against(&server.url(), NOISY).start();
+    let mut stderr = child.stderr.take().unwrap();
+    wait_until_full(&stderr);
+    // As many again as fit into the queue behind the pipe.
+    let polled = server.requests().len();
+    while server.requests().len() < polled + 2000 {
+        std::thread::yield_now();
+    }
+    signal(&child, 15);
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    let (status, _) = finish(child);
+    assert_eq!(status.code(), Some(143));
+    let text = reader.join().unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let note = |line: &&serde_json::Value| {
+        let message = line["message"].as_str().unwrap();
+        message.contains("left out here: nobody read them in time")
+    };
+    assert_eq!(lines.iter().find(note).unwrap()["level"], "WARN");
+    assert!(lines.iter().any(|line| line["event"] == "finished"));
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fill_pipe(&mut writer);
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let test = Test::against(
+        &server.url(),
+        "wait my-agent --progress none --report-file r.json",
+    );
+    let report = test.folder().join("r.json");
+    test.stdout_to(writer)
+        .status(1)
+        .stderr("error: cannot write the result to stdout: nobody reads it\n")
+        .afterwards(move || assert!(report.exists()))
+        .run();
+    drop(reader);
+}
+
+#[test]
+fn a_slow_reader_gets_the_whole_result() {
+    use std::io::Read as _;
+    let message = "x".repeat(300_000);
+    let server =
+        Server::start(move |_, stream| send(stream, &crate::server::crashing(4, &message)));
+    for flags in [rustix::fs::OFlags::empty(), rustix::fs::OFlags::NONBLOCK] {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        rustix::fs::fcntl_setfl(&writer, flags).unwrap();
+        let slow = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let mut bytes = [0; 16 * 1024];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                text.extend_from_slice(&bytes[..count]);
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            text
+        });
+        Test::against(&server.url(), "wait my-agent --progress none --output json")
+            .stdout_to(writer)
+            .status(10)
+            .run();
+        let report: serde_json::Value = serde_json::from_slice(&slow.join().unwrap()).unwrap();
+        let message = report["agents"][0]["reason"]["message"].as_str().unwrap();
+        assert_eq!(message.len(), 300_000);
+    }
+}
+
+/// Fills a pipe to the brim, and leaves it blocking.
+fn fill_pipe(writer: &mut std::io::PipeWriter) {
+    use std::io::Write as _;
+    rustix::fs::fcntl_setfl(&*writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(b"x").is_ok() {}
+    rustix::fs::fcntl_setfl(&*writer, rustix::fs::OFlags::empty()).unwrap();
 }
 
 /// Waits until a pipe that nobody reads holds no more.
@@ -99,7 +295,7 @@ fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
     let mut same = 0;
     while same < 20 {
         let now = ioctl_fionread(pipe).unwrap();
-        same = if now == before && now > 0 {
+        same = if now == before && now > 48 * 1024 {
             same + 1
         } else {
             0

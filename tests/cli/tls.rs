@@ -12,13 +12,22 @@ use crate::tls_server::{Fault, HOST, TlsServer, expired};
 
 const READY: &str = "my-agent: ready after TIME, deployment new\n";
 const NEXT: &str =
-    "  next        look at the API's state, then ask again: pipecat-rollout status my-agent";
+    "  next        if a CA of your own signed the certificate, name its file: --ca-file";
 
 /// A server whose certificate has these changes, and which tells of an agent that is ready.
 fn presenting(change: impl FnOnce(&mut CertificateParams)) -> TlsServer {
     let server = TlsServer::start(&[], |_| agent(true));
     server.present(change);
     server
+}
+
+/// What is said of a server whose authority is not trusted.
+fn unknown(server: &TlsServer) -> String {
+    format!(
+        "the certificate of localhost:{} is not trusted: its issuer is unknown; if that is an \
+         authority of your own, give its certificate with --ca-file",
+        server.port
+    )
 }
 
 #[test]
@@ -40,12 +49,13 @@ fn an_authority_is_trusted_that_the_user_names() {
 
 #[test]
 fn an_untrusted_certificate_ends_the_watch_at_once() {
-    let untrusted = |server: &TlsServer, why: &str| {
+    let untrusted = |server: &TlsServer| {
         let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
             .file("ca.pem", presenting(|_| ()).authority)
             .status(5)
             .stdout_starts(&format!(
-                "my-agent: unavailable after TIME: the server's certificate is not trusted: {why}"
+                "my-agent: unavailable after TIME: {}",
+                unknown(server)
             ))
             .stderr_lines(NEXT)
             .run();
@@ -56,15 +66,12 @@ fn an_untrusted_certificate_ends_the_watch_at_once() {
             left.stderr
         );
     };
-    untrusted(
-        &presenting(|_| ()),
-        "invalid peer certificate: UnknownIssuer",
-    );
+    untrusted(&presenting(|_| ()));
     let expired = presenting(expired);
     let left = Test::against(&expired.url(), "wait my-agent --progress none --ca-file ca.pem")
         .file("ca.pem", &expired.authority)
         .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: the server's certificate is not trusted: invalid peer certificate: certificate expired")
+        .stdout_starts(&format!("my-agent: unavailable after TIME: the certificate of localhost:{} expired on 2020-01-02; it is 2", expired.port))
         .run();
     assert!(left.stdout.ends_with('\n'));
     let for_another = presenting(|params| {
@@ -75,7 +82,16 @@ fn an_untrusted_certificate_ends_the_watch_at_once() {
     Test::against(&for_another.url(), "wait my-agent --progress none --ca-file ca.pem")
         .file("ca.pem", &for_another.authority)
         .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: the server's certificate is not trusted: invalid peer certificate: certificate not valid for name \"localhost\"")
+        .stdout(&format!("my-agent: unavailable after TIME: the certificate of localhost:{} is for another host name: elsewhere.test\n", for_another.port))
+        .run();
+    let of_tomorrow = presenting(|params| {
+        params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(4000, 1, 2);
+    });
+    Test::against(&of_tomorrow.url(), "status my-agent --progress none --ca-file ca.pem")
+        .file("ca.pem", &of_tomorrow.authority)
+        .status(5)
+        .stdout(&format!("my-agent: unavailable: the certificate of localhost:{} is not valid yet; check this machine's clock\n", of_tomorrow.port))
         .run();
 }
 
@@ -97,10 +113,13 @@ fn what_breaks_within_tls_is_tried_again() {
         panic!("{}", left.stderr);
     };
     assert!(
-        handshake.contains("cannot connect to localhost"),
+        handshake.contains("cannot connect to localhost:"),
         "{handshake}"
     );
-    assert!(other.contains("corrupt message"), "{other}");
+    assert!(
+        other.contains("the TLS handshake with localhost:") && other.contains("corrupt message"),
+        "{other}"
+    );
     assert!(answer.contains("the answer was cut short"), "{answer}");
 }
 
@@ -111,7 +130,10 @@ fn a_machine_without_ca_files_trusts_mozilla_s_roots() {
     let folder = test.folder();
     test.env("SSL_CERT_DIR", folder)
         .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: the server's certificate is not trusted: invalid peer certificate: UnknownIssuer")
+        .stdout_starts(&format!(
+            "my-agent: unavailable after TIME: {}",
+            unknown(&server)
+        ))
         .run();
 }
 
@@ -183,4 +205,101 @@ fn no_proxy_is_a_way_around_the_proxy() {
     .run();
     proxy.set_nonblocking(true).unwrap();
     assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+/// One check of an API behind a proxy, which this variable names.
+fn check_through(variable: &str, value: &str) -> Test {
+    Test::against(
+        &format!("https://{HOST}/v1"),
+        "status my-agent --progress none",
+    )
+    .env(variable, value)
+    .status(5)
+}
+
+#[test]
+fn a_dead_proxy_is_named_and_the_variable_that_set_it() {
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        for value in [
+            format!("http://{closed}"),
+            closed.to_string(),
+            format!("http://user:hunter2@{closed}/"),
+        ] {
+            check_through(variable, &value)
+                .stdout(&format!(
+                    "my-agent: unavailable: cannot reach the proxy 127.0.0.1:PORT ({variable}): Connection refused (os error 111)\n"
+                ))
+                .run();
+        }
+    }
+    let value = format!("socks5://{closed}");
+    check_through("ALL_PROXY", &value)
+        .stdout("my-agent: unavailable: cannot reach the proxy 127.0.0.1:PORT (ALL_PROXY): unsupported scheme socks5\n")
+        .run();
+    // An address of its own is not blamed on a proxy that is not taken.
+    Test::against(
+        &format!("https://{closed}/v1"),
+        "status my-agent --progress none",
+    )
+    .env("HTTPS_PROXY", "http://127.0.0.1:9")
+    .env("NO_PROXY", "127.0.0.1")
+    .status(5)
+    .stdout("my-agent: unavailable: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)\n")
+    .run();
+}
+
+#[test]
+fn a_proxy_that_opens_no_tunnel_is_named() {
+    for (answered, words) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "opens no tunnel to api.example.test: proxy authorization required",
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            "refuses a tunnel to api.example.test",
+        ),
+        (
+            "",
+            "opens no tunnel to api.example.test: unexpected end of file",
+        ),
+    ] {
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        let value = format!("http://{}", proxy.local_addr().unwrap());
+        thread::spawn(move || {
+            let (client, _) = proxy.accept().unwrap();
+            let _ = read_head(&client);
+            (&client).write_all(answered.as_bytes()).unwrap();
+        });
+        check_through("HTTPS_PROXY", &value)
+            .stdout(&format!(
+                "my-agent: unavailable: the proxy 127.0.0.1:PORT (HTTPS_PROXY) {words}\n"
+            ))
+            .run();
+    }
+}
+
+#[test]
+fn a_certificate_behind_a_proxy_names_the_proxy() {
+    // As one that inspects TLS presents it.
+    let server = presenting(|_| ());
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let value = format!("http://{}", proxy.local_addr().unwrap());
+    let to = server.port;
+    thread::spawn(move || {
+        let (client, _) = proxy.accept().unwrap();
+        let _ = read_head(&client);
+        let upstream = TcpStream::connect(("127.0.0.1", to)).unwrap();
+        (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let (mut from, mut into) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut from, &mut into));
+        let _ = std::io::copy(&mut &upstream, &mut &client);
+    });
+    check_through("HTTPS_PROXY", &value)
+        .stdout("my-agent: unavailable: the certificate of api.example.test through the proxy 127.0.0.1:PORT (HTTPS_PROXY) is not trusted: its issuer is unknown; if that is an authority of your own, give its certificate with --ca-file\n")
+        .run();
 }

@@ -229,7 +229,7 @@ impl<'a> Search<'a> {
             .iter()
             .any(|event| matches!(event, Event::BaselineNoted { .. }))
         {
-            machine.command_started(at);
+            machine.command_started();
             command = true;
         }
         let story = Story::of(self, way);

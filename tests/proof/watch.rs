@@ -206,7 +206,7 @@ impl Script {
                     .any(|event| matches!(event, Event::BaselineNoted { .. }))
             {
                 let began = at + 20;
-                machine.command_started(time(began));
+                machine.command_started();
                 command_began = Some(began);
                 command_ended = Some(began + ends);
                 self.act(&mut world, began + 1);
@@ -292,7 +292,7 @@ impl Script {
                         let step = machine.command_ended(time(due + later), code);
                         end = end.or(taken(step, &mut events).ok());
                     }
-                    _ => machine.command_started(time(due + later)),
+                    _ => machine.command_started(),
                 }
             }
             let details = |state| watched.world.answer(state, name);

@@ -109,7 +109,7 @@ fn only_the_agents_in_scope_are_watched() {
         "{lines:?}"
     );
     let log = sidecar.stop().stderr;
-    assert!(log.contains("watching 1 agents"), "{log}");
+    assert!(log.contains("watching 1 agent,"), "{log}");
     let asked = api.requests();
     assert!(
         asked.iter().all(|path| !path.contains("dev-a")),

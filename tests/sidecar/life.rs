@@ -199,7 +199,7 @@ fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
     };
     let wait_for = |wanted: &str| while !next().lines().any(|line| line == wanted) {};
     wait_for("READY=1");
-    wait_for("STATUS=watching 1 agents, 0 of them rolling out");
+    wait_for("STATUS=watching 1 agent, 0 of them rolling out");
     wait_for("WATCHDOG=1");
     wait_for("WATCHDOG=1");
     sidecar.signal("TERM");

@@ -174,7 +174,7 @@ fn a_sidecar_outlives_a_certificate_that_ran_out_and_ends_its_rollouts_after() {
     *shown.lock().unwrap() = ("d2", false);
     sidecar.wait_for_log("\"event\":\"rollout.started\"");
     server.present(expired);
-    sidecar.wait_for_log("certificate expired");
+    sidecar.wait_for_log("expired on 2020-01-02");
     *shown.lock().unwrap() = ("d2", true);
     server.present(|_| ());
     let ended = wait_until("the rollout has ended", || {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use pipecat_rollout::fuzzing::wire::{Service, parse_list};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -34,12 +35,15 @@ pub(super) fn run(data: &[u8]) {
 
 /// An entry as the API writes it.
 fn written(service: &Service) -> Value {
-    json!({ "id": service.id, "name": service.name, "region": service.region,
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    json!({
+        "id": service.id, "name": service.name, "region": service.region,
         "desiredDeploymentId": service.desired_deployment_id,
         "activeDeploymentId": service.active_deployment_id,
         "reconciledDeploymentId": service.reconciled_deployment_id,
-        "createdAt": service.created_at, "updatedAt": service.updated_at,
-        "deletedAt": service.deleted_at })
+        "createdAt": time(service.created_at), "updatedAt": time(service.updated_at),
+        "deletedAt": time(service.deleted_at),
+    })
 }
 
 /// How many entries with a name the list has, without the program's reader; none where there is no

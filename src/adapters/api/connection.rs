@@ -1,8 +1,4 @@
-//! The way to the API that all watches share: one connection pool, one limit on requests a second.
-
-mod gate;
-mod tally;
-mod throttle;
+//! The connection to the API that all agents share: one client, one limit on requests a second.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,47 +6,48 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::debug;
 
-use self::gate::Gate;
-use crate::adapters::api::{ApiKey, Client, RequestError};
-use crate::core::rollout::{FailureClass, Observation};
+use super::rate_limiter::RateLimiter;
+use super::{ApiKey, Client, RequestError};
+use crate::core::rollout::{FailureClass, Observation, Route};
 use crate::core::wire::{AgentName, RequestOutcome, Service};
 
-/// The way to the API, shared by all who hold it.
+/// The connection to the API, shared by all who hold it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection(Arc<Shared>);
 
 struct Shared {
     client: RwLock<Client>,
-    gate: Gate,
-    extras: Extras,
+    rate_limiter: RateLimiter,
+    hooks: Hooks,
 }
 
-/// What a sidecar's way to the API has besides.
+/// What a sidecar wants to know of its requests, and does for them.
 #[derive(Default)]
-pub(crate) struct Extras {
-    /// Hears how each request ended, and how long it took.
+pub(crate) struct Hooks {
+    /// Called with how each request ended, and how long it took.
     pub(crate) on_request: Option<OnRequest>,
-    /// Hears how long each urgent request waited for its turn.
+    /// Called with how long each permit of normal priority took.
     pub(crate) on_wait: Option<OnWait>,
-    /// Reads the key anew: asked after a 401, whether there is another one by now.
-    pub(crate) fresh_key: Option<FreshKey>,
+    /// Reads the key again, after a 401: it may have been replaced.
+    pub(crate) reload_key: Option<ReloadKey>,
 }
 
-/// Hears how a request ended, and how long it took.
+/// Takes how a request ended, and how long it took.
 pub(crate) type OnRequest = Box<dyn Fn(RequestOutcome, Duration) + Send + Sync>;
-/// Hears how long a request waited for its turn.
+/// Takes how long a permit took.
 pub(crate) type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
-/// Reads the key anew, if it can be read.
-pub(crate) type FreshKey = Box<dyn Fn() -> Option<ApiKey> + Send + Sync>;
+/// Reads the key, if it can be read.
+pub(crate) type ReloadKey = Box<dyn Fn() -> Option<ApiKey> + Send + Sync>;
 
 /// How much a request matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
+pub(crate) enum Priority {
     /// Somebody waits for it.
-    Urgent,
-    /// It goes when nobody else wants to, and takes half the budget at most.
-    Idle,
+    Normal,
+    /// It goes when nothing of normal priority waits, and takes half the budget at most.
+    Low,
 }
 
 impl fmt::Debug for Shared {
@@ -59,121 +56,135 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// What follows from a failed request.
+/// Whether a failed request is sent again at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-enum Heeded {
+enum Retry {
     /// There is another key now.
-    AskAgain,
-    /// Nothing that asking at once would mend.
-    Enough,
+    Now,
+    /// The same would happen again.
+    No,
 }
 
 impl Connection {
-    /// A way through this client, with at most so many requests a second.
-    pub(crate) fn new(client: Client, max_rps: NonZeroU32, extras: Extras) -> Self {
+    /// A connection through this client, with at most so many requests a second.
+    pub(crate) fn new(client: Client, max_rps: NonZeroU32, hooks: Hooks) -> Self {
         Self(Arc::new(Shared {
             client: RwLock::new(client),
-            gate: Gate::new(max_rps),
-            extras,
+            rate_limiter: RateLimiter::new(max_rps),
+            hooks,
         }))
     }
 
-    /// Waits until it is the turn of a request.
-    pub(crate) async fn turn(&self, urgency: Urgency) {
-        let waited = match urgency {
-            Urgency::Urgent => self.0.gate.pass().await,
-            // That nobody else wants to go is no delay of what can wait.
-            Urgency::Idle => return self.0.gate.pass_idle().await,
+    /// Waits for the permit to send a request.
+    pub(crate) async fn acquire(&self, priority: Priority) {
+        let waited = match priority {
+            Priority::Normal => self.0.rate_limiter.acquire().await,
+            // A wait for those of normal priority is no delay.
+            Priority::Low => return self.0.rate_limiter.acquire_low_priority().await,
         };
-        if let Some(on_wait) = &self.0.extras.on_wait {
+        if let Some(on_wait) = &self.0.hooks.on_wait {
             on_wait(waited);
         }
     }
 
-    /// Asks for the details of an agent. Whoever asks has waited for its turn.
+    /// Asks for the details of an agent, and takes at most `limit` for each request. The caller has
+    /// acquired the permit, or does without; only a second request, with another key, acquires its own.
     pub(crate) async fn observe(
         &self,
         agent: &AgentName,
         limit: Duration,
-        _: crate::core::rollout::Route,
+        route: Route,
     ) -> Observation {
-        loop {
-            let asked = Instant::now();
-            let client = self.client();
-            let observation = client.observe(agent, limit).await;
-            self.tally(tally::of_observation(&observation), asked);
-            let Observation::Failed(failure) = &observation else {
-                return observation;
-            };
-            if self.heed(&client, &failure.code, failure.class) == Heeded::Enough {
-                return observation;
+        let request = |client: Client| async move {
+            let answer = client.observe(agent, limit, route).await;
+            match &answer {
+                Ok(_) => debug!(agent = agent.as_str(), status = 200, "answer"),
+                Err(error) => debug!(agent = agent.as_str(), %error, "no usable answer"),
             }
-            self.turn(Urgency::Urgent).await;
-        }
+            answer
+        };
+        let answer = self.send(request).await;
+        answer.unwrap_or_else(RequestError::into_observation)
     }
 
-    /// Asks for the organization's agents, once it is its turn.
+    /// Asks for the organization's agents; acquires the permit itself.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
     pub(crate) async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
-        loop {
-            self.turn(Urgency::Urgent).await;
-            let asked = Instant::now();
-            let client = self.client();
-            let answer = client.list(limit).await;
-            self.tally(tally::of_answer(&answer), asked);
-            let Err(error) = &answer else {
-                return answer;
-            };
-            if self.heed(&client, &error.code(), error.class()) == Heeded::Enough {
-                return answer;
-            }
-        }
+        self.acquire(Priority::Normal).await;
+        self.send(|client| async move { client.list(limit).await })
+            .await
     }
 
-    /// Asks for what a deployment logged. Whoever asks has waited for its turn.
+    /// Asks for the newest `max` lines that a deployment logged; the oldest comes first. The caller
+    /// has acquired the permit.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
     pub(crate) async fn logs(
         &self,
         agent: &AgentName,
         deployment: &str,
-        most: usize,
+        max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        self.client().logs(agent, deployment, most, limit).await
+        self.send(|client| async move { client.logs(agent, deployment, max, limit).await })
+            .await
     }
 
-    fn tally(&self, outcome: RequestOutcome, asked: Instant) {
-        if let Some(on_request) = &self.0.extras.on_request {
-            on_request(outcome, asked.elapsed());
-        }
-    }
-
-    /// Does what a failed request asks for, of everybody: patience, or another key.
-    fn heed(&self, asked: &Client, code: &str, class: FailureClass) -> Heeded {
-        match class {
-            FailureClass::Transient { retry_after } if code == "Http429" => {
-                self.0.gate.slow_down(retry_after);
-                Heeded::Enough
+    /// Sends a request, and sends it again if it is refused and the key has been replaced.
+    async fn send<T, Answered: Future<Output = Result<T, RequestError>>>(
+        &self,
+        request: impl Fn(Client) -> Answered,
+    ) -> Result<T, RequestError> {
+        loop {
+            let client = self.client();
+            let sent_at = Instant::now();
+            let answer = request(client.clone()).await;
+            if let Some(on_request) = &self.0.hooks.on_request {
+                let outcome = match &answer {
+                    Ok(_) => RequestOutcome::Ok,
+                    Err(error) => error.outcome(),
+                };
+                on_request(outcome, sent_at.elapsed());
             }
-            FailureClass::Unauthorized => self.take_fresh_key(asked),
-            FailureClass::Transient { .. } | FailureClass::Refused => Heeded::Enough,
+            match answer {
+                Err(error) if self.after_failure(&client, &error) == Retry::Now => {
+                    self.acquire(Priority::Normal).await;
+                }
+                answer => return answer,
+            }
         }
     }
 
-    /// Takes the key that has come in place of the one that was refused, if one has.
-    fn take_fresh_key(&self, refused: &Client) -> Heeded {
-        let fresh_key = self.0.extras.fresh_key.as_ref();
-        let Some(key) = fresh_key.and_then(|fresh_key| fresh_key()) else {
-            return Heeded::Enough;
-        };
-        if refused.has_key(&key) {
-            return Heeded::Enough;
+    /// Does what a failed request asks of everybody: to slow down, or to take another key.
+    fn after_failure(&self, client: &Client, error: &RequestError) -> Retry {
+        match (error.outcome(), error.class()) {
+            (RequestOutcome::Throttled, FailureClass::Transient { retry_after }) => {
+                self.0.rate_limiter.slow_down(retry_after);
+                Retry::No
+            }
+            (_, FailureClass::Unauthorized) => self.take_new_key(client),
+            (_, FailureClass::Transient { .. } | FailureClass::Refused) => Retry::No,
         }
-        let client = &self.0.client;
-        *client.write().unwrap_or_else(PoisonError::into_inner) = refused.with_key(key);
-        Heeded::AskAgain
     }
 
-    /// The client, which is cheap to clone: the connection pool is shared.
+    /// Takes the key that has replaced the refused one, if one has.
+    fn take_new_key(&self, refused: &Client) -> Retry {
+        let reload_key = self.0.hooks.reload_key.as_ref();
+        match reload_key.and_then(|reload_key| reload_key()) {
+            Some(key) if !refused.has_key(&key) => {
+                let client = &self.0.client;
+                *client.write().unwrap_or_else(PoisonError::into_inner) = refused.with_key(key);
+                Retry::Now
+            }
+            _ => Retry::No,
+        }
+    }
+
+    /// The client, which is cheap to clone: the connection pools are shared.
     fn client(&self) -> Client {
         self.0
             .client

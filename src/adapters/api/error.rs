@@ -1,15 +1,13 @@
-//! What can go wrong with a request, and whether another try may mend it.
+//! What can go wrong with a request, and what follows from it.
 
-use std::error::Error;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
-use crate::core::rollout::{Failure, FailureClass};
+use crate::core::rollout::{Failure, FailureClass, Observation};
 use crate::core::text::{one_line, short_duration};
-use crate::core::wire::{NotAList, NotAnAgent};
+use crate::core::wire::RequestOutcome;
 
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,153 +38,183 @@ pub(crate) enum ClientError {
 
 /// Why a request brought no usable answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
+#[error("{problem}")]
+pub(crate) struct RequestError {
+    pub(super) problem: Problem,
+    /// `X-Request-Id` of the answer, where there was one.
+    pub(super) request_id: Option<String>,
+}
+
+/// What went wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
     /// The server's certificate is not trusted, not for this host, or expired.
-    #[error("the server's certificate is not trusted: {0}")]
-    Certificate(#[source] rustls::Error),
+    #[error("{0}")]
+    Certificate(String),
+    /// The proxy cannot be reached, or opens no tunnel to the API.
+    #[error("{0}")]
+    Proxy(String),
     /// No connection was made.
-    #[error("cannot connect to {host}: {}", innermost(source))]
-    Connect {
-        /// Where to.
-        host: String,
-        /// Why not.
-        source: reqwest::Error,
-    },
-    /// The connection broke.
-    #[error("the connection broke: {}", innermost(.0))]
-    Transport(#[source] reqwest::Error),
+    #[error("{0}")]
+    Connect(String),
+    /// The connection broke before there was an answer.
+    #[error("the connection broke: {0}")]
+    Transport(String),
     /// No whole answer in time.
-    #[error("no answer within {}", short_duration(*limit))]
-    Timeout {
-        /// How long it might have taken.
-        limit: Duration,
-    },
-    /// An answer that is neither 200 nor 404.
+    #[error("{0}")]
+    Timeout(String),
+    /// An answer of the API, or of something before it, that is not a 200.
     #[error("{}", status_words(*status, words.as_deref(), location.as_deref(), *retry_after))]
     Status {
-        /// Its status.
         status: StatusCode,
-        /// What its body says.
+        /// What its body says, in the API's form of an error.
         words: Option<String>,
         /// Where it redirects to.
         location: Option<String>,
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// A 404 that is not in the API's JSON: a gateway, a proxy, or an address that is not the API's.
+    #[error(
+        "{url} answered 404 Not Found, but not with the API's JSON (check --api-url: does it end \
+         in /v1?): the body {why}"
+    )]
+    NotTheApi { url: String, why: String },
     /// The body was cut short.
     #[error("the answer was cut short")]
-    BodyCut(#[source] reqwest::Error),
+    BodyCut,
     /// The body is larger than any answer of this API.
-    #[error("the answer is larger than {most} bytes")]
-    BodyTooLarge {
-        /// The most that is read.
-        most: usize,
-    },
-    /// The body is not the agent that was asked for.
-    #[error(transparent)]
-    NotAnAgent(#[from] NotAnAgent),
-    /// The body is no list of agents.
-    #[error(transparent)]
-    NotAList(#[from] NotAList),
+    #[error("the answer is larger than {max} bytes")]
+    BodyTooLarge { max: usize },
+    /// The body of a 200 is not what was asked for.
+    #[error("the body is not the JSON of {}: it {why}", expected.as_str())]
+    Unexpected { expected: Expected, why: String },
 }
 
-impl RequestError {
-    /// The error of a request that got no response head.
-    pub(super) fn of_transport(error: reqwest::Error, limit: Duration) -> Self {
-        if let Some(certificate) = certificate_error(&error) {
-            return RequestError::Certificate(certificate);
-        }
-        if error.is_timeout() && !error.is_connect() {
-            return RequestError::Timeout { limit };
-        }
-        if error.is_connect() {
-            let host = error.url().map(authority).unwrap_or_default();
-            let source = error.without_url();
-            return RequestError::Connect { host, source };
-        }
-        RequestError::Transport(error.without_url())
-    }
+/// What the body of a 200 should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Agent,
+    List,
+    Logs,
+}
 
-    /// The error of a body that could not be read to its end.
-    pub(super) fn of_body(error: reqwest::Error, limit: Duration) -> Self {
-        if error.is_timeout() {
-            return RequestError::Timeout { limit };
-        }
-        RequestError::BodyCut(error.without_url())
-    }
-
-    pub(super) fn with_words(self, told: Option<String>) -> Self {
+impl Expected {
+    const fn as_str(self) -> &'static str {
         match self {
-            RequestError::Status {
-                status,
-                location,
-                retry_after,
-                ..
-            } => RequestError::Status {
-                status,
-                words: told,
-                location,
-                retry_after,
-            },
-            other => other,
+            Expected::Agent => "this agent",
+            Expected::List => "a list of agents",
+            Expected::Logs => "logs",
         }
     }
+}
 
-    /// What follows from it.
-    #[must_use]
-    pub(crate) fn class(&self) -> FailureClass {
-        match self {
-            RequestError::Certificate(_) => FailureClass::Refused,
-            RequestError::Connect { .. }
-            | RequestError::Transport(_)
-            | RequestError::Timeout { .. }
-            | RequestError::BodyCut(_)
-            | RequestError::BodyTooLarge { .. }
-            | RequestError::NotAnAgent(_)
-            | RequestError::NotAList(_) => FailureClass::Transient { retry_after: None },
-            RequestError::Status {
-                status,
-                retry_after,
-                ..
-            } => class_of(*status, *retry_after),
-        }
-    }
-
-    /// One word for machines.
-    #[must_use]
-    pub(crate) fn code(&self) -> String {
-        match self {
-            RequestError::Certificate(_) => "CertificateNotTrusted".to_owned(),
-            RequestError::Connect { .. } => "ConnectFailed".to_owned(),
-            RequestError::Transport(_) => "ConnectionBroke".to_owned(),
-            RequestError::Timeout { .. } => "RequestTimeout".to_owned(),
-            RequestError::Status { status, .. } => format!("Http{}", status.as_u16()),
-            RequestError::BodyCut(_) => "BodyCut".to_owned(),
-            RequestError::BodyTooLarge { .. } => "BodyTooLarge".to_owned(),
-            RequestError::NotAnAgent(_) => "NotAnAgent".to_owned(),
-            RequestError::NotAList(_) => "NotAList".to_owned(),
-        }
-    }
-
-    /// The error as the core sees it.
-    #[must_use]
-    pub(crate) fn into_failure(self) -> Failure {
-        Failure {
-            class: self.class(),
-            code: self.code(),
-            summary: one_line(&self.to_string()),
+impl From<Problem> for RequestError {
+    /// The error of a request that got no answer.
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
             request_id: None,
         }
     }
 }
 
-/// What follows from a status that is neither 200 nor 404 (design, "The loop").
+impl RequestError {
+    /// What follows from it for the rollout.
+    #[must_use]
+    pub(crate) fn class(&self) -> FailureClass {
+        match &self.problem {
+            Problem::Certificate(_) => FailureClass::Refused,
+            Problem::Status {
+                status,
+                retry_after,
+                ..
+            } => class_of(*status, *retry_after),
+            Problem::Proxy(_)
+            | Problem::Connect(_)
+            | Problem::Transport(_)
+            | Problem::Timeout(_)
+            | Problem::NotTheApi { .. }
+            | Problem::BodyCut
+            | Problem::BodyTooLarge { .. }
+            | Problem::Unexpected { .. } => FailureClass::Transient { retry_after: None },
+        }
+    }
+
+    /// How the request counts in the metrics, and for the rate limiter.
+    #[must_use]
+    pub(super) fn outcome(&self) -> RequestOutcome {
+        match &self.problem {
+            Problem::Certificate(_)
+            | Problem::Proxy(_)
+            | Problem::Connect(_)
+            | Problem::Transport(_) => RequestOutcome::Unreachable,
+            Problem::Timeout(_) => RequestOutcome::Timeout,
+            Problem::Status {
+                status: StatusCode::FORBIDDEN,
+                retry_after: Some(_),
+                ..
+            } => RequestOutcome::Throttled,
+            // One that holds no agent is not the usable answer that its status promises.
+            Problem::Status { status, .. } if status.is_success() => RequestOutcome::Unreadable,
+            Problem::Status { status, .. } => RequestOutcome::of_status(status.as_u16()),
+            Problem::NotTheApi { .. }
+            | Problem::BodyCut
+            | Problem::BodyTooLarge { .. }
+            | Problem::Unexpected { .. } => RequestOutcome::Unreadable,
+        }
+    }
+
+    /// One word for machines.
+    fn code(&self) -> String {
+        let code = match &self.problem {
+            Problem::Certificate(_) => "CertificateNotTrusted",
+            Problem::Proxy(_) => "ProxyFailed",
+            Problem::Connect(_) => "ConnectFailed",
+            Problem::Transport(_) => "ConnectionBroke",
+            Problem::Timeout(_) => "RequestTimeout",
+            Problem::Status { status, .. } => return format!("Http{}", status.as_u16()),
+            Problem::NotTheApi { .. } => "NotTheApi",
+            Problem::BodyCut => "BodyCut",
+            Problem::BodyTooLarge { .. } => "BodyTooLarge",
+            Problem::Unexpected { expected, .. } => match expected {
+                Expected::Agent => "NotAnAgent",
+                Expected::List => "NotAList",
+                Expected::Logs => "NotLogs",
+            },
+        };
+        code.to_owned()
+    }
+
+    /// What it teaches about the agent that was asked for: the API's own 404 says that there is none.
+    #[must_use]
+    pub(super) fn into_observation(self) -> Observation {
+        if let Problem::Status {
+            status: StatusCode::NOT_FOUND,
+            words,
+            ..
+        } = self.problem
+        {
+            return Observation::Absent(words);
+        }
+        Observation::Failed(Failure {
+            class: self.class(),
+            code: self.code(),
+            summary: one_line(&self.to_string()),
+            request_id: self.request_id,
+        })
+    }
+}
+
+/// What follows from a status that is not 200 (design, rule 4 and "The loop").
 fn class_of(status: StatusCode, retry_after: Option<Duration>) -> FailureClass {
     match status.as_u16() {
+        // A gateway that limits requests, and says so with the wrong number.
+        403 if retry_after.is_some() => FailureClass::Transient { retry_after },
         401 | 403 => FailureClass::Unauthorized,
         408 | 425 | 429 => FailureClass::Transient { retry_after },
         300..500 => FailureClass::Refused,
-        // A success or an interim answer that holds no agent is a server's slip, as a 5xx is.
+        // A success or an interim answer that holds no agent is a server's fault, as a 5xx is.
         _ => FailureClass::Transient { retry_after },
     }
 }
@@ -212,55 +240,25 @@ fn status_words(
     )
 }
 
-/// The TLS library's word on an untrusted certificate, if that is what went wrong.
-fn certificate_error(error: &reqwest::Error) -> Option<rustls::Error> {
-    sources(error)
-        .find_map(tls_error)
-        .filter(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
-        .cloned()
-}
-
-/// A TLS error, also within I/O errors, which do not name what they wrap as their source.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    match error.downcast_ref::<io::Error>() {
-        Some(io) => tls_error(io.get_ref()?),
-        None => error.downcast_ref(),
-    }
-}
-
-/// The innermost of a chain of errors, which names the cause.
-fn innermost(error: &reqwest::Error) -> String {
-    match sources(error).last() {
-        Some(innermost) => innermost.to_string(),
-        None => error.to_string(),
-    }
-}
-
-/// Host and port of a URL.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-/// The errors beneath an error, outermost first.
-fn sources<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |error| (*error).source())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn status(code: u16, retry_after: Option<Duration>) -> RequestError {
+        RequestError::from(Problem::Status {
+            status: StatusCode::from_u16(code).unwrap(),
+            words: None,
+            location: None,
+            retry_after,
+        })
+    }
 
     #[test]
     fn every_status_has_its_class() {
         let mut retried = Vec::new();
         let mut unauthorized = Vec::new();
         for code in (100..=599).filter(|code| !matches!(code, 200 | 404)) {
-            let status = StatusCode::from_u16(code).unwrap();
-            match class_of(status, None) {
+            match status(code, None).class() {
                 FailureClass::Transient { .. } => retried.push(code),
                 FailureClass::Unauthorized => unauthorized.push(code),
                 FailureClass::Refused => {}
@@ -276,15 +274,69 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_goes_with_the_statuses_that_are_retried() {
+    fn retry_after_goes_with_the_statuses_that_are_retried() {
         let asked = Some(Duration::from_secs(7));
-        for code in [408, 425, 429, 500, 502, 503] {
-            let class = class_of(StatusCode::from_u16(code).unwrap(), asked);
-            assert_eq!(
-                class,
-                FailureClass::Transient { retry_after: asked },
-                "{code}"
-            );
+        for code in [403, 408, 425, 429, 500, 502, 503] {
+            let class = status(code, asked).class();
+            let expected = FailureClass::Transient { retry_after: asked };
+            assert_eq!(class, expected, "{code}");
+        }
+        assert_eq!(status(401, asked).class(), FailureClass::Unauthorized);
+        assert_eq!(status(302, asked).class(), FailureClass::Refused);
+    }
+
+    #[test]
+    fn every_problem_has_its_outcome_and_code() {
+        let unexpected = |expected| Problem::Unexpected {
+            expected,
+            why: String::new(),
+        };
+        let word = || "why".to_owned();
+        for (problem, outcome, code) in [
+            (
+                Problem::Certificate(word()),
+                "unreachable",
+                "CertificateNotTrusted",
+            ),
+            (Problem::Proxy(word()), "unreachable", "ProxyFailed"),
+            (Problem::Connect(word()), "unreachable", "ConnectFailed"),
+            (Problem::Transport(word()), "unreachable", "ConnectionBroke"),
+            (Problem::Timeout(word()), "timeout", "RequestTimeout"),
+            (
+                Problem::NotTheApi {
+                    url: word(),
+                    why: word(),
+                },
+                "unreadable",
+                "NotTheApi",
+            ),
+            (Problem::BodyCut, "unreadable", "BodyCut"),
+            (
+                Problem::BodyTooLarge { max: 1 },
+                "unreadable",
+                "BodyTooLarge",
+            ),
+            (unexpected(Expected::Agent), "unreadable", "NotAnAgent"),
+            (unexpected(Expected::List), "unreadable", "NotAList"),
+            (unexpected(Expected::Logs), "unreadable", "NotLogs"),
+        ] {
+            let error = RequestError::from(problem);
+            assert_eq!(error.outcome().as_str(), outcome, "{error:?}");
+            assert_eq!(error.code(), code);
+        }
+        for (code, retry_after, outcome) in [
+            (204, None, "unreadable"),
+            (302, None, "refused"),
+            (401, None, "unauthorized"),
+            (403, None, "unauthorized"),
+            (403, Some(Duration::ZERO), "throttled"),
+            (404, None, "not-found"),
+            (429, None, "throttled"),
+            (503, Some(Duration::ZERO), "server-error"),
+        ] {
+            let error = status(code, retry_after);
+            assert_eq!(error.outcome().as_str(), outcome, "{code}");
+            assert_eq!(error.code(), format!("Http{code}"));
         }
     }
 }

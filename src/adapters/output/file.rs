@@ -1,145 +1,164 @@
-//! Files that are proven to be writable before the wait: those written in one piece, and those of a
-//! CI runner, which are appended to.
+//! Files that are proven to be writable before the wait: those replaced atomically, and those of a CI
+//! runner, which are appended to.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
-/// What a file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// The JSON report.
-    Report,
-    /// The verdicts as test results.
-    Junit,
-    /// Variables for later jobs.
-    Dotenv,
-    /// Outputs of the step, for later steps.
-    GithubOutput,
-    /// The page that the step shows.
-    GithubSummary,
-}
+use super::print;
 
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{purpose} to {}", path.display())]
+#[error("{asked_by}: {}", problem(path, why))]
 pub(crate) struct FileError {
-    purpose: Purpose,
+    /// The switch, or the variable of the runner's, that names the file.
+    asked_by: &'static str,
     path: PathBuf,
-    source: io::Error,
+    /// Not its source: the words above say all of it.
+    why: io::Error,
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Purpose::Report => "--report-file: cannot write the report",
-            Purpose::Junit => "--junit: cannot write the test results",
-            Purpose::Dotenv => "--dotenv: cannot write the variables",
-            Purpose::GithubOutput => "GITHUB_OUTPUT: cannot write the outputs",
-            Purpose::GithubSummary => "GITHUB_STEP_SUMMARY: cannot write the summary",
-        })
+impl FileError {
+    fn new(asked_by: &'static str, path: &Path, why: io::Error) -> Self {
+        let path = path.to_owned();
+        Self {
+            asked_by,
+            path,
+            why,
+        }
     }
 }
 
 /// Where a file will be written: proven to be writable, and not there yet.
 #[derive(Debug)]
 pub(super) struct WholeFile {
-    purpose: Purpose,
+    asked_by: &'static str,
     path: PathBuf,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// A file, replaced in one piece.
-    Replaced(NamedTempFile),
+    /// A file, replaced atomically where that is possible.
+    Replaced,
+    /// A file in a folder that takes no other: it can only be written in place.
+    Kept,
     /// A pipe or a device, which a rename would replace by a file.
     Written(File),
 }
 
 impl WholeFile {
-    /// Makes sure that a text can be written to `path`, before there is one.
+    /// Makes sure that a text can be written to `path`, before there is one. Nothing is left there.
     ///
     /// A symbolic link stays; what it points to is replaced.
     ///
     /// # Errors
-    /// When the directory is missing, or it or the file is not writable.
-    pub(super) fn prepare(purpose: Purpose, path: &Path) -> Result<Self, FileError> {
-        let failed = |source| FileError {
-            purpose,
-            path: path.to_owned(),
-            source,
-        };
-        // A path that ends like a folder's is no file's, even where there is nothing yet.
-        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            return Err(failed(io::Error::from(ErrorKind::IsADirectory)));
-        }
+    /// When the folder is missing, or it or the file is not writable.
+    pub(super) fn prepare(asked_by: &'static str, path: &Path) -> Result<Self, FileError> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let place = match fs::metadata(&real) {
-            Ok(found) if found.is_dir() => {
-                return Err(failed(io::Error::from(ErrorKind::IsADirectory)));
-            }
-            // What /dev/stdout points to is not ours to replace, either.
-            Ok(found) if !found.is_file() || path.starts_with("/dev") => {
-                Place::Written(File::options().write(true).open(&real).map_err(failed)?)
-            }
-            Ok(found) if found.permissions().readonly() => {
-                return Err(failed(io::Error::from(ErrorKind::PermissionDenied)));
-            }
-            // A name that is too long, or links in a circle.
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-            Ok(_) | Err(_) => {
-                let folder = real
-                    .parent()
-                    .filter(|parent| !parent.as_os_str().is_empty());
-                let folder = folder.unwrap_or(Path::new("."));
-                Place::Replaced(
-                    tempfile::Builder::new()
-                        .prefix(".pipecat-rollout-")
-                        .tempfile_in(folder)
-                        // Its own words name the temporary file, which nobody knows.
-                        .map_err(|error| failed(io::Error::from(error.kind())))?,
-                )
-            }
-        };
+        let place = place(path, &real).map_err(|source| FileError::new(asked_by, path, source))?;
         Ok(Self {
-            purpose,
+            asked_by,
             path: real,
             place,
         })
     }
 
-    /// Writes the text, in one piece.
+    /// Writes the text, atomically if that is possible.
     pub(super) fn write(self, text: &str) -> Result<(), FileError> {
-        let Self {
-            purpose,
-            path,
-            place,
-        } = self;
-        let written = match place {
-            Place::Written(mut file) => file.write_all(text.as_bytes()),
-            Place::Replaced(mut file) => file
-                .write_all(text.as_bytes())
-                .and_then(|()| file.as_file().sync_all())
-                .and_then(|()| file.persist(&path).map_err(|error| error.error))
-                .map(drop),
+        let written = match self.place {
+            Place::Written(file) => print::write_while_read(&file.into(), text),
+            Place::Kept => write_in_place(&self.path, text),
+            Place::Replaced => replace(&self.path, text),
         };
-        written.map_err(|source| FileError {
-            purpose,
-            path,
-            source,
-        })
+        written.map_err(|source| FileError::new(self.asked_by, &self.path, source))
+    }
+}
+
+fn place(path: &Path, real: &Path) -> io::Result<Place> {
+    // A path that ends like a folder's is no file's, even where there is nothing yet.
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let found = match fs::metadata(real) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        // A name that is too long, or links in a circle.
+        found => Some(found?),
+    };
+    match found {
+        Some(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        // What /dev/stdout points to is not ours to replace, either.
+        Some(found) if !found.is_file() || path.starts_with("/dev") => {
+            Ok(Place::Written(File::options().write(true).open(real)?))
+        }
+        Some(found) if found.permissions().readonly() => Err(ErrorKind::PermissionDenied.into()),
+        // A file without a name shows that one can be made here, and leaves nothing.
+        found => match tempfile::tempfile_in(folder(real)) {
+            Ok(_) => Ok(Place::Replaced),
+            Err(_) if found.is_some() => {
+                File::options().write(true).open(real)?;
+                Ok(Place::Kept)
+            }
+            // Its own words name the temporary file, which nobody knows.
+            Err(error) => Err(bare(&error)),
+        },
+    }
+}
+
+/// Replaces a file by one of this text; where no rename can do that, as of a file that is mounted by
+/// itself, it is written in place.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = tempfile::Builder::new()
+        .prefix(".pipecat-rollout-")
+        .tempfile_in(folder(path));
+    let Ok(mut file) = temporary else {
+        return write_in_place(path, text);
+    };
+    file.write_all(text.as_bytes())?;
+    match file.persist(path) {
+        Ok(_) => Ok(()),
+        Err(_) => write_in_place(path, text),
+    }
+}
+
+fn write_in_place(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+fn folder(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+fn bare(error: &io::Error) -> io::Error {
+    let code = error.raw_os_error();
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// What is wrong, in words that name what is missing.
+fn problem(path: &Path, why: &io::Error) -> String {
+    let shown = path.display();
+    let folder = folder(path);
+    match why.kind() {
+        ErrorKind::NotFound if !folder.exists() => {
+            format!("the folder {} does not exist", folder.display())
+        }
+        ErrorKind::NotADirectory => format!("{} is not a folder", folder.display()),
+        ErrorKind::IsADirectory => format!("{shown} is a folder, not a file"),
+        ErrorKind::PermissionDenied => format!("no permission to write {shown}"),
+        _ => format!("cannot write {shown}: {why}"),
     }
 }
 
 /// A file of the runner's, which other commands of the step write to as well.
 #[derive(Debug)]
 pub(super) struct AppendedFile {
-    purpose: Purpose,
+    asked_by: &'static str,
     path: PathBuf,
     file: File,
 }
@@ -149,19 +168,17 @@ impl AppendedFile {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(super) fn prepare(purpose: Purpose, path: &Path) -> Result<Self, FileError> {
+    pub(super) fn prepare(asked_by: &'static str, path: &Path) -> Result<Self, FileError> {
         let mut options = File::options();
         // Crash messages are in it: where there is none yet, it is nobody else's.
         options.read(true).append(true).create(true).mode(0o600);
-        let file = options.open(path);
+        let file = options
+            .open(path)
+            .map_err(|source| FileError::new(asked_by, path, source))?;
         Ok(Self {
-            purpose,
+            asked_by,
             path: path.to_owned(),
-            file: file.map_err(|source| FileError {
-                purpose,
-                path: path.to_owned(),
-                source,
-            })?,
+            file,
         })
     }
 
@@ -169,12 +186,8 @@ impl AppendedFile {
     ///
     /// It begins on a line of its own, and nothing is written if there is nothing to say.
     pub(super) fn append(mut self, text: impl FnOnce(usize) -> String) -> Result<(), FileError> {
-        let (purpose, path) = (self.purpose, self.path.clone());
-        self.try_append(text).map_err(|source| FileError {
-            purpose,
-            path,
-            source,
-        })
+        let written = self.try_append(text);
+        written.map_err(|source| FileError::new(self.asked_by, &self.path, source))
     }
 
     fn try_append(&mut self, text: impl FnOnce(usize) -> String) -> io::Result<()> {

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::{AppendedFile, FileError, Purpose, WholeFile};
-use super::{junit, report, summary, variables};
+use tracing::warn;
+
+use super::file::{AppendedFile, FileError, WholeFile};
+use super::{junit, report_json, summary, variables};
 use crate::core::rollout::Report;
 
 /// What files to leave.
@@ -35,24 +37,28 @@ pub(crate) struct Files {
 impl Files {
     /// Makes sure that all of them can be written, before there is anything to write.
     ///
+    /// Those of the runner's are left out with a warning where they cannot: nobody typed them, and
+    /// in a container they may be named without being mounted.
+    ///
     /// # Errors
-    /// For the first that cannot.
+    /// For the first that was asked for by a switch and cannot be written.
     pub(crate) fn prepare(plan: &FilePlan) -> Result<Self, FileError> {
-        let whole = |purpose, path: &Option<PathBuf>| {
-            let file = path.as_deref().map(|p| WholeFile::prepare(purpose, p));
+        let asked = |switch, path: &Option<PathBuf>| {
+            let file = path.as_deref().map(|path| WholeFile::prepare(switch, path));
             file.transpose()
         };
-        let appended = |purpose, path: &Option<PathBuf>| {
-            let file = path.as_deref().map(|p| AppendedFile::prepare(purpose, p));
-            file.transpose()
+        let of_runner = |variable, path: &Option<PathBuf>| {
+            let file = AppendedFile::prepare(variable, path.as_deref()?);
+            file.inspect_err(|error| warn!("{error}; it is left out"))
+                .ok()
         };
         Ok(Self {
-            report: whole(Purpose::Report, &plan.report)?,
+            report: asked("--report-file", &plan.report)?,
             report_path: plan.report.as_deref().map(absolute),
-            junit: whole(Purpose::Junit, &plan.junit)?,
-            dotenv: whole(Purpose::Dotenv, &plan.dotenv)?,
-            github_output: appended(Purpose::GithubOutput, &plan.github_output)?,
-            github_summary: appended(Purpose::GithubSummary, &plan.github_summary)?,
+            junit: asked("--junit", &plan.junit)?,
+            dotenv: asked("--dotenv", &plan.dotenv)?,
+            github_output: of_runner("GITHUB_OUTPUT", &plan.github_output),
+            github_summary: of_runner("GITHUB_STEP_SUMMARY", &plan.github_summary),
         })
     }
 
@@ -61,7 +67,7 @@ impl Files {
         let report_path = self.report_path.as_deref();
         let written = [
             self.report
-                .map(|file| file.write(&(report::json(report) + "\n"))),
+                .map(|file| file.write(&(report_json(report) + "\n"))),
             self.junit.map(|file| file.write(&junit::document(report))),
             self.dotenv
                 .map(|file| file.write(&variables::dotenv(report))),

@@ -1,11 +1,10 @@
-//! The story in a CI's log: the lines folded into a group or section, how it ended open below it.
+//! The progress in a CI's log: the lines folded into a group or section, how it ended open below it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::lines::{line, write};
-use super::{Detail, Manner, github, gitlab};
+use super::{Detail, Manner, github, gitlab, line, print};
 use crate::core::messages;
 use crate::core::rollout::{AgentReport, Event, Verdict};
 
@@ -14,11 +13,11 @@ use crate::core::rollout::{AgentReport, Event, Verdict};
 pub(super) enum Log {
     /// A group, and an annotation an agent.
     Github,
-    /// A section, which tells when it began.
+    /// A section, which says when it began.
     Gitlab { began: Timestamp },
 }
 
-/// The story of all agents in one fold: folds cannot lie within each other on every CI.
+/// The progress of all agents in one fold: folds cannot lie within each other on every CI.
 pub(crate) struct Folded {
     log: Log,
     manner: Manner,
@@ -36,7 +35,7 @@ impl Folded {
         };
         if manner.detail == Detail::Whole {
             let title = format!("Rollout of {}", folded.agents.join(", "));
-            write(&match log {
+            print::err(&match log {
                 Log::Github => github::group(&title),
                 Log::Gitlab { began } => gitlab::section(began, &title),
             });
@@ -45,30 +44,31 @@ impl Folded {
     }
 
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
-        if self.manner.detail == Detail::Ending {
-            return;
-        }
         let words = match event {
             Event::Finished {
                 verdict: Verdict::Ready,
                 ..
             } => "ready".to_owned(),
+            // It stands below, with all that is known about it.
+            Event::Finished { .. } => return,
             _ => messages::line(event),
         };
-        write(&line(&self.agents[agent], at, &words));
+        if self.manner.detail == Detail::Whole {
+            print::err(&line(&self.agents[agent], at, &words));
+        }
     }
 
     /// Notes how it ended with an agent. After the last one the fold is closed, and all endings
-    /// are told.
+    /// are shown.
     pub(super) fn end(&mut self, agent: usize, report: &AgentReport) {
         self.ended[agent] = Some(report.clone());
         if self.ended.iter().any(Option::is_none) {
             return;
         }
         let reports: Vec<&AgentReport> = self.ended.iter().flatten().collect();
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         if self.manner.detail == Detail::Whole {
-            told.push(match self.log {
+            lines.push(match self.log {
                 Log::Github => github::END_GROUP.to_owned(),
                 Log::Gitlab { began } => {
                     let longest = reports.iter().map(|report| report.outcome.elapsed).max();
@@ -78,15 +78,17 @@ impl Folded {
         }
         for report in reports {
             let occasion = self.manner.occasion;
-            told.extend(messages::failure_block(report, occasion));
-            let silent =
-                self.manner.detail == Detail::Ending && report.outcome.verdict == Verdict::Ready;
-            if self.log == Log::Github && !silent {
-                told.extend(github::annotation(report, occasion));
+            if report.outcome.verdict != Verdict::Ready {
+                lines.extend(messages::failure_block(report, occasion));
+            } else if self.manner.detail == Detail::Ending {
+                continue;
+            }
+            if self.log == Log::Github {
+                lines.extend(github::annotation(report, occasion));
             }
         }
-        if !told.is_empty() {
-            write(&told.join("\n"));
+        if !lines.is_empty() {
+            print::err(&lines.join("\n"));
         }
     }
 }

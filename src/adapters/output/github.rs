@@ -4,7 +4,7 @@
 //! a line, and the older `##[name]` anywhere in one.
 
 use crate::core::messages::{self, Occasion};
-use crate::core::rollout::{AgentReport, Verdict, next_step};
+use crate::core::rollout::{AgentReport, Verdict};
 use crate::core::text::{lines, one_line};
 
 /// Opens a group.
@@ -22,7 +22,7 @@ pub(super) const END_GROUP: &str = "::endgroup::";
 #[must_use]
 pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
     let level = match report.outcome.verdict {
-        Verdict::Ready if report.outcome.revision_unchanged => "warning",
+        Verdict::Ready if !messages::warnings(report).is_empty() => "warning",
         Verdict::Ready => return None,
         Verdict::Interrupted(_) => "warning",
         Verdict::Unauthorized
@@ -37,18 +37,20 @@ pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
         | Verdict::Timeout => "error",
     };
     let title = messages::ending_words(report, occasion);
-    let mut told = Vec::new();
+    let mut words = Vec::new();
     match &report.outcome.reason {
         Some(reason) => {
-            told.push(one_line(&reason.summary));
+            words.push(one_line(&reason.summary));
             // A traceback says at its end what it is about.
             let message = reason.message.as_deref().map(lines).unwrap_or_default();
-            told.extend(message.into_iter().rfind(|line| !line.trim().is_empty()));
+            words.extend(message.into_iter().rfind(|line| !line.trim().is_empty()));
         }
-        None => told.push(one_line(&messages::result_line(report, occasion))),
+        None => words.push(one_line(&messages::result_line(report, occasion))),
     }
-    told.extend(next_step(report).map(|next| format!("next: {}", one_line(&next))));
-    Some(command(level, &title, &told.join("\n")))
+    words.extend(
+        messages::next_step(report, occasion).map(|next| format!("next: {}", one_line(&next))),
+    );
+    Some(command(level, &title, &words.join("\n")))
 }
 
 /// An error that kept the command from a verdict, as an annotation.
@@ -96,8 +98,7 @@ mod tests {
         assert_eq!(
             of(&failed("a", "Traceback:\n  x\nKeyError: 'x'\n\n")),
             "::error title=a%3A failed after 12.3s::its code crashes: CrashLoopBackOff%0A\
-             KeyError: 'x'%0Anext: read the message above; the same image fails the same way on \
-             your own machine"
+             KeyError: 'x'%0Anext: fix the error shown above, and deploy again"
         );
         for verdict in Verdict::WORST_FIRST {
             let level = match verdict {

@@ -80,25 +80,26 @@ fn test_case(report: &AgentReport) -> String {
             escaped(&messages::failure_block(report, Occasion::Watch).join("\n")),
         );
     }
-    let mut told = Vec::new();
+    let warnings = messages::warnings(report).into_iter();
+    let mut words: Vec<String> = warnings.map(|words| format!("warning: {words}")).collect();
     if let Some(message) = report
         .outcome
         .reason
         .as_ref()
         .and_then(|r| r.message.as_deref())
     {
-        told.push("message:".to_owned());
-        told.extend(lines(message));
+        words.push("message:".to_owned());
+        words.extend(lines(message));
     }
     if !report.logs.is_empty() {
-        told.push("logs:".to_owned());
-        told.extend(lines(&report.logs.join("\n")));
+        words.push("logs:".to_owned());
+        words.extend(lines(&report.logs.join("\n")));
     }
-    if !told.is_empty() {
+    if !words.is_empty() {
         let _ = writeln!(
             xml,
             "<system-out>{}\n</system-out>",
-            escaped(&told.join("\n"))
+            escaped(&words.join("\n"))
         );
     }
     xml.push_str("</testcase>\n");
@@ -155,12 +156,16 @@ mod tests {
     fn the_document_of_a_failure_beside_a_success() {
         let mut bad = failed("bad", "Traceback:\nKeyError: '<a> & ]]>'");
         bad.logs = vec!["one".to_owned(), "two \u{1b}[31m".to_owned()];
+        let mut good = ready("good");
+        good.outcome.revision_unchanged = true;
         assert_eq!(
-            document(&Report::new(vec![ready("good"), bad])),
+            document(&Report::new(vec![good, bad])),
             r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites>
 <testsuite name="pipecat-rollout" tests="2" failures="1" errors="0" skipped="0" time="12.345" timestamp="1970-01-01T00:00:00Z">
 <testcase classname="pipecat-rollout" name="good" time="12.345">
+<system-out>warning: the old revision goes on serving, with the old code
+</system-out>
 </testcase>
 <testcase classname="pipecat-rollout" name="bad" time="12.345">
 <failure type="CrashLoopBackOff" message="bad: failed after 12.3s, deployment 59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3: its code crashes: CrashLoopBackOff">bad: failed after 12.3s (exit code 10)
@@ -175,7 +180,7 @@ mod tests {
   logs
     | one
     | two
-  next        read the message above; the same image fails the same way on your own machine</failure>
+  next        fix the error shown above, and deploy again</failure>
 <system-out>message:
 Traceback:
 KeyError: &apos;&lt;a&gt; &amp; ]]&gt;&apos;

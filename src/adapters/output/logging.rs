@@ -1,11 +1,11 @@
-//! Sets up tracing: log lines on stderr, as text or JSON, above the living lines if there are any.
+//! Sets up tracing: log lines on stderr, as text or JSON, above the status lines if there are any.
+//! Neither a terminal nor a CI log can obey them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
-use std::sync::OnceLock;
 
-use indicatif::MultiProgress;
 use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer as _;
@@ -16,8 +16,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::Style;
-use super::writer::{Harmless, Kind};
+use super::json::FIELDS;
+use super::{Style, print, tty};
+use crate::core::text::{harmless_json, one_line};
 
 /// How much is logged where `RUST_LOG` does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +45,6 @@ pub(crate) struct BadFilter {
     source: tracing_subscriber::filter::ParseError,
 }
 
-/// The screen whose living lines log lines must not tear.
-static SCREEN: OnceLock<MultiProgress> = OnceLock::new();
-
 /// Sends logs to stderr from now on.
 ///
 /// `rust_log` is what the environment variable of that name says.
@@ -58,28 +56,127 @@ pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Res
             source,
         })?,
     };
-    let kind = match style {
-        Style::Json => Kind::Json,
-        Style::Tty | Style::Plain | Style::Github | Style::Gitlab | Style::None => Kind::Text,
-    };
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(move || Harmless::new(kind, write_line));
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
     let registry = tracing_subscriber::registry();
     // Only a second installation fails; the first one's then goes on serving.
-    let _ = match kind {
-        Kind::Json => {
-            let layer = layer.json().flatten_event(true).with_current_span(false);
-            registry
-                .with(layer.with_span_list(false).with_filter(filter))
-                .try_init()
-        }
-        Kind::Text => {
-            let layer = layer.event_format(Sentences);
-            registry.with(layer.with_filter(filter)).try_init()
-        }
+    let _ = if style == Style::Json {
+        print::report_dropped(|lines| {
+            let note = print::dropped_words(lines);
+            json_line(tracing::Level::WARN, &note, &Map::new())
+        });
+        let layer = layer.event_format(JsonLines).with_writer(|| LineWriter);
+        registry.with(layer.with_filter(filter)).try_init()
+    } else {
+        let layer = layer.event_format(Sentences).with_writer(|| LineWriter);
+        registry.with(layer.with_filter(filter)).try_init()
     };
     Ok(())
+}
+
+/// Hands on what the formatters write: a line each time.
+struct LineWriter;
+
+impl Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        tty::above(String::from_utf8_lossy(bytes).trim_end());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Log lines for machines: one JSON object each.
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = *event.metadata().level();
+        writeln!(
+            writer,
+            "{}",
+            json_line(level, &fields.message, &fields.others)
+        )
+    }
+}
+
+/// One JSON object on one line.
+fn json_line(level: tracing::Level, message: &str, fields: &Map<String, Value>) -> String {
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        timestamp: String,
+        level: &'a str,
+        message: &'a str,
+        #[serde(flatten)]
+        fields: &'a Map<String, Value>,
+    }
+    let line = Line {
+        timestamp: format!("{:.6}", Timestamp::now()),
+        level: level.as_str(),
+        message,
+        fields,
+    };
+    harmless_json(&serde_json::to_string(&line).expect("plain data with text keys has a JSON form"))
+}
+
+/// The fields of a log line as JSON.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(message)) => self.message = message,
+            (FIELDS, Value::String(json)) => {
+                let fields = serde_json::from_str::<Map<String, Value>>(&json);
+                self.others.extend(fields.unwrap_or_default());
+            }
+            (name, value) => {
+                self.others.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, json!(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, json!(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, json!(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, json!(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, json!(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, json!(format!("{value:?}")));
+    }
 }
 
 /// Log lines for people: when, how bad, and a sentence. What the program itself has to say is all
@@ -98,33 +195,19 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let (at, metadata) = (Timestamp::now(), event.metadata());
-        write!(writer, "{at:.0} {:>5} ", metadata.level())?;
         let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+        let mut words = String::new();
         if ours && *metadata.level() <= tracing::Level::INFO {
-            event.record(&mut Message(&mut writer));
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            words = fields.message;
         } else {
-            write!(writer, "{}: ", metadata.target())?;
-            context.format_fields(writer.by_ref(), event)?;
+            write!(words, "{}: ", metadata.target())?;
+            context.format_fields(Writer::new(&mut words), event)?;
         }
-        writeln!(writer)
+        let line = format!("{at:.0} {:>5} {words}", metadata.level());
+        writeln!(writer, "{}", one_line(&line))
     }
-}
-
-/// Writes the message of an event, and nothing else of it.
-struct Message<'a, 'w>(&'a mut Writer<'w>);
-
-impl Visit for Message<'_, '_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            // A log that cannot be written is not heard of anyway.
-            let _ = write!(self.0, "{value:?}");
-        }
-    }
-}
-
-/// Has log lines written above the living lines of `screen` from now on.
-pub(super) fn write_above(screen: MultiProgress) {
-    let _ = SCREEN.set(screen);
 }
 
 fn default_filter(style: Style, level: Level) -> Targets {
@@ -145,18 +228,4 @@ fn default_filter(style: Style, level: Level) -> Targets {
     Targets::new()
         .with_default(others)
         .with_target(env!("CARGO_CRATE_NAME"), ours)
-}
-
-fn write_line(line: &str) {
-    let drawn = SCREEN.get().filter(|screen| !screen.is_hidden());
-    match drawn {
-        Some(screen) => {
-            let _ = screen.println(line);
-        }
-        None => {
-            let _ = io::stderr()
-                .lock()
-                .write_all(format!("{line}\n").as_bytes());
-        }
-    }
 }

@@ -1,9 +1,8 @@
-//! The story as plain lines: for logs, pipes and CI.
+//! The progress as plain lines: for logs, pipes and CI.
 
 use std::time::Duration;
 
-use super::lines::{line, write};
-use super::{Detail, Manner};
+use super::{Detail, Manner, line, print, tty};
 use crate::core::messages;
 use crate::core::rollout::{AgentReport, Event, Verdict};
 
@@ -19,19 +18,29 @@ impl Plain {
     }
 
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
-        // How it ended is told at its end, with all that is known about it.
-        if self.manner.detail == Detail::Ending || matches!(event, Event::Finished { .. }) {
-            return;
+        let shown = match event {
+            // How it ended is shown at its end, with all that is known about it.
+            Event::Finished { verdict, .. } => {
+                *verdict == Verdict::Ready && !self.manner.on_same_terminal
+            }
+            _ => true,
+        };
+        if shown && self.manner.detail == Detail::Whole {
+            print::err(&line(&self.agents[agent], at, &messages::line(event)));
         }
-        write(&line(&self.agents[agent], at, &messages::line(event)));
     }
 
     pub(super) fn end(&mut self, report: &AgentReport) {
-        if report.outcome.verdict != Verdict::Ready {
-            write(&messages::failure_block(report, self.manner.occasion).join("\n"));
-        } else if self.manner.detail == Detail::Whole {
-            let at = report.outcome.elapsed;
-            write(&line(&report.agent, at, "ready"));
+        let occasion = self.manner.occasion;
+        let block = match (report.outcome.verdict, self.manner.detail) {
+            (Verdict::Ready, Detail::Ending) => return,
+            (Verdict::Ready, Detail::Whole) if !self.manner.on_same_terminal => {
+                messages::failure_block(report, occasion)
+            }
+            _ => messages::ending_block(report, occasion),
+        };
+        if !block.is_empty() {
+            print::err(&tty::wrapped(&block).join("\n"));
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The page that a step on GitHub Actions shows: verdicts, phases, and what the code said, in Markdown.
+//! The page that a step on GitHub Actions shows, in Markdown: how it ended with each agent, why and
+//! what to do next, then the verdicts as a table, the phases and the logs.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::rollout::{AgentReport, Report, next_step, whole_millis};
+use crate::core::messages::{self, Occasion};
+use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis};
 use crate::core::text::{lines, one_line, short_duration};
 
 /// The most that GitHub takes of the summary of one step, in bytes; what is larger is lost whole.
@@ -15,21 +17,29 @@ const NOTE: usize = 256;
 /// The most phases that are shown of one agent; flapping makes many.
 const SHOWN_PHASES: usize = 50;
 
+/// The most lines of a message that are shown at once; the rest opens on a click.
+const SHOWN_LINES: usize = 15;
+
 /// The page, which together with the bytes that are `there` already stays within the limit.
 ///
 /// What does not fit is left out, an agent at a time, and it says so.
 #[must_use]
 pub fn page(report: &Report, there: usize) -> String {
     let room = LIMIT.saturating_sub(there).saturating_sub(NOTE);
-    let mut page = "## Rollout\n\n\
-         | agent | verdict | exit code | deployment | after | reason |\n\
-         |---|---|---|---|---|---|\n"
-        .to_owned();
-    if page.len() > room {
-        return String::new();
+    let mut page = String::new();
+    let mut left_out = add(&mut page, &report.agents, ending, room);
+    let head = "\n| agent | verdict | exit code | deployment | image | region | after |\n\
+         |---|---|---|---|---|---|---|\n";
+    if page.len() + head.len() <= room {
+        page.push_str(head);
+        left_out = left_out.max(add(&mut page, &report.agents, row, room));
+        left_out = left_out.max(add(&mut page, &report.agents, details, room));
+    } else {
+        left_out = report.agents.len();
     }
-    let mut left_out = add(&mut page, &report.agents, row, room);
-    left_out = left_out.max(add(&mut page, &report.agents, section, room));
+    if page.is_empty() {
+        return page;
+    }
     if left_out > 0 {
         let _ = write!(
             page,
@@ -57,48 +67,74 @@ fn add(
     0
 }
 
+/// How it ended with an agent, why, and what to do next.
+fn ending(report: &AgentReport) -> String {
+    let warnings = messages::warnings(report);
+    let mark = match report.outcome.verdict {
+        Verdict::Ready if warnings.is_empty() => '✅',
+        Verdict::Ready | Verdict::Interrupted(_) => '⚠',
+        _ => '❌',
+    };
+    let (agent, verdict) = messages::ending_parts(report, Occasion::Watch);
+    let mut ending = format!("### {mark} {} {verdict}", plain(&agent));
+    if let Some(reason) = &report.outcome.reason {
+        let _ = write!(ending, ": {}", plain(&reason.summary));
+    }
+    ending.push('\n');
+    for warning in warnings {
+        let _ = write!(ending, "\n**Warning:** {}\n", plain(&warning));
+    }
+    let message = message(report);
+    let shown = message.lines().rev().take(SHOWN_LINES);
+    let shown: Vec<&str> = shown.collect::<Vec<_>>().into_iter().rev().collect();
+    if !shown.is_empty() {
+        let _ = write!(ending, "\n{}", fenced(&shown.join("\n")));
+    }
+    if let Some(next) = messages::next_step(report, Occasion::Watch) {
+        let _ = write!(ending, "\n**Next:** {}\n", linked(&next));
+    }
+    ending.push('\n');
+    ending
+}
+
 /// An agent's row of the table of verdicts.
 fn row(report: &AgentReport) -> String {
-    let reason = match &report.outcome.reason {
-        Some(reason) => plain(&reason.summary),
-        None if report.outcome.revision_unchanged => {
-            "the old revision goes on serving, with the old code".to_owned()
-        }
-        None => String::new(),
-    };
+    let outcome = &report.outcome;
+    let known = |text: &Option<String>| text.as_deref().map_or(String::new(), plain);
     format!(
-        "| {} | **{}** | {} | {} | {} | {reason} |\n",
+        "| {} | **{}** | {} | {} | {} | {} | {} |\n",
         plain(&report.agent),
-        report.outcome.verdict,
+        outcome.verdict,
         report.exit_code,
-        report
-            .outcome
-            .deployment_id
-            .as_deref()
-            .map_or(String::new(), plain),
-        short_duration(report.outcome.elapsed),
+        known(&outcome.deployment_id),
+        known(&outcome.image),
+        known(&outcome.region),
+        short_duration(outcome.elapsed),
     )
 }
 
-/// What there is to say of an agent: what to do next, its phases, its message and its logs.
-fn section(report: &AgentReport) -> String {
-    let mut section = format!("\n### {}\n", plain(&report.agent));
-    if let Some(next) = next_step(report) {
-        let _ = write!(section, "\nNext: {}\n", plain(&next));
-    }
-    section.push_str(&timeline(report));
-    if let Some(message) = report
-        .outcome
-        .reason
-        .as_ref()
-        .and_then(|r| r.message.as_deref())
-    {
-        section.push_str(&folded("Message", message));
+/// The phases of an agent, and the whole of its message and its logs, which open on a click.
+fn details(report: &AgentReport) -> String {
+    let mut details = timeline(report);
+    let message = message(report);
+    if message.lines().count() > SHOWN_LINES {
+        details.push_str(&folded("The whole message", &fenced(&message)));
     }
     if !report.logs.is_empty() {
-        section.push_str(&folded("Logs", &report.logs.join("\n")));
+        let logs = lines(&report.logs.join("\n")).join("\n");
+        details.push_str(&folded("Logs", &fenced(&logs)));
     }
-    section
+    if details.is_empty() {
+        return details;
+    }
+    format!("\n#### {}\n{details}", plain(&report.agent))
+}
+
+/// The reason's message, harmless.
+fn message(report: &AgentReport) -> String {
+    let reason = report.outcome.reason.as_ref();
+    let message = reason.and_then(|reason| reason.message.as_deref());
+    lines(message.unwrap_or_default()).join("\n")
 }
 
 /// The phases, when each began and how long it lasted.
@@ -126,16 +162,26 @@ fn timeline(report: &AgentReport) -> String {
     table
 }
 
-/// A text that opens on a click, in a fence that it cannot close.
-fn folded(title: &str, text: &str) -> String {
-    let text = lines(text).join("\n");
+/// Markdown that opens on a click.
+fn folded(title: &str, markdown: &str) -> String {
+    format!("\n<details><summary>{title}</summary>\n\n{markdown}\n</details>\n")
+}
+
+/// Harmless text in a fence that it cannot close.
+fn fenced(text: &str) -> String {
     let longest = text.split(|char| char != '`').map(str::len).max();
     let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
-    format!(
-        "\n<details><summary>{title}</summary>\n\n\
-         {fence}text\n{text}\n{fence}\n\n\
-         </details>\n"
-    )
+    format!("{fence}text\n{text}\n{fence}\n")
+}
+
+/// Words of ours as Markdown, a link at their end as a link.
+fn linked(words: &str) -> String {
+    match words.rsplit_once(' ') {
+        Some((words, link)) if link.starts_with("https://docs.pipecat.ai/") => {
+            format!("{} <{link}>", plain(words))
+        }
+        _ => plain(words),
+    }
 }
 
 /// Foreign text as one line that Markdown takes as it is: no markup, no table cell, no link.
@@ -163,32 +209,14 @@ mod tests {
     fn the_page_of_a_failure_beside_a_success() {
         let mut bad = failed("bad", "Traceback:\n```\nKeyError: 'x'");
         bad.logs = vec!["one".to_owned(), "two".to_owned()];
+        bad.outcome.image = Some("example.com/bot:1".to_owned());
+        let mut good = ready("good");
+        good.outcome.region = Some("us-west".to_owned());
         assert_eq!(
-            page(&Report::new(vec![ready("good"), bad]), 0),
-            "## Rollout
+            page(&Report::new(vec![good, bad]), 0),
+            "### ✅ good ready after 12.3s
 
-| agent | verdict | exit code | deployment | after | reason |
-|---|---|---|---|---|---|
-| good | **ready** | 0 | 59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3 | 12.3s |  |
-| bad | **failed** | 10 | 59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3 | 12.3s | its code crashes: CrashLoopBackOff |
-
-### good
-
-| phase | began after | lasted |
-|---|---|---|
-| reconciling | 0.0s | 2.1s |
-| creating | 2.1s | 10.2s |
-
-### bad
-
-Next: read the message above; the same image fails the same way on your own machine
-
-| phase | began after | lasted |
-|---|---|---|
-| reconciling | 0.0s | 2.1s |
-| creating | 2.1s | 10.2s |
-
-<details><summary>Message</summary>
+### ❌ bad failed after 12.3s: its code crashes: CrashLoopBackOff
 
 ````text
 Traceback:
@@ -196,7 +224,27 @@ Traceback:
 KeyError: 'x'
 ````
 
-</details>
+**Next:** fix the error shown above, and deploy again
+
+
+| agent | verdict | exit code | deployment | image | region | after |
+|---|---|---|---|---|---|---|
+| good | **ready** | 0 | 59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3 |  | us-west | 12.3s |
+| bad | **failed** | 10 | 59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3 | example&#46;com&#47;bot:1 |  | 12.3s |
+
+#### good
+
+| phase | began after | lasted |
+|---|---|---|
+| reconciling | 0.0s | 2.1s |
+| creating | 2.1s | 10.2s |
+
+#### bad
+
+| phase | began after | lasted |
+|---|---|---|
+| reconciling | 0.0s | 2.1s |
+| creating | 2.1s | 10.2s |
 
 <details><summary>Logs</summary>
 
@@ -225,12 +273,35 @@ two
     }
 
     #[test]
+    fn a_long_message_shows_its_end_and_opens_whole() {
+        let message: Vec<String> = (1..=20).map(|line| format!("line {line}")).collect();
+        let page = page(&Report::new(vec![failed("a", &message.join("\n"))]), 0);
+        assert!(page.contains("```text\nline 6\nline 7\n"), "{page}");
+        assert!(page.contains("<summary>The whole message</summary>\n\n```text\nline 1\n"));
+    }
+
+    #[test]
+    fn a_hint_links_to_its_page_and_a_warning_is_shown() {
+        let mut report = failed("a", "x");
+        let reason = report.outcome.reason.as_mut().expect("it failed");
+        reason.code = "PCC_IMAGE_NOT_FOUND".to_owned();
+        let page = page(&Report::new(vec![report]), 0);
+        let link = "<https://docs.pipecat.ai/pipecat-cloud/fundamentals/error-codes#pcc_image_not_found>\n";
+        assert!(page.contains(link), "{page}");
+        let mut old = ready("a");
+        old.outcome.revision_unchanged = true;
+        let page = super::page(&Report::new(vec![old]), 0);
+        let expected = "### ⚠ a ready after 12.3s\n\n**Warning:** the old revision goes on";
+        assert!(page.starts_with(expected), "{page}");
+    }
+
+    #[test]
     fn a_fence_is_longer_than_any_in_the_text() {
         for ticks in [0, 1, 2, 3, 4, 100] {
             let text = format!("a\n{}\nb", "`".repeat(ticks));
             let fence = "`".repeat(ticks.max(2) + 1);
-            let expected = format!("\n{fence}text\n{text}\n{fence}\n");
-            assert!(folded("Message", &text).contains(&expected), "{ticks}");
+            let expected = format!("{fence}text\n{text}\n{fence}\n");
+            assert_eq!(fenced(&text), expected, "{ticks}");
         }
     }
 

@@ -1,39 +1,51 @@
-//! The story on a terminal: lines above, and below them a living line for each agent.
+//! The progress on a terminal: lines above, and below them a status line for each agent.
 
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::lines::line;
-use super::{Detail, Manner, logging};
+use super::{Detail, Manner, line, print};
 use crate::core::messages::{self, Tone};
-use crate::core::rollout::{AgentReport, Event, Phase};
-use crate::core::text::one_line;
+use crate::core::rollout::{AgentReport, Event, Phase, Verdict};
+use crate::core::text::{fit, one_line, short_duration, wrap};
 
-/// How often the living lines are drawn anew.
+/// How often the status lines are drawn.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A living line an agent, the story above.
+const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/// How wide the head of a progress line is: the time.
+const TIME_INDENT: &str = "          ";
+
+static SCREEN: Mutex<Screen> = Mutex::new(Screen {
+    statuses: Vec::new(),
+    drawn: 0,
+    tick: 0,
+});
+
+/// A status line an agent, the progress above.
 pub(crate) struct Tty {
     manner: Manner,
-    colour: Colour,
-    screen: MultiProgress,
-    agents: Vec<Living>,
+    agents: Vec<Status>,
 }
 
-/// Whether to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    Allowed,
-    /// `NO_COLOR` is set (no-color.org).
-    Refused,
+/// The status lines at the bottom of the terminal.
+struct Screen {
+    /// Those of the agents that are still watched.
+    statuses: Vec<Option<(Instant, String)>>,
+    /// How many lines are drawn now.
+    drawn: usize,
+    tick: usize,
 }
 
-/// The living line of an agent.
-struct Living {
+/// What the status line of an agent says.
+struct Status {
     agent: String,
-    bar: ProgressBar,
     phase: Phase,
     replicas: Option<(u64, u64)>,
     restarts: u64,
@@ -42,77 +54,148 @@ struct Living {
 
 impl Tty {
     pub(super) fn begin(manner: Manner, agents: Vec<String>) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        logging::write_above(screen.clone());
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            manner,
-            colour: if no_color {
-                Colour::Refused
-            } else {
-                Colour::Allowed
-            },
-            agents: agents
-                .into_iter()
-                .map(|agent| Living::begin(agent, &screen, manner.detail))
-                .collect(),
-            screen,
+        let agents = agents.into_iter().map(Status::new).collect::<Vec<_>>();
+        if manner.detail == Detail::Whole {
+            let began = Instant::now();
+            let statuses = agents.iter().map(|status| Some((began, status.words())));
+            screen().statuses = statuses.collect();
+            // Without a thread the lines only stand still.
+            let _ = thread::Builder::new().name("status".to_owned()).spawn(tick);
         }
+        Self { manner, agents }
     }
 
     pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
-        let living = &mut self.agents[agent];
-        living.note(event);
+        let status = &mut self.agents[agent];
+        status.note(event);
+        let words = status.words();
+        if let Some(Some((_, shown))) = screen().statuses.get_mut(agent) {
+            *shown = words;
+        }
         let shown_below = matches!(event, Event::Finished { .. } | Event::Heartbeat { .. });
         if self.manner.detail == Detail::Whole && !shown_below {
-            let words = self
-                .colour
-                .paint(messages::tone(event), &messages::line(event));
-            let told = line(&living.agent, at, &words);
-            self.print(&told);
+            let head = line(&self.agents[agent].agent, at, "");
+            let words = format!("{head}{}", messages::line(event));
+            let tone = messages::tone(event);
+            let lines = wrap(&words, width().unwrap_or(usize::MAX), TIME_INDENT);
+            let painted = lines.iter().map(|line| match line.strip_prefix(&head) {
+                Some(words) => head.clone() + &paint(tone, words),
+                None => paint(tone, line),
+            });
+            above(&painted.collect::<Vec<_>>().join("\n"));
         }
     }
 
     pub(super) fn end(&mut self, agent: usize, report: &AgentReport) {
-        self.agents[agent].bar.finish_and_clear();
-        let mut block = messages::failure_block(report, self.manner.occasion);
-        let tone = messages::verdict_tone(report.outcome.verdict);
-        if let Some(first) = block.first_mut() {
-            *first = self.colour.paint(tone, first);
-            self.print(&block.join("\n"));
-        } else if self.manner.detail == Detail::Whole {
-            let at = report.outcome.elapsed;
-            let told = line(&report.agent, at, &self.colour.paint(tone, "ready"));
-            self.print(&told);
+        if let Some(status) = screen().statuses.get_mut(agent) {
+            *status = None;
         }
-    }
-
-    /// Prints lines above the living ones. A terminal that is gone has no reader.
-    fn print(&self, lines: &str) {
-        let _ = self.screen.println(lines);
+        let occasion = self.manner.occasion;
+        if self.manner.detail == Detail::Ending && report.outcome.verdict == Verdict::Ready {
+            return;
+        }
+        let block = messages::ending_block(report, occasion);
+        let heading = block
+            .first()
+            .map_or(0, |first| wrapped(std::slice::from_ref(first)).len());
+        let tone = messages::verdict_tone(report.outcome.verdict);
+        let mut lines = wrapped(&block);
+        for line in &mut lines[..heading] {
+            *line = paint(tone, line);
+        }
+        above(&lines.join("\n"));
     }
 }
 
-impl Living {
-    fn begin(agent: String, screen: &MultiProgress, detail: Detail) -> Self {
-        let bar = match detail {
-            Detail::Whole => screen.add(ProgressBar::new_spinner()),
-            Detail::Ending => ProgressBar::hidden(),
-        };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
-            bar.set_style(style);
+/// Writes lines to stderr, above the status lines if there are any.
+pub(super) fn above(lines: &str) {
+    screen().print(lines);
+}
+
+/// The lines of a block as stderr shows them: broken at words where it is a terminal.
+pub(super) fn wrapped(block: &[String]) -> Vec<String> {
+    match width() {
+        Some(width) => messages::wrap_block(block, width),
+        None => block.to_vec(),
+    }
+}
+
+/// How many columns the terminal has that is stderr; `None` where it is none.
+fn width() -> Option<usize> {
+    let stderr = io::stderr();
+    let size = rustix::termios::tcgetwinsize(&stderr).ok();
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    stderr.is_terminal().then_some(match columns {
+        0 => 80,
+        columns => columns,
+    })
+}
+
+fn screen() -> MutexGuard<'static, Screen> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Draws the status lines until there are none.
+fn tick() {
+    loop {
+        let mut screen = screen();
+        if screen.statuses.iter().all(Option::is_none) {
+            return;
         }
-        bar.enable_steady_tick(TICK);
-        let living = Self {
+        screen.tick += 1;
+        let frame = screen.erasure() + &screen.frame();
+        if print::draw(frame) {
+            screen.drawn = screen.lines().len();
+        }
+        drop(screen);
+        thread::sleep(TICK);
+    }
+}
+
+impl Screen {
+    fn print(&mut self, lines: &str) {
+        let text = format!("{}{lines}\n{}", self.erasure(), self.frame());
+        print::err_raw(text);
+        self.drawn = self.lines().len();
+    }
+
+    /// What takes the drawn lines away, and puts the cursor where they began.
+    fn erasure(&self) -> String {
+        match self.drawn {
+            0 => String::new(),
+            drawn => format!("\r\u{1b}[2K{}", "\u{1b}[1A\u{1b}[2K".repeat(drawn - 1)),
+        }
+    }
+
+    fn frame(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    /// The status lines, each of them one line of the terminal, and no more than it has.
+    fn lines(&self) -> Vec<String> {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+        let rows = size.map_or(24, |size| usize::from(size.ws_row).max(2)) - 1;
+        let columns = width().unwrap_or(80).saturating_sub(1);
+        let spinner = SPINNER[self.tick % SPINNER.len()];
+        let statuses = self.statuses.iter().flatten();
+        let lines = statuses.map(|(began, words)| {
+            let line = format!("{spinner} {:>6} {words}", short_duration(began.elapsed()));
+            // One line and no more: what wraps could not be taken away.
+            fit(&line, columns)
+        });
+        lines.take(rows).collect()
+    }
+}
+
+impl Status {
+    fn new(agent: String) -> Self {
+        Self {
             agent,
-            bar,
             phase: Phase::Waiting,
             replicas: None,
             restarts: 0,
             failing: 0,
-        };
-        living.show();
-        living
+        }
     }
 
     fn note(&mut self, event: &Event) {
@@ -128,31 +211,35 @@ impl Living {
             Event::PollRecovered { .. } => self.failing = 0,
             _ => {}
         }
-        self.show();
     }
 
-    fn show(&self) {
-        let mut parts = vec![format!("{}: {}", one_line(&self.agent), self.phase)];
-        if let Some((ready, started)) = self.replicas {
-            parts.push(format!("{ready} of {} ready", messages::replicas(started)));
+    fn words(&self) -> String {
+        let mut words = format!("{}: {}", one_line(&self.agent), self.phase);
+        let parts = [
+            self.replicas
+                .map(|(ready, started)| messages::replicas_ready(ready, started)),
+            (self.restarts > 0).then(|| messages::restarts(self.restarts)),
+            messages::failing_words(self.failing),
+        ];
+        for part in parts.into_iter().flatten() {
+            // Writing to a String cannot fail.
+            let _ = write!(words, ", {part}");
         }
-        if self.restarts > 0 {
-            parts.push(messages::restarts(self.restarts));
-        }
-        parts.extend(messages::failing_words(self.failing));
-        self.bar.set_message(parts.join(", "));
+        words
     }
 }
 
-impl Colour {
-    fn paint(self, tone: Tone, words: &str) -> String {
-        let style = match (self, tone) {
-            (Colour::Refused, _) | (_, Tone::Neutral) => return words.to_owned(),
-            (Colour::Allowed, Tone::Good) => AnsiColor::Green.on_default(),
-            (Colour::Allowed, Tone::Doubtful) => AnsiColor::Yellow.on_default(),
-            (Colour::Allowed, Tone::Bad) => AnsiColor::Red.on_default().bold(),
-        };
-        let style: Style = style;
-        format!("{style}{words}{style:#}")
+fn paint(tone: Tone, words: &str) -> String {
+    let style: Style = match tone {
+        Tone::Neutral => return words.to_owned(),
+        Tone::Good => AnsiColor::Green.on_default(),
+        Tone::Doubtful => AnsiColor::Yellow.on_default(),
+        Tone::Bad => AnsiColor::Red.on_default().bold(),
+    };
+    match AutoStream::choice(&io::stderr()) {
+        ColorChoice::Never => words.to_owned(),
+        ColorChoice::Auto | ColorChoice::AlwaysAnsi | ColorChoice::Always => {
+            format!("{style}{words}{style:#}")
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::adapters::api::connection::{Connection, Extras};
+use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
 use crate::adapters::simulator::{Cast, Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::app::error::Error;
@@ -33,7 +33,7 @@ pub(super) async fn connect(
         }
     };
     Ok((
-        Connection::new(client, plan.max_rps, Extras::default()),
+        Connection::new(client, plan.max_rps, Hooks::default()),
         deployer,
     ))
 }

@@ -1,12 +1,12 @@
 //! `history`: the rollouts that the sidecar has seen, and what they add up to.
 
 use std::cmp::Reverse;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::output::ResultFormat;
+use crate::adapters::output::{ResultFormat, print};
 use crate::adapters::store::{RolloutQuery, Store};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
@@ -49,15 +49,8 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
         ResultFormat::Text => text(&rollouts, args),
         ResultFormat::Json => json(&rollouts, args),
     };
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        // That nobody reads it any more is no error.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Print(error)),
-        _ => Ok(Ending::Done),
-    }
+    print::out(&text).map_err(Error::Print)?;
+    Ok(Ending::Done)
 }
 
 /// The figures over the time that was asked for; where that has no end, up to now.

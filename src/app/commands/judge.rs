@@ -2,30 +2,38 @@
 
 use std::future::pending;
 use std::io;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::Signal as Number;
 use tokio::sync::mpsc;
+use tracing::warn;
 
+use super::agent_task::{AgentTask, TaskMessage};
 use super::connect::connect;
 use super::run::Deploy;
 use super::signals::Signals;
-use super::watch::{Tidings, Watch};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, Style, complain, print_report};
+use crate::adapters::output::{FileError, Files, Progress, Style, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{Plan, Together};
 use crate::app::poll_loop::Signal;
+use crate::core::messages;
 use crate::core::rollout::{
     AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict,
 };
+use crate::core::text::short_duration;
+
+/// The longest that polls of one agent are apart by themselves.
+const SLOW_ROUND: Duration = Duration::from_secs(5);
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
+    warn_of_slow_polls(&prepared.plan);
     prepared.judge(None).await
 }
 
@@ -66,11 +74,11 @@ impl Prepared {
         let names = plan.agents.iter().map(|name| name.as_str().to_owned());
         let (style, began) = (plan.output.style, Timestamp::now());
         let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
-        let (teller, mut tidings) = mpsc::unbounded_channel();
+        let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
         for (index, (agent, policy)) in plan.agents.iter().zip(&plan.policies).enumerate() {
-            let watch = Watch {
+            let task = AgentTask {
                 index,
                 agent: agent.clone(),
                 pace: plan.pace,
@@ -78,17 +86,18 @@ impl Prepared {
                 connection: connection.clone(),
                 signals: signals.clone(),
                 command: of_command.take(),
-                teller: teller.clone(),
+                sender: sender.clone(),
             };
-            tokio::spawn(watch.run(Machine::new(policy.clone()), occasion));
+            tokio::spawn(task.run(Machine::new(policy.clone()), occasion));
         }
-        drop(teller);
+        drop(sender);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
+        let mut stopped_by = None;
         loop {
-            let (index, tidings) = tokio::select! {
+            let (index, message) = tokio::select! {
                 biased;
-                received = tidings.recv() => match received {
-                    Some(tidings) => tidings,
+                received = messages.recv() => match received {
+                    Some(message) => message,
                     None => break,
                 },
                 ended = ended(&mut deploy) => {
@@ -101,19 +110,23 @@ impl Prepared {
                     continue;
                 }
             };
-            match tidings {
-                Tidings::Happened(at, event) => {
+            match message {
+                TaskMessage::Happened(at, event) => {
                     progress.tell(index, at, &event);
                     if let (Event::BaselineNoted { .. }, Some(deploy)) = (&event, &mut deploy) {
                         let _ = command.send(start(deploy, style));
                     }
                 }
-                Tidings::Ended(report) => {
+                TaskMessage::Ended(mut report) => {
+                    if let Some(failed) = &stopped_by {
+                        messages::name_who_stopped(&mut report, failed);
+                    }
                     progress.end(index, &report);
                     if plan.together == Together::FailFast
                         && report.outcome.verdict != Verdict::Ready
                     {
                         signals.end(Interruption::FailFast);
+                        stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }
                     reports[index] = Some(*report);
                 }
@@ -139,7 +152,7 @@ impl Prepared {
             match agent.outcome.verdict {
                 Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
                 verdict if verdict != Verdict::Ready && deploy.ends_early() => {
-                    complain(
+                    print_error(
                         style,
                         "the deploy command still runs, and is asked to end",
                         agent.exit_code,
@@ -155,14 +168,14 @@ impl Prepared {
         }
         agent.command = deploy.report();
         match agent.command {
-            None => complain(style, "the deploy command was not run", agent.exit_code),
+            None => print_error(style, "the deploy command was not run", agent.exit_code),
             Some(command) if agent.outcome.verdict == Verdict::Ready && command.exit_code != 0 => {
                 report.exit_code = command.exit_code;
                 let line = format!(
                     "the deployment is ready, but the deploy command failed (exit code {})",
                     command.exit_code
                 );
-                complain(style, &line, command.exit_code);
+                print_error(style, &line, command.exit_code);
             }
             Some(_) => {}
         }
@@ -171,8 +184,9 @@ impl Prepared {
     /// Hands the report over.
     fn report(self, report: Report) -> Ending {
         let output = &self.plan.output;
-        let printed = print_report(&report, output.result, output.manner.occasion);
+        // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
+        let printed = print_report(&report, output.result, output.style, output.manner);
         let printed = printed.err().map(Untold::Stdout).into_iter();
         let failures = printed.chain(written.into_iter().map(Untold::File));
         let mut ending = Ending::Judged(report);
@@ -180,9 +194,21 @@ impl Prepared {
             if let Ending::Judged(report) = ending {
                 ending = Ending::Untold(report);
             }
-            complain(output.style, &error::chain(&failure), exit::code(&ending));
+            print_error(output.style, &error::chain(&failure), exit::code(&ending));
         }
         ending
+    }
+}
+
+/// Warns where the limit on requests is too low to poll so many agents in time.
+fn warn_of_slow_polls(plan: &Plan) {
+    let agents = u32::try_from(plan.agents.len()).unwrap_or(u32::MAX);
+    let round = Duration::from_secs(1) * agents / plan.max_rps.get();
+    if round > SLOW_ROUND {
+        let (round, rps) = (short_duration(round), plan.max_rps);
+        warn!(
+            "{agents} agents at {rps} requests a second: each is polled only every {round}; raise --max-rps"
+        );
     }
 }
 
@@ -200,7 +226,7 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
         Ok(()) => Signal::CommandStarted,
         Err(error) => {
             let exit_code = deploy.report().map_or(1, |report| report.exit_code);
-            complain(style, &error::chain(&error), exit_code);
+            print_error(style, &error::chain(&error), exit_code);
             Signal::CommandEnded(exit_code)
         }
     }

@@ -1,10 +1,9 @@
 //! `completions` and `man`: made from the same description that reads the command line.
 
-use std::io::{self, ErrorKind, Write};
-
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
+use crate::adapters::output::print;
 use crate::app::cli::Cli;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -37,11 +36,7 @@ pub(super) fn man(command: Option<&str>) -> Result<Ending, Error> {
     print(&text)
 }
 
-/// Prints to stdout. That nobody reads it is no error.
 fn print(text: &[u8]) -> Result<Ending, Error> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Print(error)),
-        _ => Ok(Ending::Done),
-    }
+    print::out(&String::from_utf8_lossy(text)).map_err(Error::Print)?;
+    Ok(Ending::Done)
 }

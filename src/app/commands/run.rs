@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::judge::Prepared;
+use crate::adapters::output::print;
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -22,6 +23,9 @@ use crate::core::rollout::{CommandReport, Interruption};
 
 /// How long the command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long what the command has started may outlive it then. (Where nobody reaps what has ended, it
+/// seems to live on.)
+const REST_GRACE: Duration = Duration::from_secs(1);
 /// How often it is asked whether what the command has started is gone.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
@@ -32,7 +36,7 @@ pub(super) async fn run(
     end: CommandEnd,
 ) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
-    prepared.signals.end_at_the_second().map_err(Error::Setup)?;
+    prepared.signals.exit_on_second_signal();
     prepared.judge(Some(Deploy::new(command, end))).await
 }
 
@@ -91,6 +95,8 @@ impl Deploy {
         if group == Group::Own {
             command.process_group(0);
         }
+        // What was printed before the command stands before what it prints.
+        print::flush_err();
         match command.spawn() {
             Ok(child) => {
                 let id = child.id().and_then(|id| i32::try_from(id).ok());
@@ -163,11 +169,14 @@ impl Deploy {
         let over = Instant::now() + GRACE;
         let gone = async {
             self.ended().await;
-            while group == Group::Own && test_kill_process_group(id).is_ok() {
-                sleep(BETWEEN_CHECKS).await;
-            }
+            let rest = async {
+                while group == Group::Own && test_kill_process_group(id).is_ok() {
+                    sleep(BETWEEN_CHECKS).await;
+                }
+            };
+            timeout(REST_GRACE, rest).await.is_ok()
         };
-        if timeout_at(over, gone).await.is_err() {
+        if !timeout_at(over, gone).await.unwrap_or(false) {
             send(group, id, Signal::KILL);
             if self.is_running() {
                 self.ended().await;

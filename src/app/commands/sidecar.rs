@@ -1,16 +1,16 @@
 //! `watch`: the sidecar, put together and run to its end.
 
-use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::signals::Signals;
-use crate::adapters::api::connection::{Connection, Extras};
+use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{self, Client, PlainHttp};
 use crate::adapters::delivery::{PlainText, Sink};
 use crate::adapters::metrics::Metrics;
+use crate::adapters::output::print;
 use crate::adapters::store::Store;
 use crate::app::cli::{Listen, WatchArgs};
 use crate::app::error::Error;
@@ -47,14 +47,14 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     metrics.start_time(Timestamp::now());
     let board = Arc::new(Board::new(plan.interval));
     let (requests, waits) = (Arc::clone(&metrics), Arc::clone(&metrics));
-    let extras = Extras {
+    let hooks = Hooks {
         on_request: Some(Box::new(move |outcome, took| {
             requests.api_request(outcome, took);
         })),
         on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
-        fresh_key: plan.fresh_key(),
+        reload_key: plan.reload_key(),
     };
-    let connection = Connection::new(client, plan.max_rps, extras);
+    let connection = Connection::new(client, plan.max_rps, hooks);
     let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
     let terms = DeliveryTerms {
         source: plan.url.to_string(),
@@ -76,7 +76,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     tokio::spawn(async move {
         signals.interruption().await;
         // The second signal ends the process, whatever it is stuck in.
-        let _ = signals.end_at_the_second();
+        signals.exit_on_second_signal();
         stopper.send_replace(true);
         // Who listens for it may do so for as long as there is a sender.
         std::future::pending::<()>().await;
@@ -131,13 +131,12 @@ fn check(plan: &WatchPlan, sinks: &[SinkPlan]) -> Result<Ending, Error> {
     } else {
         names.join(", ")
     };
-    let told = format!(
+    let text = format!(
         "the configuration is in order\n  api      {}\n  key      {key}\n  store    {}\n  sinks    {names}\n",
         plan.url,
         plan.store.display()
     );
-    let written = io::stdout().lock().write_all(told.as_bytes());
-    written.map_err(Error::Print)?;
+    print::out(&text).map_err(Error::Print)?;
     Ok(Ending::Done)
 }
 

@@ -1,63 +1,76 @@
-//! SIGINT and SIGTERM: the first ends the watch with its report, the second the process.
+//! SIGINT, SIGTERM and SIGHUP: the first ends the watch with its report, a later one the process.
 
+use std::fs;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator;
+use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
 
 use crate::core::rollout::Interruption;
+
+/// How long after the first signal another one counts: GNU `timeout` sends one to the process and
+/// at once one more to its group.
+const SECOND_AFTER: Duration = Duration::from_secs(2);
 
 /// Knows whether the watch is to end before its verdict.
 #[derive(Debug, Clone)]
 pub(super) struct Signals {
     sender: Arc<watch::Sender<Option<Interruption>>>,
     receiver: watch::Receiver<Option<Interruption>>,
+    second_exits: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on, in a thread of its own: nothing that the program is stuck in keeps it.
     ///
     /// # Errors
     /// When the handlers cannot be set up.
     pub(super) fn listen() -> io::Result<Self> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        // Under nohup SIGHUP is ignored, and has to stay so.
+        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        let mut arriving = iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
         let (sender, receiver) = watch::channel(None);
         let signals = Self {
             sender: Arc::new(sender),
             receiver,
+            second_exits: Arc::default(),
         };
         let listening = signals.clone();
-        tokio::spawn(async move {
-            let interruption = tokio::select! {
-                _ = interrupt.recv() => Interruption::Interrupt,
-                _ = terminate.recv() => Interruption::Terminate,
-            };
-            listening.end(interruption);
-        });
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                let mut first = None;
+                for number in arriving.forever() {
+                    let first = *first.get_or_insert_with(Instant::now);
+                    listening.end(match number {
+                        SIGTERM => Interruption::Terminate,
+                        SIGHUP => Interruption::Hangup,
+                        _ => Interruption::Interrupt,
+                    });
+                    let exits = listening.second_exits.load(Ordering::Relaxed);
+                    if exits && first.elapsed() >= SECOND_AFTER {
+                        // It only fails for a number that is no signal's.
+                        let _ = emulate_default_handler(number);
+                    }
+                }
+            })?;
         Ok(signals)
     }
 
-    /// From now on, a signal after the next one ends the process, whatever it is stuck in.
-    ///
-    /// # Errors
-    /// When the handlers cannot be set up.
-    pub(super) fn end_at_the_second(&self) -> io::Result<()> {
-        // The order counts: the first signal finds the flag down, and raises it for the second.
-        let interrupted = Arc::new(AtomicBool::new(self.receiver.borrow().is_some()));
-        for number in [SIGINT, SIGTERM] {
-            flag::register_conditional_default(number, Arc::clone(&interrupted))?;
-            flag::register(number, Arc::clone(&interrupted))?;
-        }
-        Ok(())
+    /// From now on, a signal two seconds or more after the first one ends the process, whatever it is
+    /// stuck in.
+    pub(super) fn exit_on_second_signal(&self) {
+        self.second_exits.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the watch. The first word counts.
+    /// Ends the watch. The first interruption counts.
     pub(super) fn end(&self, interruption: Interruption) {
         self.sender.send_if_modified(|seen| {
             let first = seen.is_none();
@@ -78,4 +91,14 @@ impl Signals {
             Ok(None) | Err(_) => pending().await,
         }
     }
+}
+
+/// Whether the process was started with a signal ignored, as far as the system shows it.
+fn is_ignored(number: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (number - 1) & 1 == 1)
 }

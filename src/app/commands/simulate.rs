@@ -1,10 +1,10 @@
 //! `simulate`: an agents API on loopback, to rehearse pipelines and alerts on.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::signals::Signals;
+use crate::adapters::output::print;
 use crate::adapters::simulator::{Cast, Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
@@ -15,7 +15,7 @@ use crate::core::wire::AgentName;
 /// Serves until SIGINT or SIGTERM.
 pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
     if args.list {
-        print(&scenario_list());
+        print::out(&scenario_list()).map_err(Error::Print)?;
         return Ok(Ending::Done);
     }
     let settings = Settings {
@@ -30,7 +30,7 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
     };
     let mut signals = Signals::listen().map_err(Error::Setup)?;
     let simulator = Simulator::bind(args.listen, settings).await?;
-    print(&format!("listening on {}\n", simulator.base_url()));
+    print::out(&format!("listening on {}\n", simulator.base_url())).map_err(Error::Print)?;
     tokio::select! {
         _ = signals.interruption() => Ok(Ending::Done),
         () = simulator.serve() => Ok(Ending::Done),
@@ -66,12 +66,4 @@ fn scenario_list() -> String {
             format!("{name:<22}{verdict:<16}{}", scenario.summary())
         });
     scenarios.collect::<Vec<_>>().join("\n") + "\n"
-}
-
-/// Prints to stdout. That nobody reads it is no error.
-fn print(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
 }

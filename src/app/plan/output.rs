@@ -4,7 +4,7 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::adapters::output::{FilePlan, Manner, ResultFormat, Style};
+use crate::adapters::output::{Detail, FilePlan, Manner, ResultFormat, Style, is_same_terminal};
 use crate::app::cli::{OutputArgs, ProgressArg};
 use crate::core::messages::Occasion;
 
@@ -38,7 +38,7 @@ enum Ci {
 
 impl OutputPlan {
     /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, manner: Manner) -> Self {
+    pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Detail, occasion: Occasion) -> Self {
         let ci = Ci::found();
         let style = style(args.progress, auto, ci, Terminal::found());
         let mut files = FilePlan {
@@ -50,7 +50,7 @@ impl OutputPlan {
         if ci == Ci::Github || style == Style::Github {
             files.github_output = path("GITHUB_OUTPUT");
             // A single look is a step on the way; it has no page.
-            files.github_summary = match manner.occasion {
+            files.github_summary = match occasion {
                 Occasion::Watch => path("GITHUB_STEP_SUMMARY"),
                 Occasion::Look => None,
             };
@@ -58,7 +58,11 @@ impl OutputPlan {
         Self {
             result: args.output,
             style,
-            manner,
+            manner: Manner {
+                detail,
+                occasion,
+                on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
+            },
             files,
             logs: usize::from(args.logs),
         }
@@ -69,16 +73,22 @@ impl OutputPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Terminal {
     Able,
+    /// It can, but a CI records all that is drawn: only on request.
+    Recorded,
     None,
 }
 
 impl Terminal {
     fn found() -> Self {
-        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if std::io::stderr().is_terminal() && !dumb {
-            Terminal::Able
-        } else {
+        // Where TERM is not set nothing is known of it, and it gets plain lines.
+        let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+        if !std::io::stderr().is_terminal() || dumb {
             Terminal::None
+        } else if ci {
+            Terminal::Recorded
+        } else {
+            Terminal::Able
         }
     }
 }
@@ -105,7 +115,7 @@ fn style(asked: ProgressArg, auto: Auto, ci: Ci, terminal: Terminal) -> Style {
             Style::Gitlab
         }
         (ProgressArg::Auto, Auto::ByPlace, _, Terminal::Able)
-        | (ProgressArg::Tty, _, _, Terminal::Able) => Style::Tty,
+        | (ProgressArg::Tty, _, _, Terminal::Able | Terminal::Recorded) => Style::Tty,
         (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, ..) => Style::Plain,
         (ProgressArg::Json, ..) => Style::Json,
         (ProgressArg::None, ..) => Style::None,
@@ -131,16 +141,18 @@ mod tests {
         let (place, able, none) = (Auto::ByPlace, Terminal::Able, Terminal::None);
         let found = [Style::Github, Style::Gitlab, Style::Tty];
         assert_eq!(table(Asked::Auto, place, able), found);
+        let recorded = Terminal::Recorded;
         let found = [Style::Github, Style::Gitlab, Style::Plain];
         assert_eq!(table(Asked::Auto, place, none), found);
-        for terminal in [able, none] {
+        assert_eq!(table(Asked::Auto, place, recorded), found);
+        for terminal in [able, recorded, none] {
             let looked = table(Asked::Auto, Auto::Plain, terminal);
             assert_eq!(looked, [Style::Plain; 3]);
             for auto in [place, Auto::Plain] {
-                let tty = if terminal == able {
-                    Style::Tty
-                } else {
+                let tty = if terminal == none {
                     Style::Plain
+                } else {
+                    Style::Tty
                 };
                 for (asked, expected) in [
                     (Asked::Tty, tty),

@@ -13,7 +13,7 @@ pub use self::file::{Slip, check_watch_file};
 use self::sinks::SinkTable;
 pub(crate) use self::sinks::{BadSink, SinkSpec};
 use super::{ConfigError, agents, key};
-use crate::adapters::api::connection::FreshKey;
+use crate::adapters::api::connection::ReloadKey;
 use crate::adapters::api::{ApiKey, ApiUrl, PlainHttp};
 use crate::app::cli::{DEFAULT_API_URL, Listen, WatchArgs, WatchKeys};
 use crate::app::watch::Watched;
@@ -59,7 +59,7 @@ impl WatchPlan {
     }
 
     /// Reads the key anew, where it is in a file and can change.
-    pub(crate) fn fresh_key(&self) -> Option<FreshKey> {
+    pub(crate) fn reload_key(&self) -> Option<ReloadKey> {
         let path = self.key_file.clone()?;
         Some(Box::new(move || key::find_again(&path)))
     }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::tasks::verdict_of;
 use super::{Ended, PASS_TRIES};
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::fleet::{AgentRecord, Fleet};
 use crate::core::rollout::{Observation, Route, Verdict};
@@ -101,7 +101,7 @@ pub(super) async fn ask_each(
     let mut refused = None;
     for agent in agents {
         let name = || agent.as_str().to_owned();
-        connection.turn(Urgency::Urgent).await;
+        connection.acquire(Priority::Normal).await;
         match connection.observe(agent, MAX_REQUEST, Route::Pooled).await {
             Observation::Details { details, .. } => {
                 let service = service_of(name(), *details);
@@ -248,6 +248,7 @@ mod tests {
         for (agent, late) in [("a", false), ("b", true)] {
             let target = crate::core::rollout::Event::TargetFound {
                 deployment_id: "d2".to_owned(),
+                created_at: None,
             };
             let change = fleet.happened(Timestamp::UNIX_EPOCH, agent, &target);
             assert_eq!(change.notices[0].data.observed_late, late, "{agent}");

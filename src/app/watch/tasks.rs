@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::named::{Answers, ask_each};
 use super::{Board, Watched};
 use crate::adapters::api::RequestError;
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
@@ -105,7 +105,7 @@ impl Tasks {
         tokio::spawn(async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let permit = || connection.turn(Urgency::Urgent);
+            let permit = || connection.acquire(Priority::Normal);
             let fetch = |limit, route| observe(&connection, &board, &agent, limit, route);
             let emit = |_, event| {
                 let _ = inputs.send(Input::Happened(watch.clone(), event));
@@ -129,7 +129,7 @@ impl Tasks {
         let inputs = self.inputs.clone();
         self.spawn(async move {
             let start = Instant::now();
-            connection.turn(Urgency::Idle).await;
+            connection.acquire(Priority::Low).await;
             let observation =
                 observe(&connection, &board, &agent, MAX_REQUEST, Route::Pooled).await;
             let mut machine = Machine::new(Policy::single_check(TargetRule::FirstSeen, limits));

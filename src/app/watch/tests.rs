@@ -6,7 +6,7 @@ use rusqlite::Connection as Database;
 use tempfile::TempDir;
 
 use super::*;
-use crate::adapters::api::connection::{Connection, Extras};
+use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
 use crate::adapters::store::Store;
 use crate::core::fleet::{Notice, NoticeData, NoticeKind, RetryPlan};
@@ -49,7 +49,7 @@ impl Place {
         };
         let (stopper, stop) = watch::channel(false);
         let parts = Parts {
-            connection: Connection::new(client, max_rps, Extras::default()),
+            connection: Connection::new(client, max_rps, Hooks::default()),
             delivery: Delivery::start(Vec::new(), &terms, &keeper, &board, &metrics),
             keeper,
             board,

@@ -40,6 +40,7 @@ fn outcome(deployment: &str, verdict: Verdict) -> Outcome {
 fn found(deployment: &str) -> Event {
     Event::TargetFound {
         deployment_id: deployment.to_owned(),
+        created_at: None,
     }
 }
 

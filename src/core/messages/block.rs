@@ -1,72 +1,170 @@
-//! The block that tells a person who was woken at night what is wrong and what to do.
+//! The block that says to a person who was woken at night what is wrong and what to do.
 
-use super::{Occasion, ending_words, replicas, restarts};
-use crate::core::rollout::{AgentReport, Verdict, decode_exit_code, next_step};
-use crate::core::text::{lines, one_line, short_duration};
+use std::time::Duration;
+
+use super::{Occasion, decode_exit_code, ending_words, next_step, replicas, restarts, result_line};
+use crate::core::rollout::{AgentReport, Interruption, Verdict};
+use crate::core::text::{lines, one_line, short_duration, wrap};
 
 /// The most lines of a message, or of logs, that are shown; the report has them all.
 const SHOWN_LINES: usize = 25;
 
-/// What to show about an agent that is not ready: verdict, phase, reason, exit code, restarts, the
-/// tail of the message and what to do next. Nothing when it is ready.
+/// Where the text of a row begins.
+const ROW_INDENT: &str = "              ";
+
+/// How a line of a message or of logs begins, and how the rest of a long one does.
+const QUOTE: &str = "    | ";
+const QUOTE_INDENT: &str = "    |   ";
+
+/// How it ended with an agent, in full: a line and what to mind when it is ready, else
+/// [`failure_block`].
+#[must_use]
+pub fn ending_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
+    if report.outcome.verdict != Verdict::Ready {
+        return failure_block(report, occasion);
+    }
+    let mut bare = report.clone();
+    bare.outcome.warnings.clear();
+    bare.outcome.revision_unchanged = false;
+    let head = [result_line(&bare, occasion)];
+    head.into_iter().chain(warning_rows(report)).collect()
+}
+
+/// What to show about an agent that is not ready: verdict, reason, phase, deployment, exit code,
+/// restarts, the tail of the message and what to do next. Of a ready one, what to mind.
 #[must_use]
 pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
-    let Some(next) = next_step(report) else {
-        return Vec::new();
-    };
+    let outcome = &report.outcome;
+    if outcome.verdict == Verdict::Ready {
+        return warning_rows(report);
+    }
     let ending = ending_words(report, occasion);
-    let mut block = vec![format!("{ending} (exit code {})", report.exit_code)];
-    let mut row = |name: &str, text: String| block.push(format!("  {name:<11} {text}"));
-    if let Some(reason) = &report.outcome.reason {
-        row("reason", one_line(&reason.summary));
+    let mut block = vec![match outcome.verdict {
+        // Nobody pressed Ctrl-C: the code would say so.
+        Verdict::Interrupted(Interruption::FailFast) => ending,
+        _ => format!("{ending} (exit code {})", report.exit_code),
+    }];
+    if let Some(reason) = &outcome.reason {
+        block.push(row("reason", &one_line(&reason.summary)));
     }
     if let Some((phase, lasted)) = report.last_phase() {
-        row(
-            "phase",
-            match occasion {
-                Occasion::Watch => format!("{phase}, for {}", short_duration(lasted)),
-                // Since when, a single look cannot know.
-                Occasion::Look => phase.to_string(),
-            },
-        );
+        let words = match occasion {
+            Occasion::Watch => format!("{phase}, for {}", short_duration(lasted)),
+            // Since when, a single look cannot know.
+            Occasion::Look => phase.to_string(),
+        };
+        block.push(row("phase", &words));
     }
-    if let Some(id) = &report.outcome.deployment_id {
-        row("deployment", one_line(id));
-    }
-    if let Some(revision) = &report.outcome.revision {
+    block.extend(deployment(report).map(|words| row("deployment", &words)));
+    if let Some(revision) = &outcome.revision {
         if let Some(code) = revision.last_exit_code {
-            let meaning = decode_exit_code(code).map_or(String::new(), |told| format!(": {told}"));
-            row("last exit", format!("code {code}{meaning}"));
+            let meaning =
+                decode_exit_code(code).map_or(String::new(), |words| format!(": {words}"));
+            block.push(row("last exit", &format!("code {code}{meaning}")));
         }
         if let Some(count @ 1..) = revision.restart_count {
-            let started = revision.replicas_started.unwrap_or(1);
-            row(
-                "restarts",
-                format!("{} over {}", restarts(count), replicas(started)),
-            );
+            let started = replicas(revision.replicas_started.unwrap_or(1));
+            let words = format!("{} over {started}", restarts(count));
+            block.push(row("restarts", &words));
         }
     }
+    if let Some(command) = report.command.filter(|command| command.exit_code != 0) {
+        let lasted = short_duration(command.elapsed);
+        let words = format!("ended with exit code {} after {lasted}", command.exit_code);
+        block.push(row("command", &words));
+    }
     if let Some(serving) = serving(report) {
-        row("serving", serving.to_owned());
+        block.push(row("serving", serving));
     }
-    let message = report
-        .outcome
-        .reason
-        .as_ref()
-        .and_then(|r| r.message.as_deref());
-    if let Some(message) = message {
-        row("message", String::new());
-        block.extend(tail(&lines(message)));
+    block.extend(warning_rows(report));
+    let message = message_lines(report);
+    if !message.is_empty() {
+        block.push("  message".to_owned());
+        block.extend(tail(&message));
     }
-    if !report.logs.is_empty() {
+    let logs = unsaid(&lines(&report.logs.join("\n")), &message);
+    if !logs.is_empty() {
         block.push("  logs".to_owned());
-        block.extend(tail(&lines(&report.logs.join("\n"))));
+        block.extend(tail(&logs));
     }
-    block.push(format!("  {:<11} {}", "next", one_line(&next)));
-    for line in &mut block {
-        line.truncate(line.trim_end().len());
+    if let Some(id) = &outcome.request_id {
+        block.push(row(
+            "request id",
+            &format!("{} (for support)", one_line(id)),
+        ));
+    }
+    if let Some(next) = next_step(report, occasion) {
+        block.push(row("next", &one_line(&next)));
     }
     block
+}
+
+/// What to mind about an agent although it decided nothing, a line each.
+#[must_use]
+pub fn warnings(report: &AgentReport) -> Vec<String> {
+    let outcome = &report.outcome;
+    let known = outcome.warnings.iter();
+    let of_revision = "RevisionUnchanged";
+    let said = known.clone().any(|warning| warning.code == of_revision);
+    let unchanged = (outcome.revision_unchanged && !said)
+        .then(|| "the old revision goes on serving, with the old code".to_owned());
+    let known = known.map(|warning| one_line(&warning.summary));
+    known.chain(unchanged).collect()
+}
+
+/// The lines of a block, broken at words where they are wider than a terminal of so many columns.
+#[must_use]
+pub fn wrap_block(block: &[String], width: usize) -> Vec<String> {
+    let wrapped = block.iter().flat_map(|line| {
+        let indent = match line {
+            line if line.starts_with(QUOTE) => QUOTE_INDENT,
+            line if line.starts_with("  ") => ROW_INDENT,
+            _ => "  ",
+        };
+        wrap(line, width, indent)
+    });
+    wrapped.collect()
+}
+
+/// The lines of the reason's message, the empty ones at its ends left out.
+pub(super) fn message_lines(report: &AgentReport) -> Vec<String> {
+    let reason = report.outcome.reason.as_ref();
+    let message = reason.and_then(|reason| reason.message.as_deref());
+    message
+        .filter(|message| !message.trim().is_empty())
+        .map_or(Vec::new(), lines)
+}
+
+/// What of the logs the message has not: a platform's message is often their end.
+fn unsaid(logs: &[String], message: &[String]) -> Vec<String> {
+    let said = |line: &str| message.iter().any(|said| said.trim() == line.trim());
+    let kept = logs.iter().filter(|line| !line.trim().is_empty());
+    kept.filter(|line| !said(line)).cloned().collect()
+}
+
+fn row(name: &str, text: &str) -> String {
+    format!("  {name:<11} {text}")
+}
+
+fn warning_rows(report: &AgentReport) -> Vec<String> {
+    let warnings = warnings(report).into_iter();
+    warnings.map(|words| row("warning", &words)).collect()
+}
+
+/// The target, when it was created, and how old it was at the end of the watch.
+fn deployment(report: &AgentReport) -> Option<String> {
+    let id = one_line(report.outcome.deployment_id.as_deref()?);
+    let Some(created) = report.outcome.deployment_created_at else {
+        return Some(id);
+    };
+    let until_start = report.started_at.duration_since(created);
+    let elapsed = report.outcome.elapsed;
+    // Two clocks: what seems to lie ahead has no age.
+    let age = Duration::try_from(until_start).map_or(Duration::ZERO, |before| before + elapsed);
+    Some(match age {
+        Duration::ZERO => format!("{id}, created {created:.0}"),
+        age => format!("{id}, created {created:.0}, {} ago", short_duration(age)),
+    })
 }
 
 /// Whether the agent takes sessions, where the reason does not already say so.
@@ -99,6 +197,8 @@ fn tail(all: &[String]) -> Vec<String> {
     let left_out = all.len().saturating_sub(SHOWN_LINES);
     let note = (left_out > 0)
         .then(|| format!("    | ({left_out} lines above these are in the JSON report)"));
-    let shown = all[left_out..].iter().map(|line| format!("    | {line}"));
+    let shown = all[left_out..]
+        .iter()
+        .map(|line| format!("{QUOTE}{line}").trim_end().to_owned());
     note.into_iter().chain(shown).collect()
 }

@@ -14,8 +14,6 @@ use crate::core::wire::{AgentDetails, Revision};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
-    /// When it ends, counted from the beginning of the watch.
-    pub(crate) at: Duration,
     pub(crate) verdict: Verdict,
     pub(crate) limits: &'a Limits,
     pub(crate) rule: &'a TargetRule,
@@ -46,7 +44,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) failing_for: Duration,
     /// What the API said with its 404.
     pub(crate) absent_message: Option<&'a str>,
-    pub(crate) command_exit_code: Option<u8>,
 }
 
 /// Why a watch ended so; none when ready.
@@ -124,6 +121,7 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         | Indication::Absent
         | Indication::Ready
         | Indication::PhaseFailed
+        | Indication::FewerRestarts
         | Indication::Problem(_)
         | Indication::Superseded {
             proof: Proof::Newer,

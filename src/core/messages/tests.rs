@@ -1,252 +1,16 @@
 //! Every event in words, and the block that a failure ends with.
 
+mod events;
+
 use super::*;
-use crate::core::rollout::{Interruption, Outcome, PhaseEntry, Reason, RevisionReport};
+use crate::core::rollout::{
+    CommandReport, Interruption, Outcome, PhaseEntry, Reason, RevisionReport, Warning,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn text(text: &str) -> String {
     text.to_owned()
-}
-
-#[test]
-#[expect(clippy::too_many_lines, reason = "one table of all events")]
-fn every_event_has_its_words_and_its_tone() {
-    let heartbeat = |ready, restarts, failing| Event::Heartbeat {
-        phase: Phase::Validating,
-        in_phase: 90 * SECOND,
-        ready_replicas: ready,
-        restart_count: restarts,
-        polls: 7,
-        failing,
-    };
-    let reason = Reason {
-        code: text("CrashLoopBackOff"),
-        summary: text("its code\ncrashes"),
-        message: None,
-    };
-    let finished = |verdict, reason| Event::Finished {
-        verdict,
-        reason,
-        elapsed: 12 * SECOND,
-    };
-    let trouble = |class| Event::TroubleSeen {
-        class,
-        code: text("Odd\u{1b}[31m"),
-        message: None,
-    };
-    let restarted = |last_exit_code, reason: Option<&str>| Event::Restarted {
-        restart_count: 2,
-        last_exit_code,
-        last_termination_reason: reason.map(text),
-    };
-    let failed_polls = |in_a_row| Event::PollFailed {
-        code: text("Http502"),
-        summary: text("502 Bad Gateway"),
-        in_a_row,
-    };
-    let recovered = |failed| Event::PollRecovered {
-        failed,
-        after: 3 * SECOND,
-    };
-    let phase_changed = |phase| Event::PhaseChanged {
-        phase,
-        previous: Phase::Reconciling,
-        lasted: 3 * SECOND,
-    };
-    let id = || text("new");
-    for (event, expected, meant) in [
-        (
-            Event::BaselineNoted {
-                deployment_id: None,
-            },
-            "there is no deployment yet: this is the first",
-            Tone::Neutral,
-        ),
-        (
-            Event::BaselineNoted {
-                deployment_id: Some(text("old")),
-            },
-            "the baseline is deployment old",
-            Tone::Neutral,
-        ),
-        (
-            Event::TargetAwaited { desired: None },
-            "waiting: there is no such agent yet, or it has no deployment",
-            Tone::Neutral,
-        ),
-        (
-            Event::TargetAwaited {
-                desired: Some(text("old")),
-            },
-            "waiting: deployment old is still the desired one",
-            Tone::Neutral,
-        ),
-        (
-            Event::TargetFound {
-                deployment_id: id(),
-            },
-            "deployment new is the target",
-            Tone::Neutral,
-        ),
-        (
-            phase_changed(Phase::Creating),
-            "creating (reconciling took 3.0s)",
-            Tone::Neutral,
-        ),
-        (
-            phase_changed(Phase::Failed),
-            "failed (reconciling took 3.0s)",
-            Tone::Bad,
-        ),
-        (
-            Event::ReplicasChanged {
-                ready_replicas: 0,
-                replicas_started: 1,
-            },
-            "0 of 1 replica ready",
-            Tone::Neutral,
-        ),
-        (
-            Event::ReplicasChanged {
-                ready_replicas: 1,
-                replicas_started: 2,
-            },
-            "1 of 2 replicas ready",
-            Tone::Neutral,
-        ),
-        (restarted(None, None), "restarted, 2 in all", Tone::Doubtful),
-        (
-            restarted(Some(1), Some("Error")),
-            "restarted, 2 in all: exit code 1 (an error in the application)",
-            Tone::Doubtful,
-        ),
-        (
-            restarted(Some(137), Some("OOMKilled")),
-            "restarted, 2 in all: OOMKilled, exit code 137 (killed (SIGKILL), nearly always out of memory)",
-            Tone::Doubtful,
-        ),
-        (
-            restarted(Some(77), None),
-            "restarted, 2 in all: exit code 77",
-            Tone::Doubtful,
-        ),
-        (
-            trouble(TroubleClass::Crashing),
-            "its code crashes: Odd",
-            Tone::Doubtful,
-        ),
-        (
-            trouble(TroubleClass::NotPulling),
-            "its image or container does not come up: Odd",
-            Tone::Doubtful,
-        ),
-        (
-            trouble(TroubleClass::Unmendable),
-            "the container cannot be made as described: Odd",
-            Tone::Doubtful,
-        ),
-        (
-            trouble(TroubleClass::Reported),
-            "the platform reports an error: Odd",
-            Tone::Doubtful,
-        ),
-        (
-            trouble(TroubleClass::Unknown),
-            "the platform gives a reason unknown here: Odd",
-            Tone::Doubtful,
-        ),
-        (
-            Event::TroubleGone { code: text("Odd") },
-            "Odd is over",
-            Tone::Neutral,
-        ),
-        (
-            Event::InfrastructureIssue,
-            "the platform reports an infrastructure issue of its own",
-            Tone::Doubtful,
-        ),
-        (
-            Event::InfrastructureRecovered,
-            "the platform's infrastructure issue is over",
-            Tone::Neutral,
-        ),
-        (
-            Event::AnswerSetAside {
-                claim: text("the agent does not exist"),
-                times: 1,
-                needed: 3,
-            },
-            "doubtful answer (1 of 3 that it takes): the agent does not exist",
-            Tone::Doubtful,
-        ),
-        (
-            failed_polls(1),
-            "poll failed: 502 Bad Gateway",
-            Tone::Doubtful,
-        ),
-        (
-            failed_polls(4),
-            "poll failed, 4 in a row: 502 Bad Gateway",
-            Tone::Doubtful,
-        ),
-        (
-            recovered(1),
-            "the API answers again, after 1 failed poll in 3.0s",
-            Tone::Neutral,
-        ),
-        (
-            recovered(4),
-            "the API answers again, after 4 failed polls in 3.0s",
-            Tone::Neutral,
-        ),
-        (
-            Event::Holding {
-                stable_for: 90 * SECOND,
-            },
-            "ready; has to stay so for 1m 30s",
-            Tone::Neutral,
-        ),
-        (
-            Event::ReadyLost { after: 3 * SECOND },
-            "no longer ready, after 3.0s",
-            Tone::Doubtful,
-        ),
-        (
-            Event::RevisionUnchanged {
-                running: text("old"),
-            },
-            "ready on the revision of deployment old: the old code may go on serving",
-            Tone::Doubtful,
-        ),
-        (
-            heartbeat(None, None, 0),
-            "still validating, for 1m 30s",
-            Tone::Neutral,
-        ),
-        (
-            heartbeat(Some(0), Some(2), 3),
-            "still validating, for 1m 30s; 0 replicas ready; 2 restarts; 3 polls failed in a row",
-            Tone::Neutral,
-        ),
-        (
-            finished(Verdict::Ready, None),
-            "ready after 12.0s",
-            Tone::Good,
-        ),
-        (
-            finished(Verdict::Failed, Some(reason)),
-            "failed after 12.0s: its code crashes",
-            Tone::Bad,
-        ),
-        (
-            finished(Verdict::Interrupted(Interruption::Interrupt), None),
-            "interrupted after 12.0s",
-            Tone::Doubtful,
-        ),
-    ] {
-        assert_eq!((line(&event).as_str(), tone(&event)), (expected, meant));
-    }
 }
 
 fn report(verdict: Verdict, change: impl FnOnce(&mut Outcome)) -> AgentReport {
@@ -290,7 +54,7 @@ fn the_result_is_one_line() {
     });
     assert_eq!(
         result_line(&missing, Occasion::Watch),
-        "my-agent: not-found after 12.0s: there is no ::error::such agent"
+        "my-agent: not found after 12.0s: there is no ::error::such agent"
     );
     // The name alone is harmless, the line that begins with it would not be.
     let colon = AgentReport {
@@ -299,7 +63,7 @@ fn the_result_is_one_line() {
     };
     assert_eq!(
         result_line(&colon, Occasion::Look),
-        ": : not-found: there is no ::error::such agent"
+        ": : not found: there is no ::error::such agent"
     );
 }
 
@@ -348,7 +112,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             "    | line 30",
             "    | ::error::",
             "    | ## [error]ModuleNotFoundError: x",
-            "  next        the image lacks a package: add it to the requirements and build again",
+            "  next        the image lacks a package or a file: add it to the image and build again",
         ]
     );
     assert_eq!(
@@ -426,6 +190,187 @@ fn logs_come_after_the_message() {
             "  logs",
             "    | one",
             "    | ::error::two"
+        ]
+    );
+}
+
+#[test]
+fn logs_leave_out_what_the_message_says() {
+    let mut failed = report(Verdict::Failed, |outcome| {
+        outcome.reason = Some(Reason {
+            code: text("Error"),
+            summary: text("its code crashes"),
+            message: Some(text("Traceback:\n  File x\nKeyError\n")),
+        });
+    });
+    let logs = ["starting", "Traceback:", "  File x", "KeyError", ""];
+    failed.logs = logs.repeat(4).into_iter().map(text).collect();
+    let block = failure_block(&failed, Occasion::Watch);
+    let shown: Vec<&str> = block.iter().map(String::as_str).skip(3).collect();
+    assert_eq!(
+        shown,
+        [
+            "  message",
+            "    | Traceback:",
+            "    |   File x",
+            "    | KeyError",
+            "  logs",
+            "    | starting",
+            "    | starting",
+            "    | starting",
+            "    | starting",
+        ]
+    );
+    failed.logs = vec![text("KeyError")];
+    let block = failure_block(&failed, Occasion::Watch);
+    assert!(!block.contains(&text("  logs")), "{block:#?}");
+}
+
+#[test]
+fn the_block_has_creation_time_command_warnings_and_request_id() {
+    let mut late = report(Verdict::Timeout, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+        outcome.deployment_created_at = Some("2026-11-23T14:58:00.5Z".parse().unwrap());
+        outcome.request_id = Some(text("req-1\u{1b}[2J"));
+        outcome.warnings = vec![Warning {
+            code: text("Old"),
+            summary: text("made before\nthe watch"),
+        }];
+    });
+    late.command = Some(CommandReport {
+        exit_code: 7,
+        elapsed: 3 * SECOND,
+    });
+    assert_eq!(
+        failure_block(&late, Occasion::Watch),
+        [
+            "my-agent: timed out after 12.0s (exit code 124)",
+            "  phase       waiting, for 12.0s",
+            "  deployment  new, created 2026-11-23T14:58:00Z, 2m 11s ago",
+            "  command     ended with exit code 7 after 3.0s",
+            "  warning     made before the watch",
+            "  request id  req-1 (for support)",
+            "  next        it may still come up: pipecat-rollout wait-for-ready my-agent --deployment new",
+        ]
+    );
+    // By another clock it lies ahead.
+    late.outcome.deployment_created_at = Some("2026-11-23T15:00:09Z".parse().unwrap());
+    let block = failure_block(&late, Occasion::Watch);
+    assert_eq!(block[2], "  deployment  new, created 2026-11-23T15:00:09Z");
+}
+
+#[test]
+fn warnings_are_shown_of_a_ready_agent_too() {
+    let ready = report(Verdict::Ready, |outcome| {
+        outcome.deployment_id = Some(text("new"));
+        outcome.revision_unchanged = true;
+        outcome.warnings = vec![Warning {
+            code: text("Unavailable"),
+            summary: text("it takes no sessions"),
+        }];
+    });
+    let old_code = "the old revision goes on serving, with the old code";
+    assert_eq!(
+        result_line(&ready, Occasion::Watch),
+        format!("my-agent: ready after 12.0s, deployment new; it takes no sessions; {old_code}")
+    );
+    assert_eq!(
+        ending_block(&ready, Occasion::Watch),
+        [
+            text("my-agent: ready after 12.0s, deployment new"),
+            text("  warning     it takes no sessions"),
+            format!("  warning     {old_code}"),
+        ]
+    );
+    // A warning of its own says it once.
+    let warned = report(Verdict::Ready, |outcome| {
+        outcome.revision_unchanged = true;
+        outcome.warnings = vec![Warning {
+            code: text("RevisionUnchanged"),
+            summary: text("old code"),
+        }];
+    });
+    assert_eq!(warnings(&warned), ["old code"]);
+}
+
+#[test]
+fn every_ending_is_a_sentence() {
+    let sentences = Verdict::WORST_FIRST.map(|verdict| {
+        let words = ending_words(&report(verdict, |_| ()), Occasion::Watch);
+        words.replace("my-agent: ", "").replace(" after 12.0s", "")
+    });
+    assert_eq!(
+        sentences,
+        [
+            "interrupted",
+            "interrupted",
+            "interrupted",
+            "the deploy command failed",
+            "failed",
+            "stalled",
+            "infrastructure issue",
+            "not found",
+            "superseded",
+            "unchanged",
+            "unauthorized",
+            "unavailable",
+            "timed out",
+            "stopped",
+            "ready",
+        ]
+    );
+}
+
+#[test]
+fn an_agent_that_fail_fast_stops_names_the_other() {
+    let reason = || Reason {
+        code: text("Interrupted"),
+        summary: text("given up"),
+        message: None,
+    };
+    for (verdict, words) in [
+        (Verdict::Failed, "stopped because other failed"),
+        (Verdict::Timeout, "stopped because other timed out"),
+        (
+            Verdict::NotFound,
+            "stopped because other is not ready (not-found)",
+        ),
+    ] {
+        let mut other = report(verdict, |_| ());
+        other.agent = text("other\n");
+        let stopped = Verdict::Interrupted(Interruption::FailFast);
+        let mut stopped = report(stopped, |outcome| outcome.reason = Some(reason()));
+        name_who_stopped(&mut stopped, &other);
+        assert_eq!(
+            failure_block(&stopped, Occasion::Watch)[..2],
+            [
+                text("my-agent: stopped after 12.0s"),
+                format!("  reason      {words}")
+            ]
+        );
+    }
+    let mut failed = report(Verdict::Failed, |outcome| outcome.reason = Some(reason()));
+    let before = failed.clone();
+    name_who_stopped(&mut failed, &before);
+    assert_eq!(failed, before);
+}
+
+#[test]
+fn a_block_is_wrapped_with_its_rows_and_quotes_aligned() {
+    let block = [
+        "my-agent: failed after 12.0s (exit code 10)",
+        "  reason      its code crashes over and over",
+        "    | one two three four five six seven",
+    ];
+    assert_eq!(
+        wrap_block(&block.map(text), 30),
+        [
+            "my-agent: failed after 12.0s",
+            "  (exit code 10)",
+            "  reason      its code crashes",
+            "              over and over",
+            "    | one two three four five",
+            "    |   six seven",
         ]
     );
 }

@@ -120,6 +120,8 @@ pub enum Event {
         /// The deployment whose revision runs.
         running: String,
     },
+    /// The target is ready, and the deploy command of `run` still runs.
+    WaitingForCommand,
     /// The deploy command of `run` has ended.
     CommandEnded {
         /// Its exit code, or 128 plus the number of the signal that ended it.

@@ -32,6 +32,8 @@ pub(crate) enum Indication {
     RevisionUnchanged { running: String },
     /// The target's revision has the phase Failed.
     PhaseFailed,
+    /// The target has been restarted less often than was seen: a replica was replaced.
+    FewerRestarts,
     /// The target has a problem.
     Problem(Problem),
     /// Another deployment is desired in the target's place.
@@ -41,7 +43,7 @@ pub(crate) enum Indication {
     /// The answer goes back behind what was seen of the target.
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
-    Unmoved(Progress),
+    Unmoved(Box<Progress>),
     /// 401 or 403.
     Unauthorized(Failure),
     /// A redirect, another 4xx, an untrusted certificate.
@@ -154,6 +156,7 @@ impl Indication {
             }
             | Self::Deleted
             | Self::StepBack(_)
+            | Self::FewerRestarts
             | Self::Unauthorized(_)
             | Self::Refused(_) => Needs::CONFIRMED,
             Self::Superseded {
@@ -189,6 +192,7 @@ impl Indication {
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
+            | Self::FewerRestarts
             | Self::Absent
             | Self::StepBack(_) => return None,
             Self::Ready => Ending::Ready,

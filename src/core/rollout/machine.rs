@@ -28,7 +28,7 @@ use super::report::Outcome;
 use super::streak::{ShownTime, Streaks};
 use super::target::Search;
 use super::verdict::Interruption;
-use super::view::{Outage, View};
+use super::view::{Instead, Outage, View};
 use crate::core::messages;
 use crate::core::wire::AgentDetails;
 
@@ -79,8 +79,13 @@ enum Command {
 /// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
+    /// The total of the newest answer.
+    newest: Option<u64>,
+    /// The total that was seen last, and how much it has risen in all.
     last: Option<u64>,
     counted: u64,
+    /// The fewest of totals that are lower than that, until they are confirmed.
+    fallen: Option<u64>,
 }
 
 /// The rollout of one agent, from the first poll to the verdict.
@@ -114,14 +119,16 @@ pub struct Machine {
     refusals_shown: ShownTime,
     refusals: Streaks,
     command: Command,
+    /// Since when the target has been all that was waited for.
+    ready_at: Option<Duration>,
     view: View,
     phases: Vec<(Phase, Duration)>,
     /// When something began that polls are paced by: a phase, a problem, an unconfirmed indication.
     paced_from: Duration,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
-    /// What the API said with its 404.
-    absent_message: Option<String>,
+    /// Where the newest answer was a 404: what the API said with it, or nothing.
+    absent: Option<String>,
     polls: u64,
     failed_polls: u64,
     request_id: Option<String>,
@@ -153,11 +160,12 @@ impl Machine {
             refusals_shown: ShownTime::default(),
             refusals: Streaks::default(),
             command: Command::None,
+            ready_at: None,
             view: View::new(),
             phases: vec![(Phase::Waiting, Duration::ZERO)],
             paced_from: Duration::ZERO,
             last_problem: None,
-            absent_message: None,
+            absent: None,
             polls: 0,
             failed_polls: 0,
             request_id: None,
@@ -195,16 +203,17 @@ impl Machine {
         self.next_poll(Duration::ZERO)
     }
 
-    /// The deploy command of `run` was started at `at`.
-    pub fn command_started(&mut self, at: Duration) {
+    /// The deploy command of `run` was started, once the baseline was noted.
+    pub fn command_started(&mut self) {
         self.command = Command::Running;
-        self.search.deploy_began = Some(at);
     }
 
     /// The deploy command of `run` ended at `at` with this exit code. What it has deployed may still
     /// have to show.
     pub fn command_ended(&mut self, at: Duration, exit_code: u8) -> Step {
         self.step(at, |machine| {
+            // What was never started has deployed nothing.
+            let never_started = machine.command == Command::None;
             let began = machine.search.deploy_began.unwrap_or(at);
             machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
             machine.command = Command::Ended(at, exit_code);
@@ -212,8 +221,6 @@ impl Machine {
                 .streaks
                 .end(|indication| *indication == Indication::NotInView);
             machine.paced_from = at;
-            // What was never started has deployed nothing.
-            let never_started = machine.search.deploy_began.is_none();
             never_started.then_some(Ending::CommandFailed(exit_code))
         })
     }
@@ -248,6 +255,7 @@ impl Machine {
         if self.outcome.is_none() {
             let before = self.view.clone();
             let ending = take_in(self);
+            self.view.awaits_command = self.awaits_command();
             self.note_phase(&before, at);
             events = self
                 .view
@@ -335,14 +343,13 @@ impl Machine {
     /// A 404: not yet there, or gone.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
-        self.absent_message = message;
+        self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;
-        if !deleted {
-            self.view.waiting_for = Some(None);
-        }
-        let mut indications = if deleted {
+        let mut indications = if self.search.awaits_baseline() {
+            vec![Indication::Baseline(None)]
+        } else if deleted {
             vec![Indication::Deleted]
         } else {
             vec![Indication::NotInView, Indication::Absent]
@@ -350,7 +357,10 @@ impl Machine {
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);
-        self.note_baseline(None, None);
+        self.note_baseline(at, None, None);
+        if !deleted && !self.search.awaits_baseline() {
+            self.view.waiting_for = Some(Instead::Nothing);
+        }
     }
 
     fn on_details(
@@ -361,14 +371,14 @@ impl Machine {
     ) {
         self.note_answer();
         self.agent_seen = true;
-        self.absent_message = None;
         self.clock.note(at, server_time);
-        let dates = Dates::of(&details, server_time);
+        let dates = Dates::of(&details, server_time.or_else(|| self.clock.at(at)));
         if self.newest.proves_older(&dates) {
             self.view.stale = true;
             return;
         }
         self.newest.note(&dates);
+        self.absent = None;
         self.available = details.available;
         self.find_target(&details);
         let indications = self.indications(&details);
@@ -379,12 +389,12 @@ impl Machine {
                 self.view.ready_since = None;
                 return;
             }
-            // It is confirmed: the target is where this answer says, and what was seen of it is void.
-            self.forget();
+            // It is confirmed: the target is where this answer says.
+            self.forget_progress();
             let indications = self.indications(&details);
             self.see(at, indications);
         }
-        self.note_baseline(details.desired(), dates.created_at);
+        self.note_baseline(at, details.desired(), dates.created_at);
         self.accept(at, details);
     }
 
@@ -395,7 +405,8 @@ impl Machine {
         if self.meets(|indication| matches!(indication, Indication::Target(_))) {
             self.search.settle();
         }
-        self.view.unconfirmed = self.unconfirmed().and_then(messages::claim);
+        let claim = self.unconfirmed().find_map(messages::claim);
+        self.view.unconfirmed = claim;
     }
 
     /// Whether an indication of which this is true has what it needs.
@@ -407,18 +418,29 @@ impl Machine {
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
-    /// cannot be told from the others, so that it has to be confirmed.
-    fn note_baseline(&mut self, desired: Option<&str>, created_at: Option<Timestamp>) {
+    /// cannot be told from the others, so that it has to be confirmed. Where answers never agree, the
+    /// command is not held up for ever: none of the deployments that they show is new.
+    fn note_baseline(
+        &mut self,
+        at: Duration,
+        desired: Option<&str>,
+        created_at: Option<Timestamp>,
+    ) {
         if !self.search.awaits_baseline() {
             return;
         }
+        let seen = self.latest.as_ref().and_then(|details| details.desired());
+        let first_deploy = desired.is_none() && seen.is_none();
         let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
-        if desired.is_none() || created_at.is_some() || confirmed {
+        let late = at >= self.limits().appear_timeout;
+        if created_at.is_some() || first_deploy || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,
             };
             self.search.baseline = Some(baseline.clone());
+            // The command starts right away: what it deploys is created later.
+            self.search.deploy_began = Some(at);
             self.view.baseline = Some(baseline);
         }
     }

@@ -6,6 +6,16 @@ use jiff::Timestamp;
 
 use crate::core::wire::AgentDetails;
 
+/// How a poll reaches the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// By a connection that is kept alive: the quickest way.
+    Pooled,
+    /// By a connection of its own, so that a balancer may choose another replica: what confirms an
+    /// answer should not come from the same one (design rule 4).
+    Fresh,
+}
+
 /// What one poll taught us.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -13,22 +23,13 @@ pub enum Observation {
     Details {
         /// What the API said.
         details: Box<AgentDetails>,
-        /// The server's clock when it said it (its Date header); for display only.
+        /// The server's clock at that time (its Date header), to compare with its own timestamps.
         server_time: Option<Timestamp>,
     },
-    /// A 404: there is no such agent, in what words the API said so.
+    /// The API's own 404: there is no such agent, and the API's words for it.
     Absent(Option<String>),
     /// No usable answer.
     Failed(Failure),
-}
-
-/// Which connection a poll goes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// A kept-alive connection from the pool.
-    Pooled,
-    /// A connection of its own: a balancer then reaches other replicas.
-    Fresh,
 }
 
 /// A poll that brought no usable answer.
@@ -40,7 +41,7 @@ pub struct Failure {
     pub code: String,
     /// One line for people.
     pub summary: String,
-    /// `X-Request-Id` of the answer, where there was one.
+    /// `X-Request-Id` of the answer, where there was one: visible ASCII, at most 128 characters.
     pub request_id: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub enum FailureClass {
         /// The server's Retry-After, as a delay from the answer on.
         retry_after: Option<Duration>,
     },
-    /// 401 or 403: decides once it is confirmed.
+    /// 401, or 403 without a Retry-After: decides once it is confirmed.
     Unauthorized,
     /// A redirect, another 4xx, an untrusted certificate: decides once it is confirmed.
     Refused,

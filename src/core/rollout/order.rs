@@ -114,3 +114,69 @@ impl ServerClock {
         self.start?.checked_add(at).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::wire::Deployment;
+
+    fn date(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn dates(id: &str, created: i64, record: i64, agent: i64, now: Option<i64>) -> Dates {
+        let details = AgentDetails {
+            desired_deployment_id: Some(id.to_owned()),
+            updated_at: Some(date(agent)),
+            deployment: Some(Deployment {
+                id: Some(id.to_owned()),
+                created_at: Some(date(created)),
+                updated_at: Some(date(record)),
+                ..Deployment::default()
+            }),
+            ..AgentDetails::default()
+        };
+        Dates::of(&details, now.map(date))
+    }
+
+    #[test]
+    fn an_answer_is_older_by_the_agents_date_or_by_that_of_the_same_deployment() {
+        let mut newest = Newest::default();
+        newest.note(&dates("a", 10, 20, 30, None));
+        for (answer, older) in [
+            (dates("a", 10, 20, 30, None), false),
+            (dates("a", 10, 20, 29, None), true),
+            (dates("a", 10, 19, 30, None), true),
+            (dates("b", 1, 2, 30, None), false),
+            (dates("b", 1, 2, 29, None), true),
+            (dates("a", 9, 21, 31, None), false),
+            (Dates::default(), false),
+        ] {
+            assert_eq!(newest.proves_older(&answer), older, "{answer:?}");
+        }
+        newest.note(&dates("b", 11, 12, 30, None));
+        assert!(newest.is_older("a", "b") && !newest.is_older("b", "a"));
+        assert!(!newest.is_older("a", "a") && !newest.is_older("a", "c"));
+    }
+
+    #[test]
+    fn a_date_ahead_of_the_servers_clock_is_none() {
+        for (now, created) in [(None, true), (Some(40), true), (Some(39), false)] {
+            let dates = dates("a", 100, 0, 0, now);
+            assert_eq!(dates.created_at.is_some(), created, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_clock_is_its_earliest_reading() {
+        let mut clock = ServerClock::default();
+        assert_eq!(clock.at(Duration::ZERO), None);
+        let second = Duration::from_secs;
+        clock.note(second(5), Some(date(1005)));
+        clock.note(second(6), Some(date(1066)));
+        clock.note(second(7), None);
+        assert_eq!(clock.at(second(9)), Some(date(1009)));
+        clock.note(second(8), Some(date(1007)));
+        assert_eq!(clock.at(second(9)), Some(date(1008)));
+    }
+}

@@ -1,35 +1,37 @@
 //! How long to wait between two polls while answers come.
 //!
-//! [`FAR`] while the end cannot be near: until the target is reconciled, and for the first wait
-//! where no phase is shown. [`NEAR`] from then on, and right after something new was seen.
+//! `FAR` while the end cannot be near: until the target is reconciled, and for the first wait
+//! where no phase is shown. `NEAR` from then on, and right after something new was seen.
 //!
-//! What holds, for any rollout:
-//! - The end is seen at most one wait late, on average half a wait: within 1 s, median at most
-//!   0.5 s, once the target is reconciled; within 2 s before that.
-//! - The waits shrink as a rollout moves on. A fixed interval that makes as many requests is the
-//!   mean of our waits, and the last wait, which decides how late the end is seen, is none of the
-//!   longer ones. So no fixed interval is faster at the same number of requests. A pace that grows
-//!   with the age of a rollout or phase has it the other way round: its last wait is its longest.
+//! What holds, for any rollout of up to ten minutes:
+//! - The end is seen at most one wait late, and half a wait at the median: below 0.5 s where the poll
+//!   before it saw the target reconciled, below 1 s where it did not. A request adds its own time.
+//! - The waits shrink as a rollout moves on. A fixed interval that makes as many requests is as long
+//!   as the mean of our waits, and the last wait, which decides how late the end is seen, is among
+//!   the shortest. So no fixed interval is faster at the same number of requests. Where waits grow
+//!   with the age of a rollout or of a phase, the last wait is the longest, and a fixed interval is
+//!   faster.
 //! - Where nothing tells the end from the beginning (no phases, or an end before reconciliation),
-//!   the waits are equal and a fixed interval of the same length does as well; nothing can do better.
-//! - An indication that a second answer has to confirm gets it after [`NEAR`], also where the waits
-//!   are [`FAR`].
+//!   all waits but the first are alike and a fixed interval does as well. No pace can do better.
+//! - An indication that a second answer has to confirm gets it after `NEAR`, also before
+//!   reconciliation.
 //!
-//! The price is one request a second. It ends after ten minutes without anything new.
+//! The price is about one request a second, until nothing has changed for ten minutes.
 //! `cargo bench --bench delay` prints the figures, beside those of other paces.
 
 use std::time::Duration;
 
 use super::phase::Phase;
 
-/// The wait while the end may come at any time.
-const NEAR: Duration = Duration::from_secs(1);
-/// The wait while the end cannot be near. A rollout takes three seconds at least, so that it cannot
-/// be missed by much.
-const FAR: Duration = Duration::from_secs(2);
+/// The wait while the end may come at any time. With requests that take 0.1 s, the median delay is
+/// still below 0.5 s.
+const NEAR: Duration = Duration::from_millis(900);
+/// The wait while the end cannot be near. Longer ones would pass over what follows reconciliation in
+/// a quick rollout, and see its end late.
+const FAR: Duration = Duration::from_millis(1800);
 /// The wait once nothing has changed for [`IDLE_AFTER`]. The longest wait there is.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long nothing may change until polls become rare. No rollout that ends takes this long.
+/// How long nothing may change until polls become rare. Even long rollouts are over by then.
 const IDLE_AFTER: Duration = Duration::from_mins(10);
 /// Only the first poll is planned this early in a watch.
 const START: Duration = Duration::from_secs(1);
@@ -60,7 +62,7 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// How long to wait until the next poll: 0.9 to 5 s, unless it is fixed.
+    /// How long to wait until the next poll: 0.81 to 5 s, unless fixed.
     ///
     /// `random` decides the jitter, from 0 (none) to 1 (a tenth shorter). What is no such number
     /// counts as 0.

@@ -24,19 +24,6 @@ pub enum ProblemClass {
     Unknown,
 }
 
-impl ProblemClass {
-    /// Every class, the gravest first.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Reported,
-        Self::Unrecoverable,
-        Self::Crashing,
-        Self::NotPulling,
-        Self::Degraded,
-        Self::ReportedBefore,
-        Self::Unknown,
-    ];
-}
-
 /// A problem of the target, in the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -251,4 +238,133 @@ fn of_errors(class: ProblemClass, errors: &[&AgentError]) -> Option<Problem> {
             .unwrap_or_else(|| "ReportedError".to_owned()),
         message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_later_where_the_text_asks_for_it() {
+        let asks = |text: &str| {
+            let message = Some(text.to_owned());
+            let code = "ErrImagePull".to_owned();
+            let class = ProblemClass::NotPulling;
+            Problem {
+                class,
+                code,
+                message,
+            }
+            .asks_to_try_later()
+        };
+        for text in [
+            "unexpected status code 429",
+            "toomanyrequests: rate limit",
+            "429 Too Many Requests",
+            "status=503",
+            "HTTP 502: bad gateway",
+            "dial tcp: i/o timeout",
+            "context deadline exceeded",
+            "Service Unavailable (try again)",
+        ] {
+            assert!(asks(text), "{text}");
+        }
+        for text in [
+            "",
+            "sha256:4294295031",
+            "manifest unknown",
+            "a5000b",
+            "timeouts",
+        ] {
+            assert!(!asks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn classes_of_reasons_in_any_case_and_state() {
+        use ContainerState::{Running, Terminated, Waiting};
+        let odd = ContainerState::Unknown("Odd".to_owned());
+        for (state, reason, class) in [
+            (
+                Waiting,
+                Some("CRASHLOOPBACKOFF"),
+                Some(ProblemClass::Crashing),
+            ),
+            (Waiting, Some("oomkilled"), Some(ProblemClass::Crashing)),
+            (odd.clone(), Some("Error"), Some(ProblemClass::Crashing)),
+            (Terminated, Some("Completed"), Some(ProblemClass::Crashing)),
+            (Terminated, None, Some(ProblemClass::Crashing)),
+            (
+                Waiting,
+                Some("imagePullBackOff"),
+                Some(ProblemClass::NotPulling),
+            ),
+            (
+                Waiting,
+                Some("RunContainerError"),
+                Some(ProblemClass::NotPulling),
+            ),
+            (
+                odd.clone(),
+                Some("invalidimagename"),
+                Some(ProblemClass::Unrecoverable),
+            ),
+            (
+                Waiting,
+                Some("ErrImageNeverPull"),
+                Some(ProblemClass::Unrecoverable),
+            ),
+            (Waiting, Some("ContainerCreating"), None),
+            (Waiting, Some("PodInitializing"), None),
+            (Waiting, None, None),
+            (odd, Some("SolarFlare"), Some(ProblemClass::Unknown)),
+            (Running, Some("CrashLoopBackOff"), None),
+        ] {
+            assert_eq!(
+                class_of(Some(&state), reason),
+                class,
+                "{state:?} {reason:?}"
+            );
+            if state == Waiting {
+                assert_eq!(class_of(None, reason), class, "{reason:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_are_new_old_or_about_another_deployment() {
+        let error = |code: &str, id: Option<&str>| AgentError {
+            code: Some(code.to_owned()),
+            message: Some("why".to_owned()),
+            deployment_id: id.map(str::to_owned),
+        };
+        let mut earlier = Earlier::default();
+        let errors = [error("old", None), error("own", Some("new"))];
+        earlier.note(&AgentDetails {
+            errors: errors.to_vec(),
+            ..AgentDetails::default()
+        });
+        let codes = |errors: &[AgentError]| {
+            let found = earlier.problems_of_errors(errors, "new");
+            found.map(|problem| problem.map(|problem| problem.code))
+        };
+        let some = |code: &str| Some(code.to_owned());
+        assert_eq!(codes(&[error("old", None)]), [None, some("old")]);
+        assert_eq!(codes(&[error("own", Some("new"))]), [some("own"), None]);
+        assert_eq!(codes(&[error("old", Some("other"))]), [None, None]);
+        assert_eq!(
+            codes(&[error("fresh", None), error("old", None)]),
+            [some("fresh"), some("old")]
+        );
+        // The same code with another text is another error.
+        let other = AgentError {
+            message: None,
+            ..error("old", None)
+        };
+        assert_eq!(codes(&[other]), [some("old"), None]);
+        assert_eq!(
+            codes(&[AgentError::default()]),
+            [some("ReportedError"), None]
+        );
+    }
 }

@@ -63,7 +63,7 @@ pub(super) struct Streak {
     began: Duration,
     now: Duration,
     /// When the last of them came.
-    last_at: Duration,
+    pub(super) last_at: Duration,
 }
 
 impl Streak {
@@ -140,5 +140,42 @@ impl Streaks {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Indication> {
         self.0.iter().map(|streak| &streak.indication)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn shown_time_stands_still_while_polls_fail() {
+        let mut shown = ShownTime::default();
+        assert_eq!(shown.answer(3 * SECOND), Duration::ZERO);
+        assert_eq!(shown.answer(5 * SECOND), 2 * SECOND);
+        shown.gap();
+        assert_eq!(shown.answer(60 * SECOND), 2 * SECOND);
+        assert_eq!(shown.answer(61 * SECOND), 3 * SECOND);
+    }
+
+    #[test]
+    fn a_streak_goes_on_while_answers_show_the_same() {
+        let mut streaks = Streaks::default();
+        let needs = |_: &Indication| Some(Needs::CONFIRMED);
+        let both = || vec![Indication::Ready, Indication::NotInView];
+        streaks.see(SECOND, SECOND, both());
+        streaks.see(3 * SECOND, 3 * SECOND, both());
+        assert_eq!(streaks.met(needs).count(), 0);
+        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [6 * SECOND; 2]);
+        // The time between two answers is not shown where polls fail.
+        streaks.see(9 * SECOND, 4 * SECOND, vec![Indication::NotInView]);
+        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [11 * SECOND]);
+        streaks.see(11 * SECOND, 6 * SECOND, both());
+        let met: Vec<_> = streaks.met(needs).map(Streak::lasted).collect();
+        assert_eq!(met, [5 * SECOND], "the other one has begun anew");
+        streaks.end(|indication| *indication == Indication::NotInView);
+        assert!(streaks.iter().eq([&Indication::Ready]));
+        assert!(streaks.find(|_| true).is_some_and(Streak::is_new));
     }
 }

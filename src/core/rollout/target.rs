@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::order::{Newest, ServerClock};
 use super::policy::{Baseline, TargetRule};
+use crate::core::wire::AgentDetails;
 
 /// The target, once there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Search {
     pub(super) target: Option<Target>,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
     earlier: BTreeSet<String>,
+    /// Deployments that were desired before the deploy command was started: none of them is new.
+    before_deploy: BTreeSet<String>,
 }
 
 impl Search {
@@ -56,6 +59,7 @@ impl Search {
             deploy_began: None,
             target,
             earlier: BTreeSet::new(),
+            before_deploy: BTreeSet::new(),
         }
     }
 
@@ -80,11 +84,21 @@ impl Search {
             .map(|target| target.id.as_str())
     }
 
-    /// Takes in which deployment is desired: it may become the target, or replace one that is not
-    /// settled.
-    pub(super) fn see(&mut self, desired: &str, newest: &Newest, clock: ServerClock) {
+    /// Takes in which deployment an answer shows as desired: it may become the target, or replace one
+    /// that is not settled.
+    pub(super) fn see(
+        &mut self,
+        details: &AgentDetails,
+        desired: &str,
+        newest: &Newest,
+        clock: ServerClock,
+    ) {
         self.drop_accepted_baseline(desired);
-        if self.awaits_baseline() || self.settled().is_some() {
+        if self.rule == TargetRule::Deploy && self.deploy_began.is_none() {
+            self.before_deploy.insert(desired.to_owned());
+            return;
+        }
+        if self.settled().is_some() {
             return;
         }
         if self.rule == TargetRule::FirstSeen {
@@ -96,13 +110,14 @@ impl Search {
         }
         let began = self.deploy_began.and_then(|at| clock.at(at));
         // What was learned since may show that the target is an older one.
-        if let Some(target) = self
-            .target
-            .take_if(|target| Self::is_from_before(&self.baseline, &target.id, newest, began))
-        {
-            self.earlier.insert(target.id);
+        if let Some(target) = self.target.take() {
+            if self.is_from_before(&target.id, newest, began) {
+                self.earlier.insert(target.id);
+            } else {
+                self.target = Some(target);
+            }
         }
-        if Self::is_from_before(&self.baseline, desired, newest, began) {
+        if self.is_from_before(desired, newest, began) {
             self.note_older(desired, newest);
         } else if self
             .target
@@ -115,32 +130,32 @@ impl Search {
             });
         }
         // That it is new may be proven later: by the first answer that dates the baseline.
-        let baseline = self
-            .baseline
-            .as_ref()
-            .and_then(|b| b.deployment_id.as_deref());
+        let Some(target) = self.target.as_ref().map(|target| target.id.clone()) else {
+            return;
+        };
+        let proven = match self.rule {
+            // It is not from before the command, by the server's clock. The baseline proves nothing: it
+            // may have been read from a replica that lags.
+            TargetRule::Deploy => newest.created_at(&target).is_some() && began.is_some(),
+            TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
+                self.baseline_id().is_some_and(|baseline| {
+                    newest.is_older(baseline, &target)
+                        || target == desired && mentions(details, baseline)
+                })
+            }
+        };
         if let Some(target) = &mut self.target {
-            target.settled = match began {
-                Some(began) => newest
-                    .created_at(&target.id)
-                    .is_some_and(|created| created >= began),
-                None => baseline.is_some_and(|baseline| newest.is_older(baseline, &target.id)),
-            };
+            target.settled = proven;
         }
     }
 
     /// Whether a deployment is known to be from before the deploy.
-    fn is_from_before(
-        baseline: &Option<Baseline>,
-        id: &str,
-        newest: &Newest,
-        began: Option<Timestamp>,
-    ) -> bool {
-        let baseline = baseline
-            .as_ref()
-            .and_then(|baseline| baseline.deployment_id.as_deref());
+    fn is_from_before(&self, id: &str, newest: &Newest, began: Option<Timestamp>) -> bool {
         let created = newest.created_at(id);
-        baseline.is_some_and(|baseline| baseline == id || newest.is_older(id, baseline))
+        let baseline = self.baseline_id();
+        // The beginning of an id is as good as the whole: nobody means the rest to be another one.
+        baseline.is_some_and(|baseline| id.starts_with(baseline) || newest.is_older(id, baseline))
+            || self.before_deploy.contains(id)
             || matches!((created, began), (Some(created), Some(began)) if created < began)
     }
 
@@ -197,4 +212,18 @@ impl Search {
         let target = self.target.as_ref();
         !self.earlier.contains(id) && target.is_some_and(|target| newest.is_older(&target.id, id))
     }
+}
+
+/// Whether an answer that desires another deployment shows this one as what still runs or was
+/// reconciled. No answer from before that deployment can: what is desired came after it.
+fn mentions(details: &AgentDetails, id: &str) -> bool {
+    let revisions = [&details.current_revision, &details.previous_revision];
+    let deployments = revisions
+        .into_iter()
+        .flatten()
+        .map(|revision| revision.deployment_id.as_deref());
+    let reconciled = details.reconciled_deployment_id.as_deref();
+    deployments
+        .chain([reconciled])
+        .any(|shown| shown == Some(id))
 }

@@ -122,7 +122,7 @@ impl AgentDetails {
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnAgent {
     /// Cut short, HTML, or JSON that contradicts itself.
-    #[error("the body is not the JSON of an agent: {0}")]
+    #[error("the body cannot be read as JSON: {0}")]
     NotJson(#[source] serde_json::Error),
     /// No object, or one that has neither a name nor a deployment.
     #[error("the body names neither an agent nor a deployment")]

@@ -7,9 +7,9 @@ pub(crate) enum RequestOutcome {
     Ok,
     /// 404: there is no such agent.
     NotFound,
-    /// 401 or 403.
+    /// 401, or 403 without a Retry-After.
     Unauthorized,
-    /// 429.
+    /// 429, or 403 with a Retry-After.
     Throttled,
     /// A redirect, or another 4xx.
     Refused,

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest wait that a server is believed to mean.
-const LONGEST: Duration = Duration::from_hours(24);
+/// The longest wait that is taken seriously.
+const MAX_WAIT: Duration = Duration::from_hours(24);
 
 /// How long a server asks us to wait, by what its Retry-After says.
 ///
-/// A date is held against `now`: the server's own clock, so that a wrong one on either side does
-/// not matter, or ours where the answer has no Date.
+/// A date is compared with `now`: the server's clock, so that a wrong clock on either side does not
+/// matter, or ours where the answer has no Date.
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = value.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(LONGEST));
+        return Some(Duration::from_secs(seconds).min(MAX_WAIT));
     }
     let until = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
     let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_understood() {
+    fn reads_seconds_and_dates() {
         let now = "2026-11-23T15:00:00Z".parse().unwrap();
         for (value, seconds) in [
             ("0", Some(0)),

@@ -63,7 +63,7 @@ impl Service {
 
 /// The body of a list is not a list of agents.
 #[derive(Debug, thiserror::Error)]
-#[error("the body is not the JSON of a list of agents: {0}")]
+#[error("the body is not a list of agents: {0}")]
 pub struct NotAList(#[source] Error);
 
 /// Reads the body of a 200 that was asked for the list. An entry without a name is left out.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::core::fleet::{Notice, NoticeData, NoticeKind};
-use crate::core::rollout::{Phase, RevisionReport, Verdict, decode_exit_code};
+use crate::core::messages::decode_exit_code;
+use crate::core::rollout::{Phase, RevisionReport, Verdict};
 use crate::core::text::{lines, one_line, short_duration};
 
 /// The most that is shown of a crash message, in characters; its tail, where tracebacks end.

@@ -8,7 +8,7 @@ use crate::core::rollout::indication::{Ending, Indication, Proof};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
 use crate::core::rollout::policy::TargetRule;
-use crate::core::rollout::streak::Needs;
+use crate::core::rollout::streak::{Needs, Streak};
 
 /// How long a refusal has to last before the API has ever answered: then nothing is known to work.
 const FIRST_REFUSAL: Duration = Duration::from_secs(2);
@@ -19,23 +19,60 @@ impl Machine {
         if !self.may_end() {
             return None;
         }
-        let needs = |indication: &Indication| self.needs(indication);
         let refused = self
             .refusals
-            .met(needs)
+            .met(|indication| self.needs(indication))
             .find_map(|s| s.indication.ending(s.lasted()));
         if refused.is_some() {
             return refused;
         }
         // Nothing about a target that may be another's ends the watch.
         let settled = self.search.settled().is_some() || self.is_single_check();
+        self.note_ready(at, settled);
+        let needs = |indication: &Indication| self.needs(indication);
         let mut met = self.streaks.met(needs).filter(|streak| {
             let counts = settled || streak.indication == Indication::Deleted;
-            counts && self.is_final(&streak.indication)
+            counts && self.is_final(streak)
         });
         let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
         drop(met);
         ending.or_else(|| self.not_appeared(at))
+    }
+
+    /// Notes since when the target has been all that was waited for.
+    fn note_ready(&mut self, at: Duration, settled: bool) {
+        let is_complete = self
+            .latest
+            .as_deref()
+            .is_some_and(|details| is_complete(details, self.own_revision(), self.limits().until));
+        let is_ready = settled && is_complete && self.meets(|i| *i == Indication::Ready);
+        self.ready_at = is_ready.then(|| self.ready_at.unwrap_or(at));
+    }
+
+    /// Whether what this points at may end the watch now.
+    fn is_final(&self, streak: &Streak) -> bool {
+        match streak.indication {
+            Indication::Ready => self.may_end_ready(streak),
+            // While something waits to be confirmed, that may be what moves.
+            Indication::Unmoved(_) => self.unconfirmed().next().is_none(),
+            _ => true,
+        }
+    }
+
+    /// Whether a target that is ready ends the watch: with `run` not before an answer from after the
+    /// end of the command, or a deployment that came meanwhile would go unseen.
+    fn may_end_ready(&self, ready: &Streak) -> bool {
+        self.ready_at.is_some()
+            && match self.command {
+                Command::None => true,
+                Command::Running => false,
+                Command::Ended(ended, _) => ready.last_at > ended,
+            }
+    }
+
+    /// Whether the target is ready, and only the deploy command still runs.
+    pub(super) fn awaits_command(&self) -> bool {
+        self.ready_at.is_some() && self.command == Command::Running
     }
 
     /// The target has not appeared in the time that it may take; while polls fail nobody knows.
@@ -95,6 +132,9 @@ impl Machine {
     /// When the watch ends whatever is known. Of a deploy of our own, the time counts from when the
     /// target shows.
     pub(super) fn deadline(&self) -> Option<Duration> {
+        if self.awaits_command() {
+            return None;
+        }
         let began = match self.policy.target() {
             TargetRule::Deploy => self.in_view_since?,
             TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
@@ -122,7 +162,11 @@ impl Machine {
 
     /// By when the API has to answer again: a pause that it asks for is no outage.
     fn outage_deadline(&self) -> Option<Duration> {
-        let outage = self.view.outage.as_ref()?;
+        let outage = self
+            .view
+            .outage
+            .as_ref()
+            .filter(|_| !self.awaits_command())?;
         let began = match self.command {
             Command::Ended(at, _) => outage.since.max(at),
             Command::None | Command::Running => outage.since,
@@ -134,18 +178,6 @@ impl Machine {
     /// Whether anything may end the watch: not while the deploy command runs and has deployed nothing.
     fn may_end(&self) -> bool {
         self.command != Command::Running || self.in_view_since.is_some()
-    }
-
-    /// Whether what this points at ends the watch: ready does when it is all that was waited for, and
-    /// that nothing moves where nothing waits to be confirmed.
-    fn is_final(&self, indication: &Indication) -> bool {
-        match indication {
-            Indication::Ready => self.latest.as_deref().is_some_and(|details| {
-                is_complete(details, self.own_revision(), self.limits().until)
-            }),
-            Indication::Unmoved(_) => self.unconfirmed().is_none(),
-            _ => true,
-        }
     }
 
     fn needs(&self, indication: &Indication) -> Option<Needs> {
@@ -169,8 +201,8 @@ impl Machine {
     }
 
     /// What was seen and waits to be confirmed.
-    pub(super) fn unconfirmed(&self) -> Option<&Indication> {
-        self.streaks.iter().find(|indication| {
+    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = &Indication> {
+        self.streaks.iter().filter(|indication| {
             matches!(
                 indication,
                 Indication::Superseded {
@@ -201,8 +233,9 @@ impl Machine {
         let appears_soon = self
             .appear_deadline()
             .is_some_and(|deadline| deadline <= at.saturating_add(2 * Needs::CONFIRMED.over));
-        let confirms =
-            self.unconfirmed().is_some() || self.refusals.iter().next().is_some() || appears_soon;
+        let confirms = self.unconfirmed().next().is_some()
+            || self.refusals.iter().next().is_some()
+            || appears_soon;
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,

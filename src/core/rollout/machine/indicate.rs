@@ -11,7 +11,8 @@ use crate::core::rollout::indication::{Indication, Progress, Proof, StepBack};
 use crate::core::rollout::phase::{self, Phase};
 use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged};
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
-use crate::core::rollout::view::Restarts;
+use crate::core::rollout::streak::Streak;
+use crate::core::rollout::view::{Instead, Restarts};
 use crate::core::wire::{AgentDetails, Revision};
 
 impl Machine {
@@ -22,9 +23,14 @@ impl Machine {
             return;
         };
         let before = self.search.target_id().map(str::to_owned);
-        self.search.see(desired, &self.newest, self.clock);
+        self.search.see(details, desired, &self.newest, self.clock);
         if before.is_some() && before.as_deref() != self.search.target_id() {
             self.lose_target();
+        }
+        // Where no answer from before the target is known, the first one that shows it has to do.
+        let comes = self.in_view_since.is_none() && self.search.target_id() == Some(desired);
+        if comes && !self.earlier.is_known() && self.ever_reconciled {
+            self.earlier.note(details);
         }
     }
 
@@ -40,8 +46,6 @@ impl Machine {
         if !is_desired(details, &target.id) {
             let mut found = Vec::new();
             match desired {
-                // That no deployment is desired is never believed once one was.
-                None if self.in_view_since.is_some() => {}
                 Some(by) if self.in_view_since.is_some() && target.settled => {
                     let newer = self.search.is_newer(by, &self.newest);
                     found.push(Indication::Superseded {
@@ -60,14 +64,14 @@ impl Machine {
         }
         if let Some(step_back) = self.step_back(details, &target.id) {
             found.push(Indication::StepBack(step_back));
-            found.extend(self.unmoved().filter(|_| !details.ready));
+            found.extend(self.unmoved());
         } else if is_reconciled(details, &target.id) {
             self.indicate_reconciled(details, &target.id, &mut found);
         } else {
             // Design rule 1: all else in the answer speaks of an older deployment.
             let [reported, _] = self.errors(details, &target.id);
             found.extend(reported.map(Indication::Problem));
-            found.push(Indication::Unmoved(progress(details, &target.id)));
+            found.push(Indication::Unmoved(Box::new(progress(details, &target.id))));
         }
         found
     }
@@ -88,6 +92,9 @@ impl Machine {
             self.streaks
                 .end(|indication| *indication == Indication::Ready);
         }
+        if self.restarts.fallen.is_some() {
+            found.push(Indication::FewerRestarts);
+        }
         if progress != self.progress {
             let degraded = |problem: &Problem| problem.class == ProblemClass::Degraded;
             self.streaks
@@ -98,7 +105,7 @@ impl Machine {
             (true, false) => found.push(Indication::PhaseFailed),
             (false, _) => {}
         }
-        let counts = !issue && (restarted || !details.ready);
+        let counts = restarted || !details.ready;
         if counts && let Some(crash) = self.crash_loop(own, details.ready) {
             found.push(Indication::Problem(crash));
         }
@@ -113,12 +120,12 @@ impl Machine {
                 }
                 // No proof either way.
                 (None, NewRevision::Required) if own.is_none() => {
-                    found.push(Indication::Unmoved(progress))
+                    found.push(Indication::Unmoved(Box::new(progress)));
                 }
                 (None, _) | (_, NewRevision::Optional) => {
                     found.push(Indication::Ready);
                     if !is_complete(details, own, limits.until) {
-                        found.push(Indication::Unmoved(progress));
+                        found.push(Indication::Unmoved(Box::new(progress)));
                     }
                 }
             }
@@ -137,7 +144,7 @@ impl Machine {
                     | ProblemClass::Degraded => !issue,
                 });
         found.extend(weighed.map(Indication::Problem));
-        found.push(Indication::Unmoved(progress));
+        found.push(Indication::Unmoved(Box::new(progress)));
     }
 
     /// The problems that an answer about the reconciled target shows, the gravest first. What is ready
@@ -172,40 +179,56 @@ impl Machine {
         if !is_reconciled(details, id) {
             return Some(StepBack::Reconciled);
         }
-        let rank = phase::rank(own_revision(details, id));
+        // Ready is complete whatever the revision says (design rule 3).
+        let rank = phase::rank(own_revision(details, id)).filter(|_| !details.ready);
         matches!((rank, self.rank), (Some(now), Some(before)) if now < before)
             .then_some(StepBack::Phase)
     }
 
-    /// What did not move since the last answer that was believed, where the target is in view and not ready.
+    /// What did not move since the last answer that was believed, where the target is in view.
     pub(super) fn unmoved(&self) -> Option<Indication> {
-        let waits = self.in_view_since.is_some() && self.view.ready_since.is_none();
-        waits.then(|| Indication::Unmoved(self.progress.clone()))
+        let in_view = self.in_view_since.is_some();
+        in_view.then(|| Indication::Unmoved(Box::new(self.progress.clone())))
     }
 
     /// Counts the rises of the restarts since the target came into view, and says whether there is a
-    /// new one (design rules 6 and 8). A fall is a replaced replica.
+    /// new one (design rules 6 and 8). A fall is a replaced replica, or a reading from before the
+    /// last rise: it has to be confirmed, or replicas of the API that disagree would make rises.
     fn count_restarts(&mut self, own: Option<&Revision>, issue: bool) -> bool {
+        // What the platform's own problem has caused does not count.
+        let excused = issue || self.view.infrastructure_issue;
+        if excused {
+            self.restarts.counted = 0;
+        }
         let Some(count) = restart_count(own) else {
             return false;
         };
+        let rose = self
+            .restarts
+            .newest
+            .replace(count)
+            .is_some_and(|newest| count > newest);
+        // A revision that was not there at the first sight of the target has been restarted since.
+        let is_new = self.in_view_since.is_some();
+        let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
         let restarts = &mut self.restarts;
-        if issue || self.view.infrastructure_issue {
-            // What the platform's own problem has caused does not count.
-            *restarts = RestartCount {
-                last: Some(count),
-                counted: 0,
-            };
-            return false;
+        if replaced && let Some(fewest) = restarts.fallen.take() {
+            restarts.last = Some(fewest);
         }
         let risen = match restarts.last {
-            Some(last) => count.saturating_sub(last),
-            None if own.is_some_and(problem::is_crash_loop) => count,
+            _ if excused => 0,
+            Some(last) if count < last => {
+                restarts.fallen = Some(restarts.fallen.map_or(count, |fewest| fewest.min(count)));
+                return rose;
+            }
+            Some(last) => count - last,
+            None if is_new || own.is_some_and(problem::is_crash_loop) => count,
             None => 0,
         };
+        restarts.fallen = None;
         restarts.last = Some(count);
         restarts.counted = restarts.counted.saturating_add(risen);
-        risen > 0
+        rose || risen > 0
     }
 
     /// The crash loop, if the restarts of each started replica have reached the limit. A target that
@@ -229,17 +252,16 @@ impl Machine {
             Some(target) => self.accept_in_view(at, &details, &target.id),
             None if self.in_view_since.is_none() || self.search.settled().is_none() => {
                 self.lose_target();
-                self.earlier.note(&details);
-                for id in [
-                    details.desired(),
-                    details.reconciled_deployment_id.as_deref(),
-                ] {
-                    if let Some(id) = id {
-                        self.search.note_earlier(id);
-                    }
+                // Where nothing was ever reconciled, what is listed can only be about what is desired.
+                if self.ever_reconciled {
+                    self.earlier.note(&details);
+                }
+                let reconciled = details.reconciled_deployment_id.as_deref();
+                for id in [details.desired(), reconciled].into_iter().flatten() {
+                    self.search.note_earlier(id);
                 }
                 if !self.search.awaits_baseline() {
-                    self.view.waiting_for = Some(details.desired().map(str::to_owned));
+                    self.view.waiting_for = Some(Instead::of(details.desired()));
                 }
             }
             // Another deployment is said to be in its place: nothing is taken in before that is confirmed.
@@ -256,10 +278,6 @@ impl Machine {
             self.in_view_since = Some(at);
             self.view.target = Some((id.to_owned(), self.newest.created_at(id)));
             self.view.waiting_for = None;
-            // Where no answer from before it is known, the first one that shows it has to do.
-            if !self.earlier.is_known() && self.ever_reconciled {
-                self.earlier.note(details);
-            }
         }
         if let Some(reconciled) = details.reconciled_deployment_id.as_deref() {
             self.search.note_earlier(reconciled);
@@ -278,11 +296,13 @@ impl Machine {
             if view.replicas.is_some() || ready > 0 {
                 view.replicas = Some((ready, started));
             }
-            view.restarts = Restarts {
-                count: health.restart_count.unwrap_or(0),
-                last_exit_code: health.last_exit_code,
-                last_termination_reason: health.last_termination_reason.clone(),
-            };
+            if self.restarts.fallen.is_none() {
+                view.restarts = Restarts {
+                    count: health.restart_count.unwrap_or(0),
+                    last_exit_code: health.last_exit_code,
+                    last_termination_reason: health.last_termination_reason.clone(),
+                };
+            }
         }
         let reconciled = is_reconciled(details, id);
         let problems = if reconciled {
@@ -302,7 +322,7 @@ impl Machine {
         let lasts = self
             .streaks
             .find(|indication| *indication == Indication::Ready);
-        let anew = lasts.is_some_and(|streak| streak.is_new());
+        let anew = lasts.is_some_and(Streak::is_new);
         self.view.ready_since = match self.view.ready_since.filter(|_| is_ready && !anew) {
             Some(since) => Some(since),
             None => is_ready.then_some(at),
@@ -330,12 +350,9 @@ impl Machine {
         self.view.problem = shown;
     }
 
-    /// Nothing of what was seen of the target counts any more, for or against it.
-    pub(super) fn forget(&mut self) {
+    /// Where the target was is void; its restarts stay counted, from when it came into view.
+    pub(super) fn forget_progress(&mut self) {
         self.progress = Progress::default();
-        self.rank = None;
-        self.restarts = RestartCount::default();
-        self.view.restarts = Restarts::default();
         self.view.replicas = None;
         self.view.problem = None;
         self.view.infrastructure_issue = false;
@@ -346,10 +363,13 @@ impl Machine {
     /// The target is not in view, or another one is.
     fn lose_target(&mut self) {
         self.in_view_since = None;
-        self.view.phase = Phase::Waiting;
         // What was indicated of it says nothing of the next one.
         self.streaks.end(Indication::is_about_target);
-        self.forget();
+        self.view.target = None;
+        self.view.phase = Phase::Waiting;
+        self.restarts = RestartCount::default();
+        self.view.restarts = Restarts::default();
+        self.forget_progress();
     }
 
     /// Where that is accepted, the baseline is judged once no new deployment has come in time.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, Machine};
+use super::Machine;
 use crate::core::messages::{self, Facts};
 use crate::core::rollout::assess::{restart_count, running_elsewhere};
 use crate::core::rollout::indication::Ending;
@@ -15,8 +15,15 @@ impl Machine {
     pub(super) fn finish(&self, at: Duration, ending: &Ending) -> Outcome {
         let verdict = ending.verdict(self.view.infrastructure_issue);
         let latest = self.latest.as_deref();
-        let id = self.search.target_id();
+        // What nothing proves to be the target, and is no longer desired, is none.
+        let known = self.search.settled().is_some() || self.in_view_since.is_some();
+        let id = self.search.target_id().filter(|_| known);
         let began = self.rollout_began();
+        // The wait for the deploy command is none for the rollout.
+        let ended = self
+            .ready_at
+            .filter(|_| verdict == Verdict::Ready)
+            .unwrap_or(at);
         let elsewhere = latest
             .zip(id)
             .and_then(|(details, id)| running_elsewhere(details, id));
@@ -36,7 +43,7 @@ impl Machine {
             image: own_deployment.and_then(|deployment| deployment.image.clone()),
             region: latest.and_then(|details| details.region.clone()),
             began_after: began,
-            elapsed: at.saturating_sub(began),
+            elapsed: ended.saturating_sub(began),
             phases: self.phases_since(began),
             polls: self.polls,
             failed_polls: self.failed_polls,
@@ -111,7 +118,6 @@ impl Machine {
     fn facts(&self, at: Duration, verdict: Verdict) -> Facts<'_> {
         let outage = self.view.outage.as_ref();
         Facts {
-            at,
             verdict,
             limits: self.policy.limits(),
             rule: self.policy.target(),
@@ -137,11 +143,7 @@ impl Machine {
             failure: outage.map(|outage| &outage.last),
             failed_polls: outage.map_or(0, |outage| outage.failed),
             failing_for: outage.map_or(Duration::ZERO, |outage| at.saturating_sub(outage.since)),
-            absent_message: self.absent_message.as_deref(),
-            command_exit_code: match self.command {
-                Command::Ended(_, code) => Some(code),
-                Command::None | Command::Running => None,
-            },
+            absent_message: self.absent.as_deref().filter(|text| !text.is_empty()),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use self::simulation::{CLASSES, Comparison, compare};
 use super::*;
 
-/// Enough for figures that are true to 2 %, and quick without optimization.
-const ROLLOUTS: usize = 4000;
+/// Enough for ratios that are true to about 3 %, and quick without optimization.
+const ROLLOUTS: usize = 10_000;
 
 fn wait_ms(phase: Phase, phase_age_ms: u64, elapsed_ms: u64) -> u128 {
     let moment = Moment {
@@ -20,11 +20,11 @@ fn wait_ms(phase: Phase, phase_age_ms: u64, elapsed_ms: u64) -> u128 {
 }
 
 #[test]
-fn waits_two_seconds_before_reconciliation_and_one_second_after() {
+fn waits_twice_as_long_before_reconciliation() {
     for phase in Phase::ALL {
         let expected = match phase {
-            Phase::Waiting | Phase::Reconciling => 2000,
-            _ => 1000,
+            Phase::Waiting | Phase::Reconciling => 1800,
+            _ => 900,
         };
         assert_eq!(wait_ms(phase, 500, 20_000), expected, "{phase}");
         assert_eq!(wait_ms(phase, 599_999, 600_000), expected, "{phase}");
@@ -32,30 +32,30 @@ fn waits_two_seconds_before_reconciliation_and_one_second_after() {
 }
 
 #[test]
-fn first_wait_is_long_unless_the_rollout_is_seen_under_way() {
+fn first_wait_is_long_unless_the_rollout_is_under_way() {
     for phase in Phase::ALL {
         let expected = match phase {
-            Phase::Waiting | Phase::Reconciling | Phase::Progressing => 2000,
-            _ => 1000,
+            Phase::Waiting | Phase::Reconciling | Phase::Progressing => 1800,
+            _ => 900,
         };
         assert_eq!(wait_ms(phase, 0, 999), expected, "{phase}");
     }
 }
 
 #[test]
-fn something_new_is_polled_again_after_one_second() {
+fn polls_soon_again_after_something_new() {
     for phase in Phase::ALL {
-        assert_eq!(wait_ms(phase, 0, 1000), 1000, "{phase}");
-        assert_eq!(wait_ms(phase, 499, 1000), 1000, "{phase}");
+        assert_eq!(wait_ms(phase, 0, 1000), 900, "{phase}");
+        assert_eq!(wait_ms(phase, 499, 1000), 900, "{phase}");
     }
 }
 
 #[test]
-fn polls_are_rare_after_ten_minutes_without_a_change() {
+fn polls_rarely_after_ten_minutes_without_a_change() {
     for phase in Phase::ALL {
         assert_eq!(wait_ms(phase, 600_000, 600_000), 5000, "{phase}");
         assert_eq!(wait_ms(phase, u64::MAX, u64::MAX), 5000, "{phase}");
-        assert_eq!(wait_ms(phase, 0, 3_600_000), 1000, "{phase}");
+        assert_eq!(wait_ms(phase, 0, 3_600_000), 900, "{phase}");
     }
 }
 
@@ -153,15 +153,14 @@ fn sees_the_end_sooner_than_any_fixed_interval_with_as_many_requests() {
 
 #[test]
 fn gains_on_fixed_intervals_where_an_end_comes_early_or_late() {
-    let names = [
-        "scale to zero, 3 to 12 s",
-        "slow pull, short check",
-        "error before reconciled",
-    ];
-    assert_no_later_than_fixed(&names, 0.9);
+    let names = ["scale to zero, 3 to 12 s", "slow pull, short check"];
+    for compared in assert_no_later_than_fixed(&names, 0.9) {
+        assert!(compared.ours.median <= 0.5, "{}", compared.ours.median);
+    }
+    assert_no_later_than_fixed(&["error before reconciled"], 0.8);
 }
 
-/// Without phases nothing tells the end from the beginning; within 2 % they do equally well.
+/// Without phases nothing tells the end from the beginning; they do equally well, but for what sampling leaves.
 #[test]
 fn is_level_with_fixed_intervals_where_little_is_known() {
     let names = [
@@ -172,7 +171,19 @@ fn is_level_with_fixed_intervals_where_little_is_known() {
         "crash loop in Creating",
         "quick, joined midway",
     ];
-    for compared in assert_no_later_than_fixed(&names, 1.02) {
-        assert!(compared.ours.median <= 0.51, "{}", compared.ours.median);
+    for compared in assert_no_later_than_fixed(&names, 1.03) {
+        assert!(compared.ours.median <= 0.5, "{}", compared.ours.median);
+    }
+}
+
+#[test]
+fn simulation_sees_no_difference_between_a_fixed_interval_and_itself() {
+    let two_seconds = Duration::from_secs(2);
+    for class in &CLASSES {
+        let compared = compare(class, 1000, |_, _| two_seconds);
+        let (ours, fixed) = (&compared.ours, &compared.same_mean);
+        assert!((compared.interval - 2.0).abs() < 0.02, "{}", class.name);
+        assert!((ours.median - fixed.median).abs() < 0.05, "{}", class.name);
+        assert!((ours.p95 - fixed.p95).abs() < 0.05, "{}", class.name);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::core::rollout::{
-    Failure, FailureClass, Limits, Machine, Next, Observation, Outcome, Policy, TargetRule,
+    Baseline, Failure, FailureClass, Limits, Machine, Next, Observation, Outcome, Policy,
+    TargetRule,
 };
 use crate::core::wire::AgentDetails;
 
@@ -10,11 +11,18 @@ use crate::core::wire::AgentDetails;
 fn watch(name: &str, step: Duration, change: impl FnOnce(&mut Limits)) -> Outcome {
     let scenario = built_in(name);
     let target = match scenario.baseline() {
-        Some(alias) => TargetRule::AnyBut(id(1, alias)),
+        Some(alias) => newer_than(id(1, alias)),
         None => TargetRule::FirstSeen,
     };
     let mut play = play_of(scenario, Start::AtFirstRead);
     follow(&mut play, target, Duration::ZERO, step, change)
+}
+
+fn newer_than(id: String) -> TargetRule {
+    TargetRule::NewerThan(Baseline {
+        deployment_id: Some(id),
+        created_at: None,
+    })
 }
 
 fn follow(
@@ -101,7 +109,7 @@ fn a_watcher_that_comes_late_ends_with_the_same_verdict() {
             for late in [200, 1900, 3300].map(Duration::from_millis) {
                 let mut play = play_of(built_in(name), Start::AtDeploy);
                 let _ = play.deploy(now(Duration::ZERO));
-                let target = TargetRule::AnyBut(id(1, "old"));
+                let target = newer_than(id(1, "old"));
                 let outcome = follow(&mut play, target, late, *step, |_| ());
                 let expected = built_in(name).verdict();
                 assert_eq!(outcome.verdict, expected, "{name} {step:?} {late:?}");

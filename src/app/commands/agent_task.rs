@@ -9,29 +9,28 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
-use crate::adapters::api::connection::{Connection, Urgency};
+use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::messages::Occasion;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
 use crate::core::wire::AgentName;
 
-/// The longest that the logs may take: the verdict is known by then, and somebody waits for it.
-const LONGEST_LOGS: Duration = Duration::from_secs(5);
-/// How long the request for logs waits for its turn.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// The longest that the logs may take, with the wait for a permit to ask for them: the verdict is
+/// known by then, and the process ends within a second of it.
+const MAX_LOGS_TIME: Duration = Duration::from_millis(900);
 
 /// What the watch of an agent has to tell.
-pub(super) enum Tidings {
+pub(super) enum TaskMessage {
     Happened(Duration, Event),
     Ended(Box<AgentReport>),
 }
 
 /// Tells the story of the agents' watches, in whatever order they have something to tell.
-pub(super) type Teller = mpsc::UnboundedSender<(usize, Tidings)>;
+pub(super) type TaskSender = mpsc::UnboundedSender<(usize, TaskMessage)>;
 
 /// The watch of one agent.
-pub(super) struct Watch {
+pub(super) struct AgentTask {
     pub(super) index: usize,
     pub(super) agent: AgentName,
     pub(super) pace: Pace,
@@ -41,10 +40,10 @@ pub(super) struct Watch {
     pub(super) signals: Signals,
     /// What the deploy command of `run` does.
     pub(super) command: Option<mpsc::UnboundedReceiver<Signal>>,
-    pub(super) teller: Teller,
+    pub(super) sender: TaskSender,
 }
 
-impl Watch {
+impl AgentTask {
     /// Watches with this machine to the end, and tells of it.
     pub(super) async fn run(mut self, machine: Machine, occasion: Occasion) {
         let started_at = Timestamp::now();
@@ -55,17 +54,17 @@ impl Watch {
         let name = self.agent.as_str().to_owned();
         let mut report = AgentReport::new(name, started_at, outcome);
         report.logs = self.logs(&report, occasion).await;
-        self.tell(Tidings::Ended(Box::new(report)));
+        self.tell(TaskMessage::Ended(Box::new(report)));
     }
 
     async fn follow(&mut self, machine: Machine) -> Outcome {
-        let (connection, agent, teller, index) =
-            (&self.connection, &self.agent, &self.teller, self.index);
-        let permit = || connection.turn(Urgency::Urgent);
+        let (connection, agent, sender, index) =
+            (&self.connection, &self.agent, &self.sender, self.index);
+        let permit = || connection.acquire(Priority::Normal);
         let fetch = |limit, route| connection.observe(agent, limit, route);
         let emit = |at, event| {
             // The listener outlives all watches.
-            let _ = teller.send((index, Tidings::Happened(at, event)));
+            let _ = sender.send((index, TaskMessage::Happened(at, event)));
         };
         let command = Mutex::new(self.command.take());
         let signals = || {
@@ -93,7 +92,7 @@ impl Watch {
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
         let observe = async {
-            self.connection.turn(Urgency::Urgent).await;
+            self.connection.acquire(Priority::Normal).await;
             self.connection
                 .observe(&self.agent, MAX_REQUEST, Route::Pooled)
                 .await
@@ -108,7 +107,7 @@ impl Watch {
             }
         };
         for event in step.events {
-            self.tell(Tidings::Happened(start.elapsed(), event));
+            self.tell(TaskMessage::Happened(start.elapsed(), event));
         }
         match step.next {
             Next::Done(outcome) => *outcome,
@@ -128,11 +127,13 @@ impl Watch {
         }
         let connection = self.connection.clone();
         let asked = async {
+            let began = Instant::now();
             // Where requests queue, or the API asks for patience, the verdict does not wait for them.
-            let turn = timeout(LONGEST_TURN, connection.turn(Urgency::Urgent)).await;
+            let turn = timeout(MAX_LOGS_TIME, connection.acquire(Priority::Normal)).await;
             turn.map_err(|_| "too many requests are waiting".to_owned())?;
-            let lines = connection.logs(&self.agent, deployment, self.logs, LONGEST_LOGS);
-            match timeout(LONGEST_LOGS, lines).await {
+            let left = MAX_LOGS_TIME.saturating_sub(began.elapsed());
+            let lines = connection.logs(&self.agent, deployment, self.logs, left);
+            match timeout(left, lines).await {
                 Ok(lines) => lines.map_err(|error| error.to_string()),
                 Err(_) => Err("there was no time for it".to_owned()),
             }
@@ -151,9 +152,9 @@ impl Watch {
         Vec::new()
     }
 
-    fn tell(&self, tidings: Tidings) {
+    fn tell(&self, message: TaskMessage) {
         // The listener outlives all watches.
-        let _ = self.teller.send((self.index, tidings));
+        let _ = self.sender.send((self.index, message));
     }
 }
 

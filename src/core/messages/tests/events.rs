@@ -1,0 +1,250 @@
+//! Every event as a line, and how it is meant.
+
+use super::*;
+use crate::core::rollout::ProblemClass;
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of all events")]
+fn every_event_has_its_line_and_severity() {
+    let created_at = || Some("2026-11-23T15:00:00Z".parse().unwrap());
+    let id = || text("new");
+    let finished = |verdict, reason| Event::Finished {
+        verdict,
+        reason,
+        elapsed: 12 * SECOND,
+    };
+    let reason = Reason {
+        code: text("CrashLoopBackOff"),
+        summary: text("its code\ncrashes"),
+        message: None,
+    };
+    let problem = |class, code: &str| Event::ProblemDetected {
+        class,
+        code: text(code),
+        details: None,
+    };
+    let restarted = |last_exit_code, reason: Option<&str>| Event::Restarted {
+        restart_count: 2,
+        last_exit_code,
+        last_termination_reason: reason.map(text),
+    };
+    let phase_changed = |phase| Event::PhaseChanged {
+        phase,
+        previous: Phase::Reconciling,
+        lasted: 3 * SECOND,
+    };
+    let heartbeat = |ready, restarts, failing| Event::Heartbeat {
+        phase: Phase::Validating,
+        in_phase: 90 * SECOND,
+        ready_replicas: ready,
+        restart_count: restarts,
+        polls: 7,
+        failing,
+    };
+    let command = |exit_code| Event::CommandEnded {
+        exit_code,
+        lasted: 5 * SECOND,
+    };
+    let odd = "Odd\u{1b}[31m";
+    for (event, expected, meant) in [
+        (
+            Event::BaselineNoted {
+                deployment_id: None,
+                created_at: None,
+            },
+            "nothing is deployed yet",
+            Tone::Neutral,
+        ),
+        (
+            Event::BaselineNoted {
+                deployment_id: Some(id()),
+                created_at: created_at(),
+            },
+            "before the deploy: deployment new, created at 2026-11-23T15:00:00Z",
+            Tone::Neutral,
+        ),
+        (
+            Event::WaitingForTarget { desired: None },
+            "waiting: there is no such agent yet, or it has no deployment",
+            Tone::Neutral,
+        ),
+        (
+            Event::WaitingForTarget {
+                desired: Some(text("old")),
+            },
+            "waiting: deployment old still is the desired one",
+            Tone::Neutral,
+        ),
+        (
+            Event::TargetFound {
+                deployment_id: id(),
+                created_at: None,
+            },
+            "following deployment new",
+            Tone::Neutral,
+        ),
+        (
+            phase_changed(Phase::Creating),
+            "creating (reconciling took 3.0s)",
+            Tone::Neutral,
+        ),
+        (
+            phase_changed(Phase::Failed),
+            "failed (reconciling took 3.0s)",
+            Tone::Bad,
+        ),
+        (
+            Event::ReplicasChanged {
+                ready_replicas: 1,
+                replicas_started: 2,
+            },
+            "1 of 2 replicas ready",
+            Tone::Neutral,
+        ),
+        (
+            restarted(Some(1), Some("Error")),
+            "restarted, 2 in all: exit code 1 (an error in the application)",
+            Tone::Doubtful,
+        ),
+        (restarted(None, None), "restarted, 2 in all", Tone::Doubtful),
+        (
+            problem(ProblemClass::Reported, odd),
+            "the platform reports an error: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::ReportedBefore, odd),
+            "the platform reports an error, perhaps of an older deployment: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::Unrecoverable, odd),
+            "the container's configuration is invalid: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::Crashing, odd),
+            "its code crashes: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::NotPulling, "ErrImagePull"),
+            "its image cannot be pulled: ErrImagePull",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::NotPulling, "CreateContainerError"),
+            "its container cannot be created: CreateContainerError",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::Degraded, odd),
+            "the platform calls it degraded: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            problem(ProblemClass::Unknown, odd),
+            "the platform gives a reason that is unknown here: Odd",
+            Tone::Doubtful,
+        ),
+        (
+            Event::ProblemResolved { code: text("Odd") },
+            "Odd is over",
+            Tone::Neutral,
+        ),
+        (
+            Event::InfrastructureIssue,
+            "the platform reports an infrastructure issue of its own",
+            Tone::Doubtful,
+        ),
+        (
+            Event::InfrastructureRecovered,
+            "the platform's infrastructure issue is over",
+            Tone::Neutral,
+        ),
+        (
+            Event::Unconfirmed {
+                claim: text("the API says no\n::error::"),
+            },
+            "the API says no ::error::; confirming",
+            Tone::Doubtful,
+        ),
+        (
+            Event::StaleAnswer,
+            "ignoring answers that are older than what was seen, by their own dates",
+            Tone::Neutral,
+        ),
+        (
+            Event::PollFailed {
+                code: text("Http502"),
+                summary: text("502 Bad Gateway"),
+            },
+            "poll failed: 502 Bad Gateway",
+            Tone::Doubtful,
+        ),
+        (
+            Event::PollRecovered {
+                failed: 1,
+                after: 3 * SECOND,
+            },
+            "the API answers again, after 1 failed poll in 3.0s",
+            Tone::Neutral,
+        ),
+        (
+            Event::Holding {
+                stable_for: 10 * SECOND,
+            },
+            "ready; must stay ready for 10s",
+            Tone::Neutral,
+        ),
+        (
+            Event::ReadyLost { after: SECOND },
+            "no longer ready, after 1.0s",
+            Tone::Doubtful,
+        ),
+        (
+            Event::RevisionUnchanged {
+                running: text("old"),
+            },
+            "ready on the revision of deployment old: the old code may go on serving",
+            Tone::Doubtful,
+        ),
+        (
+            command(0),
+            "the deploy command has ended, after 5.0s",
+            Tone::Neutral,
+        ),
+        (
+            Event::WaitingForCommand,
+            "ready; waiting for the deploy command to end",
+            Tone::Neutral,
+        ),
+        (
+            command(7),
+            "the deploy command failed with exit code 7, after 5.0s",
+            Tone::Doubtful,
+        ),
+        (
+            heartbeat(Some(1), Some(2), 3),
+            "still validating, for 1m 30s; 1 replica ready; 2 restarts; 3 polls failed in a row",
+            Tone::Neutral,
+        ),
+        (
+            heartbeat(None, None, 0),
+            "still validating, for 1m 30s",
+            Tone::Neutral,
+        ),
+        (
+            finished(Verdict::Ready, None),
+            "ready after 12.0s",
+            Tone::Good,
+        ),
+        (
+            finished(Verdict::Failed, Some(reason)),
+            "failed after 12.0s: its code crashes",
+            Tone::Bad,
+        ),
+    ] {
+        assert_eq!((line(&event).as_str(), tone(&event)), (expected, meant));
+    }
+}
