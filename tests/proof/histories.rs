@@ -317,12 +317,14 @@ proptest! {
             let id = number.map(|number| name(number).to_lowercase());
             prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));
         }
+        // The time that a command and its baseline may take is counted from elsewhere.
+        if matches!(script.aim, Aim::Command { .. }) {
+            return Ok(());
+        }
         let later = 77_000;
         let mut shifted = script.clone();
-        if !matches!(script.aim, Aim::Command { .. }) {
-            shifted.limits.timeout += time(later);
-            shifted.limits.appear_timeout += time(later);
-        }
+        shifted.limits.timeout += time(later);
+        shifted.limits.appear_timeout += time(later);
         let outcome = shifted.replay(&watched, later, rising);
         let id = watched.outcome.deployment_id.clone();
         prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));

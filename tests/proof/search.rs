@@ -20,7 +20,7 @@ use crate::world::{BASELINE, Ms, State as Agent, date, rising};
 /// How long after the one before a letter comes.
 const PAUSES: [Ms; 2] = [1000, 3000];
 /// Without a budget of time: so deep with every letter, and so deep with the commonest.
-const USUAL: [(usize, usize); 2] = [(3, usize::MAX), (5, 7)];
+const USUAL: [(usize, usize); 2] = [(2, usize::MAX), (4, 6)];
 
 fn limits() -> Limits {
     Limits {

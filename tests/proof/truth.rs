@@ -56,7 +56,7 @@ impl<'a> Check<'a> {
             Verdict::Failed => must(of_target(&|t| self.is_meant(t)), "failed, of another one")
                 .or_else(|| {
                     must(
-                        of_target(&|t| self.has_failed(t, |of| self.seems_its(of, t))),
+                        of_target(&|t| self.has_failed(t, Ms::MIN / 2, |of| self.seems_its(of, t))),
                         "failed, and has not",
                     )
                 }),
@@ -243,12 +243,12 @@ impl<'a> Check<'a> {
     }
 
     /// Whether it really has failed by now.
-    fn has_failed(&self, target: usize, is_its: impl Fn(usize) -> bool) -> bool {
+    fn has_failed(&self, target: usize, since: Ms, is_its: impl Fn(usize) -> bool) -> bool {
         let world = &self.watched.world;
         let limits = &self.script.limits;
         let max_restarts = u64::from(limits.max_restarts.get());
         let grace = self.limit(limits.pull_grace);
-        let past = world.during(Ms::MIN / 2, self.watched.ended);
+        let past = world.during(since, self.watched.ended);
         let mut pulling_since = None;
         past.iter()
             .zip(
@@ -297,20 +297,17 @@ impl<'a> Check<'a> {
     fn has_come(&self) -> bool {
         let world = &self.watched.world;
         let is_meant = |state: &State| {
-            state.exists
-                && state
-                    .desired
-                    .is_some_and(|of| self.is_meant(of) && !self.accepts_baseline(of))
+            let desired = state.desired.filter(|of| !self.accepts_baseline(*of));
+            state.exists && desired.is_some_and(|of| self.is_meant(of))
         };
         let proven = self.script.date_header
             && matches!(world.dates(), Dates::OfChanges | Dates::OfRequests)
             && self.states_seen().any(|(_, state)| is_meant(state));
+        // A server that says 404 for as long as a confirmation takes is believed.
+        let denied = self.shown_lately(|seen| seen == Seen::Absent, CONFIRMED);
         let ended = self.watched.ended;
-        proven
-            || world
-                .during(ended - CONFIRMED - LONGEST_PAUSE, ended)
-                .iter()
-                .all(is_meant)
+        let lately = world.during(ended - CONFIRMED - LONGEST_PAUSE, ended);
+        proven || !denied && lately.iter().all(is_meant)
     }
 
     /// Whether what answers showed of the target has been the same for as long as makes a stall.
@@ -450,7 +447,7 @@ impl<'a> Check<'a> {
                 Until::Warm => last.own_revision(target).is_some(),
                 Until::Drained => last.previous.is_none(),
             };
-        !complete && !self.has_failed(target, |of| of == target)
+        !complete && !self.has_failed(target, last.requested, |of| of == target)
     }
 
     /// What is inconsistent in the events and in the phases of the report.

@@ -351,7 +351,7 @@ impl World {
 
     /// The states that hold at some time from one moment to another.
     pub(crate) fn during(&self, from: Ms, to: Ms) -> &[State] {
-        &self.states[self.at(from)..=self.at(to)]
+        &self.states[self.at(from.min(to))..=self.at(to)]
     }
 
     /// When nothing changes any more.

@@ -231,11 +231,12 @@ impl Machine {
         let next = moments.filter(|moment| *moment > at).min();
         // What one replica that lags has shown for long is asked of the others before it decides.
         let soon = at.saturating_add(2 * Needs::CONFIRMED.over);
+        let of_target = |i: &Indication| self.needs(i).filter(|_| i.is_about_target());
         let decides_soon = self
             .streaks
-            .due(needs)
-            .chain(self.appear_deadline())
-            .any(|moment| moment > at && moment <= soon);
+            .due(of_target)
+            .any(|moment| moment > at && moment <= soon)
+            || self.appear_deadline().is_some_and(|moment| moment <= soon);
         let confirms = self.unconfirmed().next().is_some()
             || self.refusals.iter().next().is_some()
             || decides_soon;

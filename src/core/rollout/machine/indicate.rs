@@ -25,6 +25,10 @@ impl Machine {
         let before = self.search.target_id().map(str::to_owned);
         self.search.see(details, desired, &self.newest, self.clock);
         if before.is_some() && before.as_deref() != self.search.target_id() {
+            // What was taken for the target was there before it, and its errors are its own.
+            if let Some(latest) = &self.latest {
+                self.earlier.note(latest);
+            }
             self.lose_target();
         }
         // Where no answer from before the target is known, the first one that shows it has to do.
