@@ -140,6 +140,12 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Whether it was made after what a command began with.
+    fn is_new(&self, target: usize) -> bool {
+        let began = self.watched.command_began.unwrap_or(Ms::MIN);
+        self.watched.world.created[target] > began
+    }
+
     /// One 404 before the command, and no dates to show that it was wrong.
     fn has_mistaken_a_404(&self) -> bool {
         let undated = self.is_undated() || !self.script.date_header;
@@ -298,7 +304,7 @@ impl<'a> Check<'a> {
         let world = &self.watched.world;
         let is_meant = |state: &State| {
             let desired = state.desired.filter(|of| !self.accepts_baseline(*of));
-            state.exists && desired.is_some_and(|of| self.is_meant(of))
+            state.exists && desired.is_some_and(|of| self.is_meant(of) && self.is_new(of))
         };
         let proven = self.script.date_header
             && matches!(world.dates(), Dates::OfChanges | Dates::OfRequests)
