@@ -65,7 +65,7 @@ pub(crate) fn alphabet() -> Vec<Letter> {
     };
     let waits = |reason, restarts| {
         of(creating(), &|own| {
-            (own.reason, own.restarts) = (Some(reason), restarts)
+            (own.reason, own.restarts) = (Some(reason), restarts);
         })
     };
     let with_errors = |state| State {

@@ -9,7 +9,7 @@ use proptest::test_runner::TestCaseResult;
 
 use crate::truth::Check;
 use crate::watch::{Act, Aim, Disturbance, Kind, Script, Watched, time};
-use crate::world::{Before, Dates, End, Fate, Ms, Revision, falling, in_upper_case, rising};
+use crate::world::{Before, Dates, End, Fate, Ms, Revision, State, falling, in_upper_case, rising};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -229,36 +229,48 @@ fn cases() -> ProptestConfig {
     }
 }
 
+/// What happened in truth, what was seen of it, and what came out.
 fn report(watched: &Watched) -> String {
-    let mut text = String::new();
-    for (number, state) in watched.world.states.iter().enumerate().skip(12) {
-        let of =
-            |revision: Option<Revision>| revision.map(|r| (r.of, r.phase, r.reason, r.restarts));
-        text += &format!(
-            "{number}: from {}: {:?} of {:?}, ready {}, {:?} after {:?}, errors of {:?}\n",
-            state.since,
-            state.reconciled,
-            state.desired,
-            state.ready,
-            of(state.revision),
-            of(state.previous),
-            state.errors
-        );
-    }
-    text += &format!(
-        "command {:?} to {:?}\n",
+    let of = |revision: Option<Revision>| revision.map(|r| (r.of, r.phase, r.reason, r.restarts));
+    let states = watched
+        .world
+        .states
+        .iter()
+        .enumerate()
+        .map(|(number, state)| {
+            let State {
+                since,
+                desired,
+                reconciled,
+                ready,
+                errors,
+                ..
+            } = state;
+            let (own, previous) = (of(state.revision), of(state.previous));
+            format!(
+                "{number}: at {since} {reconciled:?} of {desired:?}, ready: {ready}, {own:?} after \
+             {previous:?}, errors of {errors:?}"
+            )
+        });
+    let polls = watched
+        .polls
+        .iter()
+        .map(|(at, seen)| format!("at {at}: {seen:?}"));
+    let events = watched.events.iter().map(|event| format!("{event:?}"));
+    let command = format!(
+        "command from {:?} to {:?}",
         watched.command_began, watched.command_ended
     );
-    for (at, seen) in watched.polls.iter().rev().take(30).rev() {
-        text += &format!("  at {at}: {seen:?}\n");
-    }
-    for event in &watched.events {
-        text += &format!("  {event:?}\n");
-    }
-    text + &format!(
-        "at {} (deadline {:?}): {:?}",
+    let end = format!(
+        "at {} ({:?}): {:?}",
         watched.ended, watched.deadline, watched.outcome
-    )
+    );
+    let lines = states
+        .chain([command])
+        .chain(polls)
+        .chain(events)
+        .chain([end]);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn is_true(script: &Script) -> TestCaseResult {

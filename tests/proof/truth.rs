@@ -37,82 +37,50 @@ impl<'a> Check<'a> {
 
     /// What is wrong with the verdict, if anything is.
     pub(crate) fn fault(&self) -> Option<String> {
-        let outcome = &self.watched.outcome;
-        let target = self.target();
-        let must = |holds: bool, what: &str| (!holds).then(|| what.to_owned());
-        let of_target = |is: &dyn Fn(usize) -> bool| target.is_some_and(is);
-        let ended = self.watched.ended;
-        match outcome.verdict {
-            Verdict::Ready => must(
-                of_target(&|t| self.is_meant(t)),
-                "ready, of another deployment",
-            )
-            .or_else(|| {
-                must(
-                    of_target(&|t| self.has_held(t)),
-                    "ready, and was not shown so",
-                )
+        let deadline = self.watched.deadline;
+        let at_deadline = deadline.is_some_and(|deadline| self.watched.ended >= deadline);
+        let of_target = |is: &dyn Fn(usize) -> bool| {
+            let target = self.target();
+            target.is_some_and(|target| self.is_meant(target) && is(target))
+        };
+        let is_true = match self.watched.outcome.verdict {
+            Verdict::Ready => of_target(&|target| self.has_held(target)),
+            Verdict::Failed => of_target(&|target| {
+                self.has_failed(target, Ms::MIN / 2, |of| self.seems_its(of, target))
             }),
-            Verdict::Failed => must(of_target(&|t| self.is_meant(t)), "failed, of another one")
-                .or_else(|| {
-                    must(
-                        of_target(&|t| self.has_failed(t, Ms::MIN / 2, |of| self.seems_its(of, t))),
-                        "failed, and has not",
-                    )
-                }),
-            Verdict::Superseded => must(
-                of_target(&|t| self.is_meant(t)),
-                "superseded, of another one",
-            )
-            .or_else(|| {
-                must(
-                    of_target(&|t| self.was_replaced(t)),
-                    "superseded, and was not",
-                )
-            }),
-            Verdict::Stalled => must(self.has_stood_still(), "stalled, and has moved"),
-            Verdict::NotFound => must(
-                self.shown_lately(|seen| seen == Seen::Absent, CONFIRMED) || self.is_at_deadline(),
-                "not found, and nothing confirmed that",
-            ),
-            Verdict::Unchanged => must(
-                !self.has_come(),
-                "unchanged, and a new deployment was there",
-            ),
-            Verdict::CommandFailed(code) => must(
-                matches!(self.script.aim, Aim::Command { code: its, .. } if its == code && code > 0)
-                    && !self.has_come(),
-                "the command failed, and a new deployment was there",
-            ),
-            Verdict::Unauthorized => must(
-                self.is_refused(FailureClass::Unauthorized) || self.is_at_deadline(),
-                "unauthorized, and nothing confirmed that",
-            ),
-            Verdict::Unavailable => must(
+            Verdict::Superseded => of_target(&|target| self.was_replaced(target)),
+            Verdict::Infrastructure => of_target(&|target| self.was_blamed(target)),
+            Verdict::Stalled => self.has_stood_still(),
+            Verdict::NotFound => self.is_denied() || at_deadline,
+            Verdict::Unchanged => !self.has_come(),
+            Verdict::CommandFailed(code) => {
+                let fails =
+                    |aim| matches!(aim, Aim::Command { code: its @ 1.., .. } if its == code);
+                fails(self.script.aim) && !self.has_come()
+            }
+            Verdict::Unauthorized => self.is_refused(FailureClass::Unauthorized) || at_deadline,
+            Verdict::Unavailable => {
+                let failed = matches!(self.watched.polls.last(), Some((_, Seen::Failed(_))));
                 self.is_refused(FailureClass::Refused)
                     || self.has_been_out()
-                    || self.is_at_deadline() && self.has_failed_last(),
-                "unavailable, and it was not",
-            ),
-            Verdict::Timeout => must(self.is_at_deadline(), "timed out before its time"),
-            Verdict::Infrastructure => must(
-                of_target(&|t| self.is_meant(t) && self.was_blamed(t)),
-                "the platform is blamed, and reported nothing",
-            ),
-            Verdict::Interrupted(_) => Some("interrupted by nobody".to_owned()),
+                    || at_deadline && failed
+            }
+            Verdict::Timeout => at_deadline,
+            Verdict::Interrupted(_) => false,
+        };
+        if !is_true {
+            return Some("the verdict is not true".to_owned());
         }
-        .or_else(|| must(ended <= self.latest_end(), "it took too long"))
-        .or_else(|| self.inconsistent_events())
+        if self.watched.ended > self.latest_end() {
+            return Some("it took too long".to_owned());
+        }
+        self.inconsistent_events()
     }
 
     /// The number of the target.
     fn target(&self) -> Option<usize> {
         let id = self.watched.outcome.deployment_id.as_deref()?;
         (0..self.watched.world.created.len()).find(|of| rising(*of) == id)
-    }
-
-    fn limit(&self, limit: std::time::Duration) -> Ms {
-        millis(limit)
     }
 
     /// Whether the verdict may be about this deployment.
@@ -124,48 +92,45 @@ impl<'a> Check<'a> {
                 let first = self.states_seen().next();
                 first.is_some_and(|(_, state)| state.desired == Some(target))
             }
-            Aim::NewerThan { .. } if self.accepts_baseline(target) => true,
-            Aim::Command { .. } if self.accepts_baseline(target) => true,
+            Aim::NewerThan { .. } | Aim::Command { .. } if self.accepts_baseline(target) => true,
             Aim::NewerThan { .. } => {
                 self.script.before == Before::Nothing || created[target] > created[BASELINE]
             }
-            Aim::Command { .. } if self.has_mistaken_a_404() => true,
-            Aim::Command { .. } => self.watched.command_began.is_some_and(|began| {
-                // Without dates, what is rolled back to may as well be new.
-                created[target] > began
-                    || self.is_undated()
-                        && self.was_requested(target, began)
-                        && !self.is_baseline(target)
-            }),
+            // Without dates, what is rolled back to may as well be new.
+            Aim::Command { .. } => {
+                let as_new =
+                    self.is_undated() && self.was_requested(target) && !self.is_baseline(target);
+                self.is_new(target) || as_new || self.has_mistaken_a_404()
+            }
         }
     }
 
-    /// Whether it was made after what a command began with.
+    /// Whether it was made after the command began, where there is one.
     fn is_new(&self, target: usize) -> bool {
         let began = self.watched.command_began.unwrap_or(Ms::MIN);
         self.watched.world.created[target] > began
     }
 
+    fn was_requested(&self, target: usize) -> bool {
+        let began = self.watched.command_began.unwrap_or(Ms::MIN);
+        let mut states = self.watched.world.during(began, self.watched.ended).iter();
+        states.any(|state| state.desires(target) && state.requested > began)
+    }
+
     /// One 404 before the command, and no dates to show that it was wrong.
     fn has_mistaken_a_404(&self) -> bool {
         let undated = self.is_undated() || !self.script.date_header;
+        let world = &self.watched.world;
         let began = self.watched.command_began.unwrap_or(0);
-        let was_there = !self
-            .watched
-            .world
+        let was_there = world
             .during(began - 1, began)
             .iter()
-            .all(|state| !state.exists);
+            .any(|state| state.exists);
         undated && was_there && self.watched.outcome.baseline_deployment_id.is_none()
     }
 
     fn is_undated(&self) -> bool {
         self.watched.world.dates() == Dates::None
-    }
-
-    fn was_requested(&self, target: usize, after: Ms) -> bool {
-        let mut states = self.watched.world.during(after, self.watched.ended).iter();
-        states.any(|state| state.desires(target) && state.requested > after)
     }
 
     fn is_baseline(&self, target: usize) -> bool {
@@ -221,9 +186,10 @@ impl<'a> Check<'a> {
         }))
     }
 
-    fn shown_lately(&self, holds: impl Fn(Seen) -> bool, over: Ms) -> bool {
-        self.shown(holds)
-            .is_some_and(|(answers, lasted)| answers >= 3 && lasted >= over)
+    /// A server that says 404 for as long as a confirmation takes is believed.
+    fn is_denied(&self) -> bool {
+        let denied = self.shown(|seen| seen == Seen::Absent);
+        denied.is_some_and(|(answers, lasted)| answers >= 3 && lasted >= CONFIRMED)
     }
 
     /// Whether the last answer shows the target ready, and those before it for `stable_for`.
@@ -243,7 +209,7 @@ impl<'a> Check<'a> {
             }
             Seen::Absent | Seen::Failed(_) => false,
         };
-        let stable_for = self.limit(self.script.limits.stable_for);
+        let stable_for = millis(self.script.limits.stable_for);
         self.shown(is_ready)
             .is_some_and(|(_, lasted)| lasted >= stable_for)
     }
@@ -253,7 +219,7 @@ impl<'a> Check<'a> {
         let world = &self.watched.world;
         let limits = &self.script.limits;
         let max_restarts = u64::from(limits.max_restarts.get());
-        let grace = self.limit(limits.pull_grace);
+        let grace = millis(limits.pull_grace);
         let past = world.during(since, self.watched.ended);
         let mut pulling_since = None;
         past.iter()
@@ -309,11 +275,9 @@ impl<'a> Check<'a> {
         let proven = self.script.date_header
             && matches!(world.dates(), Dates::OfChanges | Dates::OfRequests)
             && self.states_seen().any(|(_, state)| is_meant(state));
-        // A server that says 404 for as long as a confirmation takes is believed.
-        let denied = self.shown_lately(|seen| seen == Seen::Absent, CONFIRMED);
         let ended = self.watched.ended;
         let lately = world.during(ended - CONFIRMED - LONGEST_PAUSE, ended);
-        proven || !denied && lately.iter().all(is_meant)
+        proven || !self.is_denied() && lately.iter().all(is_meant)
     }
 
     /// Whether what answers showed of the target has been the same for as long as makes a stall.
@@ -350,17 +314,7 @@ impl<'a> Check<'a> {
             Some(_) => (at, Bears::Against),
         };
         let stood = shown(known.into_iter().rev().map(bears));
-        stood.is_some_and(|(_, lasted)| lasted >= self.limit(limit))
-    }
-
-    fn is_at_deadline(&self) -> bool {
-        self.watched
-            .deadline
-            .is_some_and(|deadline| self.watched.ended >= deadline)
-    }
-
-    fn has_failed_last(&self) -> bool {
-        matches!(self.watched.polls.last(), Some((_, Seen::Failed(_))))
+        stood.is_some_and(|(_, lasted)| lasted >= millis(limit))
     }
 
     /// The newest polls that failed, without a break.
@@ -398,7 +352,7 @@ impl<'a> Check<'a> {
                 _ => 0,
             })
             .sum();
-        self.watched.ended - first - asked >= self.limit(self.script.limits.outage_timeout)
+        self.watched.ended - first - asked >= millis(self.script.limits.outage_timeout)
     }
 
     /// By when it has to end: soon after all has settled, where that decides, else at the deadline.
@@ -406,29 +360,20 @@ impl<'a> Check<'a> {
         let limits = &self.script.limits;
         let deadline = self.watched.deadline.unwrap_or(Ms::MAX);
         let world = &self.watched.world;
-        let disturbed = self
-            .script
-            .disturbances
-            .iter()
-            .map(|d| d.from + d.lasts)
-            .max();
-        let asked = self.script.disturbances.iter().map(|d| match d.kind {
-            Kind::Failing(FailureClass::Transient {
-                retry_after: Some(asked),
-            }) => millis(asked),
-            _ => 0,
+        let over = self.script.disturbances.iter().map(|disturbance| {
+            let asked = match disturbance.kind {
+                Kind::Failing(FailureClass::Transient { retry_after }) => retry_after,
+                _ => None,
+            };
+            disturbance.from + disturbance.lasts + asked.map_or(0, millis)
         });
-        let settled = world
-            .settles()
-            .max(self.watched.command_ended.unwrap_or(0))
-            .max(disturbed.unwrap_or(0))
-            .max(0)
-            + asked.max().unwrap_or(0);
+        let settled = [world.settles(), self.watched.command_ended.unwrap_or(0)];
+        let settled = settled.into_iter().chain(over).max().unwrap_or(0).max(0);
         let takes = 2 * LONGEST_PAUSE
             + 2 * CONFIRMED
-            + self.limit(limits.appear_timeout)
-            + self.limit(limits.stable_for)
-            + self.limit(limits.pull_grace);
+            + millis(limits.appear_timeout)
+            + millis(limits.stable_for)
+            + millis(limits.pull_grace);
         let decided = if self.is_undecided() {
             Ms::MAX
         } else {

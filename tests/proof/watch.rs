@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pipecat_rollout::fuzzing::rollout::{
-    Baseline, Event, Failure, FailureClass, Interruption, Limits, Machine, Next, NextPoll,
-    Observation, Outcome, Policy, Route, Step, TargetRule,
+    Baseline, Event, Failure, FailureClass, Limits, Machine, Next, Observation, Outcome, Policy,
+    Route, Step, TargetRule,
 };
 use pipecat_rollout::fuzzing::wire::AgentDetails;
 
@@ -88,10 +88,20 @@ pub(crate) enum Seen {
     Failed(FailureClass),
 }
 
+/// What the machine is given.
+#[derive(Debug, Clone, Copy)]
+enum Input {
+    Poll(Seen),
+    CommandStarts,
+    CommandEnds(u8),
+    Timer,
+}
+
 /// A watch from its first poll to its verdict.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) world: World,
+    inputs: Vec<(Ms, Input)>,
     pub(crate) polls: Vec<(Ms, Seen)>,
     pub(crate) command_began: Option<Ms>,
     pub(crate) command_ended: Option<Ms>,
@@ -180,68 +190,72 @@ impl Script {
             self.act(&mut world, self.begins);
         }
         let mut machine = Machine::new(self.policy(rising));
-        let (mut polls, mut events) = (Vec::new(), Vec::new());
-        let (mut command_began, mut command_ended) = (None, None);
-        let mut random = fastrand_of(self.jitter);
-        let (mut at, mut replica, mut failed) = (0, 0, 0_u32);
         let mut next = machine.first_poll();
-        let (ended, outcome) = loop {
-            if next.route == Route::Fresh || random() < 0.05 {
-                replica = (replica + 1) % self.replicas;
+        let (mut inputs, mut polls, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut command_began, mut command_ends, mut command_ended) = (None, None, None);
+        let mut random = random_of(self.jitter);
+        let (mut replica, mut failed) = (0, 0_u32);
+        // What comes next: a poll, or what comes before it.
+        let (mut at, mut poll_at, mut input) = (0, 0, None);
+        let outcome = loop {
+            let given = input.take().unwrap_or_else(|| {
+                if next.route == Route::Fresh || random() < 0.05 {
+                    replica = (replica + 1) % self.replicas;
+                }
+                let seen = self.poll(&world, at, replica);
+                failed = if matches!(seen, Seen::Failed(_)) {
+                    failed + 1
+                } else {
+                    0
+                };
+                poll_at = at + self.pause(at, seen, failed, &mut random);
+                polls.push((at, seen));
+                Input::Poll(seen)
+            });
+            inputs.push((at, given));
+            let details = |state| world.details(state);
+            if let Some(step) = self.give(&mut machine, at, given, details) {
+                events.extend(step.events);
+                match step.next {
+                    Next::Done(outcome) => break *outcome,
+                    Next::Poll(planned) => next = planned,
+                }
             }
-            let seen = self.poll(&world, at, replica);
-            polls.push((at, seen));
-            let step = machine.observe(
-                time(at),
-                self.observation(at, seen, |state| world.details(state)),
-            );
-            match taken(step, &mut events) {
-                Ok(outcome) => break (at, outcome),
-                Err(planned) => next = planned,
-            }
-            if let Aim::Command { ends, .. } = self.aim
-                && command_began.is_none()
-                && events
-                    .iter()
-                    .any(|event| matches!(event, Event::BaselineNoted { .. }))
-            {
-                let began = at + 20;
-                machine.command_started();
-                command_began = Some(began);
-                command_ended = Some(began + ends);
-                self.act(&mut world, began + 1);
-            }
-            failed = if matches!(seen, Seen::Failed(_)) {
-                failed + 1
-            } else {
-                0
-            };
-            let due = at + self.pause(at, seen, failed, &mut random);
+            let noted = |event: &Event| matches!(event, Event::BaselineNoted { .. });
             let asked = matches!(
-                seen,
-                Seen::Failed(FailureClass::Transient {
-                    retry_after: Some(_)
-                })
+                polls.last(),
+                Some((
+                    _,
+                    Seen::Failed(FailureClass::Transient {
+                        retry_after: Some(_)
+                    })
+                ))
             );
             let wakes = millis(next.no_later_than).max(at + 1);
-            let mut then = if asked { due } else { due.min(wakes) };
-            if let (Some(end), Aim::Command { code, .. }) = (command_ended, self.aim)
-                && (at..then).contains(&end)
-            {
-                match taken(machine.command_ended(time(end), code), &mut events) {
-                    Ok(outcome) => break (end, outcome),
-                    Err(planned) => next = planned,
-                }
-                then = then.min(millis(next.no_later_than)).max(end + 1);
-            }
-            if asked && wakes < then {
-                match taken(machine.on_timer(time(wakes)), &mut events) {
-                    Ok(outcome) => break (wakes, outcome),
-                    Err(planned) => next = planned,
-                }
-            }
+            let due = if asked { poll_at } else { poll_at.min(wakes) };
             let deadline = next.deadline.map_or(Ms::MAX, millis);
-            at = then.min(deadline.max(at + 1));
+            let due = due.min(deadline).max(at + 1);
+            match self.aim {
+                Aim::Command { ends, .. }
+                    if command_began.is_none() && events.iter().any(noted) =>
+                {
+                    at += 1;
+                    input = Some(Input::CommandStarts);
+                    command_began = Some(at);
+                    command_ends = Some(at + ends);
+                    self.act(&mut world, at + 1);
+                }
+                Aim::Command { code, .. } if command_ends.is_some_and(|end| end <= due) => {
+                    at = command_ends.take().unwrap_or(at).max(at);
+                    command_ended = Some(at);
+                    input = Some(Input::CommandEnds(code));
+                }
+                _ if wakes < due => {
+                    at = wakes;
+                    input = Some(Input::Timer);
+                }
+                _ => at = due,
+            }
             assert!(
                 at < 500_000,
                 "it does not end: {:?}\n{events:#?}",
@@ -249,17 +263,17 @@ impl Script {
             );
         };
         // An ending stays what it is, whatever comes.
-        let first = self.observation(0, polls[0].1, |state| world.details(state));
-        for later in [Observation::Absent(None), first] {
-            let step = machine.observe(time(ended + 1000), later);
+        for input in [Input::Poll(Seen::Absent), inputs[0].1, Input::Timer] {
+            let step = self.give(&mut machine, at + 1000, input, |state| world.details(state));
+            let step = step.unwrap();
             assert!(step.events.is_empty());
             assert!(matches!(step.next, Next::Done(again) if *again == outcome));
         }
-        let step = machine.interrupt(time(ended + 2000), Interruption::Terminate);
-        assert!(matches!(step.next, Next::Done(again) if *again == outcome));
         let deadline = next.deadline.map(millis);
+        let ended = at;
         Watched {
             world,
+            inputs,
             polls,
             command_began,
             command_ended,
@@ -270,48 +284,37 @@ impl Script {
         }
     }
 
-    /// What the same polls bring when they come `later`, and with other ids; no deadline may be near.
+    /// What the same comes to when it comes `later`, and with other ids.
     pub(crate) fn replay(&self, watched: &Watched, later: Ms, name: Naming) -> Outcome {
         let mut machine = Machine::new(self.policy(name));
-        let mut end = None;
-        let mut events = Vec::new();
-        let mut commands = [
-            (watched.command_began, None),
-            (
-                watched.command_ended,
-                matches!(self.aim, Aim::Command { .. }).then_some(()),
-            ),
-        ];
-        for &(at, seen) in &watched.polls {
-            for (moment, ends) in &mut commands {
-                let Some(due) = moment.take_if(|due| *due < at) else {
-                    continue;
-                };
-                match (ends, self.aim) {
-                    (Some(()), Aim::Command { code, .. }) => {
-                        let step = machine.command_ended(time(due + later), code);
-                        end = end.or(taken(step, &mut events).ok());
-                    }
-                    _ => machine.command_started(),
-                }
-            }
+        let ended = watched.inputs.iter().find_map(|(at, input)| {
             let details = |state| watched.world.answer(state, name);
-            let observation = self.observation(at, seen, details);
-            let step = machine.observe(time(at + later), observation);
-            end = end.or(taken(step, &mut events).ok());
+            match self.give(&mut machine, at + later, *input, details)?.next {
+                Next::Done(outcome) => Some(*outcome),
+                Next::Poll(_) => None,
+            }
+        });
+        ended.expect("the same ends it")
+    }
+
+    fn give(
+        &self,
+        machine: &mut Machine,
+        at: Ms,
+        input: Input,
+        details: impl FnOnce(usize) -> Box<AgentDetails>,
+    ) -> Option<Step> {
+        match input {
+            Input::Poll(seen) => {
+                Some(machine.observe(time(at), self.observation(at, seen, details)))
+            }
+            Input::CommandStarts => {
+                machine.command_started();
+                None
+            }
+            Input::CommandEnds(code) => Some(machine.command_ended(time(at), code)),
+            Input::Timer => Some(machine.on_timer(time(at))),
         }
-        if end.is_none()
-            && watched.command_ended == Some(watched.ended)
-            && let Aim::Command { code, .. } = self.aim
-        {
-            end = taken(
-                machine.command_ended(time(watched.ended + later), code),
-                &mut events,
-            )
-            .ok();
-        }
-        end.or_else(|| taken(machine.on_timer(time(watched.ended + later)), &mut events).ok())
-            .expect("the same polls end it")
     }
 
     fn observation(
@@ -353,15 +356,6 @@ impl Script {
     }
 }
 
-/// Takes in a step: how it ended, or when to poll again.
-fn taken(step: Step, events: &mut Vec<Event>) -> Result<Outcome, NextPoll> {
-    events.extend(step.events);
-    match step.next {
-        Next::Done(outcome) => Ok(*outcome),
-        Next::Poll(next) => Err(next),
-    }
-}
-
 pub(crate) fn failed_poll(class: FailureClass) -> Observation {
     Observation::Failed(Failure {
         class,
@@ -385,7 +379,7 @@ fn whole_seconds(at: Ms) -> Timestamp {
 }
 
 /// Numbers from 0 to 1 that follow from a seed (an xorshift).
-fn fastrand_of(seed: u64) -> impl FnMut() -> f64 {
+fn random_of(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
     move || {
         state ^= state << 13;

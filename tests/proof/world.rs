@@ -243,70 +243,59 @@ impl World {
         if fate.end == End::ErrorBefore {
             self.change(at + 800, |state| state.errors.push(deployment));
         }
-        let revision = move |phase, reason, restarts| Revision {
-            of: deployment,
-            phase,
-            reason,
-            restarts,
-            platform_issue: false,
+        let own = |phase, reason, restarts| {
+            let platform_issue = fate.end == End::ReadyAfterPlatformIssue && restarts > 0;
+            Revision {
+                of: deployment,
+                phase,
+                reason,
+                restarts,
+                platform_issue,
+            }
         };
         let reconciled = at + fate.reconciles;
         self.change(reconciled, |state| {
             state.reconciled = Some(deployment);
             state.ready = false;
             state.previous = state.revision.filter(|revision| revision.of != deployment);
-            state.revision = Some(revision("Creating", Some("ContainerCreating"), 0));
+            state.revision = Some(own("Creating", Some("ContainerCreating"), 0));
         });
         // What the older one has listed stays for a moment.
         self.change(reconciled + 2000, |state| {
-            state.errors.retain(|of| *of == deployment)
+            state.errors.retain(|of| *of == deployment);
         });
-        let mut at = reconciled + fate.creates.max(2001);
-        let mut run = |world: &mut Self, lasts: Ms, revision: Revision| {
-            world.change(at, |state| state.revision = Some(revision));
-            at += lasts;
+        let creating = |reason, lasts| vec![(lasts, own("Creating", Some(reason), 0))];
+        let validating = (fate.validates, own("Validating", None, 0));
+        let crashing = |crashes, reason, each| {
+            let crash = |crash| (each, own("Validating", Some(reason), crash));
+            [validating]
+                .into_iter()
+                .chain((1..=crashes).map(crash))
+                .collect()
         };
-        match fate.end {
-            End::ReadyAfterPulling(lasts) => {
-                run(
-                    self,
-                    lasts,
-                    revision("Creating", Some("ImagePullBackOff"), 0),
-                );
-            }
-            End::NeverPulls => run(self, 0, revision("Creating", Some("ImagePullBackOff"), 0)),
-            End::InvalidImage => run(self, 0, revision("Creating", Some("InvalidImageName"), 0)),
-            _ => run(self, fate.validates, revision("Validating", None, 0)),
+        let steps = match fate.end {
+            End::ReadyAfterPulling(lasts) => creating("ImagePullBackOff", lasts),
+            End::NeverPulls => creating("ImagePullBackOff", 0),
+            End::InvalidImage => creating("InvalidImageName", 0),
+            End::ReadyAfterCrashes(crashes) => crashing(crashes, "Error", 3000),
+            End::ReadyAfterPlatformIssue => crashing(6, "CrashLoopBackOff", 1500),
+            End::CrashLoop => crashing(8, "CrashLoopBackOff", 2500),
+            End::PhaseFailed => vec![validating, (0, own("Failed", Some("StartError"), 0))],
+            _ => vec![validating],
+        };
+        let mut at = reconciled + fate.creates.max(2001);
+        for (lasts, revision) in &steps {
+            self.change(at, |state| state.revision = Some(*revision));
+            at += lasts;
         }
         match fate.end {
-            End::ReadyAfterCrashes(crashes) => {
-                for crash in 1..=crashes {
-                    run(self, 3000, revision("Validating", Some("Error"), crash));
-                }
-            }
-            End::ReadyAfterPlatformIssue => {
-                for crash in 1..=6 {
-                    let own = revision("Validating", Some("CrashLoopBackOff"), crash);
-                    run(
-                        self,
-                        1500,
-                        Revision {
-                            platform_issue: true,
-                            ..own
-                        },
-                    );
-                }
-            }
-            End::CrashLoop => {
-                for crash in 1..=8 {
-                    run(
-                        self,
-                        2500,
-                        revision("Validating", Some("CrashLoopBackOff"), crash),
-                    );
-                }
-            }
-            End::PhaseFailed => run(self, 0, revision("Failed", Some("StartError"), 0)),
+            End::PhaseFailed
+            | End::CrashLoop
+            | End::NeverPulls
+            | End::InvalidImage
+            | End::ErrorBefore
+            | End::Stuck => return,
+            End::ErrorAfter => return self.change(at, |state| state.errors.push(deployment)),
             _ => {}
         }
         let crashes = if let End::ReadyAfterCrashes(crashes) = fate.end {
@@ -314,32 +303,19 @@ impl World {
         } else {
             0
         };
-        let active = revision("Active", None, crashes);
-        match fate.end {
-            End::Ready
-            | End::ReadyAfterCrashes(_)
-            | End::ReadyAfterPulling(_)
-            | End::ReadyAfterPlatformIssue
-            | End::ReadyWithBreak(_)
-            | End::ReadyWithoutRevision => {
-                self.change(at, |state| {
-                    state.ready = true;
-                    state.degraded = false;
-                    state.revision = Some(active);
-                    if fate.end == End::ReadyWithoutRevision && state.previous.is_some() {
-                        state.revision = state.previous.take();
-                    }
-                });
-                if let End::ReadyWithBreak(lasts) = fate.end {
-                    self.change(at + 4000, |state| state.ready = false);
-                    self.change(at + 4000 + lasts, |state| state.ready = true);
-                    at += 4000 + lasts;
-                }
-                self.change(at + 5000, |state| state.previous = None);
-            }
-            End::ErrorAfter => self.change(at, |state| state.errors.push(deployment)),
-            _ => {}
+        self.change(at, |state| {
+            state.ready = true;
+            state.degraded = false;
+            let replaces = fate.end != End::ReadyWithoutRevision || state.previous.is_none();
+            let active = replaces.then(|| own("Active", None, crashes));
+            state.revision = active.or_else(|| state.previous.take());
+        });
+        if let End::ReadyWithBreak(lasts) = fate.end {
+            self.change(at + 4000, |state| state.ready = false);
+            self.change(at + 4000 + lasts, |state| state.ready = true);
+            at += 4000 + lasts;
         }
+        self.change(at + 5000, |state| state.previous = None);
     }
 
     /// The number of the state that holds at a moment.
