@@ -182,7 +182,7 @@ impl Machine {
         })
     }
 
-    fn is_single_check(&self) -> bool {
+    pub(super) fn is_single_check(&self) -> bool {
         self.limits().timeout.is_zero()
     }
 

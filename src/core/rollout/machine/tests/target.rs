@@ -36,14 +36,13 @@ fn first_desired_deployment_is_the_target_of_a_bare_wait() {
     let outcome = old.play("0 new/new ready c400").ended(Verdict::Ready);
     assert_eq!(outcome.warnings[0].code, "CreatedBefore");
     assert!(outcome.warnings[0].summary.contains("created 10m before"));
-    for fresh in ["first, dated", "first"] {
-        let answer = if fresh == "first" {
-            "0 new/new ready c400"
-        } else {
-            "0 new/old c1000 | 1 new/new ready c1000"
-        };
-        let mut fresh = watch(fresh);
-        assert_eq!(fresh.play(answer).ended(Verdict::Ready).warnings, []);
+    for (asked, answers) in [
+        ("first", "0 new/new ready c400"),
+        ("first, dated", "0 new/old c1000 | 1 new/new ready c1000"),
+        ("first, dated, check", "0 new/new ready c400"),
+    ] {
+        let mut other = watch(asked);
+        assert_eq!(other.play(answers).ended(Verdict::Ready).warnings, []);
     }
 }
 
