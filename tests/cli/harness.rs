@@ -129,6 +129,12 @@ impl Test {
         self
     }
 
+    /// Has stdin come from elsewhere.
+    pub(crate) fn stdin_from(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
     /// The exit code that it must end with; 0 unless it is said.
     pub(crate) fn status(mut self, status: i32) -> Self {
         self.status = status;

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Left, Test, normal, project};
-use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision, send};
+use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision};
 
 /// The deployments of an eventful rollout.
 const OLD: &str = "deployment-old";
@@ -84,7 +84,8 @@ fn progress_in_plain_lines() {
         .run();
 }
 
-fn validate(schema: &str, value: &Value) {
+/// Fails unless a value is as the schema of this name has it.
+pub(crate) fn validate(schema: &str, value: &Value) {
     let text = std::fs::read_to_string(project("config/schema").join(schema)).unwrap();
     let schema = serde_json::from_str(&text).unwrap();
     let validator = jsonschema::draft202012::options()
@@ -98,7 +99,8 @@ fn validate(schema: &str, value: &Value) {
     assert!(errors.is_empty(), "{value:#}\n{errors:#?}");
 }
 
-fn log_lines(left: &Left) -> Vec<Value> {
+/// The log lines of a run, each as the schema has it.
+pub(crate) fn log_lines(left: &Left) -> Vec<Value> {
     let lines: Vec<Value> = left
         .stderr
         .lines()
@@ -319,62 +321,6 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
         .stderr_any()
         .run();
     assert!(!left.stderr.contains("DEBUG"), "{}", left.stderr);
-}
-
-const BOTH: &str = "\
-AGENT  VERDICT  AFTER  DEPLOYMENT  REASON
-b      ready    TIME   new
-a      ready    TIME   new
-";
-
-#[test]
-fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
-    let server =
-        Server::start(|_, stream| send(stream, &details(&json!({"name": null, "ready": true}))));
-    let slow = Server::start(|number, stream| {
-        send(
-            stream,
-            &details(&json!({"name": null, "ready": number > 20})),
-        );
-    });
-    Test::against(&server.url(), "wait b a b --progress none")
-        .stdout(BOTH)
-        .run();
-    Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
-        .stdout(BOTH)
-        .run();
-    let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
-        "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
-        "/v1/agents/bad" => details(
-            &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
-        ),
-        _ => answer(
-            "404 Not Found",
-            "Content-Type: application/json\r\n",
-            r#"{"error":"Service not found","code":"404"}"#,
-        ),
-    });
-    let left = Test::against(
-        &mixed.url(),
-        "wait missing good bad --appear-timeout 1 --output json",
-    )
-    .status(10)
-    .stdout_starts("{\"exitCode\":10,")
-    .stderr_any()
-    .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
-    validate("report.schema.json", &report);
-    let verdicts: Vec<_> = report["agents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|agent| &agent["verdict"])
-        .collect();
-    assert_eq!(verdicts, ["not-found", "ready", "failed"]);
-    assert_eq!(
-        report["agents"][0]["reason"]["message"],
-        "Service not found (404)"
-    );
 }
 
 #[test]
