@@ -423,16 +423,6 @@ fn three_refusals_in_less_than_five_seconds_are_retried() {
 }
 
 #[test]
-fn a_refused_key_names_where_to_get_one() {
-    let server = Server::start(|_, stream| send(stream, &answer("401 Unauthorized", "", "")));
-    Test::against(&server.url(), "status my-agent")
-        .status(3)
-        .stdout("my-agent: unauthorized: the API answered 401 Unauthorized\n")
-        .stderr_lines("  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)")
-        .run();
-}
-
-#[test]
 fn a_key_that_the_server_repeats_is_not_shown() {
     // The harness searches all that a run writes for the key.
     let refused = format!(r#"{{"error":"no such key: {KEY}"}}"#);
