@@ -1,6 +1,7 @@
 //! The verdicts as test results, read by an XML parser.
 
 use std::fs;
+use std::thread;
 
 use roxmltree::Document;
 use serde_json::json;
@@ -104,10 +105,16 @@ fn simulated_rollouts_in_a_step_leave_all_their_files() {
         };
         assert_eq!(names(&commands(&left.stderr)), ours, "{}", left.stderr);
     };
-    play("rolling-update", 0, "ready", "");
-    play("crash-loop", 10, "failed", "failure");
-    play("superseded", 12, "superseded", "failure");
-    play("not-found", 4, "not-found", "error");
+    thread::scope(|scope| {
+        for (scenario, status, verdict, element) in [
+            ("rolling-update", 0, "ready", ""),
+            ("crash-loop", 10, "failed", "failure"),
+            ("superseded", 12, "superseded", "failure"),
+            ("not-found", 4, "not-found", "error"),
+        ] {
+            scope.spawn(move || play(scenario, status, verdict, element));
+        }
+    });
 }
 
 #[test]
