@@ -44,7 +44,7 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub(crate) verbose: u8,
 
-    /// Tell only how it ended, and only if it did not end well
+    /// Print only how it ended, and only if it did not end well
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 }
@@ -55,13 +55,13 @@ pub(crate) enum Command {
     /// Wait until the rollout has ended, and exit with its verdict
     #[command(visible_alias = "wait", after_help = help::EXIT_CODES, after_long_help = help::WAIT)]
     WaitForReady(Box<WaitArgs>),
-    /// Note the baseline, run a deploy command, then wait for what it deployed
+    /// Run a deploy command, and follow what it deploys
     #[command(after_help = help::EXIT_CODES, after_long_help = help::RUN)]
     Run(Box<RunArgs>),
-    /// Look once: exit 0 if ready, 124 if still progressing
+    /// Check once: exit 0 if ready, 124 if still progressing
     #[command(after_help = help::EXIT_CODES, after_long_help = help::STATUS)]
     Status(Box<StatusArgs>),
-    /// Follow the rollouts of a whole organization, for months
+    /// Follow the rollouts of a whole organization, as a sidecar
     #[command(after_long_help = help::WATCH)]
     Watch(Box<WatchArgs>),
     /// Show the rollouts that `watch` has seen, and what they add up to
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Serve an agents API on loopback that plays scripted rollouts
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
-    /// Print what has a shell complete this command
+    /// Print a completion script for your shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
         /// The shell
@@ -299,7 +299,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "2m", env = "PIPECAT_ROLLOUT_OUTAGE_TIMEOUT", value_parser = duration::parse)]
     pub(crate) outage_timeout: Duration,
 
-    /// How long ready must hold
+    /// How long the deployment must stay ready
     #[arg(long, value_name = "TIME", default_value = "0s", env = "PIPECAT_ROLLOUT_STABLE_FOR", value_parser = duration::parse)]
     pub(crate) stable_for: Duration,
 
@@ -339,7 +339,7 @@ pub(crate) struct LimitArgs {
     )]
     pub(crate) if_unchanged: IfUnchangedArg,
 
-    /// Poll at this interval instead of ever more calmly
+    /// Poll at this interval instead of adaptive polling
     #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_POLL_INTERVAL", value_parser = duration::parse)]
     pub(crate) poll_interval: Option<Duration>,
 }
@@ -360,7 +360,7 @@ pub(crate) enum UntilArg {
 pub(crate) enum IfUnchangedArg {
     /// Exit 13: the deploy did nothing
     Fail,
-    /// Judge the deployment that stands
+    /// Judge the current deployment
     Accept,
 }
 
@@ -378,7 +378,7 @@ pub(crate) struct OutputArgs {
     )]
     pub(crate) output: ResultFormat,
 
-    /// The story on stderr; json is structured logs
+    /// The progress on stderr; json is structured logs
     #[arg(
         long,
         value_name = "STYLE",
@@ -397,7 +397,7 @@ pub(crate) struct OutputArgs {
     )]
     pub(crate) logs: u16,
 
-    /// Write the JSON report to this file as well, in one piece
+    /// Write the JSON report to this file as well
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_REPORT_FILE")]
     pub(crate) report_file: Option<PathBuf>,
 
@@ -415,7 +415,7 @@ pub(crate) struct OutputArgs {
 pub(crate) enum ProgressArg {
     /// github or gitlab where it runs there, tty on a terminal, else plain
     Auto,
-    /// A living line an agent
+    /// A status line for each agent
     Tty,
     /// A line for each change
     Plain,

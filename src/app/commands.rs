@@ -1,5 +1,6 @@
 //! The commands: each makes a plan of what was typed, carries it out, and says how it ended.
 
+mod agent_task;
 mod connect;
 mod history;
 mod judge;
@@ -8,7 +9,6 @@ mod run;
 mod sidecar;
 mod signals;
 mod simulate;
-mod watch;
 
 use std::io::{self, IsTerminal as _};
 

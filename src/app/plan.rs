@@ -120,7 +120,7 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let limits = limits(&args.limits);
-    let targets = targets(args.subject, &agents, &source, limits.timeout)?;
+    let targets = targets(&args.subject, &agents, &source, limits.timeout)?;
     let pace = pace(args.limits.poll_interval)?;
     let policies = targets
         .into_iter()
@@ -159,7 +159,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
     let agents = agents::select(&args.subject.agents)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
-    let targets = targets(args.subject, &agents, &source, STDIN_LIMIT)?;
+    let targets = targets(&args.subject, &agents, &source, STDIN_LIMIT)?;
     let limits = Limits {
         max_restarts: args.max_restarts,
         ..Limits::default()
@@ -180,7 +180,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
 
 /// The target of each agent.
 fn targets(
-    subject: SubjectArgs,
+    subject: &SubjectArgs,
     agents: &[AgentName],
     source: &Source,
     limit: Duration,

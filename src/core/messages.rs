@@ -98,6 +98,7 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
 
 /// An event as one line, without the agent's name and the time.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one match of all events")]
 pub fn line(event: &Event) -> String {
     match event {
         Event::BaselineNoted {

@@ -13,6 +13,7 @@ mod phase;
 mod policy;
 mod problem;
 mod report;
+#[cfg(test)]
 mod rules;
 mod streak;
 mod target;
@@ -32,5 +33,4 @@ pub(crate) use report::whole_millis;
 pub use report::{
     AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
 };
-pub use rules::table as rules_table;
 pub use verdict::{Interruption, Verdict, worst};

@@ -1,262 +1,222 @@
-//! What can be observed: every combination of the fields that matter.
-//!
-//! Left out is what cannot make a difference: `available`, counts of replicas and sessions are only
-//! shown, and while another deployment is reconciled all other fields are (rule 1), so that two
-//! forms of them, well and crashing, stand for the rest.
+//! What one poll can bring, as letters: enough that each rule of the contract has some that meet it.
 
-use pipecat_rollout::fuzzing::rollout::{Failure, FailureClass, Observation};
+use pipecat_rollout::fuzzing::rollout::{FailureClass, Observation};
 use pipecat_rollout::fuzzing::wire::AgentDetails;
-use serde_json::{Value, json};
+use serde_json::json;
 
-pub(crate) const OLD: &str = "old";
-pub(crate) const TARGET: &str = "target";
-pub(crate) const NEWER: &str = "newer";
-/// When the agent's record was changed, as all answers say but for an older one.
-const RECORD: &str = "2026-11-23T10:00:00Z";
+use crate::watch::{failed_poll, time};
+use crate::world::{AGENT, date};
 
-/// An observation, and what people call it.
-#[derive(Debug, Clone)]
-pub(crate) struct Symbol {
-    pub(crate) name: String,
-    pub(crate) observation: Observation,
+pub(crate) const OLD: &str = "deployment-1";
+pub(crate) const TARGET: &str = "deployment-2";
+pub(crate) const NEWER: &str = "deployment-3";
+
+/// When they were created.
+pub(crate) const CREATED: [(&str, i64); 3] = [(OLD, -300_000), (TARGET, 30_000), (NEWER, 40_000)];
+
+/// What an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Says {
+    pub(crate) desired: &'static str,
+    pub(crate) reconciled: &'static str,
+    pub(crate) ready: bool,
+    pub(crate) of: &'static str,
+    pub(crate) phase: &'static str,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) restarts: u64,
+    pub(crate) errors: bool,
+    /// The order of answers by their dates, where they have any.
+    pub(crate) dated: Option<u8>,
 }
 
-impl Symbol {
-    pub(crate) fn details(&self) -> Option<&AgentDetails> {
-        match &self.observation {
-            Observation::Details { details, .. } => Some(details),
-            Observation::Absent(_) | Observation::Failed(_) => None,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brings {
+    Agent(Says),
+    Absent,
+    Failed(FailureClass),
+    /// No poll: the deploy command ends.
+    CommandEnds(u8),
+}
+
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) name: String,
+    pub(crate) brings: Brings,
+    pub(crate) observation: Option<Observation>,
+}
+
+const RECONCILING: Says = Says {
+    desired: TARGET,
+    reconciled: OLD,
+    ready: true,
+    of: OLD,
+    phase: "Active",
+    reason: None,
+    restarts: 0,
+    errors: false,
+    dated: None,
+};
+const CREATING: Says = Says {
+    reconciled: TARGET,
+    ready: false,
+    of: TARGET,
+    phase: "Creating",
+    ..RECONCILING
+};
+const READY: Says = Says {
+    ready: true,
+    phase: "Active",
+    ..CREATING
+};
+const OLD_READY: Says = Says {
+    desired: OLD,
+    ..RECONCILING
+};
+const NEWER_READY: Says = Says {
+    desired: NEWER,
+    reconciled: NEWER,
+    of: NEWER,
+    ..READY
+};
+
+/// The letters that come first are the commonest.
+pub(crate) fn alphabet() -> Vec<Letter> {
+    let waits = |reason, restarts| Says {
+        reason: Some(reason),
+        restarts,
+        ..CREATING
+    };
+    let failed = Says {
+        phase: "Failed",
+        ..CREATING
+    };
+    let dated = |says: Says, order| {
+        Brings::Agent(Says {
+            dated: Some(order),
+            ..says
+        })
+    };
+    let transient = |retry_after| Brings::Failed(FailureClass::Transient { retry_after });
+    use Brings::{Absent, Agent, CommandEnds, Failed};
+    let letters = [
+        ("old", Agent(OLD_READY)),
+        ("old, dated", dated(OLD_READY, 1)),
+        ("reconciling", Agent(RECONCILING)),
+        ("reconciling, dated", dated(RECONCILING, 2)),
+        ("creating", Agent(CREATING)),
+        ("ready", Agent(READY)),
+        ("ready, dated", dated(READY, 3)),
+        ("newer", Agent(NEWER_READY)),
+        ("404", Absent),
+        ("503", transient(None)),
+        ("newer, dated", dated(NEWER_READY, 4)),
+        ("back to old, dated", dated(OLD_READY, 5)),
+        (
+            "back to old, reconciling",
+            dated(
+                Says {
+                    desired: OLD,
+                    reconciled: TARGET,
+                    of: TARGET,
+                    ..READY
+                },
+                5,
+            ),
+        ),
+        (
+            "ready on the old revision",
+            Agent(Says { of: OLD, ..READY }),
+        ),
+        (
+            "ready, restarted",
+            Agent(Says {
+                restarts: 1,
+                ..READY
+            }),
+        ),
+        ("failed", Agent(failed)),
+        (
+            "failed and ready",
+            Agent(Says {
+                ready: true,
+                ..failed
+            }),
+        ),
+        ("crashed", Agent(waits("Error", 1))),
+        ("crash loop", Agent(waits("CrashLoopBackOff", 3))),
+        ("not pulling", Agent(waits("ImagePullBackOff", 0))),
+        ("invalid image", Agent(waits("InvalidImageName", 0))),
+        (
+            "reconciling, errors",
+            Agent(Says {
+                errors: true,
+                ..RECONCILING
+            }),
+        ),
+        (
+            "creating, errors",
+            Agent(Says {
+                errors: true,
+                ..CREATING
+            }),
+        ),
+        (
+            "old, errors",
+            Agent(Says {
+                errors: true,
+                ..OLD_READY
+            }),
+        ),
+        ("503, later", transient(Some(time(3000)))),
+        ("401", Failed(FailureClass::Unauthorized)),
+        ("302", Failed(FailureClass::Refused)),
+        ("the command succeeds", CommandEnds(0)),
+        ("the command fails", CommandEnds(1)),
+    ];
+    letters
+        .into_iter()
+        .map(|(name, brings)| Letter::new(name, brings))
+        .collect()
+}
+
+impl Letter {
+    fn new(name: &str, brings: Brings) -> Self {
+        Self {
+            name: name.to_owned(),
+            brings,
+            observation: match brings {
+                Brings::Agent(says) => Some(says.observation()),
+                Brings::Absent => Some(Observation::Absent(None)),
+                Brings::Failed(class) => Some(failed_poll(class)),
+                Brings::CommandEnds(_) => None,
+            },
         }
     }
 }
 
-/// Everything that can be observed.
-pub(crate) fn alphabet() -> Vec<Symbol> {
-    let all = [around_it(), of_the_target(), beyond_it()]
-        .into_iter()
-        .flatten();
-    all.map(|(name, observation)| Symbol {
-        name: name.to_owned(),
-        observation,
-    })
-    .collect()
-}
-
-/// The first so many of those that most rollouts are made of.
-pub(crate) fn commonest(count: usize) -> Vec<Symbol> {
-    const NAMES: [&str; 12] = [
-        "lagging operator, old ready",
-        "creating",
-        "ready",
-        "crashed thrice",
-        "a transient error",
-        "before, old ready",
-        "a newer one is desired",
-        "failed",
-        "active, not ready",
-        "absent",
-        "ready and failed",
-        "unauthorized",
-    ];
-    let named = &NAMES[..count];
-    let mut symbols = alphabet();
-    symbols.retain(|symbol| named.contains(&symbol.name.as_str()));
-    assert_eq!(symbols.len(), count);
-    symbols
-}
-
-/// The agent as it stands before a deploy.
-pub(crate) fn before() -> Symbol {
-    let mut symbols = alphabet();
-    symbols.retain(|symbol| symbol.name == "before, old ready");
-    symbols.remove(0)
-}
-
-type Named = (&'static str, Observation);
-
-/// Before the deploy shows, and while the operator lags behind it.
-fn around_it() -> Vec<Named> {
-    let none = json!({});
-    let well = revision(OLD, "Active", &none);
-    let sick = revision(OLD, "Failed", &crashing(9));
-    let both = json!({ "previousRevision": sick });
-    vec![
-        ("before, old ready", answer(OLD, OLD, true, &well, &none)),
-        (
-            "before, old crashing",
-            answer(OLD, OLD, false, &sick, &none),
-        ),
-        (
-            "lagging operator, old ready",
-            answer(TARGET, OLD, true, &well, &none),
-        ),
-        (
-            "lagging operator, old crashing",
-            answer(TARGET, OLD, false, &sick, &both),
-        ),
-    ]
-}
-
-/// The target is reconciled.
-fn of_the_target() -> Vec<Named> {
-    let none = || json!({});
-    let waiting = |reason| json!({ "state": "waiting", "reason": reason });
-    let previous = json!({ "previousRevision": revision(OLD, "Failed", &crashing(9)) });
-    let errors = json!({ "errors": [{ "code": "E", "message": "m" }] });
-    let errors_of_old = json!({ "errors": [{ "code": "E", "deploymentId": OLD }] });
-    let older = json!({ "updatedAt": "2026-11-23T09:00:00Z" });
-    let degraded =
-        json!({ "conditions": [{ "type": "Degraded", "status": "True", "reason": "R" }] });
-    let mut platform = crashing(3);
-    platform["hasInfrastructureIssue"] = true.into();
-    let forms = [
-        ("creating", false, "Creating", none(), none()),
-        ("validating", false, "Validating", none(), none()),
-        (
-            "validating, by an older record",
-            false,
-            "Validating",
-            none(),
-            older,
-        ),
-        ("active, not ready", false, "Active", none(), none()),
-        (
-            "an unknown phase",
-            false,
-            "Meditating",
-            waiting("NoIdea"),
-            none(),
-        ),
-        ("ready", true, "Active", none(), none()),
-        (
-            "ready beside a previous one that crashes",
-            true,
-            "Active",
-            none(),
-            previous,
-        ),
-        ("failed", false, "Failed", none(), none()),
-        ("ready and failed", true, "Failed", none(), none()),
-        ("crashed once", false, "Validating", crashing(1), none()),
-        ("crashed thrice", false, "Validating", crashing(3), none()),
-        (
-            "not pulled",
-            false,
-            "Creating",
-            waiting("ImagePullBackOff"),
-            none(),
-        ),
-        (
-            "misnamed image",
-            false,
-            "Creating",
-            waiting("InvalidImageName"),
-            none(),
-        ),
-        ("errors", false, "Creating", none(), errors),
-        (
-            "errors about the old one",
-            false,
-            "Creating",
-            none(),
-            errors_of_old,
-        ),
-        ("degraded", false, "Creating", none(), degraded),
-        (
-            "crashed thrice, the platform has an issue",
-            false,
-            "Validating",
-            platform,
-            none(),
-        ),
-    ];
-    forms
-        .into_iter()
-        .map(|(name, ready, phase, health, more)| {
-            let own = revision(TARGET, phase, &health);
-            (name, answer(TARGET, TARGET, ready, &own, &more))
-        })
-        .collect()
-}
-
-/// On another revision, another deployment, or no answer about any.
-fn beyond_it() -> Vec<Named> {
-    let none = json!({});
-    let of = |deployment| revision(deployment, "Active", &json!({}));
-    let failed = |class, code: &str| {
-        Observation::Failed(Failure {
-            class,
-            code: code.to_owned(),
-            summary: code.to_owned(),
-            request_id: None,
-        })
-    };
-    let transient = FailureClass::Transient { retry_after: None };
-    vec![
-        (
-            "ready on the old revision",
-            answer(TARGET, TARGET, true, &of(OLD), &none),
-        ),
-        (
-            "a newer one is desired",
-            answer(NEWER, TARGET, true, &of(TARGET), &none),
-        ),
-        (
-            "the newer one is ready",
-            answer(NEWER, NEWER, true, &of(NEWER), &none),
-        ),
-        (
-            "nothing is desired",
-            of_json(&json!({ "name": "a", "ready": false })),
-        ),
-        ("absent", Observation::Absent(None)),
-        ("a transient error", failed(transient, "Http503")),
-        (
-            "unauthorized",
-            failed(FailureClass::Unauthorized, "Http401"),
-        ),
-        ("a redirect", failed(FailureClass::Refused, "Http302")),
-    ]
-}
-
-fn crashing(restarts: u64) -> Value {
-    json!({ "state": "waiting", "reason": "CrashLoopBackOff", "restartCount": restarts,
-            "replicasStarted": 1 })
-}
-
-fn revision(deployment: &str, phase: &str, health: &Value) -> Value {
-    json!({ "deploymentID": deployment, "phase": phase, "health": health })
-}
-
-fn answer(
-    desired: &str,
-    reconciled: &str,
-    ready: bool,
-    revision: &Value,
-    more: &Value,
-) -> Observation {
-    let hour = match desired {
-        OLD => 1,
-        TARGET => 2,
-        _ => 3,
-    };
-    let mut body = json!({
-        "name": "a", "ready": ready,
-        "desiredDeploymentId": desired, "reconciledDeploymentId": reconciled,
-        "deployment": { "id": desired, "createdAt": format!("2026-11-23T0{hour}:00:00Z") },
-        "updatedAt": RECORD, "currentRevision": revision,
-    });
-    for (key, value) in more.as_object().unwrap() {
-        body[key] = value.clone();
-    }
-    of_json(&body)
-}
-
-pub(crate) fn of_json(body: &Value) -> Observation {
-    // Read from the answer's own text, as the client does.
-    let details = AgentDetails::parse(body.to_string().as_bytes(), "a").unwrap();
-    Observation::Details {
-        details: Box::new(details),
-        server_time: None,
+impl Says {
+    fn observation(&self) -> Observation {
+        let updated = self.dated.map(|order| date(50_000 + i64::from(order)));
+        let created = CREATED.iter().find(|(id, _)| *id == self.desired);
+        let created = created
+            .filter(|_| self.dated.is_some())
+            .map(|(_, at)| date(*at));
+        let state = if self.reason.is_some() {
+            "waiting"
+        } else {
+            "running"
+        };
+        let body = json!({ "name": AGENT, "ready": self.ready, "updatedAt": updated,
+            "desiredDeploymentId": self.desired, "reconciledDeploymentId": self.reconciled,
+            "deployment": { "id": self.desired, "createdAt": created },
+            "currentRevision": { "deploymentID": self.of, "phase": self.phase,
+                "health": { "state": state, "reason": self.reason, "restartCount": self.restarts,
+                    "replicasStarted": 1 } },
+            "errors": if self.errors { json!([{ "code": "PCC_QUOTA" }]) } else { json!([]) } });
+        Observation::Details {
+            details: Box::new(AgentDetails::parse(body.to_string().as_bytes(), AGENT).unwrap()),
+            // After the baseline was created, and before any other: no date is a minute ahead of it.
+            server_time: self.dated.map(|_| date(0)),
+        }
     }
 }

@@ -1,247 +1,330 @@
-//! Random histories through the machine and through the reference: both must come to the same.
-//!
-//! A few thousand by default, the same on every machine. `PROOF_CASES=1000000 PROOF_SEED=7 cargo test
-//! --release --test proof histories -- --nocapture` tries others, and tells how they ended.
+//! Random histories, and what has to hold for each.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pipecat_rollout::fuzzing::rollout::{
-    Event, Limits, Machine, NewRevision, Next, Policy, TargetRule, Unchanged, Until, Verdict,
-};
+use pipecat_rollout::fuzzing::rollout::{FailureClass, Limits, NewRevision, Unchanged, Until};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::TestCaseResult;
 
-use crate::history::{Fate, Moment, Seen, Told, any_history, any_told};
-use crate::reference::{End, judge};
+use crate::truth::Check;
+use crate::watch::{Act, Aim, Disturbance, Kind, Script, Watched, time};
+use crate::world::{Before, Dates, End, Fate, Ms, Revision, falling, in_upper_case, rising};
 
-fn any_policy() -> impl Strategy<Value = Policy> {
-    let rules = [
-        TargetRule::FirstSeen,
-        TargetRule::Deployment("d1".to_owned()),
-        TargetRule::AnyBut("d0".to_owned()),
-    ];
-    // That the baseline is all that is asked is the rarest.
-    let untils = [[Until::Ready; 5], [Until::Drained; 5]].concat();
-    let untils = [untils, vec![Until::Desired]].concat();
-    let seconds = |most: u64| (0..most).prop_map(Duration::from_secs);
-    let times = (
-        1_u64..40,
-        proptest::option::of(seconds(6)),
-        seconds(20),
-        1_u64..6,
-        seconds(4),
-        seconds(4),
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn limits() -> Limits {
+    Limits {
+        timeout: seconds(120),
+        appear_timeout: seconds(15),
+        outage_timeout: seconds(30),
+        pull_grace: seconds(10),
+        ..Limits::default()
+    }
+}
+
+fn any_limits() -> impl Strategy<Value = Limits> {
+    let kinds = (
+        select(vec![0, 0, 3, 8]),
+        select(vec![None, None, Some(seconds(20))]),
+        select(vec![
+            Until::Ready,
+            Until::Ready,
+            Until::Warm,
+            Until::Drained,
+        ]),
+        select(vec![
+            NewRevision::Optional,
+            NewRevision::Optional,
+            NewRevision::Required,
+        ]),
+        select(vec![Unchanged::Fail, Unchanged::Fail, Unchanged::Accept]),
+        select(vec![120, 120, 40]),
     );
-    let choices = (any::<bool>(), any::<bool>(), 0_u8..20);
-    (select(rules.to_vec()), times, select(untils), choices).prop_map(
-        |(rule, times, until, (required, accept, one_look))| {
-            let (timeout, stall_timeout, appear_timeout, outage, stable_for, pull_grace) = times;
-            let timeout = Duration::from_secs(timeout);
-            let limits = Limits {
-                timeout,
-                stall_timeout,
-                appear_timeout,
-                outage_timeout: Duration::from_secs(outage),
-                stable_for: stable_for.min(timeout / 2),
-                pull_grace,
-                until,
-                new_revision: if required {
-                    NewRevision::Required
-                } else {
-                    NewRevision::Optional
-                },
-                unchanged: if accept {
-                    Unchanged::Accept
-                } else {
-                    Unchanged::Fail
-                },
-                ..Limits::default()
-            };
-            if one_look == 0 {
-                Policy::one_look(rule, limits)
-            } else {
-                Policy::new(rule, limits).unwrap()
-            }
+    kinds.prop_map(
+        |(stable_for, stall_timeout, until, new_revision, unchanged, timeout)| Limits {
+            timeout: seconds(timeout),
+            stable_for: seconds(stable_for),
+            stall_timeout,
+            until,
+            new_revision,
+            unchanged,
+            ..limits()
         },
     )
 }
 
-/// What the machine makes of a history, and which answers it sets aside.
-fn machine(policy: &Policy, before: Option<Told>, moments: &[Moment]) -> (Option<End>, Vec<usize>) {
-    let mut machine = match before {
-        Some(told) => Machine::after(policy.clone(), Box::new(told.details())),
-        None => Machine::new(policy.clone()),
-    };
-    let mut asides = Vec::new();
-    for (moment, Moment { at, seen }) in moments.iter().enumerate() {
-        let at = Duration::from_millis(*at);
-        let step = match seen.observation() {
-            Some(observation) => machine.observe(at, observation),
-            None => machine.lapse(at),
-        };
-        let aside = |event: &Event| matches!(event, Event::AnswerSetAside { .. });
-        if step.events.iter().any(aside) {
-            asides.push(moment);
-        }
-        if let Next::Done(outcome) = step.next {
-            let end = End {
-                moment,
-                verdict: outcome.verdict,
-                target: outcome.deployment_id.clone(),
-                unchanged: outcome.revision_unchanged,
-            };
-            return (Some(end), asides);
-        }
-    }
-    (None, asides)
-}
-
-/// Runs as many cases as are asked for, the same ones every time.
-fn runner() -> TestRunner {
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number("PROOF_SEED", 1).to_le_bytes());
-    let config = ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        max_global_rejects: u32::MAX,
-        max_shrink_iters: 100_000,
-        ..ProptestConfig::default()
-    };
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
-}
-
-fn cases() -> u32 {
-    u32::try_from(number("PROOF_CASES", 4_000)).unwrap()
-}
-
-fn number(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
-}
-
-#[test]
-fn the_machine_and_the_reference_agree_on_every_history() {
-    let ends = RefCell::new(BTreeMap::<String, u32>::new());
-    let histories = (
-        any_policy(),
-        proptest::option::of(any_told()),
-        any_history(Fate::Any),
-    );
-    runner()
-        .run(&histories, |(policy, before, moments)| {
-            let (end, _) = machine(&policy, before, &moments);
-            let right = judge(&policy, before, &moments);
-            let verdict = right
-                .as_ref()
-                .map_or("none".to_owned(), |end| end.verdict.to_string());
-            *ends.borrow_mut().entry(verdict).or_default() += 1;
-            prop_assert_eq!(end, right);
-            Ok(())
-        })
-        .unwrap();
-    let ends = ends.into_inner();
-    println!("{ends:?}");
-    // The histories reach every verdict, or they would prove little.
-    for verdict in [
-        "ready",
-        "failed",
-        "stalled",
-        "superseded",
-        "unchanged",
-        "infrastructure",
-        "timeout",
-        "not-found",
-        "unauthorized",
-        "unavailable",
-    ] {
-        let share = ends.get(verdict).copied().unwrap_or(0);
-        assert!(share * 500 > cases(), "{verdict}: {share}");
-    }
-}
-
-/// Where one answer from the past is put in, and which.
-#[derive(Debug, Clone)]
-struct Slip {
-    after: proptest::sample::Index,
-    of: Option<proptest::sample::Index>,
-}
-
-fn any_slip() -> impl Strategy<Value = Slip> {
-    (
-        any::<proptest::sample::Index>(),
-        proptest::option::of(any::<proptest::sample::Index>()),
+fn any_fate() -> impl Strategy<Value = Fate> {
+    let end = prop_oneof![
+        4 => Just(End::Ready),
+        2 => (1_u64..3).prop_map(End::ReadyAfterCrashes),
+        1 => (500_i64..6000).prop_map(End::ReadyAfterPulling),
+        1 => Just(End::ReadyAfterPlatformIssue),
+        1 => (500_i64..6000).prop_map(End::ReadyWithBreak),
+        1 => Just(End::ReadyWithoutRevision),
+        1 => Just(End::PhaseFailed),
+        1 => Just(End::CrashLoop),
+        1 => Just(End::NeverPulls),
+        1 => Just(End::InvalidImage),
+        1 => Just(End::ErrorBefore),
+        1 => Just(End::ErrorAfter),
+        1 => Just(End::Stuck),
+    ];
+    (500_i64..5000, 500_i64..5000, 500_i64..5000, end).prop_map(
+        |(reconciles, creates, validates, end)| Fate {
+            reconciles,
+            creates,
+            validates,
+            end,
+        },
     )
-        .prop_map(|(after, of)| Slip { after, of })
 }
 
-/// The history with one answer more and the place of that, which shows what was seen earlier, or that there is no agent;
-/// nothing where none fits: it comes at once after an answer, so that no silence is broken by it.
-fn slipped(moments: &[Moment], slip: &Slip) -> Option<(usize, Vec<Moment>)> {
-    let answers: Vec<usize> = (0..moments.len())
-        .filter(|&moment| matches!(moments[moment].seen, Seen::Answer(_)))
-        .collect();
-    if answers.is_empty() {
-        return None;
-    }
-    let place = slip.after.index(answers.len());
-    let seen = match &slip.of {
-        Some(of) => moments[answers[of.index(place + 1)]].seen.clone(),
-        None => Seen::Absent,
-    };
-    let at = moments[answers[place]].at;
-    let mut slipped = moments.to_vec();
-    let after = answers[place] + 1;
-    slipped.insert(after, Moment { at, seen });
-    Some((after, slipped))
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => any_fate().prop_map(Act::Deploy),
+        2 => any_fate().prop_map(Act::Colleague),
+        1 => any_fate().prop_map(Act::RollBack),
+        1 => Just(Act::Delete),
+    ]
 }
 
-/// The history, and then for long nothing new.
-fn with_a_steady_end(mut moments: Vec<Moment>) -> Vec<Moment> {
-    let last = moments.last().unwrap().clone();
-    let steady = (1..60).map(|second| Moment {
-        at: last.at + second * 1000,
-        seen: last.seen.clone(),
-    });
-    moments.extend(steady);
-    moments
-}
-
-#[test]
-fn one_answer_from_the_past_changes_no_verdict() {
-    let tried = RefCell::new(0_u32);
-    let histories = (
-        any_policy(),
-        proptest::option::of(any_told()),
-        any_history(Fate::Truthful),
-        any_slip(),
-    );
-    let cases = runner().run(&histories, |(policy, before, moments, slip)| {
-        let moments = with_a_steady_end(moments);
-        let (end, asides) = machine(&policy, before, &moments);
-        let end = end.expect("it ends by its deadline");
-        // The truth itself must not go back, and there must be a second look.
-        prop_assume!(asides.is_empty() && !policy.limits().timeout.is_zero());
-        let Some((place, slipped)) = slipped(&moments[..=end.moment], &slip) else {
-            return Ok(());
+/// Some time after the one before.
+fn any_acts() -> impl Strategy<Value = Vec<(Ms, Act)>> {
+    proptest::collection::vec((1_i64..20_000, any_act()), 0..4).prop_map(|steps| {
+        let mut at = 0;
+        let place = |(after, act)| {
+            at += after;
+            (at, act)
         };
-        let slipped = [&slipped, &moments[end.moment + 1..]].concat();
-        let (other, asides) = machine(&policy, before, &slipped);
-        // Only what can be told from news is said to be from the past.
-        prop_assume!(asides == [place]);
-        // What is seen three times in a row is so also after it, if it lasts.
-        let row = matches!(&moments[end.moment].seen, Seen::Answer(told) if told.ready);
-        prop_assume!(end.verdict != Verdict::Failed || !row);
-        let other = other.expect("it ends by its deadline");
-        *tried.borrow_mut() += 1;
-        prop_assert_eq!(
-            (other.verdict, other.target, other.unchanged),
-            (end.verdict, end.target, end.unchanged)
+        steps.into_iter().map(place).collect()
+    })
+}
+
+fn any_aim() -> impl Strategy<Value = Aim> {
+    let code = select(vec![0, 0, 1]);
+    prop_oneof![
+        1 => Just(Aim::Named),
+        1 => any::<bool>().prop_map(|dated| Aim::NewerThan { dated }),
+        3 => (100_i64..40_000, code).prop_map(|(ends, code)| Aim::Command { ends, code }),
+        1 => Just(Aim::FirstSeen),
+    ]
+}
+
+fn any_disturbance() -> impl Strategy<Value = Disturbance> {
+    let asks = |retry_after| Kind::Failing(FailureClass::Transient { retry_after });
+    let kind = prop_oneof![
+        3 => Just(asks(None)),
+        1 => (1_u64..40).prop_map(move |pause| asks(Some(seconds(pause)))),
+        1 => Just(Kind::Failing(FailureClass::Unauthorized)),
+        1 => Just(Kind::Failing(FailureClass::Refused)),
+        1 => Just(Kind::Absent),
+        6 => (500_i64..400_000).prop_map(Kind::Lag),
+        1 => Just(Kind::Burst),
+    ];
+    (
+        0_i64..40_000,
+        prop_oneof![5 => 100_i64..8000, 1 => 8000_i64..90_000],
+        kind,
+    )
+        .prop_map(|(from, lasts, kind)| Disturbance {
+            from,
+            // A burst of hours only takes time.
+            lasts: if kind == Kind::Burst {
+                lasts.min(3000)
+            } else {
+                lasts
+            },
+            kind,
+        })
+}
+
+fn any_dates() -> impl Strategy<Value = Dates> {
+    select(vec![
+        Dates::OfChanges,
+        Dates::OfChanges,
+        Dates::OfRequests,
+        Dates::OfCreation,
+        Dates::None,
+    ])
+}
+
+/// Anything may happen.
+fn any_script() -> impl Strategy<Value = Script> {
+    let before = select(vec![
+        Before::Nothing,
+        Before::Healthy,
+        Before::Healthy,
+        Before::Broken,
+    ]);
+    let disturbances = proptest::collection::vec(any_disturbance(), 0..4);
+    let earlier = proptest::option::of((-20_000_i64..-1500, any_fate()));
+    (
+        (before, any_dates(), any::<bool>(), earlier),
+        (any_aim(), -15_000_i64..5000, any_acts()),
+        (disturbances, 2_usize..4, any_limits(), any::<u64>()),
+    )
+        .prop_map(
+            |((before, dates, date_header, earlier), (aim, begins, acts), rest)| {
+                let (disturbances, replicas, limits, jitter) = rest;
+                Script {
+                    before,
+                    dates,
+                    date_header,
+                    earlier,
+                    aim,
+                    begins,
+                    acts,
+                    disturbances,
+                    replicas,
+                    limits,
+                    jitter,
+                }
+            },
+        )
+}
+
+/// One deploy that nobody interferes with, seen undisturbed.
+fn calm_script() -> impl Strategy<Value = Script> {
+    (any_script(), any_fate()).prop_map(|(script, fate)| Script {
+        earlier: None,
+        acts: vec![(1, Act::Deploy(fate))],
+        disturbances: Vec::new(),
+        ..script
+    })
+}
+
+/// What must not count: shorter than a confirmation, than an outage, or on one replica of several.
+fn short_disturbance() -> impl Strategy<Value = Disturbance> {
+    let asks = |retry_after| Kind::Failing(FailureClass::Transient { retry_after });
+    let kind = prop_oneof![
+        (Just(asks(None)), 100_i64..15_000),
+        (
+            (1_u64..9).prop_map(move |pause| asks(Some(seconds(pause)))),
+            100_i64..8000
+        ),
+        (
+            Just(Kind::Failing(FailureClass::Unauthorized)),
+            100_i64..4900
+        ),
+        (Just(Kind::Failing(FailureClass::Refused)), 100_i64..4900),
+        (Just(Kind::Absent), 100_i64..4900),
+        ((500_i64..400_000).prop_map(Kind::Lag), 100_i64..30_000),
+        (Just(Kind::Burst), 100_i64..2000),
+    ];
+    (1_i64..30_000, kind).prop_map(|(from, (kind, lasts))| Disturbance { from, lasts, kind })
+}
+
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROOF_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(300),
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
+}
+
+fn report(watched: &Watched) -> String {
+    let mut text = String::new();
+    for (number, state) in watched.world.states.iter().enumerate().skip(12) {
+        let of =
+            |revision: Option<Revision>| revision.map(|r| (r.of, r.phase, r.reason, r.restarts));
+        text += &format!(
+            "{number}: from {}: {:?} of {:?}, ready {}, {:?} after {:?}, errors of {:?}\n",
+            state.since,
+            state.reconciled,
+            state.desired,
+            state.ready,
+            of(state.revision),
+            of(state.previous),
+            state.errors
         );
-        Ok(())
-    });
-    cases.unwrap();
-    println!("{} slips", tried.borrow());
-    assert!(tried.into_inner() > 500);
+    }
+    text += &format!(
+        "command {:?} to {:?}\n",
+        watched.command_began, watched.command_ended
+    );
+    for (at, seen) in watched.polls.iter().rev().take(30).rev() {
+        text += &format!("  at {at}: {seen:?}\n");
+    }
+    for event in &watched.events {
+        text += &format!("  {event:?}\n");
+    }
+    text + &format!(
+        "at {} (deadline {:?}): {:?}",
+        watched.ended, watched.deadline, watched.outcome
+    )
+}
+
+fn is_true(script: &Script) -> TestCaseResult {
+    let watched = script.watch();
+    let fault = Check::new(script, &watched).fault();
+    prop_assert!(
+        fault.is_none(),
+        "{}\n{}",
+        fault.unwrap_or_default(),
+        report(&watched)
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn verdicts_are_true_whatever_happens(script in any_script()) {
+        is_true(&script)?;
+    }
+
+    #[test]
+    fn verdicts_are_true_of_calm_rollouts(script in calm_script()) {
+        is_true(&script)?;
+    }
+
+    #[test]
+    fn short_disturbances_change_no_verdict(
+        script in calm_script(),
+        disturbance in short_disturbance(),
+    ) {
+        let mut script = script;
+        script.limits.stall_timeout = None;
+        script.limits.timeout = seconds(200);
+        if script.aim == Aim::FirstSeen {
+            // What is seen first decides, and must not depend on what disturbs.
+            script.begins = -1 - script.begins.abs();
+            prop_assume!(!matches!(disturbance.kind, Kind::Lag(_)));
+        }
+        let calm = script.watch();
+        let disturbed = Script { disturbances: vec![disturbance], ..script }.watch();
+        let ends = |watched: &Watched| {
+            (watched.outcome.verdict, watched.outcome.deployment_id.clone())
+        };
+        prop_assert_eq!(ends(&calm), ends(&disturbed), "{}", report(&disturbed));
+    }
+
+    #[test]
+    fn neither_ids_nor_the_hour_decide(script in any_script()) {
+        let watched = script.watch();
+        let (verdict, number) = (watched.outcome.verdict, watched.outcome.deployment_id.as_deref());
+        let number = number.map(|id| (0..20).find(|of| rising(*of) == id).unwrap());
+        for name in [falling, in_upper_case] {
+            let outcome = script.replay(&watched, 0, name);
+            let id = number.map(|number| name(number).to_lowercase());
+            prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));
+        }
+        let later = 77_000;
+        let mut shifted = script.clone();
+        if !matches!(script.aim, Aim::Command { .. }) {
+            shifted.limits.timeout += time(later);
+            shifted.limits.appear_timeout += time(later);
+        }
+        let outcome = shifted.replay(&watched, later, rising);
+        let id = watched.outcome.deployment_id.clone();
+        prop_assert_eq!((outcome.verdict, outcome.deployment_id), (verdict, id));
+    }
 }

@@ -34,7 +34,7 @@ pub(super) const WAIT: &str = concat!(
     "\
 Examples:
   pipecat-rollout wait-for-ready my-agent
-  pipecat-rollout wait-for-ready my-agent --not-deployment \"$BASELINE\" --timeout 15m
+  pipecat-rollout wait-for-ready my-agent --baseline before.json --timeout 15m
   ./deploy.sh | pipecat-rollout wait-for-ready my-agent --deployment -
   pipecat-rollout wait-for-ready agent-us agent-eu --output json --report-file report.json
   pipecat-rollout wait-for-ready voice-starter --simulate crash-loop --speed 10
@@ -49,9 +49,10 @@ Examples:
   pipecat-rollout run my-agent -- pipecat cloud deploy --yes
   pipecat-rollout run my-agent --timeout 15m --report-file report.json -- ./deploy.sh
 
-The command's own failure passes through: its exit code, or 128 plus the number of the signal that
-ended it; 126 and 127 when it could not be started. Then nothing is waited for, and no report, file
-or output is written. Where the baseline cannot be read (3, 5) the command is not run.
+The deployment to judge is the first that was not there before the command. A verdict that is not
+ready is reported at once, and the command is asked to end (SIGTERM, 10 seconds later SIGKILL). The exit
+code is the verdict's where that is not ready, else the command's: 126 and 127 when it could not be
+started. If the baseline cannot be read (3, 5), the command is not run.
 
 ",
     exit_codes!()
@@ -61,7 +62,7 @@ pub(super) const STATUS: &str = concat!(
     "\
 Examples:
   pipecat-rollout status my-agent
-  pipecat-rollout status my-agent --output json | jq -r '.agents[0].deploymentId // empty'
+  pipecat-rollout status my-agent --output json > before.json
 
 ",
     exit_codes!()

@@ -2,15 +2,17 @@
 
 use std::future::pending;
 use std::io;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::Signal as Number;
 use tokio::sync::mpsc;
+use tracing::warn;
 
+use super::agent_task::{AgentTask, TaskMessage};
 use super::connect::connect;
 use super::run::Deploy;
 use super::signals::Signals;
-use super::watch::{Tidings, Watch};
 use crate::adapters::api::connection::Connection;
 use crate::adapters::output::{FileError, Files, Progress, Style, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
@@ -22,11 +24,16 @@ use crate::core::messages;
 use crate::core::rollout::{
     AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict,
 };
+use crate::core::text::short_duration;
+
+/// The longest that polls of one agent are apart by themselves.
+const SLOW_ROUND: Duration = Duration::from_secs(5);
 
 /// Judges the agents of a plan, tells the story and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.exit_on_second_signal();
+    warn_of_slow_polls(&prepared.plan);
     prepared.judge(None).await
 }
 
@@ -67,11 +74,11 @@ impl Prepared {
         let names = plan.agents.iter().map(|name| name.as_str().to_owned());
         let (style, began) = (plan.output.style, Timestamp::now());
         let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
-        let (teller, mut tidings) = mpsc::unbounded_channel();
+        let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
         for (index, (agent, policy)) in plan.agents.iter().zip(&plan.policies).enumerate() {
-            let watch = Watch {
+            let task = AgentTask {
                 index,
                 agent: agent.clone(),
                 pace: plan.pace,
@@ -79,18 +86,18 @@ impl Prepared {
                 connection: connection.clone(),
                 signals: signals.clone(),
                 command: of_command.take(),
-                teller: teller.clone(),
+                sender: sender.clone(),
             };
-            tokio::spawn(watch.run(Machine::new(policy.clone()), occasion));
+            tokio::spawn(task.run(Machine::new(policy.clone()), occasion));
         }
-        drop(teller);
+        drop(sender);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
         let mut stopped_by = None;
         loop {
-            let (index, tidings) = tokio::select! {
+            let (index, message) = tokio::select! {
                 biased;
-                received = tidings.recv() => match received {
-                    Some(tidings) => tidings,
+                received = messages.recv() => match received {
+                    Some(message) => message,
                     None => break,
                 },
                 ended = ended(&mut deploy) => {
@@ -103,14 +110,14 @@ impl Prepared {
                     continue;
                 }
             };
-            match tidings {
-                Tidings::Happened(at, event) => {
+            match message {
+                TaskMessage::Happened(at, event) => {
                     progress.tell(index, at, &event);
                     if let (Event::BaselineNoted { .. }, Some(deploy)) = (&event, &mut deploy) {
                         let _ = command.send(start(deploy, style));
                     }
                 }
-                Tidings::Ended(mut report) => {
+                TaskMessage::Ended(mut report) => {
                     if let Some(failed) = &stopped_by {
                         messages::name_who_stopped(&mut report, failed);
                     }
@@ -190,6 +197,18 @@ impl Prepared {
             print_error(output.style, &error::chain(&failure), exit::code(&ending));
         }
         ending
+    }
+}
+
+/// Warns where the limit on requests is too low to poll so many agents in time.
+fn warn_of_slow_polls(plan: &Plan) {
+    let agents = u32::try_from(plan.agents.len()).unwrap_or(u32::MAX);
+    let round = Duration::from_secs(1) * agents / plan.max_rps.get();
+    if round > SLOW_ROUND {
+        let (round, rps) = (short_duration(round), plan.max_rps);
+        warn!(
+            "{agents} agents at {rps} requests a second: each is polled only every {round}; raise --max-rps"
+        );
     }
 }
 

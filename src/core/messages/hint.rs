@@ -159,10 +159,10 @@ fn unavailable_step(code: &str, agent: &str) -> String {
         "CertificateNotTrusted" => {
             "if a CA of your own signed the certificate, name its file: --ca-file".to_owned()
         }
-        "ConnectFailed" | "ConnectionBroke" | "RequestTimeout" => format!(
+        "ConnectFailed" | "ConnectionBroke" | "ProxyFailed" | "RequestTimeout" => format!(
             "check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status {agent}"
         ),
-        "NotAnAgent" => {
+        "NotAnAgent" | "NotTheApi" => {
             "check --api-url and the proxy: what answered is not the API's JSON".to_owned()
         }
         code if code.starts_with("Http3") => {

@@ -118,6 +118,7 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         Indication::Baseline(_)
         | Indication::Target(_)
         | Indication::NotInView
+        | Indication::Absent
         | Indication::Ready
         | Indication::PhaseFailed
         | Indication::FewerRestarts

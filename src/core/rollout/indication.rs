@@ -22,6 +22,8 @@ pub(crate) enum Indication {
     Target(String),
     /// The agent does not exist, or does not desire the target (yet).
     NotInView,
+    /// The agent does not exist (yet), so that the target is not in view.
+    Absent,
     /// Desired = reconciled = target, and `ready` is true.
     Ready,
     /// `ready` beside the phase Failed.
@@ -41,7 +43,7 @@ pub(crate) enum Indication {
     /// The answer goes back behind what was seen of the target.
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
-    Unmoved(Progress),
+    Unmoved(Box<Progress>),
     /// 401 or 403.
     Unauthorized(Failure),
     /// A redirect, another 4xx, an untrusted certificate.
@@ -123,6 +125,7 @@ impl Indication {
             self,
             Self::Baseline(_)
                 | Self::NotInView
+                | Self::Absent
                 | Self::Deleted
                 | Self::Unauthorized(_)
                 | Self::Refused(_)
@@ -145,6 +148,7 @@ impl Indication {
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
+            | Self::Absent
             | Self::Contradiction
             | Self::RevisionUnchanged { .. }
             | Self::Superseded {
@@ -189,6 +193,7 @@ impl Indication {
             | Self::Target(_)
             | Self::NotInView
             | Self::FewerRestarts
+            | Self::Absent
             | Self::StepBack(_) => return None,
             Self::Ready => Ending::Ready,
             Self::Contradiction | Self::PhaseFailed => Ending::PhaseFailed,

@@ -28,7 +28,7 @@ use super::report::Outcome;
 use super::streak::{ShownTime, Streaks};
 use super::target::Search;
 use super::verdict::Interruption;
-use super::view::{Outage, View};
+use super::view::{Instead, Outage, View};
 use crate::core::messages;
 use crate::core::wire::AgentDetails;
 
@@ -79,6 +79,8 @@ enum Command {
 /// What restarts count against the target (design rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
+    /// The total of the newest answer.
+    newest: Option<u64>,
     /// The total that was seen last, and how much it has risen in all.
     last: Option<u64>,
     counted: u64,
@@ -345,19 +347,19 @@ impl Machine {
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
         let deleted = self.agent_seen && !deploying;
-        let mut indications = vec![if self.search.awaits_baseline() {
-            Indication::Baseline(None)
+        let mut indications = if self.search.awaits_baseline() {
+            vec![Indication::Baseline(None)]
         } else if deleted {
-            Indication::Deleted
+            vec![Indication::Deleted]
         } else {
-            Indication::NotInView
-        }];
+            vec![Indication::NotInView, Indication::Absent]
+        };
         indications.extend(self.unmoved());
         self.view.ready_since = None;
         self.see(at, indications);
         self.note_baseline(at, None, None);
         if !deleted && !self.search.awaits_baseline() {
-            self.view.waiting_for = Some(None);
+            self.view.waiting_for = Some(Instead::Nothing);
         }
     }
 
@@ -369,7 +371,6 @@ impl Machine {
     ) {
         self.note_answer();
         self.agent_seen = true;
-        self.absent = None;
         self.clock.note(at, server_time);
         let dates = Dates::of(&details, server_time.or_else(|| self.clock.at(at)));
         if self.newest.proves_older(&dates) {
@@ -377,6 +378,7 @@ impl Machine {
             return;
         }
         self.newest.note(&dates);
+        self.absent = None;
         self.available = details.available;
         self.find_target(&details);
         let indications = self.indications(&details);

@@ -1,7 +1,7 @@
 //! How long to wait between two polls while answers come.
 //!
-//! [`FAR`] while the end cannot be near: until the target is reconciled, and for the first wait
-//! where no phase is shown. [`NEAR`] from then on, and right after something new was seen.
+//! `FAR` while the end cannot be near: until the target is reconciled, and for the first wait
+//! where no phase is shown. `NEAR` from then on, and right after something new was seen.
 //!
 //! What holds, for any rollout of up to ten minutes:
 //! - The end is seen at most one wait late, and half a wait at the median: below 0.5 s where the poll
@@ -13,7 +13,7 @@
 //!   faster.
 //! - Where nothing tells the end from the beginning (no phases, or an end before reconciliation),
 //!   all waits but the first are alike and a fixed interval does as well. No pace can do better.
-//! - An indication that a second answer has to confirm gets it after [`NEAR`], also before
+//! - An indication that a second answer has to confirm gets it after `NEAR`, also before
 //!   reconciliation.
 //!
 //! The price is about one request a second, until nothing has changed for ten minutes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::indication::{Indication, Progress, Proof, StepBack};
+use super::indication::{Indication, Proof, StepBack};
 use super::observation::{Failure, FailureClass};
 use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
@@ -49,6 +49,7 @@ fn describe(indication: &Indication) -> &'static str {
             "a deployment other than the baseline is desired; nothing proves that it is newer"
         }
         Indication::NotInView => "there is no agent, or the target is not the desired deployment",
+        Indication::Absent => "there is no agent (404)",
         Indication::Ready => {
             "desired = reconciled = target, and `ready` is true (for `--stable-for`)"
         }
@@ -103,9 +104,8 @@ fn then(indication: &Indication) -> &'static str {
     match indication {
         Indication::Baseline(_) => "it is the baseline, and the command starts",
         Indication::Target(_) => "it is the target",
-        Indication::NotInView => {
-            "**not-found**, **unchanged** or **command-failed**, at `--appear-timeout`"
-        }
+        Indication::NotInView => "**unchanged**, or **command-failed**, at `--appear-timeout`",
+        Indication::Absent => "the row above is **not-found**",
         Indication::FewerRestarts => "a replica was replaced: rises are counted from there",
         Indication::StepBack(_) => "it is believed, and what was seen before is void",
         _ => "it is shown",
@@ -150,10 +150,11 @@ fn samples() -> Vec<Indication> {
             proof: Proof::None,
         },
         Indication::Deleted,
-        Indication::Unmoved(Progress::default()),
+        Indication::Unmoved(Box::default()),
         Indication::Unauthorized(failure()),
         Indication::Refused(failure()),
         Indication::NotInView,
+        Indication::Absent,
         Indication::Target(id()),
         Indication::Baseline(None),
         Indication::FewerRestarts,
@@ -184,7 +185,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 15, "{kinds:?}");
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
     }
 
     #[test]

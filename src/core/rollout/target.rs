@@ -119,29 +119,32 @@ impl Search {
         }
         if self.is_from_before(desired, newest, began) {
             self.note_older(desired, newest);
-            return;
-        }
-        let replaces = self
+        } else if self
             .target
             .as_ref()
-            .is_none_or(|target| target.id != desired && !newest.is_older(desired, &target.id));
-        if replaces {
+            .is_none_or(|target| target.id != desired && !newest.is_older(desired, &target.id))
+        {
             self.target = Some(Target {
                 id: desired.to_owned(),
                 settled: false,
             });
         }
+        // That it is new may be proven later: by the first answer that dates the baseline.
+        let Some(target) = self.target.as_ref().map(|target| target.id.clone()) else {
+            return;
+        };
         let proven = match self.rule {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
-            TargetRule::Deploy => newest.created_at(desired).is_some() && began.is_some(),
+            TargetRule::Deploy => newest.created_at(&target).is_some() && began.is_some(),
             TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
                 self.baseline_id().is_some_and(|baseline| {
-                    newest.is_older(baseline, desired) || mentions(details, baseline)
+                    newest.is_older(baseline, &target)
+                        || target == desired && mentions(details, baseline)
                 })
             }
         };
-        if let Some(target) = self.target.as_mut().filter(|target| target.id == desired) {
+        if let Some(target) = &mut self.target {
             target.settled = proven;
         }
     }

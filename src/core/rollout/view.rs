@@ -15,7 +15,7 @@ use super::problem::Problem;
 pub(super) struct View {
     pub(super) baseline: Option<Baseline>,
     /// What is there in the target's stead, while the target is not the desired deployment.
-    pub(super) waiting_for: Option<Option<String>>,
+    pub(super) waiting_for: Option<Instead>,
     pub(super) target: Option<(String, Option<Timestamp>)>,
     pub(super) phase: Phase,
     pub(super) phase_since: Duration,
@@ -34,6 +34,21 @@ pub(super) struct View {
     pub(super) command_ended: Option<(u8, Duration)>,
     /// Whether the target is ready, and only the deploy command still runs.
     pub(super) awaits_command: bool,
+}
+
+/// What is there in the target's stead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// No agent, or no deployment.
+    Nothing,
+    /// This deployment is desired.
+    Deployment(String),
+}
+
+impl Instead {
+    pub(super) fn of(desired: Option<&str>) -> Self {
+        desired.map_or(Self::Nothing, |id| Self::Deployment(id.to_owned()))
+    }
 }
 
 /// The restarts of the target's code, as they were seen last.
@@ -97,13 +112,15 @@ impl View {
             }),
             (None, None) | (Some(_), Some(_)) => {}
         }
-        if let Some((exit_code, lasted)) = changed(&before.command_ended, &self.command_ended) {
+        if let Some((exit_code, lasted)) =
+            changed(before.command_ended.as_ref(), self.command_ended.as_ref())
+        {
             events.push(Event::CommandEnded { exit_code, lasted });
         }
         if self.stale && !before.stale {
             events.push(Event::StaleAnswer);
         }
-        if let Some(claim) = changed(&before.unconfirmed, &self.unconfirmed) {
+        if let Some(claim) = changed(before.unconfirmed.as_ref(), self.unconfirmed.as_ref()) {
             events.push(Event::Unconfirmed { claim });
         }
         if let (None, Some(baseline)) = (&before.baseline, &self.baseline) {
@@ -112,7 +129,9 @@ impl View {
                 created_at: baseline.created_at,
             });
         }
-        if let Some((deployment_id, created_at)) = changed(&before.target, &self.target) {
+        if let Some((deployment_id, created_at)) =
+            changed(before.target.as_ref(), self.target.as_ref())
+        {
             events.push(Event::TargetFound {
                 deployment_id,
                 created_at,
@@ -125,7 +144,11 @@ impl View {
                 lasted: self.phase_since.saturating_sub(before.phase_since),
             });
         }
-        if let Some(desired) = changed(&before.waiting_for, &self.waiting_for) {
+        if let Some(instead) = changed(before.waiting_for.as_ref(), self.waiting_for.as_ref()) {
+            let desired = match instead {
+                Instead::Nothing => None,
+                Instead::Deployment(id) => Some(id),
+            };
             events.push(Event::WaitingForTarget { desired });
         }
         match (before.infrastructure_issue, self.infrastructure_issue) {
@@ -133,7 +156,8 @@ impl View {
             (true, false) => events.push(Event::InfrastructureRecovered),
             (true, true) | (false, false) => {}
         }
-        if let Some((ready_replicas, replicas_started)) = changed(&before.replicas, &self.replicas)
+        if let Some((ready_replicas, replicas_started)) =
+            changed(before.replicas.as_ref(), self.replicas.as_ref())
         {
             events.push(Event::ReplicasChanged {
                 ready_replicas,
@@ -184,7 +208,10 @@ impl View {
                 after: at.saturating_sub(since),
             });
         }
-        if let Some(running) = changed(&before.running_elsewhere, &self.running_elsewhere) {
+        if let Some(running) = changed(
+            before.running_elsewhere.as_ref(),
+            self.running_elsewhere.as_ref(),
+        ) {
             events.push(Event::RevisionUnchanged { running });
         }
         if self.ready_since != before.ready_since
@@ -200,6 +227,6 @@ impl View {
 }
 
 /// What is there now, if that is something else than before.
-fn changed<T: Clone + PartialEq>(before: &Option<T>, now: &Option<T>) -> Option<T> {
-    now.clone().filter(|_| now != before)
+fn changed<T: Clone + PartialEq>(before: Option<&T>, now: Option<&T>) -> Option<T> {
+    now.filter(|_| now != before).cloned()
 }

@@ -218,11 +218,19 @@ fn the_step_fits_how_it_came_to_the_ending() {
             "check the network",
         ),
         (
+            step(Verdict::Unavailable, "ProxyFailed", |_| ()),
+            "check the network",
+        ),
+        (
             step(Verdict::Unavailable, "Http302", |_| ()),
             "check --api-url",
         ),
         (
             step(Verdict::Unavailable, "NotAnAgent", |_| ()),
+            "check --api-url",
+        ),
+        (
+            step(Verdict::Unavailable, "NotTheApi", |_| ()),
             "check --api-url",
         ),
         (

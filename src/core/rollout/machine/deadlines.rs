@@ -32,7 +32,7 @@ impl Machine {
         let needs = |indication: &Indication| self.needs(indication);
         let mut met = self.streaks.met(needs).filter(|streak| {
             let counts = settled || streak.indication == Indication::Deleted;
-            counts && (streak.indication != Indication::Ready || self.may_end_ready(streak))
+            counts && self.is_final(streak)
         });
         let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
         drop(met);
@@ -47,6 +47,16 @@ impl Machine {
             .is_some_and(|details| is_complete(details, self.own_revision(), self.limits().until));
         let is_ready = settled && is_complete && self.meets(|i| *i == Indication::Ready);
         self.ready_at = is_ready.then(|| self.ready_at.unwrap_or(at));
+    }
+
+    /// Whether what this points at may end the watch now.
+    fn is_final(&self, streak: &Streak) -> bool {
+        match streak.indication {
+            Indication::Ready => self.may_end_ready(streak),
+            // While something waits to be confirmed, that may be what moves.
+            Indication::Unmoved(_) => self.unconfirmed().next().is_none(),
+            _ => true,
+        }
     }
 
     /// Whether a target that is ready ends the watch: with `run` not before an answer from after the
@@ -65,12 +75,13 @@ impl Machine {
         self.ready_at.is_some() && self.command == Command::Running
     }
 
-    /// The target has not appeared in the time that it may take.
+    /// The target has not appeared in the time that it may take; while polls fail nobody knows.
     fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
         let late = self
             .appear_deadline()
             .is_some_and(|deadline| at >= deadline);
-        if !late || !self.meets(|indication| *indication == Indication::NotInView) {
+        let not_in_view = self.meets(|indication| *indication == Indication::NotInView);
+        if !late || !not_in_view || self.view.outage.is_some() {
             return None;
         }
         if let Command::Ended(_, code @ 1..) = self.command {
@@ -84,13 +95,16 @@ impl Machine {
     }
 
     fn not_in_view(&self) -> Ending {
-        // Of an agent that has been seen, one 404 says nothing yet; a deploy may have removed it.
-        let removed = *self.policy.target() == TargetRule::Deploy && self.absent.is_some();
-        if removed || !self.agent_seen {
+        if self.is_absent() || !self.agent_seen {
             Ending::NotFound
         } else {
             Ending::Unchanged
         }
+    }
+
+    /// Whether it is confirmed that there is no such agent (any more).
+    pub(super) fn is_absent(&self) -> bool {
+        self.meets(|indication| *indication == Indication::Absent)
     }
 
     /// Which deadline has passed, after a poll.

@@ -11,7 +11,8 @@ use crate::core::rollout::indication::{Indication, Progress, Proof, StepBack};
 use crate::core::rollout::phase::{self, Phase};
 use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged};
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
-use crate::core::rollout::view::Restarts;
+use crate::core::rollout::streak::Streak;
+use crate::core::rollout::view::{Instead, Restarts};
 use crate::core::wire::{AgentDetails, Revision};
 
 impl Machine {
@@ -70,7 +71,7 @@ impl Machine {
             // Design rule 1: all else in the answer speaks of an older deployment.
             let [reported, _] = self.errors(details, &target.id);
             found.extend(reported.map(Indication::Problem));
-            found.push(Indication::Unmoved(progress(details, &target.id)));
+            found.push(Indication::Unmoved(Box::new(progress(details, &target.id))));
         }
         found
     }
@@ -119,12 +120,12 @@ impl Machine {
                 }
                 // No proof either way.
                 (None, NewRevision::Required) if own.is_none() => {
-                    found.push(Indication::Unmoved(progress))
+                    found.push(Indication::Unmoved(Box::new(progress)));
                 }
                 (None, _) | (_, NewRevision::Optional) => {
                     found.push(Indication::Ready);
                     if !is_complete(details, own, limits.until) {
-                        found.push(Indication::Unmoved(progress));
+                        found.push(Indication::Unmoved(Box::new(progress)));
                     }
                 }
             }
@@ -143,7 +144,7 @@ impl Machine {
                     | ProblemClass::Degraded => !issue,
                 });
         found.extend(weighed.map(Indication::Problem));
-        found.push(Indication::Unmoved(progress));
+        found.push(Indication::Unmoved(Box::new(progress)));
     }
 
     /// The problems that an answer about the reconciled target shows, the gravest first. What is ready
@@ -187,7 +188,7 @@ impl Machine {
     /// What did not move since the last answer that was believed, where the target is in view.
     pub(super) fn unmoved(&self) -> Option<Indication> {
         let in_view = self.in_view_since.is_some();
-        in_view.then(|| Indication::Unmoved(self.progress.clone()))
+        in_view.then(|| Indication::Unmoved(Box::new(self.progress.clone())))
     }
 
     /// Counts the rises of the restarts since the target came into view, and says whether there is a
@@ -202,6 +203,11 @@ impl Machine {
         let Some(count) = restart_count(own) else {
             return false;
         };
+        let rose = self
+            .restarts
+            .newest
+            .replace(count)
+            .is_some_and(|newest| count > newest);
         // A revision that was not there at the first sight of the target has been restarted since.
         let is_new = self.in_view_since.is_some();
         let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
@@ -213,7 +219,7 @@ impl Machine {
             _ if excused => 0,
             Some(last) if count < last => {
                 restarts.fallen = Some(restarts.fallen.map_or(count, |fewest| fewest.min(count)));
-                return false;
+                return rose;
             }
             Some(last) => count - last,
             None if is_new || own.is_some_and(problem::is_crash_loop) => count,
@@ -222,7 +228,7 @@ impl Machine {
         restarts.fallen = None;
         restarts.last = Some(count);
         restarts.counted = restarts.counted.saturating_add(risen);
-        risen > 0
+        rose || risen > 0
     }
 
     /// The crash loop, if the restarts of each started replica have reached the limit. A target that
@@ -250,16 +256,12 @@ impl Machine {
                 if self.ever_reconciled {
                     self.earlier.note(&details);
                 }
-                for id in [
-                    details.desired(),
-                    details.reconciled_deployment_id.as_deref(),
-                ] {
-                    if let Some(id) = id {
-                        self.search.note_earlier(id);
-                    }
+                let reconciled = details.reconciled_deployment_id.as_deref();
+                for id in [details.desired(), reconciled].into_iter().flatten() {
+                    self.search.note_earlier(id);
                 }
                 if !self.search.awaits_baseline() {
-                    self.view.waiting_for = Some(details.desired().map(str::to_owned));
+                    self.view.waiting_for = Some(Instead::of(details.desired()));
                 }
             }
             // Another deployment is said to be in its place: nothing is taken in before that is confirmed.
@@ -320,7 +322,7 @@ impl Machine {
         let lasts = self
             .streaks
             .find(|indication| *indication == Indication::Ready);
-        let anew = lasts.is_some_and(|streak| streak.is_new());
+        let anew = lasts.is_some_and(Streak::is_new);
         self.view.ready_since = match self.view.ready_since.filter(|_| is_ready && !anew) {
             Some(since) => Some(since),
             None => is_ready.then_some(at),
@@ -379,6 +381,7 @@ impl Machine {
         );
         by_rule
             && self.policy.limits().unchanged == Unchanged::Accept
+            && !self.is_absent()
             && stands.is_some()
             && stands == self.search.baseline_id()
     }

@@ -83,11 +83,11 @@ fn a_target_about_which_nothing_moves_is_stalled() {
         first, stall 5: 0..2 {stuck} | 3..9 503 | 10..20 {stuck} => stalled 13
         first, stall 5: 0..2 {stuck} u960 | 3 new/old u900 | 4..20 {stuck} => stalled 5
         # An answer that is not believed moves nothing, ready or not; the end of ready does.
-        first, stall 3: 0 new/new Creating | 1..9 new/old ready => stalled 3
-        first, stall 3: 0 new/new Creating | 1..9 old/old ready => stalled 3
+        first, stall 3: 0 new/new Creating | 1..9 new/old ready => stalled 9
+        first, stall 3: 0 new/new Creating | 1..9 old/old ready => superseded 6 new
         first, stall 3, stable 20: 0..3 new/new ready | 4..9 -/new ready => stalled 7
-        first, stall 5: 0..2 {stuck} | 3 new/old | 4 old/old | 5 404 => stalled 5
-        not base, stall 3: 0..20 new/old => stalled 5
+        first, stall 5: 0..2 {stuck} | 3 new/old | 4 old/old | 5 404 => goes on
+        not base, stall 3: 0..20 new/old => stalled 6
     "
     ));
     // Ids, phase, counts, state and reason move it.

@@ -21,16 +21,16 @@ use crate::core::wire::AgentName;
 const MAX_LOGS_TIME: Duration = Duration::from_millis(900);
 
 /// What the watch of an agent has to tell.
-pub(super) enum Tidings {
+pub(super) enum TaskMessage {
     Happened(Duration, Event),
     Ended(Box<AgentReport>),
 }
 
 /// Tells the story of the agents' watches, in whatever order they have something to tell.
-pub(super) type Teller = mpsc::UnboundedSender<(usize, Tidings)>;
+pub(super) type TaskSender = mpsc::UnboundedSender<(usize, TaskMessage)>;
 
 /// The watch of one agent.
-pub(super) struct Watch {
+pub(super) struct AgentTask {
     pub(super) index: usize,
     pub(super) agent: AgentName,
     pub(super) pace: Pace,
@@ -40,10 +40,10 @@ pub(super) struct Watch {
     pub(super) signals: Signals,
     /// What the deploy command of `run` does.
     pub(super) command: Option<mpsc::UnboundedReceiver<Signal>>,
-    pub(super) teller: Teller,
+    pub(super) sender: TaskSender,
 }
 
-impl Watch {
+impl AgentTask {
     /// Watches with this machine to the end, and tells of it.
     pub(super) async fn run(mut self, machine: Machine, occasion: Occasion) {
         let started_at = Timestamp::now();
@@ -54,17 +54,17 @@ impl Watch {
         let name = self.agent.as_str().to_owned();
         let mut report = AgentReport::new(name, started_at, outcome);
         report.logs = self.logs(&report, occasion).await;
-        self.tell(Tidings::Ended(Box::new(report)));
+        self.tell(TaskMessage::Ended(Box::new(report)));
     }
 
     async fn follow(&mut self, machine: Machine) -> Outcome {
-        let (connection, agent, teller, index) =
-            (&self.connection, &self.agent, &self.teller, self.index);
+        let (connection, agent, sender, index) =
+            (&self.connection, &self.agent, &self.sender, self.index);
         let permit = || connection.acquire(Priority::Normal);
         let fetch = |limit, route| connection.observe(agent, limit, route);
         let emit = |at, event| {
             // The listener outlives all watches.
-            let _ = teller.send((index, Tidings::Happened(at, event)));
+            let _ = sender.send((index, TaskMessage::Happened(at, event)));
         };
         let command = Mutex::new(self.command.take());
         let signals = || {
@@ -107,7 +107,7 @@ impl Watch {
             }
         };
         for event in step.events {
-            self.tell(Tidings::Happened(start.elapsed(), event));
+            self.tell(TaskMessage::Happened(start.elapsed(), event));
         }
         match step.next {
             Next::Done(outcome) => *outcome,
@@ -152,9 +152,9 @@ impl Watch {
         Vec::new()
     }
 
-    fn tell(&self, tidings: Tidings) {
+    fn tell(&self, message: TaskMessage) {
         // The listener outlives all watches.
-        let _ = self.teller.send((self.index, tidings));
+        let _ = self.sender.send((self.index, message));
     }
 }
 
