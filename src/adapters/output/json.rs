@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tracing::{error, info, warn};
 
-use crate::core::messages::{self, Tone};
+use crate::core::messages::{self, Severity};
 use crate::core::rollout::{Event, whole_millis};
 
 /// The field of a log line whose JSON object stands in the line field by field.
@@ -24,15 +24,15 @@ impl Json {
     }
 
     /// Logs an event, as it serialises itself, at the level of its severity.
-    pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+    pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
         let mut fields = fields(event);
         fields.insert("agent".to_owned(), json!(self.agents[agent]));
         fields.insert("atMs".to_owned(), json!(whole_millis(at)));
         let (fields, message) = (Value::Object(fields).to_string(), messages::line(event));
-        match messages::tone(event) {
-            Tone::Good | Tone::Neutral => info!(fields, "{message}"),
-            Tone::Doubtful => warn!(fields, "{message}"),
-            Tone::Bad => error!(fields, "{message}"),
+        match messages::severity(event) {
+            Severity::Success | Severity::Info => info!(fields, "{message}"),
+            Severity::Warning => warn!(fields, "{message}"),
+            Severity::Error => error!(fields, "{message}"),
         }
     }
 }
