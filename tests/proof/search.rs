@@ -1,7 +1,6 @@
 //! Every sequence of letters, one state at a time, with what each verdict needs to have been shown.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,12 +10,12 @@ use pipecat_rollout::fuzzing::rollout::{
     Policy, TargetRule, Verdict,
 };
 
-use crate::alphabet::{Brings, CREATED, Letter, OLD, Says, TARGET, alphabet};
+use crate::alphabet::{Brings, CREATED, Letter, TARGET, alphabet};
 use crate::evidence::{Bears, refused, shown};
 use crate::key::{key, known};
 use crate::truth::{CONFIRMED, FIRST_REFUSAL};
 use crate::watch::{millis, time};
-use crate::world::{Ms, date};
+use crate::world::{BASELINE, Ms, State as Agent, date, rising};
 
 /// How long after the one before a letter comes.
 const PAUSES: [Ms; 2] = [1000, 3000];
@@ -36,16 +35,16 @@ fn limits() -> Limits {
 fn watches() -> Vec<(String, Policy)> {
     let baseline = |created_at| {
         TargetRule::NewerThan(Baseline {
-            deployment_id: Some(OLD.to_owned()),
+            deployment_id: Some(rising(BASELINE)),
             created_at,
         })
     };
     let rules = [
         ("first seen", TargetRule::FirstSeen),
-        ("a deployment", TargetRule::Deployment(TARGET.to_owned())),
+        ("a deployment", TargetRule::Deployment(rising(TARGET))),
         (
             "newer than the baseline",
-            baseline(Some(date(CREATED[0].1))),
+            baseline(Some(date(CREATED[BASELINE]))),
         ),
         ("another than the baseline", baseline(None)),
         ("of a command", TargetRule::Deploy),
@@ -217,11 +216,11 @@ impl<'a> Search<'a> {
         let at = time(way.2);
         let mut machine = before.machine.clone();
         let mut command = before.command;
-        let step = match (&letter.observation, letter.brings) {
+        let step = match (&letter.observation, &letter.brings) {
             (Some(observation), _) => machine.observe(at, observation.clone()),
             (None, Brings::CommandEnds(code)) => {
                 command = false;
-                machine.command_ended(at, code)
+                machine.command_ended(at, *code)
             }
             (None, _) => return None,
         };
@@ -277,86 +276,76 @@ impl<'a> Story<'a> {
     }
 
     fn text(&self) -> String {
-        let mut text = String::new();
-        for (at, letter) in &self.0 {
-            writeln!(text, "  at {at} ms: {}", letter.name).unwrap();
-        }
-        text
-    }
-
-    fn last(&self) -> Brings {
-        self.0[self.0.len() - 1].1.brings
+        let line = |(at, letter): &(Ms, &Letter)| format!("  at {at} ms: {}\n", letter.name);
+        self.0.iter().map(line).collect()
     }
 
     fn ended(&self) -> Ms {
         self.0[self.0.len() - 1].0
     }
 
-    /// The answers about the agent that no date proves older, and the 404s and failures among them.
-    fn believed(&self) -> Vec<(Ms, Brings)> {
-        let mut newest = None;
-        let mut believed = Vec::new();
-        for (at, letter) in &self.0 {
-            if let Brings::Agent(Says {
-                dated: dated @ Some(_),
-                ..
-            }) = letter.brings
-            {
-                if dated < newest {
-                    continue;
-                }
-                newest = dated;
+    /// What the last letter says of the agent.
+    fn last(&self) -> Option<&'a Agent> {
+        let (_, letter) = self.0[self.0.len() - 1];
+        agent(letter)
+    }
+
+    /// The polls, but for answers that an earlier one's date proves older.
+    fn believed(&self) -> Vec<(Ms, &'a Letter)> {
+        let mut newest = Ms::MIN;
+        let believes = |(_, letter): &&(Ms, &'a Letter)| match &letter.brings {
+            Brings::Agent { state, dated: true } => {
+                let older = state.since < newest;
+                newest = newest.max(state.since);
+                !older
             }
-            if !matches!(letter.brings, Brings::CommandEnds(_)) {
-                believed.push((*at, letter.brings));
-            }
-        }
-        believed
+            Brings::CommandEnds(_) => false,
+            Brings::Agent { dated: false, .. } | Brings::Absent | Brings::Failed(_) => true,
+        };
+        let polls = self.0.iter().filter(believes);
+        polls.copied().collect()
     }
 
     fn last_is_stale(&self) -> bool {
-        matches!(self.last(), Brings::Agent(_))
-            && self
-                .believed()
-                .last()
-                .is_none_or(|(at, _)| *at < self.ended())
+        let last = self.believed().last().map(|(at, _)| *at);
+        self.last().is_some() && last.is_none_or(|at| at < self.ended())
     }
 
-    /// How often and how long the newest answers say this.
-    fn says(&self, holds: impl Fn(&Says) -> bool) -> (usize, Ms) {
-        let bears = |(at, brings)| match brings {
-            Brings::Failed(_) | Brings::CommandEnds(_) => (at, Bears::Nothing),
-            Brings::Agent(says) if holds(&says) => (at, Bears::Out),
-            Brings::Agent(_) | Brings::Absent => (at, Bears::Against),
+    /// How often and how long the newest answers say this: of an agent, or that there is none.
+    fn says(&self, holds: impl Fn(Option<&Agent>) -> bool) -> (usize, Ms) {
+        let bears = |(at, letter): (Ms, &'a Letter)| match &letter.brings {
+            Brings::Failed(_) => (at, Bears::Nothing),
+            _ if holds(agent(letter)) => (at, Bears::Out),
+            _ => (at, Bears::Against),
         };
         shown(self.believed().into_iter().rev().map(bears)).unwrap_or_default()
     }
 
-    fn confirms(&self, holds: impl Fn(&Says) -> bool) -> bool {
+    fn confirms(&self, holds: impl Fn(Option<&Agent>) -> bool) -> bool {
         let (answers, lasted) = self.says(holds);
         answers >= 3 && lasted >= CONFIRMED
     }
 
     /// The newest failed polls, without a break, the newest first.
     fn failures(&self) -> Vec<(Ms, FailureClass)> {
-        let polls = self
-            .0
-            .iter()
+        let failed = self
+            .polls()
             .rev()
-            .filter(|(_, letter)| letter.observation.is_some());
-        let failed = polls.map_while(|(at, letter)| match letter.brings {
-            Brings::Failed(class) => Some((*at, class)),
-            _ => None,
-        });
+            .map_while(|(at, letter)| match letter.brings {
+                Brings::Failed(class) => Some((*at, class)),
+                _ => None,
+            });
         failed.collect()
     }
 
-    fn is_refused(&self, class: FailureClass) -> bool {
-        let polls = self
-            .0
+    fn polls(&self) -> impl DoubleEndedIterator<Item = &(Ms, &'a Letter)> {
+        self.0
             .iter()
-            .filter(|(_, letter)| letter.observation.is_some());
-        let answered = self.failures().len() < polls.count();
+            .filter(|(_, letter)| letter.observation.is_some())
+    }
+
+    fn is_refused(&self, class: FailureClass) -> bool {
+        let answered = self.failures().len() < self.polls().count();
         let over = if answered { CONFIRMED } else { FIRST_REFUSAL };
         refused(self.failures(), class).is_some_and(|(times, lasted)| times >= 3 && lasted >= over)
     }
@@ -364,139 +353,105 @@ impl<'a> Story<'a> {
     /// What the verdict needs to have been shown, and was not.
     fn fault(&self, policy: &Policy, outcome: &Outcome) -> Option<&'static str> {
         let limits = policy.limits();
-        let target = outcome.deployment_id.as_deref().unwrap_or_default();
         let at_end = self.ended() >= millis(limits.timeout);
         let late = self.ended() >= millis(limits.appear_timeout);
-        let last = match self.last() {
-            Brings::Agent(says) => Some(says),
-            _ => None,
-        };
-        let failing_since = self.failures().last().map_or(Ms::MAX, |(at, _)| *at);
-        let is_meant = match policy.target() {
-            TargetRule::Deployment(id) => target == id,
-            TargetRule::NewerThan(_) => target != OLD,
-            TargetRule::Deploy => outcome.baseline_deployment_id.as_deref() != Some(target),
+        let failed_since = self.failures().last().map_or(Ms::MAX, |(at, _)| *at);
+        let failed_for = self.ended().saturating_sub(failed_since);
+        let id = outcome.deployment_id.as_deref();
+        let target = (0..CREATED.len()).find(|of| Some(rising(*of).as_str()) == id);
+        let is_meant = target.is_some_and(|target| match policy.target() {
+            TargetRule::Deployment(_) => target == TARGET,
+            TargetRule::NewerThan(_) => target != BASELINE,
+            TargetRule::Deploy => outcome.baseline_deployment_id.as_deref() != id,
             TargetRule::FirstSeen => {
-                self.0.iter().find_map(|(_, letter)| match letter.brings {
-                    Brings::Agent(says) => Some(says.desired),
-                    _ => None,
-                }) == Some(target)
+                let first = self.0.iter().find_map(|(_, letter)| agent(letter));
+                first.is_some_and(|first| first.desires(target))
             }
-        };
+        });
+        let target = target.unwrap_or_default();
         let holds = match outcome.verdict {
-            Verdict::Ready => {
-                let restarts = last.map_or(0, |says| says.restarts);
-                let is_ready = |says: &Says| {
-                    says.ready
-                        && says.desired == target
-                        && says.reconciled == target
-                        && (says.of != target || says.restarts >= restarts)
-                };
-                let elsewhere = last.is_some_and(|says| says.of != target);
-                is_meant
-                    && last.as_ref().is_some_and(is_ready)
-                    && self.says(is_ready).1 >= millis(limits.stable_for)
-                    && !(elsewhere && limits.new_revision == NewRevision::Required)
-            }
+            Verdict::Ready => is_meant && self.has_held(target, limits),
             Verdict::Failed => is_meant && self.has_failed(target, limits),
-            Verdict::Superseded => {
-                let created = |id: &str| CREATED.iter().position(|(its, _)| *its == id);
-                is_meant
-                    && last.is_some_and(|last| {
-                        let is_newer =
-                            last.dated.is_some() && created(last.desired) > created(target);
-                        last.desired != target
-                            && (is_newer || self.confirms(|says| says.desired == last.desired))
-                    })
-            }
-            Verdict::Stalled => {
-                // An answer about another deployment is no movement of this one.
-                let progress = |says: &Says| {
-                    (says.desired == target).then_some((
-                        says.reconciled,
-                        says.phase,
-                        says.reason,
-                        says.restarts,
-                    ))
-                };
-                let newest =
-                    self.believed()
-                        .into_iter()
-                        .rev()
-                        .find_map(|(_, brings)| match brings {
-                            Brings::Agent(says) => progress(&says),
-                            _ => None,
-                        });
-                let stands = |says: &Says| progress(says).is_none_or(|its| Some(its) == newest);
-                let limit = limits.stall_timeout.map_or(Ms::MAX, millis);
-                // What goes back and is not confirmed is no movement either.
-                newest.is_some() && (self.says(stands).1 >= limit || !self.confirms(stands))
-            }
+            Verdict::Superseded => is_meant && self.is_superseded(target),
+            Verdict::Stalled => limits
+                .stall_timeout
+                .is_some_and(|limit| self.ended() >= millis(limit)),
             Verdict::NotFound => {
-                self.last() == Brings::Absent && (late || self.has_been_absent())
-                    || !self.has_been_seen() && late
+                let seen = self.0.iter().any(|(_, letter)| agent(letter).is_some());
+                self.confirms(|agent| agent.is_none()) || !seen && late
             }
-            Verdict::Unchanged => {
-                late && last.is_none_or(|last| {
-                    last.desired != TARGET || !self.confirms(|s| s.desired == TARGET)
-                })
+            Verdict::Unchanged | Verdict::CommandFailed(1) => {
+                late && !self.confirms(|agent| agent.is_some_and(|agent| agent.desires(TARGET)))
             }
-            Verdict::CommandFailed(code) => {
-                code == 1
-                    && self
-                        .0
-                        .iter()
-                        .any(|(_, letter)| letter.brings == Brings::CommandEnds(1))
-            }
-            Verdict::Unauthorized => {
-                self.is_refused(FailureClass::Unauthorized) || at_end && last.is_none()
-            }
+            Verdict::Unauthorized => self.is_refused(FailureClass::Unauthorized) || at_end,
             Verdict::Unavailable => {
-                let out =
-                    self.ended().saturating_sub(failing_since) >= millis(limits.outage_timeout);
-                self.is_refused(FailureClass::Refused) || out || at_end && last.is_none()
+                self.is_refused(FailureClass::Refused)
+                    || failed_for >= millis(limits.outage_timeout)
+                    || at_end && failed_for >= 0
             }
             Verdict::Timeout => at_end,
-            Verdict::Infrastructure | Verdict::Interrupted(_) => false,
+            Verdict::Infrastructure | Verdict::Interrupted(_) | Verdict::CommandFailed(_) => false,
         };
         (!holds).then_some("the verdict was not shown")
     }
 
-    fn has_been_seen(&self) -> bool {
-        self.0
-            .iter()
-            .any(|(_, letter)| matches!(letter.brings, Brings::Agent(_)))
-    }
-
-    fn has_been_absent(&self) -> bool {
-        let bears = |(at, brings)| match brings {
-            Brings::Absent => (at, Bears::Out),
-            Brings::Agent(_) => (at, Bears::Against),
-            Brings::Failed(_) | Brings::CommandEnds(_) => (at, Bears::Nothing),
+    fn has_held(&self, target: usize, limits: &Limits) -> bool {
+        let restarts = |agent: &Agent| agent.own_revision(target).map(|own| own.restarts);
+        let last = self.last().and_then(restarts);
+        let is_ready = |agent: Option<&Agent>| {
+            agent.is_some_and(|agent| {
+                // One that has risen since has broken the hold.
+                agent.is_ready(target) && (restarts(agent).is_none() || restarts(agent) >= last)
+            })
         };
-        let (answers, lasted) =
-            shown(self.believed().into_iter().rev().map(bears)).unwrap_or_default();
-        answers >= 3 && lasted >= CONFIRMED
+        let runs = self
+            .last()
+            .is_some_and(|last| last.own_revision(target).is_some());
+        is_ready(self.last())
+            && self.says(is_ready).1 >= millis(limits.stable_for)
+            && (runs || limits.new_revision == NewRevision::Optional)
     }
 
-    fn has_failed(&self, target: &str, limits: &Limits) -> bool {
-        let own =
-            |says: &Says| says.desired == target && says.reconciled == target && says.of == target;
-        let waits =
-            |reason| move |says: &Says| own(says) && !says.ready && says.reason == Some(reason);
-        let failed = |says: &Says| own(says) && says.phase == "Failed";
-        let once = |holds: &dyn Fn(&Says) -> bool| self.says(holds).0 >= 1;
-        once(&|says| failed(says) && !says.ready)
+    fn is_superseded(&self, target: usize) -> bool {
+        let (_, letter) = self.0[self.0.len() - 1];
+        let by = agent(letter)
+            .and_then(|agent| agent.desired)
+            .filter(|by| *by != target);
+        let is_newer =
+            |by| matches!(letter.brings, Brings::Agent { dated: true, .. }) && by > target;
+        by.is_some_and(|by| {
+            is_newer(by) || self.confirms(|agent| agent.is_some_and(|agent| agent.desires(by)))
+        })
+    }
+
+    fn has_failed(&self, target: usize, limits: &Limits) -> bool {
+        let own = |agent: Option<&Agent>| agent.and_then(|agent| agent.own_revision(target));
+        let waits = |reason| {
+            move |agent: Option<&Agent>| own(agent).is_some_and(|own| own.reason == Some(reason))
+        };
+        let failed = |agent: Option<&Agent>| own(agent).is_some_and(|own| own.phase == "Failed");
+        let lists_errors = |agent: Option<&Agent>| {
+            agent.is_some_and(|a| a.desires(target) && !a.errors.is_empty())
+        };
+        let elsewhere = |agent: Option<&Agent>| {
+            agent.is_some_and(|a| a.is_ready(target)) && own(agent).is_none()
+        };
+        // A fall is a replaced replica: what was counted stays.
+        let crashes =
+            |(_, letter): (Ms, &Letter)| own(agent(letter)).is_some_and(|own| own.restarts >= 3);
+        failed(self.last()) && self.last().is_some_and(|last| !last.ready)
             || self.confirms(failed)
-            // A fall is a replaced replica: what was counted stays.
-            || once(&|says| own(says))
-                && self.believed().iter().any(|(_, brings)| {
-                    matches!(brings, Brings::Agent(says) if own(says) && says.restarts >= 3)
-                })
+            || own(self.last()).is_some() && self.believed().into_iter().any(crashes)
             || self.says(waits("ImagePullBackOff")).1 >= millis(limits.pull_grace)
             || self.confirms(waits("InvalidImageName"))
-            || self.says(|says| says.desired == target && says.errors).0 >= 2
-            || limits.new_revision == NewRevision::Required
-                && self.confirms(|says| says.desired == target && says.ready && says.of != target)
+            || self.says(lists_errors).0 >= 2
+            || limits.new_revision == NewRevision::Required && self.confirms(elsewhere)
+    }
+}
+
+fn agent(letter: &Letter) -> Option<&Agent> {
+    match &letter.brings {
+        Brings::Agent { state, .. } => Some(state),
+        Brings::Absent | Brings::Failed(_) | Brings::CommandEnds(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! An agent on an honest server: what is true of it from one moment to the next.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
 use pipecat_rollout::fuzzing::wire::AgentDetails;
@@ -108,10 +108,27 @@ pub(crate) struct State {
     /// The deployments of which errors are listed.
     pub(crate) errors: Vec<usize>,
     pub(crate) degraded: bool,
-    details: OnceCell<Box<AgentDetails>>,
+    pub(crate) details: OnceLock<Box<AgentDetails>>,
 }
 
 impl State {
+    /// No agent, long before the watch.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            since: -1_000_000,
+            requested: -1_000_000,
+            exists: false,
+            desired: None,
+            reconciled: None,
+            ready: false,
+            revision: None,
+            previous: None,
+            errors: Vec::new(),
+            degraded: false,
+            details: OnceLock::new(),
+        }
+    }
+
     /// Whether the deployment is desired, reconciled and ready.
     pub(crate) fn is_ready(&self, deployment: usize) -> bool {
         self.exists && self.is_reconciled(deployment) && self.ready
@@ -143,19 +160,7 @@ impl World {
     pub(crate) fn new(before: Before, dates: Dates) -> Self {
         let mut world = Self {
             created: vec![-900_000, -300_000],
-            states: vec![State {
-                since: -1_000_000,
-                requested: -1_000_000,
-                exists: false,
-                desired: None,
-                reconciled: None,
-                ready: false,
-                revision: None,
-                previous: None,
-                errors: Vec::new(),
-                degraded: false,
-                details: OnceCell::new(),
-            }],
+            states: vec![State::nothing()],
             dates,
         };
         if before != Before::Nothing {
@@ -201,14 +206,11 @@ impl World {
     pub(crate) fn delete(&mut self, at: Ms) {
         self.cut(at);
         self.change(at, |state| {
-            state.exists = false;
-            state.desired = None;
-            state.reconciled = None;
-            state.ready = false;
-            state.revision = None;
-            state.previous = None;
-            state.errors.clear();
-            state.degraded = false;
+            *state = State {
+                since: state.since,
+                requested: state.since,
+                ..State::nothing()
+            };
         });
     }
 
@@ -230,7 +232,7 @@ impl World {
         let last = self.states.last().expect("there is a first state");
         let mut state = State {
             since: at.max(last.since + 1),
-            details: OnceCell::new(),
+            details: OnceLock::new(),
             ..last.clone()
         };
         change(&mut state);
@@ -380,43 +382,52 @@ impl World {
     }
 
     pub(crate) fn answer(&self, state: usize, name: Naming) -> Box<AgentDetails> {
-        let body = self.body(&self.states[state], name).to_string();
-        Box::new(AgentDetails::parse(body.as_bytes(), AGENT).unwrap())
+        details_of(&body_of(
+            &self.states[state],
+            &self.created,
+            self.dates,
+            name,
+        ))
     }
+}
 
-    fn body(&self, state: &State, name: Naming) -> Value {
-        let has = |kinds: &[Dates]| kinds.contains(&self.dates);
-        let changed = if has(&[Dates::OfChanges]) {
-            state.since
-        } else {
-            state.requested
-        };
-        let changed = has(&[Dates::OfChanges, Dates::OfRequests]).then(|| date(changed));
-        let created = state.desired.filter(|_| !has(&[Dates::None]));
-        let revision = |revision: Revision| {
-            let runs = revision.reason.is_none();
-            json!({ "deploymentID": name(revision.of), "phase": revision.phase,
-                "readyReplicas": u8::from(revision.phase == "Active"),
-                "hasInfrastructureIssue": revision.platform_issue,
-                "health": { "state": if runs { "running" } else { "waiting" },
-                    "reason": revision.reason, "restartCount": revision.restarts,
-                    "replicasStarted": 1 } })
-        };
-        let errors = state
-            .errors
-            .iter()
-            .map(|of| json!({ "code": format!("PCC_{of}") }));
-        json!({ "name": AGENT, "ready": state.ready, "available": true, "updatedAt": changed,
-            "desiredDeploymentId": state.desired.map(name),
-            "reconciledDeploymentId": state.reconciled.map(name),
-            "autoScaling": { "minReplicas": 1 },
-            "deployment": { "id": state.desired.map(name),
-                "createdAt": created.map(|of| date(self.created[of])), "updatedAt": changed },
-            "currentRevision": state.revision.map(revision),
-            "previousRevision": state.previous.map(revision),
-            "errors": errors.collect::<Vec<_>>(),
-            "conditions": state.degraded.then(|| json!([{ "type": "Degraded", "status": "True" }])) })
-    }
+pub(crate) fn details_of(body: &Value) -> Box<AgentDetails> {
+    Box::new(AgentDetails::parse(body.to_string().as_bytes(), AGENT).unwrap())
+}
+
+/// The body of the answer that shows a state.
+pub(crate) fn body_of(state: &State, created: &[Ms], dates: Dates, name: Naming) -> Value {
+    let changed = match dates {
+        Dates::OfChanges => Some(date(state.since)),
+        Dates::OfRequests => Some(date(state.requested)),
+        Dates::OfCreation | Dates::None => None,
+    };
+    let created = state
+        .desired
+        .filter(|_| dates != Dates::None)
+        .map(|of| date(created[of]));
+    let revision = |revision: Revision| {
+        let runs = revision.reason.is_none();
+        json!({ "deploymentID": name(revision.of), "phase": revision.phase,
+            "readyReplicas": u8::from(revision.phase == "Active"),
+            "hasInfrastructureIssue": revision.platform_issue,
+            "health": { "state": if runs { "running" } else { "waiting" },
+                "reason": revision.reason, "restartCount": revision.restarts,
+                "replicasStarted": 1 } })
+    };
+    let errors = state
+        .errors
+        .iter()
+        .map(|of| json!({ "code": format!("PCC_{of}") }));
+    json!({ "name": AGENT, "ready": state.ready, "available": true, "updatedAt": changed,
+        "desiredDeploymentId": state.desired.map(name),
+        "reconciledDeploymentId": state.reconciled.map(name),
+        "autoScaling": { "minReplicas": 1 },
+        "deployment": { "id": state.desired.map(name), "createdAt": created, "updatedAt": changed },
+        "currentRevision": state.revision.map(revision),
+        "previousRevision": state.previous.map(revision),
+        "errors": errors.collect::<Vec<_>>(),
+        "conditions": state.degraded.then(|| json!([{ "type": "Degraded", "status": "True" }])) })
 }
 
 /// A moment by the server's clock.

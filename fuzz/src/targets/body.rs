@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pipecat_rollout::fuzzing::messages::{self, Occasion};
 use pipecat_rollout::fuzzing::rollout::{
-    AgentReport, Event, Failure, FailureClass, Interruption, Limits, Machine, NewRevision, Next,
-    Observation, Policy, Report, Step, TargetRule, Unchanged, Until, Verdict,
+    AgentReport, Baseline, Event, Failure, FailureClass, Interruption, Limits, Machine,
+    NewRevision, Next, Observation, Policy, Report, Step, TargetRule, Unchanged, Until, Verdict,
 };
 use pipecat_rollout::fuzzing::text::harmless_json;
 use pipecat_rollout::fuzzing::wire::AgentDetails;
@@ -30,7 +30,7 @@ pub(super) fn run(data: &[u8]) {
     let Some(policy) = policy(&mut steering) else {
         return;
     };
-    let mut watch = Watch::new(policy, steering.flag().then(|| &bodies[0]));
+    let mut watch = Watch::new(policy);
     let default: Vec<u8> = (0..=u8::MAX)
         .take(bodies.len())
         .flat_map(|i| [i; 3])
@@ -90,11 +90,14 @@ fn policy(steering: &mut Steering<'_>) -> Option<Policy> {
     let target = match steering.choice(4) {
         0 => TargetRule::FirstSeen,
         1 => TargetRule::Deployment("new".to_owned()),
-        2 => TargetRule::AnyBut("old".to_owned()),
-        _ => TargetRule::Deployment("old".to_owned()),
+        2 => TargetRule::NewerThan(Baseline {
+            deployment_id: Some("old".to_owned()),
+            created_at: steering.flag().then_some(Timestamp::UNIX_EPOCH),
+        }),
+        _ => TargetRule::Deploy,
     };
     let mut limits = Limits {
-        until: *steering.pick(&[Until::Ready, Until::Drained, Until::Desired]),
+        until: *steering.pick(&[Until::Ready, Until::Drained, Until::Warm]),
         new_revision: *steering.pick(&[NewRevision::Optional, NewRevision::Required]),
         unchanged: *steering.pick(&[Unchanged::Fail, Unchanged::Accept]),
         stable_for: Duration::from_secs(*steering.pick(&[0, 10, 3600])),
@@ -104,7 +107,7 @@ fn policy(steering: &mut Steering<'_>) -> Option<Policy> {
     match steering.choice(4) {
         1 => limits.timeout = Duration::MAX,
         2 => limits.max_restarts = NonZeroU32::MAX,
-        3 => return Some(Policy::one_look(target, limits)),
+        3 => return Some(Policy::single_check(target, limits)),
         _ => {}
     }
     Policy::new(target, limits).ok()
@@ -114,21 +117,18 @@ struct Watch {
     machine: Machine,
     policy: Policy,
     at: Duration,
+    /// Whether a deploy command was started and has not ended.
+    command_runs: bool,
     ended: Option<AgentReport>,
 }
 
 impl Watch {
-    fn new(policy: Policy, baseline: Option<&Answer>) -> Self {
-        let machine = match baseline {
-            Some((Observation::Details { details, .. }, _)) => {
-                Machine::after(policy.clone(), details.clone())
-            }
-            _ => Machine::new(policy.clone()),
-        };
+    fn new(policy: Policy) -> Self {
         Self {
-            machine,
+            machine: Machine::new(policy.clone()),
             policy,
             at: Duration::ZERO,
+            command_runs: false,
             ended: None,
         }
     }
@@ -141,7 +141,7 @@ impl Watch {
         let absent = || Observation::Absent(Some("gone\u{1b}".to_owned()));
         let (taken, truth) = match step & 31 {
             24 => (self.machine.observe(at, absent()), None),
-            25 => (self.machine.lapse(at), None),
+            25 => (self.machine.on_timer(at), None),
             26 => (self.refused(FailureClass::Unauthorized), None),
             27 => (self.refused(FailureClass::Refused), None),
             28 => {
@@ -151,6 +151,10 @@ impl Watch {
             29 => {
                 let _ = self.machine.heartbeat(at);
                 return;
+            }
+            code @ (30 | 31) if self.command_runs => {
+                self.command_runs = false;
+                (self.machine.command_ended(at, code - 30), None)
             }
             which => {
                 let (observation, truth) = &bodies[usize::from(which) % bodies.len()];
@@ -171,17 +175,22 @@ impl Watch {
         let finished = |event: &Event| matches!(event, Event::Finished { .. });
         let endings = step.events.iter().filter(|event| finished(event)).count();
         assert!(endings == 0 || step.events.last().is_some_and(finished));
+        let noted = |event: &Event| matches!(event, Event::BaselineNoted { .. });
+        if step.events.iter().any(noted) {
+            self.machine.command_started(self.at);
+            self.command_runs = true;
+        }
         for event in &step.events {
             serde_json::to_string(event).expect("an event has a JSON form");
             assert_harmless(&messages::line(event));
         }
         match step.next {
-            Next::Poll(cadence) => {
+            Next::Poll(next) => {
                 assert!(
                     self.ended.is_none() && endings == 0,
                     "it went on after its end"
                 );
-                assert!(cadence.since <= self.at, "paced from the future");
+                assert!(next.no_later_than > self.at, "asked to poll in the past");
             }
             Next::Done(outcome) => {
                 assert_eq!(endings, usize::from(self.ended.is_none()));
@@ -210,11 +219,6 @@ impl Watch {
         }
         let truth = truth.expect("ready without an answer that says so");
         let desired = truth.desired.as_deref();
-        let limits = self.policy.limits();
-        if limits.until == Until::Desired {
-            assert!(desired.is_some(), "a baseline of nothing");
-            return;
-        }
         assert!(truth.ready, "ready, and the answer did not say so");
         assert!(
             desired.is_some() && truth.desired == truth.reconciled,
@@ -222,10 +226,15 @@ impl Watch {
         );
         match self.policy.target() {
             TargetRule::Deployment(id) => assert_eq!(desired, Some(id.as_str())),
-            TargetRule::AnyBut(id) if limits.unchanged == Unchanged::Fail => {
-                assert_ne!(desired, Some(id.as_str()));
+            TargetRule::NewerThan(Baseline { deployment_id, .. })
+                if self.policy.limits().unchanged == Unchanged::Fail =>
+            {
+                assert_ne!(desired, deployment_id.as_deref());
             }
-            TargetRule::AnyBut(_) | TargetRule::FirstSeen => {}
+            TargetRule::Deploy if self.policy.limits().unchanged == Unchanged::Fail => {
+                assert_ne!(desired, report.outcome.baseline_deployment_id.as_deref());
+            }
+            TargetRule::NewerThan(_) | TargetRule::Deploy | TargetRule::FirstSeen => {}
         }
     }
 

@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use pipecat_rollout::fuzzing::fleet::{
     AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing,
 };
-use pipecat_rollout::fuzzing::rollout::{
-    CONFIRMATIONS, Event, Interruption, Outcome, Phase, Reason, Verdict,
-};
+use pipecat_rollout::fuzzing::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
 use pipecat_rollout::fuzzing::wire::Service;
 
 const AGENTS: [&str; 3] = ["a", "b", "c"];
@@ -102,7 +100,10 @@ impl Life {
         match (act[0] % 8, self.followed.get(name).cloned()) {
             (0..=2, _) => self.list(now, act),
             (3, Some(deployment_id)) => {
-                let event = Event::TargetFound { deployment_id };
+                let event = Event::TargetFound {
+                    deployment_id,
+                    created_at: None,
+                };
                 self.fleet.happened(now, name, &event)
             }
             (4, Some(_)) => {
@@ -122,7 +123,7 @@ impl Life {
             (7, _) => {
                 // An outage, with the looks that confirm it.
                 let mut change = Change::default();
-                for _ in 0..CONFIRMATIONS {
+                for _ in 0..3 {
                     change.append(self.fleet.looked(now, name, look(1)).0);
                 }
                 change
