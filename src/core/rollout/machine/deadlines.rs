@@ -229,13 +229,16 @@ impl Machine {
         ];
         let moments = deadlines.into_iter().flatten().chain(due);
         let next = moments.filter(|moment| *moment > at).min();
-        // That no deployment has come is confirmed as well, and not by one replica that lags.
-        let appears_soon = self
-            .appear_deadline()
-            .is_some_and(|deadline| deadline <= at.saturating_add(2 * Needs::CONFIRMED.over));
+        // What one replica that lags has shown for long is asked of the others before it decides.
+        let soon = at.saturating_add(2 * Needs::CONFIRMED.over);
+        let decides_soon = self
+            .streaks
+            .due(needs)
+            .chain(self.appear_deadline())
+            .any(|moment| moment > at && moment <= soon);
         let confirms = self.unconfirmed().next().is_some()
             || self.refusals.iter().next().is_some()
-            || appears_soon;
+            || decides_soon;
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,
