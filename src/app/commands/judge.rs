@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::process::Signal as Number;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -148,22 +147,20 @@ impl Prepared {
         };
         let style = self.plan.output.style;
         let mut signals = self.signals.clone();
+        let verdict = agent.outcome.verdict;
         if deploy.is_running() {
-            match agent.outcome.verdict {
-                Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
-                verdict if verdict != Verdict::Ready && deploy.ends_early() => {
-                    print_error(
-                        style,
-                        "the deploy command still runs, and is asked to end",
-                        agent.exit_code,
-                    );
-                    deploy.terminate(Number::TERM).await;
-                }
-                _ => tokio::select! {
-                    biased;
-                    interruption = signals.interruption() => deploy.interrupt(interruption).await,
-                    _ = deploy.ended() => {}
-                },
+            if deploy.ends_early_with(verdict) {
+                let line = "the deploy command still runs, and is asked to end";
+                print_error(style, line, agent.exit_code);
+            }
+            let killed = tokio::select! {
+                biased;
+                () = self.signals.second() => true,
+                () = deploy.end_with(verdict, &mut signals) => false,
+            };
+            self.signals.command_is_gone();
+            if killed {
+                deploy.kill().await;
             }
         }
         agent.command = deploy.report();
