@@ -272,8 +272,7 @@ impl Client {
             .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now)));
         let body = self.read(response, MAX_ERROR_BODY, limit).await;
         let error = match &body {
-            Ok(body) => ErrorBody::parse(body.as_bytes())
-                .filter(|error| error.error.is_some() || error.code.is_some()),
+            Ok(body) => ErrorBody::parse(body.as_bytes()).filter(ErrorBody::is_of_the_api),
             Err(_) => None,
         };
         match (status, error, body) {

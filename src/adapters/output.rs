@@ -37,7 +37,7 @@ use tracing::error;
 pub(crate) use self::file::FileError;
 pub(crate) use self::files::{FilePlan, Files};
 pub(crate) use self::logging::{BadFilter, Level, install};
-use crate::core::messages::{self, Occasion};
+use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Event, Report, Verdict};
 use crate::core::text::{harmless_json, one_line, short_duration};
 
@@ -60,18 +60,18 @@ pub(crate) enum Style {
 
 /// How much of the progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
+pub(crate) enum Verbosity {
     /// Only how it ended, where it did not end well.
     Ending,
     /// All of it.
-    Whole,
+    All,
 }
 
 /// How the readable outputs show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Manner {
-    pub(crate) detail: Detail,
-    pub(crate) occasion: Occasion,
+pub(crate) struct Display {
+    pub(crate) detail: Verbosity,
+    pub(crate) mode: Mode,
     /// Whether stdout is the same terminal as stderr, and the result is text: then it would stand
     /// there a second time.
     pub(crate) on_same_terminal: bool,
@@ -99,14 +99,14 @@ impl Progress {
     /// Begins to show `agents` at this time; each is known by its place in this list.
     pub(crate) fn begin(
         style: Style,
-        manner: Manner,
+        display: Display,
         began: Timestamp,
         agents: Vec<String>,
     ) -> Self {
-        let folded = |log| Progress::Folded(folded::Folded::begin(log, manner, agents.clone()));
+        let folded = |log| Progress::Folded(folded::Folded::begin(log, display, agents.clone()));
         match style {
-            Style::Tty => Progress::Tty(tty::Tty::begin(manner, agents)),
-            Style::Plain => Progress::Plain(plain::Plain::begin(manner, agents)),
+            Style::Tty => Progress::Tty(tty::Tty::begin(display, agents)),
+            Style::Plain => Progress::Plain(plain::Plain::begin(display, agents)),
             Style::Github => folded(folded::Log::Github),
             Style::Gitlab => folded(folded::Log::Gitlab { began }),
             Style::Json => Progress::Json(json::Json::begin(agents)),
@@ -115,12 +115,12 @@ impl Progress {
     }
 
     /// Shows what happened to the `agent`th agent, `at` after the beginning.
-    pub(crate) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+    pub(crate) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
         match self {
-            Progress::Tty(tty) => tty.tell(agent, at, event),
-            Progress::Plain(plain) => plain.tell(agent, at, event),
-            Progress::Folded(folded) => folded.tell(agent, at, event),
-            Progress::Json(json) => json.tell(agent, at, event),
+            Progress::Tty(tty) => tty.on_event(agent, at, event),
+            Progress::Plain(plain) => plain.on_event(agent, at, event),
+            Progress::Folded(folded) => folded.on_event(agent, at, event),
+            Progress::Json(json) => json.on_event(agent, at, event),
             Progress::None => {}
         }
     }
@@ -157,28 +157,26 @@ pub(crate) fn print_report(
     report: &Report,
     format: ResultFormat,
     style: Style,
-    manner: Manner,
+    display: Display,
 ) -> io::Result<()> {
     let text = match (format, report.agents.as_slice()) {
         (ResultFormat::Json, _) => report_json(report),
-        (ResultFormat::Text, agents) if agents.iter().all(|it| is_shown(it, style, manner)) => {
+        (ResultFormat::Text, agents) if agents.iter().all(|it| is_shown(it, style, display)) => {
             return Ok(());
         }
-        (ResultFormat::Text, [one]) => messages::result_line(one, manner.occasion),
-        (ResultFormat::Text, several) => {
-            messages::result_table(several, manner.occasion).join("\n")
-        }
+        (ResultFormat::Text, [one]) => messages::result_line(one, display.mode),
+        (ResultFormat::Text, several) => messages::result_table(several, display.mode).join("\n"),
     };
     print::out_while_read(&(text + "\n"))
 }
 
 /// Whether the progress has shown how it ended with an agent where the result would stand as well:
 /// a terminal, or the log of a step on GitHub Actions.
-fn is_shown(report: &AgentReport, style: Style, manner: Manner) -> bool {
+fn is_shown(report: &AgentReport, style: Style, display: Display) -> bool {
     let failed = report.outcome.verdict != Verdict::Ready;
     match style {
         Style::Tty | Style::Plain => {
-            manner.on_same_terminal && (failed || manner.detail == Detail::Whole)
+            display.on_same_terminal && (failed || display.detail == Verbosity::All)
         }
         Style::Github => failed,
         Style::Gitlab | Style::Json | Style::None => false,

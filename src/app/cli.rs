@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::Resettable;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{
@@ -98,7 +98,7 @@ pub(crate) struct WaitArgs {
     pub(crate) output: OutputArgs,
 
     /// Give up on all agents as soon as one of them ends and is not ready
-    #[arg(long, env = "PIPECAT_ROLLOUT_FAIL_FAST", help_heading = "Verdict")]
+    #[arg(long, env = "PIPECAT_ROLLOUT_FAIL_FAST", value_parser = BoolishValueParser::new(), help_heading = "Verdict")]
     pub(crate) fail_fast: bool,
 }
 
@@ -119,7 +119,7 @@ pub(crate) struct RunArgs {
     /// Do not ask the command to end when the rollout has failed; only wait for it
     #[arg(
         long,
-        env = "PIPECAT_ROLLOUT_LET_COMMAND_FINISH",
+        env = "PIPECAT_ROLLOUT_LET_COMMAND_FINISH", value_parser = BoolishValueParser::new(),
         help_heading = "Verdict"
     )]
     pub(crate) let_command_finish: bool,
@@ -185,6 +185,29 @@ pub(crate) struct SubjectArgs {
         help_heading = "Target"
     )]
     pub(crate) not_deployment: Option<String>,
+}
+
+impl Command {
+    /// Where the API is, of the commands that can simulate it.
+    fn api(&mut self) -> Option<&mut ApiArgs> {
+        match self {
+            Command::WaitForReady(args) => Some(&mut args.api),
+            Command::Run(args) => Some(&mut args.api),
+            Command::Status(args) => Some(&mut args.api),
+            _ => None,
+        }
+    }
+}
+
+impl ApiArgs {
+    /// An address that was typed wins over a simulator of the environment.
+    fn prefer_typed(&mut self, matches: &ArgMatches) {
+        let from = |id| matches.value_source(id);
+        let typed = from("api_url") == Some(ValueSource::CommandLine);
+        if typed && from("simulate") == Some(ValueSource::EnvVariable) {
+            self.simulate = None;
+        }
+    }
 }
 
 impl SubjectArgs {
@@ -253,7 +276,7 @@ pub(crate) struct ApiArgs {
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Allow plain http to other machines, with the key in the open
-    #[arg(long, env = "PIPECAT_ROLLOUT_ALLOW_INSECURE_HTTP")]
+    #[arg(long, env = "PIPECAT_ROLLOUT_ALLOW_INSECURE_HTTP", value_parser = BoolishValueParser::new())]
     pub(crate) allow_insecure_http: bool,
 
     /// Send at most this many requests a second, over all agents
@@ -327,7 +350,7 @@ pub(crate) struct LimitArgs {
 
     /// Fail if the deployment runs on another deployment's revision, that is the old code; it is ready
     /// only when a revision of its own shows
-    #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION")]
+    #[arg(long, env = "PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION", value_parser = BoolishValueParser::new())]
     pub(crate) require_new_revision: bool,
 
     /// What to make of it when no new deployment appears
@@ -477,6 +500,9 @@ impl Cli {
         let matches = command.try_get_matches_from_mut(arguments)?;
         check_simulation(&mut command, &matches)?;
         let mut cli = Self::from_arg_matches(&matches)?;
+        if let (Some((_, matches)), Some(api)) = (matches.subcommand(), cli.command.api()) {
+            api.prefer_typed(matches);
+        }
         let subject = match &mut cli.command {
             Command::WaitForReady(args) => Some(&mut args.subject),
             Command::Status(args) => Some(&mut args.subject),

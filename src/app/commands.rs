@@ -12,34 +12,34 @@ mod simulate;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::adapters::output::{self, Detail, Level, Style, print_error};
+use crate::adapters::output::{self, Level, Style, Verbosity, print_error};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{self, Auto, CommandEnd, OutputPlan};
-use crate::core::messages::Occasion;
+use crate::core::messages::Mode;
 
 /// Does what was typed, to its end.
 pub(crate) async fn run(cli: Cli) -> Ending {
     let (level, detail) = match (cli.quiet, cli.verbose) {
-        (true, _) => (Level::Quiet, Detail::Ending),
-        (false, 0) => (Level::Usual, Detail::Whole),
-        (false, 1) => (Level::Verbose, Detail::Whole),
-        (false, _) => (Level::Everything, Detail::Whole),
+        (true, _) => (Level::Quiet, Verbosity::Ending),
+        (false, 0) => (Level::Usual, Verbosity::All),
+        (false, 1) => (Level::Verbose, Verbosity::All),
+        (false, _) => (Level::Everything, Verbosity::All),
     };
     match cli.command {
         Command::WaitForReady(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Occasion::Watch);
-            told(output.style, wait(*args, output, level).await)
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Watch);
+            report_errors(output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Occasion::Watch);
-            told(output.style, deploy(*args, output, level).await)
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Watch);
+            report_errors(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {
             // A single check has no progress, only an end.
-            let output = OutputPlan::of(&args.output, Auto::Plain, Detail::Ending, Occasion::Look);
-            told(output.style, status(*args, output, level).await)
+            let output = OutputPlan::of(&args.output, Auto::Plain, Verbosity::Ending, Mode::Status);
+            report_errors(output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
             let style = match args.progress {
@@ -48,20 +48,20 @@ pub(crate) async fn run(cli: Cli) -> Ending {
                 LogArg::Auto | LogArg::Json => Style::Json,
                 LogArg::None => Style::None,
             };
-            told(style, sidecar(*args, style, level).await)
+            report_errors(style, sidecar(*args, style, level).await)
         }
         Command::History(args) => {
             let shown = install(Style::Plain, level).and_then(|()| history::history(&args));
-            told(Style::Plain, shown)
+            report_errors(Style::Plain, shown)
         }
-        Command::Completions { shell } => told(Style::Plain, manual::completions(shell)),
-        Command::Man { command } => told(Style::Plain, manual::man(command.as_deref())),
+        Command::Completions { shell } => report_errors(Style::Plain, manual::completions(shell)),
+        Command::Man { command } => report_errors(Style::Plain, manual::man(command.as_deref())),
         Command::Simulate(args) => {
             let simulated = match install(Style::Plain, level) {
                 Ok(()) => simulate::simulate(args).await,
                 Err(error) => Err(error),
             };
-            told(Style::Plain, simulated)
+            report_errors(Style::Plain, simulated)
         }
     }
 }
@@ -105,13 +105,13 @@ fn install(style: Style, level: Level) -> Result<(), Error> {
 }
 
 /// Tells of an error in the style of the story.
-fn told(style: Style, result: Result<Ending, Error>) -> Ending {
+fn report_errors(style: Style, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
     let code = exit::code(&ending);
     match &ending {
         Ending::Failed(error) => print_error(style, &error::chain(error), code),
         Ending::NoPass { why, .. } => print_error(style, why, code),
-        Ending::Judged(_) | Ending::Untold(_) | Ending::Done => {}
+        Ending::Judged(_) | Ending::Unreported(_) | Ending::Done => {}
     }
     ending
 }

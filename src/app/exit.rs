@@ -11,7 +11,7 @@ pub(crate) enum Ending {
     /// With verdicts, which were told in full.
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
-    Untold(Report),
+    Unreported(Report),
     /// With nothing to judge.
     Done,
     /// With a pass of the sidecar that came to nothing.
@@ -28,8 +28,8 @@ pub(crate) fn code(ending: &Ending) -> u8 {
     const NOT_FOUND: u8 = 127;
     match ending {
         // Success is only claimed where its proof could be handed over.
-        Ending::Untold(report) if report.exit_code == 0 => INTERNAL,
-        Ending::Judged(report) | Ending::Untold(report) => report.exit_code,
+        Ending::Unreported(report) if report.exit_code == 0 => INTERNAL,
+        Ending::Judged(report) | Ending::Unreported(report) => report.exit_code,
         Ending::Done => 0,
         Ending::NoPass { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
@@ -78,8 +78,8 @@ mod tests {
         for (ending, expected) in [
             (Ending::Judged(good()), 0),
             (Ending::Judged(bad()), 10),
-            (Ending::Untold(good()), 1),
-            (Ending::Untold(bad()), 10),
+            (Ending::Unreported(good()), 1),
+            (Ending::Unreported(bad()), 10),
             (Ending::Done, 0),
             (
                 Ending::NoPass {

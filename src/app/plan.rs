@@ -76,15 +76,15 @@ pub(crate) struct Plan {
     pub(crate) pace: Pace,
     /// The most requests a second, over all agents.
     pub(crate) max_rps: NonZeroU32,
-    pub(crate) together: Together,
+    pub(crate) on_failure: OnFailure,
     pub(crate) output: OutputPlan,
 }
 
 /// What the end of one agent's watch means for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Together {
+pub(crate) enum OnFailure {
     /// Nothing: each is followed to its own end.
-    EachToItsEnd,
+    Continue,
     /// The first that is not ready ends all.
     FailFast,
 }
@@ -131,10 +131,10 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         source,
         pace,
         max_rps,
-        together: if args.fail_fast {
-            Together::FailFast
+        on_failure: if args.fail_fast {
+            OnFailure::FailFast
         } else {
-            Together::EachToItsEnd
+            OnFailure::Continue
         },
         output,
     })
@@ -149,7 +149,7 @@ pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, Config
         source: source(args.api)?,
         policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
         pace: pace(args.limits.poll_interval)?,
-        together: Together::EachToItsEnd,
+        on_failure: OnFailure::Continue,
         output,
     })
 }
@@ -173,7 +173,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
             .collect(),
         pace: Pace::Adaptive,
         max_rps,
-        together: Together::EachToItsEnd,
+        on_failure: OnFailure::Continue,
         output,
     })
 }

@@ -191,7 +191,11 @@ where
                 return self.observed(now, Observation::Failed(failure));
             }
             // A last poll is owed, whatever the limit on requests says.
-            Doing::Sleeping(_) | Doing::Permitting(_) if is_last => self.poll(now),
+            Doing::Sleeping(_) | Doing::Permitting(_) if is_last => {
+                // Not by one replica that lags.
+                self.next.route = Route::Fresh;
+                self.poll(now);
+            }
             Doing::Sleeping(until) if now >= *until => {
                 self.doing = Doing::Permitting(Box::pin((self.permit)()));
             }

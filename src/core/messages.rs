@@ -21,40 +21,40 @@ pub(crate) use self::reason::{
 use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Verdict};
 use crate::core::text::{line_start, one_line, short_duration};
 
-/// What is being told of.
+/// What a command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
+pub enum Mode {
     /// A watch, up to its verdict.
     Watch,
-    /// A single look: what has no verdict yet is no failure.
-    Look,
+    /// A single check: what has no verdict yet is no failure.
+    Status,
 }
 
-/// How a line of the story is meant.
+/// How grave an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum Severity {
     /// All is well.
-    Good,
+    Success,
     /// It goes on.
-    Neutral,
-    /// Worth a look.
-    Doubtful,
+    Info,
+    /// It may go wrong.
+    Warning,
     /// It went wrong.
-    Bad,
+    Error,
 }
 
-/// How an event is meant.
+/// How grave an event is.
 #[must_use]
-pub fn tone(event: &Event) -> Tone {
+pub fn severity(event: &Event) -> Severity {
     match event {
         Event::PhaseChanged {
             phase: Phase::Failed,
             ..
-        } => Tone::Bad,
-        Event::Finished { verdict, .. } => verdict_tone(*verdict),
+        } => Severity::Error,
+        Event::Finished { verdict, .. } => verdict_severity(*verdict),
         Event::CommandEnded { exit_code, .. } => match exit_code {
-            0 => Tone::Neutral,
-            _ => Tone::Doubtful,
+            0 => Severity::Info,
+            _ => Severity::Warning,
         },
         Event::ProblemDetected { .. }
         | Event::Restarted { .. }
@@ -62,7 +62,7 @@ pub fn tone(event: &Event) -> Tone {
         | Event::Unconfirmed { .. }
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
-        | Event::RevisionUnchanged { .. } => Tone::Doubtful,
+        | Event::RevisionUnchanged { .. } => Severity::Warning,
         Event::BaselineNoted { .. }
         | Event::WaitingForTarget { .. }
         | Event::WaitingForCommand
@@ -74,16 +74,16 @@ pub fn tone(event: &Event) -> Tone {
         | Event::InfrastructureRecovered
         | Event::PollRecovered { .. }
         | Event::Holding { .. }
-        | Event::Heartbeat { .. } => Tone::Neutral,
+        | Event::Heartbeat { .. } => Severity::Info,
     }
 }
 
 /// How a verdict is meant.
 #[must_use]
-pub fn verdict_tone(verdict: Verdict) -> Tone {
+pub fn verdict_severity(verdict: Verdict) -> Severity {
     match verdict {
-        Verdict::Ready => Tone::Good,
-        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Tone::Doubtful,
+        Verdict::Ready => Severity::Success,
+        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Severity::Warning,
         Verdict::Unauthorized
         | Verdict::NotFound
         | Verdict::Unavailable
@@ -92,7 +92,7 @@ pub fn verdict_tone(verdict: Verdict) -> Tone {
         | Verdict::Superseded
         | Verdict::Unchanged
         | Verdict::Infrastructure
-        | Verdict::Timeout => Tone::Bad,
+        | Verdict::Timeout => Severity::Error,
     }
 }
 
@@ -214,8 +214,8 @@ pub fn line(event: &Event) -> String {
 
 /// How it ended with an agent, as one line.
 #[must_use]
-pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
-    let ending = ending_words(report, occasion);
+pub fn result_line(report: &AgentReport, mode: Mode) -> String {
+    let ending = ending_words(report, mode);
     let deployment = match &report.outcome.deployment_id {
         Some(id) => format!(", deployment {}", one_line(id)),
         None => String::new(),
@@ -231,14 +231,14 @@ pub fn result_line(report: &AgentReport, occasion: Occasion) -> String {
 
 /// How it ended with several agents, as a table.
 #[must_use]
-pub fn result_table(reports: &[AgentReport], occasion: Occasion) -> Vec<String> {
+pub fn result_table(reports: &[AgentReport], mode: Mode) -> Vec<String> {
     let head = ["AGENT", "VERDICT", "AFTER", "DEPLOYMENT", "REASON"].map(str::to_owned);
     let rows: Vec<[String; 5]> = std::iter::once(head)
         .chain(reports.iter().map(|report| {
             [
                 line_start(&report.agent),
-                match (occasion, report.outcome.verdict) {
-                    (Occasion::Look, Verdict::Timeout) => "still progressing".to_owned(),
+                match (mode, report.outcome.verdict) {
+                    (Mode::Status, Verdict::Timeout) => "still progressing".to_owned(),
                     (_, verdict) => verdict.to_string(),
                 },
                 short_duration(report.outcome.elapsed),
@@ -269,9 +269,9 @@ fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
 }
 
 /// A verdict as a sentence says it: `it ... after 12.3s`.
-fn verdict_words(verdict: Verdict, occasion: Occasion) -> &'static str {
+fn verdict_words(verdict: Verdict, mode: Mode) -> &'static str {
     match verdict {
-        Verdict::Timeout if occasion == Occasion::Look => "still progressing",
+        Verdict::Timeout if mode == Mode::Status => "still progressing",
         Verdict::Timeout => "timed out",
         Verdict::Infrastructure => "infrastructure issue",
         Verdict::NotFound => "not found",
@@ -298,19 +298,19 @@ fn why(report: &AgentReport) -> Option<String> {
 
 /// `my-agent: failed after 12.3s`
 #[must_use]
-pub fn ending_words(report: &AgentReport, occasion: Occasion) -> String {
-    let (agent, verdict) = ending_parts(report, occasion);
+pub fn ending_words(report: &AgentReport, mode: Mode) -> String {
+    let (agent, verdict) = ending_parts(report, mode);
     // As a whole: a name may end in the middle of what a CI runner obeys.
     line_start(&format!("{agent}: {verdict}"))
 }
 
 /// An agent's name on one line, and `failed after 12.3s`.
 #[must_use]
-pub fn ending_parts(report: &AgentReport, occasion: Occasion) -> (String, String) {
-    let verdict = verdict_words(report.outcome.verdict, occasion);
-    let words = match occasion {
-        Occasion::Look => verdict.to_owned(),
-        Occasion::Watch => {
+pub fn ending_parts(report: &AgentReport, mode: Mode) -> (String, String) {
+    let verdict = verdict_words(report.outcome.verdict, mode);
+    let words = match mode {
+        Mode::Status => verdict.to_owned(),
+        Mode::Watch => {
             let elapsed = short_duration(report.outcome.elapsed);
             format!("{verdict} after {elapsed}")
         }

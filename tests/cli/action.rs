@@ -106,10 +106,13 @@ fn the_action_runs_the_release_that_it_is_pinned_to() {
 
 #[test]
 fn inputs_become_switches_and_are_no_code() {
-    let server = all_ready();
-    // With the baseline still standing, nothing new has come.
-    let with = json!({"agent": "my-agent", "api-key": KEY, "command": "status", "not-deployment": "new", "version": "v9.9.9"});
-    let (test, step) = used(&server, &with, Fault::None);
+    // While the baseline is still the desired one, nothing new has come.
+    let baseline = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
+    let before = play(vec![details(
+        &json!({"ready": true, "desiredDeploymentId": baseline}),
+    )]);
+    let with = json!({"agent": "my-agent", "api-key": KEY, "command": "status", "not-deployment": baseline, "version": "v9.9.9"});
+    let (test, step) = used(&before, &with, Fault::None);
     test.afterwards(move || {
         assert_eq!(ran(step.folder()).unwrap(), "status -- my-agent");
         assert!(fetched(step.folder())[0].contains("/releases/download/v9.9.9/"));
@@ -119,6 +122,7 @@ fn inputs_become_switches_and_are_no_code() {
     .stderr_any()
     .run();
 
+    let server = all_ready();
     let owned = "$(touch owned) `touch owned` ; touch owned * --help";
     let (test, step) = used(
         &server,

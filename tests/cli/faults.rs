@@ -1,4 +1,4 @@
-//! Every fault of a real socket is survived, and none is taken for an answer.
+//! Failed polls are retried whatever a socket does, and none of them is taken for an answer.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -7,165 +7,160 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 
 use crate::harness::{KEY, Test, normal};
 use crate::server::{Server, agent, answer, read_head, reset, send};
 
+const CLOSED: &str = "the connection broke: connection closed before message completed";
 const CUT: &str = "the answer was cut short";
 const RESET: &str = "the connection broke: Connection reset by peer (os error 104)";
 const READY: &str = "my-agent: ready after TIME, deployment new\n";
 
-/// Serves `fault` for the first request and an agent that is ready for all others; the story must
-/// tell of the fault with one of these words.
-fn survives(words: &[&str], fault: impl Fn(&mut TcpStream) + Send + Sync + 'static) {
+/// What happens to a request instead of an answer.
+type Fault = fn(&mut TcpStream);
+
+/// Has the first poll end in `fault`, and the second one find a ready agent. The progress must name
+/// one of these reasons.
+fn retries_after(reasons: &[&str], fault: impl Fn(&mut TcpStream) + Send + Sync + 'static) {
     let server = Server::start(move |number, stream| match number {
         0 => fault(stream),
         _ => send(stream, &agent(true)),
     });
     let left = Test::against(&server.url(), "wait-for-ready my-agent")
         .stdout(READY)
-        .stderr_lines(
-            "[TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
-             [TIME] my-agent: deployment new is the target\n\
-             [TIME] my-agent: active (waiting took TIME)\n\
-             [TIME] my-agent: ready",
-        )
+        .stderr_any()
         .run();
-    let told = left.stderr.lines().next().unwrap();
-    let expected = |words: &&str| normal(told) == format!("[TIME] my-agent: poll failed: {words}");
-    assert!(words.iter().any(expected), "{told}");
+    let progress = normal(&left.stderr);
+    let (first, rest) = progress.split_once('\n').unwrap();
+    let failed = |reason: &&str| first == format!("[TIME] my-agent: poll failed: {reason}");
+    assert!(reasons.iter().any(failed), "{first}");
+    assert_eq!(
+        rest,
+        "[TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
+         [TIME] my-agent: following deployment new\n\
+         [TIME] my-agent: active (waiting took TIME)\n\
+         [TIME] my-agent: ready after TIME\n"
+    );
     assert_eq!(server.requests().len(), 2);
 }
 
-#[test]
-fn a_reset_before_the_head() {
-    survives(&[RESET], |stream| reset(stream));
-}
-
-#[test]
-fn an_end_before_the_head() {
-    survives(
-        &["the connection broke: connection closed before message completed"],
-        |_| (),
-    );
-}
-
-#[test]
-fn an_end_within_the_head() {
-    survives(
-        &["the connection broke: connection closed before message completed"],
-        |stream| {
-            send(stream, "HTTP/1.1 200 OK\r\nContent-Ty");
-        },
-    );
-}
-
-#[test]
-fn a_reset_within_the_head() {
-    survives(&[RESET], |stream| {
-        send(stream, "HTTP/1.1 200 OK\r\nContent-Ty");
-        reset(stream);
-    });
-}
-
-#[test]
-fn a_reset_after_the_head() {
-    // The reset may overtake the head on its way into the client.
-    let words = [CUT, RESET];
-    survives(&words, |stream| {
-        send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{");
-        reset(stream);
-    });
-}
-
-#[test]
-fn a_body_that_is_cut_short() {
-    survives(&[CUT], |stream| {
-        send(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"name\":\"my-agent\"",
-        );
-    });
-}
-
-#[test]
-fn truncated_json() {
-    survives(
-        &["the body is not the JSON of this agent: it breaks off after 42 bytes"],
-        |stream| {
-            send(
-                stream,
-                &answer(
-                    "200 OK",
-                    "",
-                    r#"{"name":"my-agent","ready":true,"desiredDe"#,
-                ),
-            );
-        },
-    );
-}
-
-#[test]
-fn html_with_200() {
-    survives(
-        &["the body is not the JSON of this agent: it is a web page"],
-        |stream| {
-            let html = "<html><body>ready: true</body></html>";
-            send(
-                stream,
-                &answer("200 OK", "Content-Type: text/html\r\n", html),
-            );
-        },
-    );
-}
-
-#[test]
-fn an_array_of_fields() {
-    survives(
-        &[
-            r#"the body is not the JSON of this agent: it starts with ["my-agent","us-west",true,true]"#,
-        ],
-        |stream| {
-            send(
-                stream,
-                &answer("200 OK", "", r#"["my-agent","us-west",true,true]"#),
-            );
-        },
-    );
-}
-
-#[test]
-fn a_body_about_another_agent() {
-    survives(
-        &["the body is not the JSON of this agent: it names another, \"other\""],
-        |stream| {
-            let body = r#"{"name":"other","ready":true,"desiredDeploymentId":"new"}"#;
-            send(stream, &answer("200 OK", "", body));
-        },
-    );
-}
-
-#[test]
-fn nothing_but_silence() {
-    survives(
-        &["no answer from 127.0.0.1:PORT within TIME"],
-        wait_until_closed,
-    );
-}
-
-#[test]
-fn a_byte_every_half_second() {
-    survives(&["the answer was not complete within TIME"], |stream| {
-        send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-        while stream.write_all(b" ").is_ok() {
-            thread::sleep(Duration::from_millis(500));
+/// The same for each of these, side by side.
+fn retries_after_each(cases: &[(&[&str], Fault)]) {
+    thread::scope(|scope| {
+        for &(reasons, fault) in cases {
+            scope.spawn(move || retries_after(reasons, fault));
         }
     });
 }
 
 #[test]
-fn twelve_gibibytes_of_brackets() {
-    survives(&["the answer is larger than 4194304 bytes"], |stream| {
+fn retries_after_a_reset() {
+    retries_after_each(&[
+        (&[RESET], |stream| reset(stream)),
+        (&[RESET], |stream| {
+            send(stream, "HTTP/1.1 200 OK\r\nContent-Ty");
+            reset(stream);
+        }),
+        // The reset may overtake the head on its way into the client.
+        (&[CUT, RESET], |stream| {
+            send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{");
+            reset(stream);
+        }),
+    ]);
+}
+
+#[test]
+fn retries_after_an_answer_that_is_cut_short() {
+    retries_after_each(&[
+        (&[CLOSED], |_| ()),
+        (&[CLOSED], |stream| {
+            send(stream, "HTTP/1.1 200 OK\r\nContent-Ty");
+        }),
+        (&[CUT], |stream| {
+            send(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"name\":\"my-agent\"",
+            );
+        }),
+    ]);
+}
+
+#[test]
+fn retries_after_an_answer_that_is_not_the_agent() {
+    retries_after_each(&[
+        (
+            &["the body is not the JSON of this agent: it breaks off after 42 bytes"],
+            |stream| {
+                let body = r#"{"name":"my-agent","ready":true,"desiredDe"#;
+                send(stream, &answer("200 OK", "", body));
+            },
+        ),
+        (
+            &["the body is not the JSON of this agent: it is a web page"],
+            |stream| {
+                let html = "<html><body>ready: true</body></html>";
+                send(
+                    stream,
+                    &answer("200 OK", "Content-Type: text/html\r\n", html),
+                );
+            },
+        ),
+        (
+            &[
+                r#"the body is not the JSON of this agent: it starts with ["my-agent","us-west",true,true]"#,
+            ],
+            |stream| {
+                let body = r#"["my-agent","us-west",true,true]"#;
+                send(stream, &answer("200 OK", "", body));
+            },
+        ),
+        (
+            &["the body is not the JSON of this agent: it names another, \"other\""],
+            |stream| {
+                let body = r#"{"name":"other","ready":true,"desiredDeploymentId":"new"}"#;
+                send(stream, &answer("200 OK", "", body));
+            },
+        ),
+        (
+            &[
+                "http://127.0.0.1:PORT/v1/agents/my-agent answered 404 Not Found, but not with the \
+                 API's JSON (check --api-url: does it end in /v1?): the body is a web page, \"nginx\"",
+            ],
+            |stream| {
+                let html = "<html><head><title>nginx</title></head></html>";
+                send(stream, &answer("404 Not Found", "", html));
+            },
+        ),
+        (
+            &["the API answered 403 Forbidden, and asks for a pause of TIME: slow down"],
+            |stream| {
+                let body = r#"{"error":"slow down"}"#;
+                send(stream, &answer("403 Forbidden", "Retry-After: 0\r\n", body));
+            },
+        ),
+    ]);
+}
+
+#[test]
+fn retries_after_ten_seconds_without_a_whole_answer() {
+    retries_after_each(&[
+        (&["no answer from 127.0.0.1:PORT within TIME"], |stream| {
+            // Until the client hangs up.
+            let _ = read_head(&*stream);
+        }),
+        (&["the answer was not complete within TIME"], |stream| {
+            send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+            while stream.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(500));
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn retries_after_an_answer_of_twelve_gibibytes() {
+    retries_after(&["the answer is larger than 4194304 bytes"], |stream| {
         let size = 12_u64 << 30;
         send(
             stream,
@@ -182,23 +177,23 @@ fn twelve_gibibytes_of_brackets() {
 }
 
 #[test]
-fn brackets_that_nest_deeper_than_any_stack() {
-    let words = "the body is not the JSON of this agent: it breaks off after 3145736 bytes";
-    survives(&[words], |stream| {
+fn retries_after_json_that_nests_deeper_than_any_stack() {
+    let reason = "the body is not the JSON of this agent: it breaks off after 3145736 bytes";
+    retries_after(&[reason], |stream| {
         let body = format!("{{\"name\":{}", "[".repeat(3 << 20));
         send(stream, &answer("200 OK", "", &body));
     });
 }
 
 #[test]
-fn a_compressed_bomb() {
+fn retries_after_a_compressed_bomb() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let blanks = vec![b' '; 1 << 20];
     for _ in 0..32 {
         encoder.write_all(&blanks).unwrap();
     }
     let bomb = encoder.finish().unwrap();
-    survives(
+    retries_after(
         &["the answer is larger than 4194304 bytes"],
         move |stream| {
             let head = format!(
@@ -212,9 +207,9 @@ fn a_compressed_bomb() {
 }
 
 #[test]
-fn a_burst_of_bad_gateways() {
+fn an_outage_is_one_line_however_many_polls_fail() {
     let server = Server::start(|number, stream| match number {
-        0..4 => send(
+        0..3 => send(
             stream,
             &answer("502 Bad Gateway", "Content-Type: text/html\r\n", "<html>"),
         ),
@@ -222,14 +217,15 @@ fn a_burst_of_bad_gateways() {
     });
     Test::against(&server.url(), "wait-for-ready my-agent")
         .stdout(READY)
-        .stderr_lines(
+        .stderr(
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
-             [TIME] my-agent: poll failed, 4 in a row: the API answered 502 Bad Gateway\n\
-             [TIME] my-agent: the API answers again, after 4 failed polls in TIME\n\
-             [TIME] my-agent: ready",
+             [TIME] my-agent: the API answers again, after 3 failed polls in TIME\n\
+             [TIME] my-agent: following deployment new\n\
+             [TIME] my-agent: active (waiting took TIME)\n\
+             [TIME] my-agent: ready after TIME\n",
         )
         .run();
-    assert_eq!(server.requests().len(), 5);
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[test]
@@ -254,14 +250,52 @@ fn retry_after_in_both_forms_is_honoured() {
         .stdout(READY)
         .stderr_lines(
             "[TIME] my-agent: poll failed: the API answered 429 Too Many Requests, and asks for a pause of TIME\n\
-             [TIME] my-agent: poll failed, 2 in a row: the API answered 503 Service Unavailable, and asks for a pause of TIME\n\
-             [TIME] my-agent: ready",
+             [TIME] my-agent: the API answers again, after 2 failed polls in TIME\n\
+             [TIME] my-agent: ready after TIME",
         )
         .run();
     let at: Vec<_> = server.requests().iter().map(|request| request.at).collect();
     assert!(at[1] - at[0] >= Duration::from_secs(2));
     assert!(at[2] - at[1] >= Duration::from_secs(3));
     assert_eq!(at.len(), 3);
+}
+
+#[test]
+fn an_outage_ends_the_watch_after_outage_timeout() {
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let failing = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
+    let elsewhere = Server::start(|_, stream| send(stream, &answer("404 Not Found", "", "<p>")));
+    let cases = [
+        (
+            format!("http://{closed}/v1"),
+            "cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)",
+            "check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status my-agent",
+        ),
+        (
+            failing.url(),
+            "the API answered 500 Internal Server Error",
+            "try again later: pipecat-rollout status my-agent",
+        ),
+        (
+            elsewhere.url(),
+            "http://127.0.0.1:PORT/v1/agents/my-agent answered 404 Not Found, but not with the API's JSON",
+            "check --api-url and the proxy: what answered is not the API's JSON",
+        ),
+    ];
+    thread::scope(|scope| {
+        for (url, reason, next) in cases {
+            scope.spawn(move || {
+                Test::against(&url, "wait-for-ready my-agent --outage-timeout 1s")
+                    .status(5)
+                    .stdout_starts(&format!("my-agent: unavailable after TIME: {reason}"))
+                    .stderr_lines(&format!("  next        {next}"))
+                    .run();
+            });
+        }
+    });
 }
 
 #[test]
@@ -277,135 +311,128 @@ fn a_redirect_is_not_followed_and_the_key_stays() {
     let left = Test::against(&server.url(), "wait-for-ready my-agent -vv")
         .env("RUST_LOG", "trace")
         .status(5)
-        .stdout("my-agent: unavailable after TIME: the API answered 302 Found, a redirect to http://127.0.0.1:PORT/v1/agents/my-agent, which is not followed\n")
+        .stdout_starts("my-agent: unavailable after TIME: the API answered 302 Found, a redirect to http://127.0.0.1:PORT/v1/agents/my-agent, which is not followed")
         .stderr_lines("  next        check --api-url: redirects are not followed")
         .run();
-    assert!(left.stderr.contains("DEBUG"), "{}", left.stderr);
+    assert!(left.stderr.contains("TRACE"), "{}", left.stderr);
     other.set_nonblocking(true).unwrap();
     assert!(other.accept().is_err(), "the other host was asked");
-    let requests = server.requests();
-    assert_eq!(requests.len(), 1);
-    assert!(
-        requests[0]
-            .head
-            .contains(&format!("uthorization: Bearer {KEY}\r\n"))
-    );
-    assert!(
-        requests[0]
-            .head
-            .starts_with("GET /v1/agents/my-agent HTTP/1.1\r\n")
-    );
+    for request in server.requests() {
+        let line = "GET /v1/agents/my-agent HTTP/1.1\r\n";
+        assert!(request.head.starts_with(line), "{}", request.head);
+        let key = format!("uthorization: Bearer {KEY}\r\n");
+        assert!(request.head.contains(&key));
+    }
 }
 
-#[test]
-fn a_404_of_a_gateway_says_nothing_about_the_agent() {
-    survives(
-        &[
-            "http://127.0.0.1:PORT/v1/agents/my-agent answered 404 Not Found, but not with the API's \
-           JSON (check --api-url: does it end in /v1?): the body is a web page, \"nginx\"",
-        ],
-        |stream| {
-            let html = "<html><head><title>nginx</title></head></html>";
-            send(stream, &answer("404 Not Found", "", html));
-        },
-    );
-}
+/// Answers that refuse: how each ends, and what its reason begins with.
+const REFUSALS: [(&str, &str, i32, &str); 4] = [
+    (
+        "401 Unauthorized",
+        r#"{"error":"Unauthorized","code":"401"}"#,
+        3,
+        "the API answered 401 Unauthorized: Unauthorized (401)",
+    ),
+    ("403 Forbidden", "", 3, "the API answered 403 Forbidden"),
+    ("400 Bad Request", "", 5, "the API answered 400 Bad Request"),
+    (
+        "302 Found",
+        "",
+        5,
+        "the API answered 302 Found, a redirect, which is not followed",
+    ),
+];
 
-#[test]
-fn retries_after_403_with_retry_after() {
-    survives(
-        &["the API answered 403 Forbidden, and asks for a pause of TIME: slow down"],
-        |stream| {
-            let body = r#"{"error":"slow down"}"#;
-            send(stream, &answer("403 Forbidden", "Retry-After: 0\r\n", body));
-        },
-    );
-}
-
-#[test]
-fn an_outage_without_end_is_no_verdict_about_the_agent() {
-    let server = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
-    Test::against(&server.url(), "wait-for-ready my-agent --outage-timeout 2s")
-        .status(5)
-        .stdout_starts(
-            "my-agent: unavailable after TIME: the API answered 500 Internal Server Error",
-        )
-        .stderr_lines("  next        try again later: pipecat-rollout status my-agent")
-        .run();
-}
-
-#[test]
-fn a_refused_key_needs_three_answers() {
-    let refused = r#"{"error":"Unauthorized","code":"401"}"#;
-    let server = Server::start(move |_, stream| {
+/// Watches an agent whose API refuses in this way from the `first` request to before the `end`.
+fn refused_between(status: &'static str, body: &'static str, first: usize, end: usize) -> Test {
+    let server = Server::start(move |number, stream| {
+        let refusal = answer(status, "", body);
+        let is_ready = number >= end;
         send(
             stream,
-            &answer(
-                "401 Unauthorized",
-                "Content-Type: application/json\r\n",
-                refused,
-            ),
+            &if (first..end).contains(&number) {
+                refusal
+            } else {
+                agent(is_ready)
+            },
         );
     });
-    Test::against(&server.url(), "wait-for-ready my-agent")
-        .status(3)
-        .stdout_starts("my-agent: unauthorized after TIME: the API answered 401 Unauthorized: Unauthorized (401)")
-        .stderr_lines("  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)")
-        .run();
-    assert_eq!(server.requests().len(), 3);
+    Test::against(
+        &server.url(),
+        "wait-for-ready my-agent --progress none --output json",
+    )
+}
+
+/// Runs it, and gives what is reported of its agent.
+fn reported(test: Test, status: i32) -> Value {
+    let left = test.status(status).stdout_any().run();
+    let mut report: Value = serde_json::from_str(&left.stdout).unwrap();
+    report["agents"][0].take()
 }
 
 #[test]
-fn a_host_that_refuses_is_tried_again_until_the_outage_limit() {
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let url = format!("http://{closed}/v1");
-    Test::against(&url, "wait-for-ready my-agent --outage-timeout 1s")
-        .status(5)
-        .stdout_starts("my-agent: unavailable after TIME: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)")
-        .stderr_lines("  next        check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status my-agent")
-        .run();
-}
-
-/// Waits until the client hangs up.
-fn wait_until_closed(stream: &mut TcpStream) {
-    let _ = read_head(&*stream);
+fn a_refusal_from_the_start_ends_the_watch_after_three_polls_over_two_seconds() {
+    thread::scope(|scope| {
+        for (status, body, code, reason) in REFUSALS {
+            scope.spawn(move || {
+                let report = reported(refused_between(status, body, 0, usize::MAX), code);
+                let summary = report["reason"]["summary"].as_str().unwrap();
+                assert!(summary.starts_with(reason), "{summary}");
+                assert!(report["polls"].as_u64().unwrap() >= 3, "{report}");
+                let elapsed = report["elapsedMs"].as_u64().unwrap();
+                assert!(elapsed >= 2_000, "{report}");
+            });
+        }
+    });
 }
 
 #[test]
-fn a_server_that_repeats_the_key_does_not_have_it_shown() {
-    // The harness looks for the key in all that a run writes.
+fn a_refusal_after_the_api_has_answered_ends_the_watch_after_five_seconds() {
+    let gone = r#"{"error":"Service not found","code":"404"}"#;
+    let deleted = (
+        "404 Not Found",
+        gone,
+        4,
+        "the agent was deleted during the watch (404)",
+    );
+    thread::scope(|scope| {
+        for (status, body, code, reason) in REFUSALS.into_iter().chain([deleted]) {
+            scope.spawn(move || {
+                let report = reported(refused_between(status, body, 1, usize::MAX), code);
+                let summary = report["reason"]["summary"].as_str().unwrap();
+                assert!(summary.starts_with(reason), "{summary}");
+                let elapsed = report["elapsedMs"].as_u64().unwrap();
+                assert!(elapsed >= 5_000, "{report}");
+            });
+        }
+    });
+}
+
+#[test]
+fn three_refusals_in_less_than_five_seconds_are_retried() {
+    let gone = r#"{"error":"Service not found","code":"404"}"#;
+    let absent = ("404 Not Found", gone, 4, "");
+    thread::scope(|scope| {
+        for (status, body, _, _) in REFUSALS.into_iter().chain([absent]) {
+            scope.spawn(move || {
+                let report = reported(refused_between(status, body, 1, 4), 0);
+                assert_eq!(report["verdict"], "ready", "{status}: {report}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_key_that_the_server_repeats_is_not_shown() {
+    // The harness searches all that a run writes for the key.
     let refused = format!(r#"{{"error":"no such key: {KEY}"}}"#);
     let server =
         Server::start(move |_, stream| send(stream, &answer("401 Unauthorized", "", &refused)));
-    Test::against(&server.url(), "wait-for-ready my-agent --progress none")
+    Test::against(&server.url(), "status my-agent --progress none")
         .status(3)
-        .stdout_starts("my-agent: unauthorized after TIME: the API answered 401 Unauthorized: no such key: [the API key]")
+        .stdout("my-agent: unauthorized: the API answered 401 Unauthorized: no such key: [the API key]\n")
         .run();
-    let crashed = format!(
-        r#"{{"name":"my-agent","ready":false,"desiredDeploymentId":"new","reconciledDeploymentId":"new",
-            "currentRevision":{{"deploymentID":"new","phase":"Failed",
-            "health":{{"state":"terminated","message":"PIPECAT_API_KEY={KEY}"}}}}}}"#
-    );
-    let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &crashed)));
-    let left = Test::against(
-        &server.url(),
-        "wait-for-ready my-agent --output json --progress json -vv",
-    )
-    .env("RUST_LOG", "trace")
-    .status(10)
-    .stdout_starts("{")
-    .stderr_any()
-    .run();
-    assert!(
-        left.stdout.contains("PIPECAT_API_KEY=[the API key]"),
-        "{}",
-        left.stdout
-    );
-    let percent = KEY.replace('_', "%5F");
-    for key in [KEY, &percent] {
+    for key in [KEY, &KEY.replace('_', "%5F")] {
         let elsewhere = format!("Location: https://x/?key={key}\r\n");
         let server =
             Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
@@ -417,9 +444,10 @@ fn a_server_that_repeats_the_key_does_not_have_it_shown() {
 }
 
 #[test]
-fn a_key_in_disguise_is_not_shown_either() {
+fn a_key_in_a_crash_message_is_not_shown_in_any_form() {
     let (start, end) = KEY.split_at(7);
     for written in [
+        KEY.to_owned(),
         KEY.replace('_', "\\u005f"),
         KEY.replace('_', "\\\\u005F"),
         KEY.replace('_', "%5f"),
@@ -433,20 +461,15 @@ fn a_key_in_disguise_is_not_shown_either() {
                 "health":{{"state":"terminated","message":"KEY={written}."}}}}}}"#
         );
         let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &body)));
-        for output in ["text", "json"] {
-            let left = Test::against(&server.url(), "wait my-agent --progress plain -vv")
-                .arg(format!("--output={output}"))
+        for switches in ["--progress plain", "--progress json --output json"] {
+            let left = Test::against(&server.url(), &format!("wait my-agent -vv {switches}"))
                 .env("RUST_LOG", "trace")
                 .status(10)
                 .stdout_any()
                 .stderr_any()
                 .run();
-            let told = if output == "text" {
-                left.stderr
-            } else {
-                left.stdout
-            };
-            assert!(told.contains("KEY=[the API key]."), "{written}: {told}");
+            let shown = left.stdout + &left.stderr;
+            assert!(shown.contains("KEY=[the API key]."), "{written}: {shown}");
         }
     }
 }

@@ -78,7 +78,7 @@ KeyError: 'access_token'
         .status(10)
         .stderr(
             "::group::Rollout of my-agent\n\
-             [TIME] my-agent: deployment new is the target\n\
+             [TIME] my-agent: following deployment new\n\
              [TIME] my-agent: creating (waiting took TIME)\n\
              [TIME] my-agent: validating (creating took TIME)\n\
              [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
@@ -125,7 +125,7 @@ fn a_success_is_annotated_only_where_the_old_code_goes_on_serving() {
         .stdout("my-agent: ready after TIME, deployment new\n")
         .stderr(
             "::group::Rollout of my-agent\n\
-             [TIME] my-agent: deployment new is the target\n\
+             [TIME] my-agent: following deployment new\n\
              [TIME] my-agent: active (waiting took TIME)\n\
              [TIME] my-agent: ready\n\
              ::endgroup::\n",
@@ -134,14 +134,14 @@ fn a_success_is_annotated_only_where_the_old_code_goes_on_serving() {
     let old = details(
         &json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
     );
-    // Quiet tells only of what did not end well.
-    let said = "my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n";
+    // Quiet shows only what did not end well.
+    let said = "my-agent: ready after TIME, deployment new; the deploy changed no revision: that of deployment old serves it; the old code may go on serving\n";
     let server = play(vec![old.clone()]);
     let (test, _) = Step::around(Test::against(&server.url(), "wait my-agent -q"));
     test.stdout(said).run();
     let (test, _) = Step::around(Test::against(&play(vec![old]).url(), "wait my-agent"));
     test.stdout(said)
-        .stderr_lines("::endgroup::\n::warning title=my-agent%3A ready after TIME::my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code")
+        .stderr_lines("::endgroup::\n::warning title=my-agent%3A ready after TIME::my-agent: ready after TIME, deployment new; the deploy changed no revision: that of deployment old serves it; the old code may go on serving")
         .run();
 }
 
@@ -213,7 +213,7 @@ fn an_interruption_is_a_warning_and_leaves_its_files() {
 }
 
 #[test]
-fn a_single_look_gives_outputs_but_neither_page_nor_annotation() {
+fn a_single_check_gives_outputs_but_neither_page_nor_annotation() {
     let server = play(vec![agent(false)]);
     let (test, step) = Step::around(Test::against(&server.url(), "status my-agent"));
     let left = test
@@ -233,7 +233,7 @@ fn a_single_look_gives_outputs_but_neither_page_nor_annotation() {
 }
 
 #[test]
-fn the_style_can_be_forced_and_chosen_otherwise() {
+fn progress_can_be_chosen_whatever_the_environment_is() {
     let ready = || play(vec![agent(true)]);
     Test::against(&ready().url(), "wait my-agent --progress github")
         .stdout("my-agent: ready after TIME, deployment new\n")
@@ -251,9 +251,9 @@ fn the_style_can_be_forced_and_chosen_otherwise() {
         .env("GITHUB_ACTIONS", "false")
         .env("GITHUB_OUTPUT", "/nowhere/at/all")
         .stdout("my-agent: ready after TIME, deployment new\n")
-        .stderr_lines("[TIME] my-agent: ready")
+        .stderr_lines("[TIME] my-agent: ready after TIME")
         .run();
-    // The outputs are the step's, however the story is told.
+    // The outputs are the step's, however progress is shown.
     let (test, step) = Step::around(Test::against(
         &ready().url(),
         "wait my-agent --progress none",
@@ -263,7 +263,7 @@ fn the_style_can_be_forced_and_chosen_otherwise() {
     })
     .stdout("my-agent: ready after TIME, deployment new\n")
     .run();
-    // Quiet tells of failures only.
+    // Quiet shows failures only.
     let (test, _) = Step::around(Test::against(&ready().url(), "wait my-agent -q"));
     test.stdout("my-agent: ready after TIME, deployment new\n")
         .run();

@@ -61,9 +61,8 @@ fn a_failure_in_a_job() {
     assert_eq!(
         normal(&sections(&left.stderr)),
         "<start>Rollout of my-agent\n\
-         [TIME] my-agent: deployment new is the target\n\
+         [TIME] my-agent: following deployment new\n\
          [TIME] my-agent: validating (waiting took TIME)\n\
-         [TIME] my-agent: 0 of 1 replicas ready\n\
          [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
          [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
          <end>\n\
@@ -93,7 +92,7 @@ fn a_hostile_crash_makes_no_section() {
 }
 
 #[test]
-fn the_style_can_be_forced_and_a_single_look_has_no_section() {
+fn progress_can_be_chosen_and_a_single_check_has_no_section() {
     let ready = || play(vec![agent(true)]);
     let left = Test::against(&ready().url(), "wait my-agent --progress gitlab")
         .stdout("my-agent: ready after TIME, deployment new\n")
@@ -105,7 +104,7 @@ fn the_style_can_be_forced_and_a_single_look_has_no_section() {
         "wait my-agent --progress plain",
     ))
     .stdout("my-agent: ready after TIME, deployment new\n")
-    .stderr_lines("[TIME] my-agent: ready")
+    .stderr_lines("[TIME] my-agent: ready after TIME")
     .run();
     in_a_job(Test::against(&ready().url(), "status my-agent"))
         .stdout("my-agent: ready, deployment new\n")
@@ -131,6 +130,6 @@ fn an_id_that_is_none_makes_no_variable_of_its_own() {
             "{written}"
         );
     })
-    .stdout("my-agent: ready after TIME, deployment x LD_PRELOAD=/tmp/x.so\n")
+    .stdout("my-agent: ready after TIME, deployment x ld_preload=/tmp/x.so\n")
     .run();
 }

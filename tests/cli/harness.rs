@@ -20,8 +20,8 @@ enum Stderr {
 
 /// A run of the binary with what it must leave; [`Test::run`] compares.
 ///
-/// Times, deployment ids and ports differ from run to run: in what is compared, on both sides,
-/// they read TIME, ID and PORT.
+/// Moments, times, deployment ids and ports differ from run to run: in what is compared, on both
+/// sides, they read MOMENT, TIME, ID and PORT.
 #[must_use = "nothing is tested until it runs"]
 pub(crate) struct Test {
     command: Command,
@@ -129,6 +129,12 @@ impl Test {
         self
     }
 
+    /// Has stdin come from elsewhere.
+    pub(crate) fn stdin_from(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
     /// The exit code that it must end with; 0 unless it is said.
     pub(crate) fn status(mut self, status: i32) -> Self {
         self.status = status;
@@ -192,11 +198,11 @@ impl Test {
         let (status, left) = finish(child);
         let context = format!("stdout:\n{}\nstderr:\n{}", left.stdout, left.stderr);
         assert_eq!(status.code(), Some(expected), "{status}\n{context}");
-        let told = normal(&left.stdout);
+        let found = normal(&left.stdout);
         if self.stdout_whole {
-            assert_eq!(told, stdout, "{context}");
+            assert_eq!(found, stdout, "{context}");
         } else {
-            assert!(told.starts_with(&stdout), "{context}");
+            assert!(found.starts_with(&stdout), "{context}");
         }
         match stderr {
             Stderr::Any => {}
@@ -244,9 +250,10 @@ pub(crate) fn finish(mut child: Child) -> (ExitStatus, Left) {
     (status, left)
 }
 
-/// Times, deployment ids and ports by their names.
+/// Moments, times, deployment ids and ports by their names.
 pub(crate) fn normal(text: &str) -> String {
     let patterns = [
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "MOMENT"),
         (r"\[ *(\d+[dhms]|\d+\.\d+s)( \d+[hms])?\]", "[TIME]"),
         (r"\b(\d+\.\d+s|\d+[dhm]( \d+[hms])?)\b", "TIME"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),

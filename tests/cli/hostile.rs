@@ -43,49 +43,54 @@ fn a_hostile_crash_does_no_harm_in_any_output() {
             crashing(4, &hostile()),
         ]
     };
-    for progress in ["auto", "plain", "json", "gitlab", "none"] {
-        for output in ["text", "json"] {
-            let (test, step) = Step::around(Test::against(
-                &play(answers()).url(),
-                "wait my-agent --poll-interval 1ms --report-file r.json --junit j.xml --dotenv d.env -v",
-            ));
-            let left = test
-                .arg(format!("--progress={progress}"))
-                .arg(format!("--output={output}"))
-                .afterwards(move || {
-                    let page = step.read("step_summary");
-                    let markup = outside_fences(&page);
-                    let tags: Vec<&str> = markup.lines().filter(|l| l.contains('<')).collect();
-                    let title = "<details><summary>The whole message</summary>";
-                    assert!(tags.is_empty() || tags == [title, "</details>"], "{tags:?}");
-                    assert!(page.len() < 20_000, "{}", page.len());
-                    assert_eq!(outputs(&step.read("set_output")).len(), 6);
-                    for file in ["step_summary", "set_output", "j.xml", "d.env", "r.json"] {
-                        let written = step.read(file);
-                        let obeyed = |char: char| char.is_control() && char != '\n';
-                        let turned = |char: char| ('\u{202a}'..='\u{202e}').contains(&char);
-                        assert!(
-                            !written.contains(|char| obeyed(char) || turned(char)),
-                            "{file}"
-                        );
-                        assert!(!written.contains("##["), "{file}");
-                    }
-                    for file in ["set_env", "add_path", "save_state"] {
-                        assert_eq!(step.read(file), "", "{file}");
-                    }
-                })
-                .status(10)
-                .stdout_starts("")
-                .stderr_any()
-                .run();
-            let ours: &[&str] = match progress {
-                "auto" => &["group", "endgroup", "error"],
-                _ => &[],
-            };
-            assert_eq!(names(&commands(&left.stderr)), ours, "{progress}");
-            assert_eq!(names(&commands(&left.stdout)), [""; 0], "{output}");
-            assert!(left.stderr.contains("ModuleNotFoundError") || progress == "none");
-        }
+    for (progress, output) in [
+        ("auto", "text"),
+        ("plain", "text"),
+        ("json", "json"),
+        ("gitlab", "text"),
+        ("none", "json"),
+    ] {
+        let (test, step) = Step::around(Test::against(
+            &play(answers()).url(),
+            "wait my-agent --poll-interval 1ms --report-file r.json --junit j.xml --dotenv d.env -v",
+        ));
+        let left = test
+            .arg(format!("--progress={progress}"))
+            .arg(format!("--output={output}"))
+            .afterwards(move || {
+                let page = step.read("step_summary");
+                let markup = outside_fences(&page);
+                let tags: Vec<&str> = markup.lines().filter(|l| l.contains('<')).collect();
+                let title = "<details><summary>The whole message</summary>";
+                assert!(tags.is_empty() || tags == [title, "</details>"], "{tags:?}");
+                assert!(page.len() < 20_000, "{}", page.len());
+                assert_eq!(outputs(&step.read("set_output")).len(), 6);
+                roxmltree::Document::parse(&step.read("j.xml")).unwrap();
+                for file in ["step_summary", "set_output", "j.xml", "d.env", "r.json"] {
+                    let written = step.read(file);
+                    let obeyed = |char: char| char.is_control() && char != '\n';
+                    let turned = |char: char| ('\u{202a}'..='\u{202e}').contains(&char);
+                    assert!(
+                        !written.contains(|char| obeyed(char) || turned(char)),
+                        "{file}"
+                    );
+                    assert!(!written.contains("##["), "{file}");
+                }
+                for file in ["set_env", "add_path", "save_state"] {
+                    assert_eq!(step.read(file), "", "{file}");
+                }
+            })
+            .status(10)
+            .stdout_starts("")
+            .stderr_any()
+            .run();
+        let ours: &[&str] = match progress {
+            "auto" => &["group", "endgroup", "error"],
+            _ => &[],
+        };
+        assert_eq!(names(&commands(&left.stderr)), ours, "{progress}");
+        assert_eq!(names(&commands(&left.stdout)), [""; 0], "{output}");
+        assert!(left.stderr.contains("ModuleNotFoundError") || progress == "none");
     }
 }
 

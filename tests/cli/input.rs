@@ -1,13 +1,18 @@
-//! Bad input of every kind: one clear line that names the thing and the mend, and the exit code.
+//! Bad input of every kind: one clear line that names the thing and the fix, and the exit code.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::json;
+
 use crate::harness::{KEY, Test};
-use crate::server::{Server, agent, send};
+use crate::server::{Server, agent, answer, details, play, send};
 
 /// An address at which nobody listens: whatever is refused must be refused before any request.
 const NOWHERE: &str = "http://127.0.0.1:9/v1";
+
+/// The id of a deployment.
+const ID: &str = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
 
 /// Runs with these arguments, and expects usage to be refused with this line.
 fn refused(arguments: &[&str], line: &str) {
@@ -61,7 +66,7 @@ fn a_name_with_a_slash_is_one_path_segment() {
 fn times() {
     refused(
         &["wait", "a", "--timeout", "0"],
-        "--timeout must be longer than zero; for a single look use `status`",
+        "--timeout must be longer than zero; for a single check use `status`",
     );
     refused_by_clap(
         &["wait", "a", "--timeout", "1M"],
@@ -81,7 +86,7 @@ fn times() {
     );
     refused(
         &["wait", "a", "--stable-for", "20m"],
-        "--stable-for (20m) must be shorter than --timeout (10m), or ready can never hold that long",
+        "--stable-for (20m) must be shorter than --timeout (10m), or the target can never be ready that long",
     );
     refused_by_clap(
         &["wait", "a", "--max-restarts", "0"],
@@ -111,8 +116,8 @@ fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
 #[test]
 fn contradictions() {
     refused_by_clap(
-        &["wait", "a", "--deployment", "x", "--not-deployment", "y"],
-        "error: the argument '--deployment <ID>' cannot be used with '--not-deployment <ID>'",
+        &["wait", "a", "--deployment", ID, "--not-deployment", ID],
+        "error: --deployment and --not-deployment name one target each: give only one",
     );
     refused_by_clap(
         &["wait", "a", "-v", "-q"],
@@ -127,12 +132,8 @@ fn contradictions() {
         "error: --speed is the simulator's: add --simulate SCENARIO, or leave it out",
     );
     refused(
-        &["wait", "a", "b", "--deployment", "x"],
+        &["wait", "a", "b", "--deployment", ID],
         "--deployment names a deployment of one agent, but 2 agents are given; run one for each",
-    );
-    refused(
-        &["wait", "a", "--not-deployment", " "],
-        "--not-deployment is empty; leave it out, or give the id of a deployment",
     );
 }
 
@@ -204,20 +205,144 @@ fn keys() {
 }
 
 #[test]
-fn an_id_may_come_with_its_line_break() {
-    for (switch, id, code) in [
-        ("--deployment", "new\n", 0),
-        ("--not-deployment", "new\n", 13),
+fn an_id_may_come_with_its_line_break_and_in_upper_case() {
+    let server = play(vec![ready_on(ID, "2026-11-23T15:00:00Z")]);
+    for (switch, code) in [("--deployment", 0), ("--not-deployment", 13)] {
+        for id in [format!("{ID}\n"), ID.to_uppercase()] {
+            Test::against(&server.url(), "status my-agent")
+                .arg(switch)
+                .arg(id)
+                .status(code)
+                .stdout_any()
+                .stderr_any()
+                .run();
+        }
+    }
+}
+
+#[test]
+fn ids_that_cannot_be_a_deployment_are_refused() {
+    for (id, why) in [
+        ("\"59c8ceba-6c7e\"", "it holds quotes; with jq, use -r"),
+        ("null", "there was no id to take"),
+        ("59c8ceb", "it is too short"),
+        (
+            "",
+            "it is empty; leave the switch out, or give the id of a deployment",
+        ),
+        ("59c8ceba 6c7e4ccd", "it holds characters that no id has"),
     ] {
-        let server = Server::start(|_, stream| send(stream, &agent(true)));
-        Test::against(&server.url(), "status my-agent")
-            .arg(switch)
-            .arg(id)
-            .status(code)
-            .stdout_any()
+        for switch in ["--deployment", "--not-deployment"] {
+            let line = format!("{switch}: {id:?} cannot be the id of a deployment: {why}");
+            refused(&["wait", "a", switch, id], &line);
+        }
+    }
+    let line = "--deployment: \"59c8ceba6c7e4ccd\" cannot be the id of a deployment: it holds characters that no id has";
+    refused(
+        &["wait", "a", "--deployment", "59c8ceba\u{200b}6c7e4ccd"],
+        line,
+    );
+}
+
+/// The report of `status` about this answer, which ends with this exit code.
+fn status_report(answered: String, code: i32) -> String {
+    let server = play(vec![answered]);
+    Test::against(
+        &server.url(),
+        "status my-agent --output json --progress none",
+    )
+    .status(code)
+    .stdout_any()
+    .run()
+    .stdout
+}
+
+/// The answer of an agent that is ready on this deployment.
+fn ready_on(id: &str, created: &str) -> String {
+    details(&json!({
+        "ready": true, "desiredDeploymentId": id, "reconciledDeploymentId": id,
+        "deployment": {"id": id, "createdAt": created},
+    }))
+}
+
+#[test]
+fn a_report_of_status_is_a_baseline() {
+    let newer = "0b6e2a3c-5a5e-4c5b-9d0f-0e6a2f9b7c11";
+    let (before, after) = ("2026-11-23T15:00:00Z", "2026-11-23T15:05:00Z");
+    let nothing = answer("404 Not Found", "", r#"{"error":"none","code":"404"}"#);
+    for (baseline, answered, code) in [
+        (
+            status_report(ready_on(ID, before), 0),
+            ready_on(newer, after),
+            0,
+        ),
+        (
+            status_report(ready_on(ID, before), 0),
+            ready_on(ID, before),
+            13,
+        ),
+        // What an older replica shows.
+        (
+            status_report(ready_on(ID, after), 0),
+            ready_on(newer, before),
+            13,
+        ),
+        (status_report(nothing, 4), ready_on(ID, before), 0),
+    ] {
+        let check = || Test::against(&play(vec![answered.clone()]).url(), "status my-agent");
+        let given = [
+            check()
+                .file("before.json", &baseline)
+                .arg("--baseline=before.json"),
+            check().stdin(&baseline).arg("--baseline=-"),
+        ];
+        for test in given {
+            test.status(code).stdout_any().stderr_any().run();
+        }
+    }
+}
+
+#[test]
+fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
+    let report = status_report(ready_on(ID, "2026-11-23T15:00:00Z"), 0);
+    let unavailable = status_report(answer("502 Bad Gateway", "", ""), 5);
+    for (agent, baseline, line) in [
+        (
+            "my-agent",
+            &report[..report.len() / 2],
+            "this is not the JSON report of `status`: EOF while parsing",
+        ),
+        ("my-agent", ID, "this is not the JSON report of `status`: "),
+        (
+            "my-agent",
+            "{}",
+            "this is not the JSON report of `status`: it has no agents",
+        ),
+        (
+            "other",
+            &report,
+            "the report is not about agent \"other\", only about my-agent",
+        ),
+        (
+            "my-agent",
+            &unavailable,
+            "the report says nothing about agent \"my-agent\": its verdict is unavailable; run `status` again before the deploy",
+        ),
+    ] {
+        let left = Test::against(NOWHERE, "wait --baseline before.json")
+            .arg(agent)
+            .file("before.json", baseline)
+            .status(2)
             .stderr_any()
             .run();
+        let line = format!("error: --baseline: {line}");
+        assert!(left.stderr.starts_with(&line), "{}", left.stderr);
+        assert_eq!(left.stderr.lines().count(), 1, "{}", left.stderr);
     }
+    refused(
+        &["wait", "a", "--baseline", "missing.json"],
+        "--baseline: cannot read missing.json: No such file or directory (os error 2)",
+    );
 }
 
 #[test]
@@ -265,19 +390,19 @@ fn the_vendor_s_file_names_the_agent() {
             .status(2)
     };
     bad(b"agent_name = \"x\"\nimage")
-        .stderr("error: pcc-deploy.toml: line 2: key with no value, expected `=`; mend it, or name an agent\n")
+        .stderr("error: pcc-deploy.toml: line 2: key with no value, expected `=`; fix it, or name an agent\n")
         .run();
     bad(b"image = 1\n")
-        .stderr("error: pcc-deploy.toml: it has no agent_name; mend it, or name an agent\n")
+        .stderr("error: pcc-deploy.toml: it has no agent_name; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = 1\n")
-        .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; mend it, or name an agent\n")
+        .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = '..'\n")
         .stderr("error: pcc-deploy.toml, agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
         .run();
     bad(b"\xff")
-        .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; mend it, or name an agent: stream did not contain valid UTF-8\n")
+        .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; fix it, or name an agent: stream did not contain valid UTF-8\n")
         .run();
     Test::against(NOWHERE, "wait")
         .status(2)

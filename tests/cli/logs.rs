@@ -78,8 +78,8 @@ fn logs_that_cannot_be_had_change_nothing() {
             .stdout(FAILED)
             .stderr_lines(LAST)
             .run();
-        let told = format!(" WARN the logs of my-agent cannot be read: {why}\n");
-        assert!(left.stderr.contains(&told), "{}", left.stderr);
+        let warning = format!(" WARN the logs of my-agent cannot be read: {why}\n");
+        assert!(left.stderr.contains(&warning), "{}", left.stderr);
         assert!(!left.stderr.contains("  logs"), "{}", left.stderr);
     }
 }
@@ -106,7 +106,7 @@ fn logs_that_hang_are_not_waited_for() {
 }
 
 #[test]
-fn no_logs_are_asked_for_where_none_are_wanted_or_they_tell_nothing() {
+fn no_logs_are_asked_for_where_none_are_wanted_or_needed() {
     let server = failed(page);
     Test::against(&server.url(), "wait my-agent --logs 0 --progress none")
         .status(10)
@@ -144,10 +144,10 @@ fn where_many_requests_wait_the_verdict_does_not_wait_for_the_logs() {
     let left = Test::against(&server.url(), "wait bad one two three four --max-rps 1")
         .status(10)
         .stdout_any()
-        .stderr_lines("[TIME] four: ready")
+        .stderr_lines("[TIME] four: ready after TIME")
         .run();
-    let told = " WARN the logs of bad cannot be read: too many requests are waiting\n";
-    assert!(left.stderr.contains(told), "{}", left.stderr);
+    let warning = " WARN the logs of bad cannot be read: too many requests are waiting\n";
+    assert!(left.stderr.contains(warning), "{}", left.stderr);
     let asked = server.requests();
     assert!(!asked.iter().any(|request| request.head.contains("/logs?")));
 }

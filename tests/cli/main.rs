@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 mod action;
+mod agents;
 mod deploy_command;
 #[cfg(target_os = "linux")]
 mod ends;
@@ -26,6 +27,7 @@ mod runner;
 mod scenarios;
 mod server;
 mod signals;
+mod target;
 mod tls;
 mod tls_server;
 mod vendor_cli;

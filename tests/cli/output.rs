@@ -1,4 +1,4 @@
-//! What a run shows: the story in every style, the result in both formats, all of it harmless.
+//! What a watch shows: progress in every style, the result in both formats, all of it harmless.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -6,77 +6,86 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Left, Test, normal, project};
-use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision, send};
+use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision};
+
+/// The deployments of an eventful rollout.
+const OLD: &str = "deployment-old";
+const NEW: &str = "deployment-new";
 
 /// A rollout with a little of everything, that comes well in the end.
 fn eventful() -> Server {
-    let infrastructure = details(&json!({"currentRevision": {
-        "deploymentID": "new", "phase": "Validating", "hasInfrastructureIssue": true, "readyReplicas": 0,
-    }}));
+    let shown = |desired: &str, reconciled: &str, ready: bool, revision: Value| {
+        details(&json!({
+            "desiredDeploymentId": desired, "reconciledDeploymentId": reconciled,
+            "ready": ready, "currentRevision": revision,
+        }))
+    };
+    let before = || shown(OLD, OLD, true, Value::Null);
+    let own = |changes: Value| {
+        let mut revision = json!({"deploymentID": NEW, "phase": "Validating", "readyReplicas": 0});
+        for (key, value) in changes.as_object().unwrap() {
+            revision[key] = value.clone();
+        }
+        shown(NEW, NEW, false, revision)
+    };
+    let waiting = json!({"state": "waiting", "replicasStarted": 2, "restartCount": 0});
+    let mut pulling = waiting.clone();
+    pulling["reason"] = json!("ErrImagePull");
+    let restarted = json!({
+        "state": "running", "replicasStarted": 2, "restartCount": 1,
+        "lastExitCode": 137, "lastTerminationReason": "OOMKilled",
+    });
     play(vec![
         answer("502 Bad Gateway", "", ""),
-        details(
-            &json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
-        ),
-        details(&json!({"reconciledDeploymentId": "old", "ready": true})),
-        details(
-            &json!({"desiredDeploymentId": "old", "reconciledDeploymentId": "old", "ready": true}),
-        ),
-        revision("Creating", &Value::Null),
-        revision(
-            "Validating",
-            &json!({"state": "waiting", "replicasStarted": 2, "restartCount": 0}),
-        ),
-        revision(
-            "Validating",
-            &json!({"state": "waiting", "reason": "ErrImagePull", "replicasStarted": 2, "restartCount": 0}),
-        ),
-        infrastructure,
-        revision(
-            "Validating",
-            &json!({
-                "state": "running", "replicasStarted": 2, "restartCount": 1, "lastExitCode": 137, "lastTerminationReason": "OOMKilled",
-            }),
-        ),
-        details(
-            &json!({"ready": true, "currentRevision": {"deploymentID": "old", "phase": "Active"}}),
+        before(),
+        shown(NEW, OLD, true, Value::Null),
+        before(),
+        own(json!({"phase": "Creating"})),
+        own(json!({"health": waiting})),
+        own(json!({"health": pulling})),
+        own(json!({"hasInfrastructureIssue": true})),
+        own(json!({"health": restarted, "readyReplicas": 1})),
+        shown(
+            NEW,
+            NEW,
+            true,
+            json!({"deploymentID": OLD, "phase": "Active"}),
         ),
     ])
 }
 
-const EVENTFUL: &str = "wait my-agent --deployment new --poll-interval 1ms";
+const EVENTFUL: &str = "wait my-agent --deployment deployment-new --poll-interval 1ms";
+const EVENTFUL_RESULT: &str = "my-agent: ready after TIME, deployment deployment-new; the deploy changed no revision: that of deployment deployment-old serves it; the old code may go on serving\n";
 
 #[test]
-fn the_story_in_plain_lines() {
+fn progress_in_plain_lines() {
     Test::against(&eventful().url(), EVENTFUL)
-        .stdout("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n")
+        .stdout(EVENTFUL_RESULT)
         .stderr(
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
-             [TIME] my-agent: waiting: deployment old is still the desired one\n\
-             [TIME] my-agent: deployment new is the target\n\
+             [TIME] my-agent: waiting: deployment deployment-old still is the desired one\n\
+             [TIME] my-agent: following deployment deployment-new\n\
              [TIME] my-agent: reconciling (waiting took TIME)\n\
-             [TIME] my-agent: doubtful answer (1 of 3 that it takes): deployment old is the desired one\n\
+             [TIME] my-agent: the API says that deployment deployment-old is the desired one; confirming\n\
              [TIME] my-agent: creating (reconciling took TIME)\n\
              [TIME] my-agent: validating (creating took TIME)\n\
-             [TIME] my-agent: 0 of 2 replicas ready\n\
-             [TIME] my-agent: its image or container does not come up: ErrImagePull\n\
+             [TIME] my-agent: its image cannot be pulled: ErrImagePull\n\
              [TIME] my-agent: the platform reports an infrastructure issue of its own\n\
-             [TIME] my-agent: ErrImagePull is over\n\
-             [TIME] my-agent: 0 of 2 replicas ready\n\
-             [TIME] my-agent: restarted, 1 in all: OOMKilled, exit code 137 (killed (SIGKILL), nearly always out of memory)\n\
              [TIME] my-agent: the platform's infrastructure issue is over\n\
-             [TIME] my-agent: doubtful answer (1 of 3 that it takes): the revision is in an earlier phase\n\
-             [TIME] my-agent: doubtful answer (2 of 3 that it takes): the revision is in an earlier phase\n\
+             [TIME] my-agent: 1 of 2 replicas ready\n\
+             [TIME] my-agent: restarted, 1 in all: OOMKilled, exit code 137 (killed (SIGKILL), nearly always out of memory)\n\
+             [TIME] my-agent: ErrImagePull is over\n\
              [TIME] my-agent: active (validating took TIME)\n\
-             [TIME] my-agent: ready on the revision of deployment old: the old code may go on serving\n\
-             [TIME] my-agent: ready\n\
-             \x20 warning     the old revision goes on serving, with the old code\n",
+             [TIME] my-agent: ready on the revision of deployment deployment-old: the old code may go on serving\n\
+             [TIME] my-agent: ready after TIME\n\
+             \x20 warning     the deploy changed no revision: that of deployment deployment-old serves it; the old code may go on serving\n",
         )
         .run();
 }
 
-fn validate(schema: &str, value: &Value) {
+/// Fails unless a value is as the schema of this name has it.
+pub(crate) fn validate(schema: &str, value: &Value) {
     let text = std::fs::read_to_string(project("config/schema").join(schema)).unwrap();
     let schema = serde_json::from_str(&text).unwrap();
     let validator = jsonschema::draft202012::options()
@@ -90,7 +99,8 @@ fn validate(schema: &str, value: &Value) {
     assert!(errors.is_empty(), "{value:#}\n{errors:#?}");
 }
 
-fn log_lines(left: &Left) -> Vec<Value> {
+/// The log lines of a run, each as the schema has it.
+pub(crate) fn log_lines(left: &Left) -> Vec<Value> {
     let lines: Vec<Value> = left
         .stderr
         .lines()
@@ -103,10 +113,10 @@ fn log_lines(left: &Left) -> Vec<Value> {
 }
 
 #[test]
-fn the_story_in_log_lines_as_the_schema_describes_them() {
+fn progress_in_log_lines_as_the_schema_describes_them() {
     let left = Test::against(&eventful().url(), EVENTFUL)
         .arg("--progress=json")
-        .stdout("my-agent: ready after TIME, deployment new; the old revision goes on serving, with the old code\n")
+        .stdout(EVENTFUL_RESULT)
         .stderr_any()
         .run();
     let lines = log_lines(&left);
@@ -119,21 +129,18 @@ fn the_story_in_log_lines_as_the_schema_describes_them() {
         [
             "poll-failed",
             "poll-recovered",
-            "target-awaited",
+            "waiting-for-target",
             "target-found",
             "phase-changed",
-            "answer-set-aside",
+            "unconfirmed",
             "phase-changed",
             "phase-changed",
-            "replicas-changed",
-            "trouble-seen",
+            "problem-detected",
             "infrastructure-issue",
-            "trouble-gone",
+            "infrastructure-recovered",
             "replicas-changed",
             "restarted",
-            "infrastructure-recovered",
-            "answer-set-aside",
-            "answer-set-aside",
+            "problem-resolved",
             "phase-changed",
             "revision-unchanged",
             "finished",
@@ -194,7 +201,7 @@ fn assert_harmless(text: &str) {
 }
 
 #[test]
-fn a_crash_is_told_in_a_block_that_nothing_can_obey() {
+fn a_crash_is_reported_in_a_block_of_harmless_text() {
     let server = play(vec![crashing(4, &hostile())]);
     let left = Test::against(&server.url(), "wait my-agent --report-file report.json")
         .status(10)
@@ -239,7 +246,7 @@ fn in_json_foreign_text_is_whole_and_still_harmless() {
 }
 
 #[test]
-fn the_report_tells_all_that_is_known() {
+fn the_report_holds_all_that_is_known() {
     let left = Test::against(&eventful().url(), EVENTFUL)
         .arg("--output=json")
         .arg("--progress=none")
@@ -257,18 +264,22 @@ fn the_report_tells_all_that_is_known() {
         report,
         json!({"exitCode": 0, "agents": [{
             "agent": "my-agent", "verdict": "ready", "exitCode": 0,
-            "deploymentId": "new", "baselineDeploymentId": null, "reason": null,
+            "deploymentId": NEW, "baselineDeploymentId": null, "reason": null,
             "available": true, "revisionUnchanged": true, "revision": null,
             "startedAt": null, "elapsedMs": null,
             "phases": ["waiting", "reconciling", "creating", "validating", "active"],
-            "polls": 12, "failedPolls": 1, "logs": [], "requestId": null,
-            "deploymentCreatedAt": null, "warnings": [], "image": null, "region": null,
+            "polls": 10, "failedPolls": 1, "logs": [], "requestId": null,
+            "deploymentCreatedAt": null, "image": null, "region": null,
+            "warnings": [{
+                "code": "RevisionUnchanged",
+                "summary": "the deploy changed no revision: that of deployment deployment-old serves it; the old code may go on serving",
+            }],
         }]})
     );
 }
 
 #[test]
-fn quiet_tells_only_of_failures_and_none_of_nothing() {
+fn quiet_shows_failures_and_progress_none_shows_nothing() {
     let ready = || play(vec![agent(true)]);
     let failed = || play(vec![revision("Failed", &Value::Null)]);
     let said = "my-agent: failed after TIME, deployment new: its revision has failed, and the platform gives no reason; the agent still takes sessions\n";
@@ -312,64 +323,8 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
     assert!(!left.stderr.contains("DEBUG"), "{}", left.stderr);
 }
 
-const BOTH: &str = "\
-AGENT  VERDICT  AFTER  DEPLOYMENT  REASON
-b      ready    TIME   new
-a      ready    TIME   new
-";
-
 #[test]
-fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
-    let server =
-        Server::start(|_, stream| send(stream, &details(&json!({"name": null, "ready": true}))));
-    let slow = Server::start(|number, stream| {
-        send(
-            stream,
-            &details(&json!({"name": null, "ready": number > 20})),
-        );
-    });
-    Test::against(&server.url(), "wait b a b --progress none")
-        .stdout(BOTH)
-        .run();
-    Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
-        .stdout(BOTH)
-        .run();
-    let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
-        "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
-        "/v1/agents/bad" => details(
-            &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
-        ),
-        _ => answer(
-            "404 Not Found",
-            "Content-Type: application/json\r\n",
-            r#"{"error":"Service not found","code":"404"}"#,
-        ),
-    });
-    let left = Test::against(
-        &mixed.url(),
-        "wait missing good bad --appear-timeout 1 --output json",
-    )
-    .status(10)
-    .stdout_starts("{\"exitCode\":10,")
-    .stderr_any()
-    .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
-    validate("report.schema.json", &report);
-    let verdicts: Vec<_> = report["agents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|agent| &agent["verdict"])
-        .collect();
-    assert_eq!(verdicts, ["not-found", "ready", "failed"]);
-    assert_eq!(
-        report["agents"][0]["reason"]["message"],
-        "Service not found (404)"
-    );
-}
-
-#[test]
-fn status_looks_once() {
+fn status_polls_once() {
     let server = play(vec![agent(true)]);
     Test::against(&server.url(), "status my-agent")
         .stdout("my-agent: ready, deployment new\n")
@@ -487,11 +442,11 @@ fn a_terminal_shows_status_lines_and_progress_above_them() {
     let shown = normal(&drawn.replace("\u{1b}[0m", "<plain>"));
     assert!(shown.contains("my-agent: waiting"), "{shown:?}");
     assert!(
-        shown.contains("\u{1b}[33mready on the revision of deployment old"),
+        shown.contains("\u{1b}[33mready on the revision of deployment deployment-old"),
         "{shown:?}"
     );
     assert!(
-        shown.contains("\u{1b}[32mmy-agent: ready after TIME, deployment new<plain>"),
+        shown.contains("\u{1b}[32mmy-agent: ready after TIME, deployment deployment-new<plain>"),
         "{shown:?}"
     );
     let lines = screen(&drawn);
@@ -500,10 +455,11 @@ fn a_terminal_shows_status_lines_and_progress_above_them() {
     assert!(lines.contains(&creating), "{lines:#?}");
     // The ending stands once, and nothing is drawn after it.
     assert_eq!(
-        lines[lines.len() - 2..],
+        lines[lines.len() - 3..],
         [
-            "my-agent: ready after TIME, deployment new",
-            "  warning     the old revision goes on serving, with the old code",
+            "my-agent: ready after TIME, deployment deployment-new",
+            "  warning     the deploy changed no revision: that of deployment deployment-old",
+            "              serves it; the old code may go on serving",
         ]
     );
     let ready = lines.iter().filter(|line| line.contains("ready after"));
@@ -511,7 +467,7 @@ fn a_terminal_shows_status_lines_and_progress_above_them() {
 }
 
 #[test]
-fn a_failure_on_a_terminal_stands_once_in_real_lines_of_its_width() {
+fn a_failure_on_a_terminal_is_shown_once_wrapped_to_its_width() {
     let message = "one two three four five six seven eight nine ten ".repeat(4);
     let server = play(vec![crashing(4, &message)]);
     let test = Test::against(&server.url(), "wait my-agent").env("TERM", "xterm-256color");
@@ -566,7 +522,7 @@ fn the_result_goes_to_stdout_where_that_is_not_the_terminal() {
 }
 
 #[test]
-fn a_single_check_on_a_terminal_says_its_result_once() {
+fn status_on_a_terminal_shows_its_result_once() {
     for (details, status, words) in [
         (agent(true), 0, "my-agent: ready, deployment new"),
         (crashing(4, "boom"), 10, "my-agent: failed (exit code 10)"),
@@ -614,7 +570,7 @@ fn a_terminal_that_is_dumb_unknown_or_a_ci_gets_plain_lines() {
         assert!(!drawn.contains('\u{1b}'), "{variable:?}: {drawn:?}");
         let failed = drawn.lines().filter(|line| line.contains("failed after"));
         assert_eq!(failed.count(), 1, "{variable:?}: {drawn:?}");
-        let target = drawn.contains("my-agent: deployment new is the target");
+        let target = drawn.contains("my-agent: following deployment new");
         assert!(target, "{variable:?}: {drawn:?}");
     }
     let server = play(vec![agent(true)]);
@@ -630,6 +586,6 @@ fn tty_without_a_terminal_is_plain() {
         "wait my-agent --progress tty",
     )
     .stdout("my-agent: ready after TIME, deployment new\n")
-    .stderr_lines("[TIME] my-agent: ready")
+    .stderr_lines("[TIME] my-agent: ready after TIME")
     .run();
 }

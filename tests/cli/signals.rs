@@ -39,7 +39,7 @@ fn an_interrupted_watch_still_reports() {
         assert_eq!(
             normal(&left.stdout),
             format!(
-                "my-agent: interrupted after TIME, deployment new: {word} in phase validating, after TIME\n"
+                "my-agent: interrupted after TIME, deployment new: {word} after TIME: validating\n"
             )
         );
         assert_eq!(

@@ -14,14 +14,14 @@ const READY: &str = "my-agent: ready after TIME, deployment new\n";
 const NEXT: &str =
     "  next        if a CA of your own signed the certificate, name its file: --ca-file";
 
-/// A server whose certificate has these changes, and which tells of an agent that is ready.
+/// A server whose certificate has these changes, and which has an agent that is ready.
 fn presenting(change: impl FnOnce(&mut CertificateParams)) -> TlsServer {
     let server = TlsServer::start(&[], |_| agent(true));
     server.present(change);
     server
 }
 
-/// What is said of a server whose authority is not trusted.
+/// What is reported of a server whose authority is not trusted.
 fn unknown(server: &TlsServer) -> String {
     format!(
         "the certificate of localhost:{} is not trusted: its issuer is unknown; if that is an \
@@ -31,7 +31,7 @@ fn unknown(server: &TlsServer) -> String {
 }
 
 #[test]
-fn an_authority_is_trusted_that_the_user_names() {
+fn trusts_an_authority_that_the_user_names() {
     let server = presenting(|_| ());
     Test::against(
         &server.url(),
@@ -48,92 +48,104 @@ fn an_authority_is_trusted_that_the_user_names() {
 }
 
 #[test]
-fn an_untrusted_certificate_ends_the_watch_at_once() {
-    let untrusted = |server: &TlsServer| {
-        let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
-            .file("ca.pem", presenting(|_| ()).authority)
-            .status(5)
-            .stdout_starts(&format!(
-                "my-agent: unavailable after TIME: {}",
-                unknown(server)
-            ))
-            .stderr_lines(NEXT)
-            .run();
-        assert_eq!(
-            left.stderr.matches("poll failed").count(),
-            1,
-            "{}",
-            left.stderr
-        );
-    };
-    untrusted(&presenting(|_| ()));
-    let expired = presenting(expired);
-    let left = Test::against(&expired.url(), "wait my-agent --progress none --ca-file ca.pem")
-        .file("ca.pem", &expired.authority)
+fn an_untrusted_certificate_ends_the_watch_once_confirmed() {
+    let server = presenting(|_| ());
+    let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
+        .file("ca.pem", presenting(|_| ()).authority)
         .status(5)
-        .stdout_starts(&format!("my-agent: unavailable after TIME: the certificate of localhost:{} expired on 2020-01-02; it is 2", expired.port))
+        .stdout_starts(&format!(
+            "my-agent: unavailable after TIME: {} (",
+            unknown(&server)
+        ))
+        .stderr_lines(NEXT)
         .run();
-    assert!(left.stdout.ends_with('\n'));
-    let for_another = presenting(|params| {
+    assert_eq!(
+        left.stderr.matches("poll failed").count(),
+        1,
+        "{}",
+        left.stderr
+    );
+}
+
+#[test]
+fn a_certificate_says_why_it_is_not_trusted() {
+    let check = |server: &TlsServer| {
+        Test::against(
+            &server.url(),
+            "status my-agent --progress none --ca-file ca.pem",
+        )
+        .file("ca.pem", &server.authority)
+        .status(5)
+    };
+    let says = |server: &TlsServer, why: &str| {
+        format!(
+            "my-agent: unavailable: the certificate of localhost:{} {why}",
+            server.port
+        )
+    };
+    let server = presenting(expired);
+    check(&server)
+        .stdout_starts(&says(&server, "expired on 2020-01-02; it is 2"))
+        .run();
+    let server = presenting(|params| {
         params.subject_alt_names = vec![rcgen::SanType::DnsName(
             "elsewhere.test".try_into().unwrap(),
         )];
     });
-    Test::against(&for_another.url(), "wait my-agent --progress none --ca-file ca.pem")
-        .file("ca.pem", &for_another.authority)
-        .status(5)
-        .stdout(&format!("my-agent: unavailable after TIME: the certificate of localhost:{} is for another host name: elsewhere.test\n", for_another.port))
+    check(&server)
+        .stdout(&says(&server, "is for another host name: elsewhere.test\n"))
         .run();
-    let of_tomorrow = presenting(|params| {
+    let server = presenting(|params| {
         params.not_before = rcgen::date_time_ymd(4000, 1, 1);
         params.not_after = rcgen::date_time_ymd(4000, 1, 2);
     });
-    Test::against(&of_tomorrow.url(), "status my-agent --progress none --ca-file ca.pem")
-        .file("ca.pem", &of_tomorrow.authority)
-        .status(5)
-        .stdout(&format!("my-agent: unavailable: the certificate of localhost:{} is not valid yet; check this machine's clock\n", of_tomorrow.port))
+    check(&server)
+        .stdout(&says(
+            &server,
+            "is not valid yet; check this machine's clock\n",
+        ))
         .run();
 }
 
 #[test]
-fn what_breaks_within_tls_is_tried_again() {
-    let faults = &[Fault::CutHandshake, Fault::NoTls, Fault::CutAnswer];
-    let server = TlsServer::start(faults, |_| agent(true));
-    let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
-        .file("ca.pem", &server.authority)
-        .stdout(READY)
-        .stderr_any()
-        .run();
-    let failed: Vec<&str> = left
-        .stderr
-        .lines()
-        .filter(|line| line.contains("poll failed"))
-        .collect();
-    let [handshake, other, answer] = failed[..] else {
-        panic!("{}", left.stderr);
-    };
-    assert!(
-        handshake.contains("cannot connect to localhost:"),
-        "{handshake}"
-    );
-    assert!(
-        other.contains("the TLS handshake with localhost:") && other.contains("corrupt message"),
-        "{other}"
-    );
-    assert!(answer.contains("the answer was cut short"), "{answer}");
+fn retries_after_a_fault_within_tls() {
+    let cases: [(&[Fault], [&str; 2]); 3] = [
+        (&[Fault::CutHandshake], ["cannot connect to localhost:", ""]),
+        (
+            &[Fault::NoTls],
+            ["the TLS handshake with localhost:", "corrupt message"],
+        ),
+        (&[Fault::CutAnswer], ["the answer was cut short", ""]),
+    ];
+    for (faults, [reason, details]) in cases {
+        let server = TlsServer::start(faults, |_| agent(true));
+        let left = Test::against(&server.url(), "wait my-agent --ca-file ca.pem")
+            .file("ca.pem", &server.authority)
+            .stdout(READY)
+            .stderr_any()
+            .run();
+        let failed = left.stderr.lines().next().unwrap();
+        let reason = format!("my-agent: poll failed: {reason}");
+        assert!(
+            failed.contains(&reason) && failed.contains(details),
+            "{failed}"
+        );
+        assert!(
+            left.stderr.contains("after 1 failed poll in"),
+            "{}",
+            left.stderr
+        );
+    }
 }
 
 #[test]
 fn a_machine_without_ca_files_trusts_mozilla_s_roots() {
     let server = presenting(|_| ());
-    let test = Test::against(&server.url(), "wait my-agent --progress none");
+    let test = Test::against(&server.url(), "status my-agent --progress none");
     let folder = test.folder();
     test.env("SSL_CERT_DIR", folder)
         .status(5)
-        .stdout_starts(&format!(
-            "my-agent: unavailable after TIME: {}",
-            unknown(&server)
-        ))
+        .stdout(&format!("my-agent: unavailable: {}\n", unknown(&server)))
         .run();
 }
 

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::messages::{self, Occasion};
+use pipecat_rollout::fuzzing::messages::{self, Mode};
 use pipecat_rollout::fuzzing::rollout::{
     AgentReport, Baseline, Event, Failure, FailureClass, Interruption, Limits, Machine,
     NewRevision, Next, Observation, Policy, Report, Step, TargetRule, Unchanged, Until, Verdict,
@@ -177,7 +177,7 @@ impl Watch {
         assert!(endings == 0 || step.events.last().is_some_and(finished));
         let noted = |event: &Event| matches!(event, Event::BaselineNoted { .. });
         if step.events.iter().any(noted) {
-            self.machine.command_started(self.at);
+            self.machine.command_started();
             self.command_runs = true;
         }
         for event in &step.events {
@@ -242,9 +242,9 @@ impl Watch {
         let step = self.machine.interrupt(self.at, Interruption::Terminate);
         self.taken(step, None);
         let agent = self.ended.expect("an interruption ends it");
-        for occasion in [Occasion::Watch, Occasion::Look] {
-            assert_no_command(&messages::result_line(&agent, occasion));
-            for line in messages::failure_block(&agent, occasion) {
+        for mode in [Mode::Watch, Mode::Status] {
+            assert_no_command(&messages::result_line(&agent, mode));
+            for line in messages::failure_block(&agent, mode) {
                 assert_harmless(&line);
             }
         }

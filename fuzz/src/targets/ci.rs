@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::messages::{self, Occasion};
+use pipecat_rollout::fuzzing::messages::{self, Mode};
 use pipecat_rollout::fuzzing::output::forms;
 use pipecat_rollout::fuzzing::rollout::{
     AgentReport, Outcome, Phase, PhaseEntry, Reason, Report, RevisionReport, Verdict,
@@ -208,7 +208,8 @@ fn assert_own(line: &str) {
         "<details><summary>Logs</summary>",
         "</details>",
     ];
-    let page = line.rsplit_once(" <https://docs.pipecat.ai/pipecat-cloud/fundamentals/error-codes#");
+    let page =
+        line.rsplit_once(" <https://docs.pipecat.ai/pipecat-cloud/fundamentals/error-codes#");
     let line = page.map_or(line, |(words, _)| words);
     let own = tags.contains(&line) || !line.contains(['<', '>', '[', ']', '`', '\\', '@']);
     assert!(own, "{line:?} holds markup");
@@ -220,12 +221,12 @@ fn assert_own(line: &str) {
 
 /// The log, line by line as the runners read it.
 fn log(report: &Report, title: &str) {
-    for occasion in [Occasion::Watch, Occasion::Look] {
-        let mut shown = messages::result_table(&report.agents, occasion);
+    for mode in [Mode::Watch, Mode::Status] {
+        let mut shown = messages::result_table(&report.agents, mode);
         for agent in &report.agents {
-            shown.push(messages::result_line(agent, occasion));
-            shown.extend(messages::failure_block(agent, occasion));
-            if let Some(told) = forms::annotation(agent, occasion) {
+            shown.push(messages::result_line(agent, mode));
+            shown.extend(messages::failure_block(agent, mode));
+            if let Some(told) = forms::annotation(agent, mode) {
                 let levels = ["::error title=", "::warning title="];
                 assert_command(&told, &levels);
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Detail, Manner, github, gitlab, line, print};
+use super::{Display, Verbosity, github, gitlab, line, print};
 use crate::core::messages;
 use crate::core::rollout::{AgentReport, Event, Verdict};
 
@@ -20,20 +20,20 @@ pub(super) enum Log {
 /// The progress of all agents in one fold: folds cannot lie within each other on every CI.
 pub(crate) struct Folded {
     log: Log,
-    manner: Manner,
+    display: Display,
     agents: Vec<String>,
     ended: Vec<Option<AgentReport>>,
 }
 
 impl Folded {
-    pub(super) fn begin(log: Log, manner: Manner, agents: Vec<String>) -> Self {
+    pub(super) fn begin(log: Log, display: Display, agents: Vec<String>) -> Self {
         let folded = Self {
             log,
-            manner,
+            display,
             ended: agents.iter().map(|_| None).collect(),
             agents,
         };
-        if manner.detail == Detail::Whole {
+        if display.detail == Verbosity::All {
             let title = format!("Rollout of {}", folded.agents.join(", "));
             print::err(&match log {
                 Log::Github => github::group(&title),
@@ -43,7 +43,7 @@ impl Folded {
         folded
     }
 
-    pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+    pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
         let words = match event {
             Event::Finished {
                 verdict: Verdict::Ready,
@@ -53,7 +53,7 @@ impl Folded {
             Event::Finished { .. } => return,
             _ => messages::line(event),
         };
-        if self.manner.detail == Detail::Whole {
+        if self.display.detail == Verbosity::All {
             print::err(&line(&self.agents[agent], at, &words));
         }
     }
@@ -67,7 +67,7 @@ impl Folded {
         }
         let reports: Vec<&AgentReport> = self.ended.iter().flatten().collect();
         let mut lines = Vec::new();
-        if self.manner.detail == Detail::Whole {
+        if self.display.detail == Verbosity::All {
             lines.push(match self.log {
                 Log::Github => github::END_GROUP.to_owned(),
                 Log::Gitlab { began } => {
@@ -77,14 +77,14 @@ impl Folded {
             });
         }
         for report in reports {
-            let occasion = self.manner.occasion;
+            let mode = self.display.mode;
             if report.outcome.verdict != Verdict::Ready {
-                lines.extend(messages::failure_block(report, occasion));
-            } else if self.manner.detail == Detail::Ending {
+                lines.extend(messages::failure_block(report, mode));
+            } else if self.display.detail == Verbosity::Ending {
                 continue;
             }
             if self.log == Log::Github {
-                lines.extend(github::annotation(report, occasion));
+                lines.extend(github::annotation(report, mode));
             }
         }
         if !lines.is_empty() {

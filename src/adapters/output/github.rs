@@ -3,7 +3,7 @@
 //! The runner reads commands on stdout and stderr alike: `::name properties::data` at the start of
 //! a line, and the older `##[name]` anywhere in one.
 
-use crate::core::messages::{self, Occasion};
+use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Verdict};
 use crate::core::text::{lines, one_line};
 
@@ -20,7 +20,7 @@ pub(super) const END_GROUP: &str = "::endgroup::";
 ///
 /// A run shows ten annotations of a step: one an agent is what there is room for.
 #[must_use]
-pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
+pub fn annotation(report: &AgentReport, mode: Mode) -> Option<String> {
     let level = match report.outcome.verdict {
         Verdict::Ready if !messages::warnings(report).is_empty() => "warning",
         Verdict::Ready => return None,
@@ -36,7 +36,7 @@ pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
         | Verdict::CommandFailed(_)
         | Verdict::Timeout => "error",
     };
-    let title = messages::ending_words(report, occasion);
+    let title = messages::ending_words(report, mode);
     let mut words = Vec::new();
     match &report.outcome.reason {
         Some(reason) => {
@@ -45,11 +45,10 @@ pub fn annotation(report: &AgentReport, occasion: Occasion) -> Option<String> {
             let message = reason.message.as_deref().map(lines).unwrap_or_default();
             words.extend(message.into_iter().rfind(|line| !line.trim().is_empty()));
         }
-        None => words.push(one_line(&messages::result_line(report, occasion))),
+        None => words.push(one_line(&messages::result_line(report, mode))),
     }
-    words.extend(
-        messages::next_step(report, occasion).map(|next| format!("next: {}", one_line(&next))),
-    );
+    words
+        .extend(messages::next_step(report, mode).map(|next| format!("next: {}", one_line(&next))));
     Some(command(level, &title, &words.join("\n")))
 }
 
@@ -82,7 +81,7 @@ mod tests {
     use crate::core::rollout::Interruption;
 
     fn of(report: &AgentReport) -> String {
-        annotation(report, Occasion::Watch).unwrap_or_default()
+        annotation(report, Mode::Watch).unwrap_or_default()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::messages::{self, Occasion};
+use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict};
 use crate::core::text::{lines, one_line};
 
@@ -76,8 +76,8 @@ fn test_case(report: &AgentReport) -> String {
             xml,
             "<{element} type=\"{}\" message=\"{}\">{}</{element}>",
             escaped(&code.unwrap_or(report.outcome.verdict.to_string())),
-            escaped(&messages::result_line(report, Occasion::Watch)),
-            escaped(&messages::failure_block(report, Occasion::Watch).join("\n")),
+            escaped(&messages::result_line(report, Mode::Watch)),
+            escaped(&messages::failure_block(report, Mode::Watch).join("\n")),
         );
     }
     let warnings = messages::warnings(report).into_iter();

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::messages::{self, Occasion};
+use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis};
 use crate::core::text::{lines, one_line, short_duration};
 
@@ -75,7 +75,7 @@ fn ending(report: &AgentReport) -> String {
         Verdict::Ready | Verdict::Interrupted(_) => '⚠',
         _ => '❌',
     };
-    let (agent, verdict) = messages::ending_parts(report, Occasion::Watch);
+    let (agent, verdict) = messages::ending_parts(report, Mode::Watch);
     let mut ending = format!("### {mark} {} {verdict}", plain(&agent));
     if let Some(reason) = &report.outcome.reason {
         let _ = write!(ending, ": {}", plain(&reason.summary));
@@ -90,7 +90,7 @@ fn ending(report: &AgentReport) -> String {
     if !shown.is_empty() {
         let _ = write!(ending, "\n{}", fenced(&shown.join("\n")));
     }
-    if let Some(next) = messages::next_step(report, Occasion::Watch) {
+    if let Some(next) = messages::next_step(report, Mode::Watch) {
         let _ = write!(ending, "\n**Next:** {}\n", linked(&next));
     }
     ending.push('\n');

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use super::{Detail, Manner, line, print};
-use crate::core::messages::{self, Tone};
+use super::{Display, Verbosity, line, print};
+use crate::core::messages::{self, Severity};
 use crate::core::rollout::{AgentReport, Event, Phase, Verdict};
 use crate::core::text::{fit, one_line, short_duration, wrap};
 
@@ -30,7 +30,7 @@ static SCREEN: Mutex<Screen> = Mutex::new(Screen {
 
 /// A status line an agent, the progress above.
 pub(crate) struct Tty {
-    manner: Manner,
+    display: Display,
     agents: Vec<Status>,
 }
 
@@ -53,19 +53,19 @@ struct Status {
 }
 
 impl Tty {
-    pub(super) fn begin(manner: Manner, agents: Vec<String>) -> Self {
+    pub(super) fn begin(display: Display, agents: Vec<String>) -> Self {
         let agents = agents.into_iter().map(Status::new).collect::<Vec<_>>();
-        if manner.detail == Detail::Whole {
+        if display.detail == Verbosity::All {
             let began = Instant::now();
             let statuses = agents.iter().map(|status| Some((began, status.words())));
             screen().statuses = statuses.collect();
             // Without a thread the lines only stand still.
             let _ = thread::Builder::new().name("status".to_owned()).spawn(tick);
         }
-        Self { manner, agents }
+        Self { display, agents }
     }
 
-    pub(super) fn tell(&mut self, agent: usize, at: Duration, event: &Event) {
+    pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
         let status = &mut self.agents[agent];
         status.note(event);
         let words = status.words();
@@ -73,14 +73,14 @@ impl Tty {
             *shown = words;
         }
         let shown_below = matches!(event, Event::Finished { .. } | Event::Heartbeat { .. });
-        if self.manner.detail == Detail::Whole && !shown_below {
+        if self.display.detail == Verbosity::All && !shown_below {
             let head = line(&self.agents[agent].agent, at, "");
             let words = format!("{head}{}", messages::line(event));
-            let tone = messages::tone(event);
+            let severity = messages::severity(event);
             let lines = wrap(&words, width().unwrap_or(usize::MAX), TIME_INDENT);
             let painted = lines.iter().map(|line| match line.strip_prefix(&head) {
-                Some(words) => head.clone() + &paint(tone, words),
-                None => paint(tone, line),
+                Some(words) => head.clone() + &paint(severity, words),
+                None => paint(severity, line),
             });
             above(&painted.collect::<Vec<_>>().join("\n"));
         }
@@ -90,18 +90,18 @@ impl Tty {
         if let Some(status) = screen().statuses.get_mut(agent) {
             *status = None;
         }
-        let occasion = self.manner.occasion;
-        if self.manner.detail == Detail::Ending && report.outcome.verdict == Verdict::Ready {
+        let mode = self.display.mode;
+        if self.display.detail == Verbosity::Ending && report.outcome.verdict == Verdict::Ready {
             return;
         }
-        let block = messages::ending_block(report, occasion);
+        let block = messages::ending_block(report, mode);
         let heading = block
             .first()
             .map_or(0, |first| wrapped(std::slice::from_ref(first)).len());
-        let tone = messages::verdict_tone(report.outcome.verdict);
+        let severity = messages::verdict_severity(report.outcome.verdict);
         let mut lines = wrapped(&block);
         for line in &mut lines[..heading] {
-            *line = paint(tone, line);
+            *line = paint(severity, line);
         }
         above(&lines.join("\n"));
     }
@@ -229,12 +229,12 @@ impl Status {
     }
 }
 
-fn paint(tone: Tone, words: &str) -> String {
-    let style: Style = match tone {
-        Tone::Neutral => return words.to_owned(),
-        Tone::Good => AnsiColor::Green.on_default(),
-        Tone::Doubtful => AnsiColor::Yellow.on_default(),
-        Tone::Bad => AnsiColor::Red.on_default().bold(),
+fn paint(severity: Severity, words: &str) -> String {
+    let style: Style = match severity {
+        Severity::Info => return words.to_owned(),
+        Severity::Success => AnsiColor::Green.on_default(),
+        Severity::Warning => AnsiColor::Yellow.on_default(),
+        Severity::Error => AnsiColor::Red.on_default().bold(),
     };
     match AutoStream::choice(&io::stderr()) {
         ColorChoice::Never => words.to_owned(),

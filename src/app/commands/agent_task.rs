@@ -11,7 +11,7 @@ use tracing::warn;
 use super::signals::Signals;
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
-use crate::core::messages::Occasion;
+use crate::core::messages::Mode;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
 use crate::core::wire::AgentName;
@@ -45,16 +45,16 @@ pub(super) struct AgentTask {
 
 impl AgentTask {
     /// Watches with this machine to the end, and tells of it.
-    pub(super) async fn run(mut self, machine: Machine, occasion: Occasion) {
+    pub(super) async fn run(mut self, machine: Machine, mode: Mode) {
         let started_at = Timestamp::now();
-        let outcome = match occasion {
-            Occasion::Watch => self.follow(machine).await,
-            Occasion::Look => self.look_once(machine).await,
+        let outcome = match mode {
+            Mode::Watch => self.follow(machine).await,
+            Mode::Status => self.look_once(machine).await,
         };
         let name = self.agent.as_str().to_owned();
         let mut report = AgentReport::new(name, started_at, outcome);
-        report.logs = self.logs(&report, occasion).await;
-        self.tell(TaskMessage::Ended(Box::new(report)));
+        report.logs = self.logs(&report, mode).await;
+        self.on_event(TaskMessage::Ended(Box::new(report)));
     }
 
     async fn follow(&mut self, machine: Machine) -> Outcome {
@@ -107,7 +107,7 @@ impl AgentTask {
             }
         };
         for event in step.events {
-            self.tell(TaskMessage::Happened(start.elapsed(), event));
+            self.on_event(TaskMessage::Happened(start.elapsed(), event));
         }
         match step.next {
             Next::Done(outcome) => *outcome,
@@ -118,11 +118,11 @@ impl AgentTask {
     /// What the deployment logged last, where that may tell why it is not ready.
     ///
     /// That there is no answer changes nothing about the verdict.
-    async fn logs(&mut self, report: &AgentReport, occasion: Occasion) -> Vec<String> {
+    async fn logs(&mut self, report: &AgentReport, mode: Mode) -> Vec<String> {
         let Some(deployment) = &report.outcome.deployment_id else {
             return Vec::new();
         };
-        if self.logs == 0 || !may_tell_why(report.outcome.verdict, occasion) {
+        if self.logs == 0 || !may_tell_why(report.outcome.verdict, mode) {
             return Vec::new();
         }
         let connection = self.connection.clone();
@@ -152,18 +152,18 @@ impl AgentTask {
         Vec::new()
     }
 
-    fn tell(&self, message: TaskMessage) {
+    fn on_event(&self, message: TaskMessage) {
         // The listener outlives all watches.
         let _ = self.sender.send((self.index, message));
     }
 }
 
 /// Whether the logs of a deployment that ended so may tell why.
-fn may_tell_why(verdict: Verdict, occasion: Occasion) -> bool {
+fn may_tell_why(verdict: Verdict, mode: Mode) -> bool {
     match verdict {
         Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => true,
         // For a single look it only means that the rollout goes on.
-        Verdict::Timeout => occasion == Occasion::Watch,
+        Verdict::Timeout => mode == Mode::Watch,
         Verdict::Ready
         | Verdict::Unauthorized
         | Verdict::NotFound

@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::process::Signal as Number;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -18,7 +17,7 @@ use crate::adapters::output::{FileError, Files, Progress, Style, print_error, pr
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{Plan, Together};
+use crate::app::plan::{OnFailure, Plan};
 use crate::app::poll_loop::Signal;
 use crate::core::messages;
 use crate::core::rollout::{
@@ -70,10 +69,10 @@ impl Prepared {
             ref signals,
             ..
         } = self;
-        let occasion = plan.output.manner.occasion;
+        let mode = plan.output.display.mode;
         let names = plan.agents.iter().map(|name| name.as_str().to_owned());
         let (style, began) = (plan.output.style, Timestamp::now());
-        let mut progress = Progress::begin(style, plan.output.manner, began, names.collect());
+        let mut progress = Progress::begin(style, plan.output.display, began, names.collect());
         let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
@@ -88,7 +87,7 @@ impl Prepared {
                 command: of_command.take(),
                 sender: sender.clone(),
             };
-            tokio::spawn(task.run(Machine::new(policy.clone()), occasion));
+            tokio::spawn(task.run(Machine::new(policy.clone()), mode));
         }
         drop(sender);
         let mut reports: Vec<Option<AgentReport>> = plan.agents.iter().map(|_| None).collect();
@@ -112,7 +111,7 @@ impl Prepared {
             };
             match message {
                 TaskMessage::Happened(at, event) => {
-                    progress.tell(index, at, &event);
+                    progress.on_event(index, at, &event);
                     if let (Event::BaselineNoted { .. }, Some(deploy)) = (&event, &mut deploy) {
                         let _ = command.send(start(deploy, style));
                     }
@@ -122,7 +121,7 @@ impl Prepared {
                         messages::name_who_stopped(&mut report, failed);
                     }
                     progress.end(index, &report);
-                    if plan.together == Together::FailFast
+                    if plan.on_failure == OnFailure::FailFast
                         && report.outcome.verdict != Verdict::Ready
                     {
                         signals.end(Interruption::FailFast);
@@ -148,22 +147,20 @@ impl Prepared {
         };
         let style = self.plan.output.style;
         let mut signals = self.signals.clone();
+        let verdict = agent.outcome.verdict;
         if deploy.is_running() {
-            match agent.outcome.verdict {
-                Verdict::Interrupted(interruption) => deploy.interrupt(interruption).await,
-                verdict if verdict != Verdict::Ready && deploy.ends_early() => {
-                    print_error(
-                        style,
-                        "the deploy command still runs, and is asked to end",
-                        agent.exit_code,
-                    );
-                    deploy.terminate(Number::TERM).await;
-                }
-                _ => tokio::select! {
-                    biased;
-                    interruption = signals.interruption() => deploy.interrupt(interruption).await,
-                    _ = deploy.ended() => {}
-                },
+            if deploy.ends_early_with(verdict) {
+                let line = "the deploy command still runs, and is asked to end";
+                print_error(style, line, agent.exit_code);
+            }
+            let killed = tokio::select! {
+                biased;
+                () = self.signals.second() => true,
+                () = deploy.end_with(verdict, &mut signals) => false,
+            };
+            self.signals.command_is_gone();
+            if killed {
+                deploy.kill().await;
             }
         }
         agent.command = deploy.report();
@@ -186,13 +183,13 @@ impl Prepared {
         let output = &self.plan.output;
         // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
-        let printed = print_report(&report, output.result, output.style, output.manner);
-        let printed = printed.err().map(Untold::Stdout).into_iter();
-        let failures = printed.chain(written.into_iter().map(Untold::File));
+        let printed = print_report(&report, output.result, output.style, output.display);
+        let printed = printed.err().map(Unreported::Stdout).into_iter();
+        let failures = printed.chain(written.into_iter().map(Unreported::File));
         let mut ending = Ending::Judged(report);
         for failure in failures {
             if let Ending::Judged(report) = ending {
-                ending = Ending::Untold(report);
+                ending = Ending::Unreported(report);
             }
             print_error(output.style, &error::chain(&failure), exit::code(&ending));
         }
@@ -234,7 +231,7 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
 
 /// The report could not be handed over.
 #[derive(Debug, thiserror::Error)]
-enum Untold {
+enum Unreported {
     #[error("cannot write the result to stdout")]
     Stdout(#[source] io::Error),
     #[error(transparent)]

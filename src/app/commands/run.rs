@@ -1,6 +1,7 @@
 //! `run`: notes the baseline, runs the deploy command, and follows what it deploys side by side.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -14,12 +15,13 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::judge::Prepared;
+use super::signals::Signals;
 use crate::adapters::output::print;
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
 use crate::app::plan::{CommandEnd, Plan};
-use crate::core::rollout::{CommandReport, Interruption};
+use crate::core::rollout::{CommandReport, Interruption, Verdict};
 
 /// How long the command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -149,9 +151,27 @@ impl Deploy {
         matches!(self.state, State::Running { .. })
     }
 
-    /// Whether the command is asked to end once the rollout has not come to be ready.
-    pub(super) fn ends_early(&self) -> bool {
-        self.end == CommandEnd::WithTheVerdict
+    /// Whether the command is asked to end with this verdict: a rollout that is not ready needs it no
+    /// longer.
+    pub(super) fn ends_early_with(&self, verdict: Verdict) -> bool {
+        let decides = !matches!(verdict, Verdict::Ready | Verdict::Interrupted(_));
+        decides && self.end == CommandEnd::WithTheVerdict
+    }
+
+    /// Waits for the end of the command, or brings it about.
+    pub(super) async fn end_with(&mut self, verdict: Verdict, signals: &mut Signals) {
+        if let Verdict::Interrupted(interruption) = verdict {
+            self.interrupt(interruption).await;
+        } else if self.ends_early_with(verdict) {
+            self.terminate(Signal::TERM).await;
+        } else {
+            let interrupted = tokio::select! {
+                biased;
+                interruption = signals.interruption() => interruption,
+                _ = self.ended() => return,
+            };
+            self.interrupt(interrupted).await;
+        }
     }
 
     /// Asks the command, and all that it has started, to end, and ends them when they do not within
@@ -181,6 +201,19 @@ impl Deploy {
             if self.is_running() {
                 self.ended().await;
             }
+        }
+    }
+
+    /// Ends the command, and all that it has started, at once.
+    pub(super) async fn kill(&mut self) {
+        if let State::Running {
+            id: Some(id),
+            group,
+            ..
+        } = self.state
+        {
+            send(group, id, Signal::KILL);
+            self.ended().await;
         }
     }
 
@@ -217,10 +250,8 @@ fn send(group: Group, id: Pid, signal: Signal) {
 
 /// Whether a terminal sends its signals to our process group.
 fn is_in_foreground() -> bool {
-    [tcgetpgrp(io::stdin()), tcgetpgrp(io::stderr())]
-        .into_iter()
-        .flatten()
-        .any(|group| group == getpgrp())
+    let terminal = File::open("/dev/tty").ok();
+    terminal.is_some_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 fn not_started(program: &OsStr, source: io::Error) -> Error {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator;
 use signal_hook::low_level::emulate_default_handler;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::core::rollout::Interruption;
 
@@ -25,6 +25,9 @@ pub(super) struct Signals {
     sender: Arc<watch::Sender<Option<Interruption>>>,
     receiver: watch::Receiver<Option<Interruption>>,
     second_exits: Arc<AtomicBool>,
+    /// While the deploy command is being ended, the second signal is for the command.
+    of_command: Arc<AtomicBool>,
+    kill: Arc<Notify>,
 }
 
 impl Signals {
@@ -41,6 +44,8 @@ impl Signals {
             sender: Arc::new(sender),
             receiver,
             second_exits: Arc::default(),
+            of_command: Arc::default(),
+            kill: Arc::default(),
         };
         let listening = signals.clone();
         thread::Builder::new()
@@ -55,7 +60,12 @@ impl Signals {
                         _ => Interruption::Interrupt,
                     });
                     let exits = listening.second_exits.load(Ordering::Relaxed);
-                    if exits && first.elapsed() >= SECOND_AFTER {
+                    if !exits || first.elapsed() < SECOND_AFTER {
+                        continue;
+                    }
+                    if listening.of_command.swap(false, Ordering::Relaxed) {
+                        listening.kill.notify_one();
+                    } else {
                         // It only fails for a number that is no signal's.
                         let _ = emulate_default_handler(number);
                     }
@@ -68,6 +78,18 @@ impl Signals {
     /// stuck in.
     pub(super) fn exit_on_second_signal(&self) {
         self.second_exits.store(true, Ordering::Relaxed);
+    }
+
+    /// Completes when the second signal comes, which then does not end the process: the report is still
+    /// to be written. A signal after that does.
+    pub(super) async fn second(&self) {
+        self.of_command.store(true, Ordering::Relaxed);
+        self.kill.notified().await;
+    }
+
+    /// From now on the second signal ends the process again.
+    pub(super) fn command_is_gone(&self) {
+        self.of_command.store(false, Ordering::Relaxed);
     }
 
     /// Ends the watch. The first interruption counts.

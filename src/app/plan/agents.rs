@@ -25,10 +25,10 @@ pub enum BadAgents {
     )]
     NoneNamed,
     /// The file is there and cannot be read.
-    #[error("no agent is named, and {FILE} cannot be read; mend it, or name an agent")]
+    #[error("no agent is named, and {FILE} cannot be read; fix it, or name an agent")]
     Unreadable(#[source] io::Error),
     /// The file is not what it should be.
-    #[error("{FILE}: {why}; mend it, or name an agent")]
+    #[error("{FILE}: {why}; fix it, or name an agent")]
     BadFile {
         /// What is wrong with it, as one line.
         why: String,

@@ -4,16 +4,18 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::adapters::output::{Detail, FilePlan, Manner, ResultFormat, Style, is_same_terminal};
+use crate::adapters::output::{
+    Display, FilePlan, ResultFormat, Style, Verbosity, is_same_terminal,
+};
 use crate::app::cli::{OutputArgs, ProgressArg};
-use crate::core::messages::Occasion;
+use crate::core::messages::Mode;
 
 /// What to show, and where.
 #[derive(Debug)]
 pub(crate) struct OutputPlan {
     pub(crate) result: ResultFormat,
     pub(crate) style: Style,
-    pub(crate) manner: Manner,
+    pub(crate) display: Display,
     pub(crate) files: FilePlan,
     /// The most lines of its log to show of a deployment that is not ready.
     pub(crate) logs: usize,
@@ -38,7 +40,7 @@ enum Ci {
 
 impl OutputPlan {
     /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Detail, occasion: Occasion) -> Self {
+    pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Verbosity, mode: Mode) -> Self {
         let ci = Ci::found();
         let style = style(args.progress, auto, ci, Terminal::found());
         let mut files = FilePlan {
@@ -50,17 +52,17 @@ impl OutputPlan {
         if ci == Ci::Github || style == Style::Github {
             files.github_output = path("GITHUB_OUTPUT");
             // A single look is a step on the way; it has no page.
-            files.github_summary = match occasion {
-                Occasion::Watch => path("GITHUB_STEP_SUMMARY"),
-                Occasion::Look => None,
+            files.github_summary = match mode {
+                Mode::Watch => path("GITHUB_STEP_SUMMARY"),
+                Mode::Status => None,
             };
         }
         Self {
             result: args.output,
             style,
-            manner: Manner {
+            display: Display {
                 detail,
-                occasion,
+                mode,
                 on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
             },
             files,

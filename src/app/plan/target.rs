@@ -75,7 +75,10 @@ pub(super) fn id(switch: &'static str, given: &str) -> Result<String, TargetErro
     match text {
         "" => wrong("it is empty; leave the switch out, or give the id of a deployment"),
         _ if text.contains(['"', '\'']) => wrong("it holds quotes; with jq, use -r"),
-        _ if text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none") => {
+        _ if ["null", "none", "undefined"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word)) =>
+        {
             wrong("there was no id to take")
         }
         _ if !text.chars().all(of_an_id) => wrong("it holds characters that no id has"),
@@ -188,6 +191,11 @@ fn read_stdin(switch: &'static str, limit: Duration) -> Result<String, TargetErr
 fn read_text(from: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     from.take(MAX_READ).read_to_end(&mut bytes)?;
+    // Some shells begin a file with a byte order mark.
+    let bytes = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&bytes)
+        .to_vec();
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
 }
@@ -203,6 +211,7 @@ mod tests {
             " ",
             "null",
             "None",
+            "undefined",
             "\"59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3\"",
             "'59c8ceba'",
             "{\"id\"}",

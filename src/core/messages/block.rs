@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Occasion, decode_exit_code, ending_words, next_step, replicas, restarts, result_line};
+use super::{Mode, decode_exit_code, ending_words, next_step, replicas, restarts, result_line};
 use crate::core::rollout::{AgentReport, Interruption, Verdict};
 use crate::core::text::{lines, one_line, short_duration, wrap};
 
@@ -19,26 +19,26 @@ const QUOTE_INDENT: &str = "    |   ";
 /// How it ended with an agent, in full: a line and what to mind when it is ready, else
 /// [`failure_block`].
 #[must_use]
-pub fn ending_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
+pub fn ending_block(report: &AgentReport, mode: Mode) -> Vec<String> {
     if report.outcome.verdict != Verdict::Ready {
-        return failure_block(report, occasion);
+        return failure_block(report, mode);
     }
     let mut bare = report.clone();
     bare.outcome.warnings.clear();
     bare.outcome.revision_unchanged = false;
-    let head = [result_line(&bare, occasion)];
+    let head = [result_line(&bare, mode)];
     head.into_iter().chain(warning_rows(report)).collect()
 }
 
 /// What to show about an agent that is not ready: verdict, reason, phase, deployment, exit code,
 /// restarts, the tail of the message and what to do next. Of a ready one, what to mind.
 #[must_use]
-pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
+pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
     let outcome = &report.outcome;
     if outcome.verdict == Verdict::Ready {
         return warning_rows(report);
     }
-    let ending = ending_words(report, occasion);
+    let ending = ending_words(report, mode);
     let mut block = vec![match outcome.verdict {
         // Nobody pressed Ctrl-C: the code would say so.
         Verdict::Interrupted(Interruption::FailFast) => ending,
@@ -48,10 +48,10 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
         block.push(row("reason", &one_line(&reason.summary)));
     }
     if let Some((phase, lasted)) = report.last_phase() {
-        let words = match occasion {
-            Occasion::Watch => format!("{phase}, for {}", short_duration(lasted)),
+        let words = match mode {
+            Mode::Watch => format!("{phase}, for {}", short_duration(lasted)),
             // Since when, a single look cannot know.
-            Occasion::Look => phase.to_string(),
+            Mode::Status => phase.to_string(),
         };
         block.push(row("phase", &words));
     }
@@ -93,7 +93,7 @@ pub fn failure_block(report: &AgentReport, occasion: Occasion) -> Vec<String> {
             &format!("{} (for support)", one_line(id)),
         ));
     }
-    if let Some(next) = next_step(report, occasion) {
+    if let Some(next) = next_step(report, mode) {
         block.push(row("next", &one_line(&next)));
     }
     block

@@ -1,6 +1,6 @@
 //! What a person does next, for each way in which a rollout ends, and only where it is true.
 
-use super::Occasion;
+use super::Mode;
 use crate::core::rollout::{AgentReport, Phase, Verdict};
 use crate::core::text::shell_word;
 
@@ -64,7 +64,7 @@ pub fn decode_exit_code(code: i64) -> Option<&'static str> {
 /// What to do next about an agent that is not ready; none when it is, or where nothing is known
 /// that would help.
 #[must_use]
-pub fn next_step(report: &AgentReport, occasion: Occasion) -> Option<String> {
+pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     let outcome = &report.outcome;
     let agent = shell_word(&report.agent);
     let reason = outcome.reason.as_ref();
@@ -115,9 +115,9 @@ pub fn next_step(report: &AgentReport, occasion: Occasion) -> Option<String> {
             "there is no deployment to wait for: deploy the agent first".to_owned()
         }
         Verdict::Unchanged => {
-            let accept = match occasion {
-                Occasion::Watch => ", or take --if-unchanged accept",
-                Occasion::Look => "",
+            let accept = match mode {
+                Mode::Watch => ", or take --if-unchanged accept",
+                Mode::Status => "",
             };
             format!(
                 "the deploy made no new deployment; the usual causes: the same image tag, only the \
@@ -159,10 +159,10 @@ fn unavailable_step(code: &str, agent: &str) -> String {
         "CertificateNotTrusted" => {
             "if a CA of your own signed the certificate, name its file: --ca-file".to_owned()
         }
-        "ConnectFailed" | "ConnectionBroke" | "RequestTimeout" => format!(
+        "ConnectFailed" | "ConnectionBroke" | "ProxyFailed" | "RequestTimeout" => format!(
             "check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status {agent}"
         ),
-        "NotAnAgent" => {
+        "NotAnAgent" | "NotTheApi" => {
             "check --api-url and the proxy: what answered is not the API's JSON".to_owned()
         }
         code if code.starts_with("Http3") => {

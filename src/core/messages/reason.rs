@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::count;
 use crate::core::rollout::{
-    Ending, Failure, Indication, Interruption, Limits, Phase, Problem, ProblemClass, Proof, Reason,
-    StepBack, TargetRule, Until, Verdict,
+    Ending, Failure, Indication, Interruption, Limits, NewRevision, Phase, Problem, ProblemClass,
+    Proof, Reason, StepBack, TargetRule, Until, Verdict,
 };
 use crate::core::text::short_duration;
 use crate::core::wire::{AgentDetails, Revision};
@@ -177,7 +177,7 @@ fn plain(code: &str, summary: String) -> Reason {
 /// The API gave no usable answer: the last failure says why.
 fn unanswered(facts: &Facts<'_>) -> Reason {
     let Some(failure) = facts.failure else {
-        return plain("NoAnswer", "no answer came in time".to_owned());
+        return plain("NoAnswer", "no usable answer came in time".to_owned());
     };
     let times = match facts.failed_polls {
         0 | 1 => String::new(),
@@ -405,7 +405,7 @@ fn timed_out(facts: &Facts<'_>) -> String {
         Some(_) if limits.until == Until::Warm => {
             "ready, but with fewer replicas than the agent keeps at least".to_owned()
         }
-        None if ready => {
+        None if ready && limits.new_revision == NewRevision::Required => {
             "ready, but no answer shows that it runs on a revision of its own".to_owned()
         }
         Some(_) | None => format!(

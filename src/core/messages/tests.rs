@@ -37,12 +37,12 @@ fn the_result_is_one_line() {
         outcome.deployment_id = Some(text("new"));
     });
     assert_eq!(
-        result_line(&ready, Occasion::Watch),
+        result_line(&ready, Mode::Watch),
         "my-agent: ready after 12.0s, deployment new"
     );
     let old_code = report(Verdict::Ready, |outcome| outcome.revision_unchanged = true);
     assert_eq!(
-        result_line(&old_code, Occasion::Watch),
+        result_line(&old_code, Mode::Watch),
         "my-agent: ready after 12.0s; the old revision goes on serving, with the old code"
     );
     let missing = report(Verdict::NotFound, |outcome| {
@@ -53,7 +53,7 @@ fn the_result_is_one_line() {
         });
     });
     assert_eq!(
-        result_line(&missing, Occasion::Watch),
+        result_line(&missing, Mode::Watch),
         "my-agent: not found after 12.0s: there is no ::error::such agent"
     );
     // The name alone is harmless, the line that begins with it would not be.
@@ -62,7 +62,7 @@ fn the_result_is_one_line() {
         ..missing
     };
     assert_eq!(
-        result_line(&colon, Occasion::Look),
+        result_line(&colon, Mode::Status),
         ": : not found: there is no ::error::such agent"
     );
 }
@@ -92,7 +92,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             ..RevisionReport::default()
         });
     });
-    let block = failure_block(&crashed, Occasion::Watch);
+    let block = failure_block(&crashed, Mode::Watch);
     assert_eq!(
         block[..8],
         [
@@ -116,7 +116,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
         ]
     );
     assert_eq!(
-        failure_block(&report(Verdict::Ready, |_| ()), Occasion::Watch),
+        failure_block(&report(Verdict::Ready, |_| ()), Mode::Watch),
         Vec::<String>::new()
     );
 }
@@ -135,11 +135,11 @@ fn a_single_look_tells_of_no_time() {
         });
     });
     assert_eq!(
-        result_line(&progressing, Occasion::Look),
+        result_line(&progressing, Mode::Status),
         "my-agent: still progressing: not ready yet: validating"
     );
     assert_eq!(
-        failure_block(&progressing, Occasion::Look)[..3],
+        failure_block(&progressing, Mode::Status)[..3],
         [
             "my-agent: still progressing (exit code 124)",
             "  reason      not ready yet: validating",
@@ -147,7 +147,7 @@ fn a_single_look_tells_of_no_time() {
         ]
     );
     let ready = report(Verdict::Ready, |_| ());
-    assert_eq!(result_line(&ready, Occasion::Look), "my-agent: ready");
+    assert_eq!(result_line(&ready, Mode::Status), "my-agent: ready");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn several_results_are_a_table() {
         });
     });
     assert_eq!(
-        result_table(&[ready, missing], Occasion::Watch),
+        result_table(&[ready, missing], Mode::Watch),
         [
             "AGENT     VERDICT    AFTER  DEPLOYMENT  REASON",
             "my-agent  ready      12.0s  new",
@@ -183,7 +183,7 @@ fn logs_come_after_the_message() {
     });
     failed.logs = vec![text("one\u{1b}[2J"), text("::error::two")];
     assert_eq!(
-        failure_block(&failed, Occasion::Watch)[3..8],
+        failure_block(&failed, Mode::Watch)[3..8],
         [
             "  message",
             "    | boom",
@@ -205,7 +205,7 @@ fn logs_leave_out_what_the_message_says() {
     });
     let logs = ["starting", "Traceback:", "  File x", "KeyError", ""];
     failed.logs = logs.repeat(4).into_iter().map(text).collect();
-    let block = failure_block(&failed, Occasion::Watch);
+    let block = failure_block(&failed, Mode::Watch);
     let shown: Vec<&str> = block.iter().map(String::as_str).skip(3).collect();
     assert_eq!(
         shown,
@@ -222,7 +222,7 @@ fn logs_leave_out_what_the_message_says() {
         ]
     );
     failed.logs = vec![text("KeyError")];
-    let block = failure_block(&failed, Occasion::Watch);
+    let block = failure_block(&failed, Mode::Watch);
     assert!(!block.contains(&text("  logs")), "{block:#?}");
 }
 
@@ -242,7 +242,7 @@ fn the_block_has_creation_time_command_warnings_and_request_id() {
         elapsed: 3 * SECOND,
     });
     assert_eq!(
-        failure_block(&late, Occasion::Watch),
+        failure_block(&late, Mode::Watch),
         [
             "my-agent: timed out after 12.0s (exit code 124)",
             "  phase       waiting, for 12.0s",
@@ -255,7 +255,7 @@ fn the_block_has_creation_time_command_warnings_and_request_id() {
     );
     // By another clock it lies ahead.
     late.outcome.deployment_created_at = Some("2026-11-23T15:00:09Z".parse().unwrap());
-    let block = failure_block(&late, Occasion::Watch);
+    let block = failure_block(&late, Mode::Watch);
     assert_eq!(block[2], "  deployment  new, created 2026-11-23T15:00:09Z");
 }
 
@@ -271,11 +271,11 @@ fn warnings_are_shown_of_a_ready_agent_too() {
     });
     let old_code = "the old revision goes on serving, with the old code";
     assert_eq!(
-        result_line(&ready, Occasion::Watch),
+        result_line(&ready, Mode::Watch),
         format!("my-agent: ready after 12.0s, deployment new; it takes no sessions; {old_code}")
     );
     assert_eq!(
-        ending_block(&ready, Occasion::Watch),
+        ending_block(&ready, Mode::Watch),
         [
             text("my-agent: ready after 12.0s, deployment new"),
             text("  warning     it takes no sessions"),
@@ -296,7 +296,7 @@ fn warnings_are_shown_of_a_ready_agent_too() {
 #[test]
 fn every_ending_is_a_sentence() {
     let sentences = Verdict::WORST_FIRST.map(|verdict| {
-        let words = ending_words(&report(verdict, |_| ()), Occasion::Watch);
+        let words = ending_words(&report(verdict, |_| ()), Mode::Watch);
         words.replace("my-agent: ", "").replace(" after 12.0s", "")
     });
     assert_eq!(
@@ -342,7 +342,7 @@ fn an_agent_that_fail_fast_stops_names_the_other() {
         let mut stopped = report(stopped, |outcome| outcome.reason = Some(reason()));
         name_who_stopped(&mut stopped, &other);
         assert_eq!(
-            failure_block(&stopped, Occasion::Watch)[..2],
+            failure_block(&stopped, Mode::Watch)[..2],
             [
                 text("my-agent: stopped after 12.0s"),
                 format!("  reason      {words}")

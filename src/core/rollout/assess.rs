@@ -44,15 +44,28 @@ pub(super) fn has_failed(own: Option<&Revision>) -> bool {
 }
 
 /// Whether a ready target is all that was waited for.
-pub(super) fn is_complete(details: &AgentDetails, own: Option<&Revision>, until: Until) -> bool {
+pub(super) fn is_complete(
+    details: &AgentDetails,
+    id: &str,
+    own: Option<&Revision>,
+    until: Until,
+) -> bool {
     match until {
         Until::Ready => true,
         Until::Warm => {
             let ready = own.and_then(|revision| revision.ready_replicas);
             ready.unwrap_or(0) >= details.min_replicas.unwrap_or(0)
         }
-        Until::Drained => details.previous_revision.is_none(),
+        Until::Drained => !older_serves(details, id),
     }
+}
+
+/// Whether anything older than the reconciled target may still serve.
+fn older_serves(details: &AgentDetails, id: &str) -> bool {
+    let previous = details.previous_revision.as_ref().is_some_and(|previous| {
+        previous.deployment_id.as_deref() != Some(id) && previous.ready_replicas != Some(0)
+    });
+    previous || running_elsewhere(details, id).is_some()
 }
 
 /// The phase of the target's rollout.
@@ -66,9 +79,7 @@ pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase 
     let shown = phase::of_revision(own_revision(details, id));
     match (details.ready, shown) {
         (true, Phase::Failed) => Phase::Failed,
-        (true, _) if until == Until::Drained && details.previous_revision.is_some() => {
-            Phase::Draining
-        }
+        (true, _) if until == Until::Drained && older_serves(details, id) => Phase::Draining,
         (true, _) => Phase::Active,
         (false, shown) => shown,
     }

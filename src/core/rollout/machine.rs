@@ -121,6 +121,8 @@ pub struct Machine {
     command: Command,
     /// Since when the target has been all that was waited for.
     ready_at: Option<Duration>,
+    /// When it was that last while the deploy command still ran.
+    ready_before_command_end: Option<Duration>,
     view: View,
     phases: Vec<(Phase, Duration)>,
     /// When something began that polls are paced by: a phase, a problem, an unconfirmed indication.
@@ -161,6 +163,7 @@ impl Machine {
             refusals: Streaks::default(),
             command: Command::None,
             ready_at: None,
+            ready_before_command_end: None,
             view: View::new(),
             phases: vec![(Phase::Waiting, Duration::ZERO)],
             paced_from: Duration::ZERO,

@@ -10,7 +10,7 @@ use crate::core::wire::AgentDetails;
 /// How far a date may lie ahead of the server's clock before it proves nothing.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
-/// The dates of an answer. One that lies in the future is none.
+/// The dates of an answer. One that lies in the future is none, nor is a zero date.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dates {
     desired: Option<String>,
@@ -26,7 +26,9 @@ impl Dates {
     pub(super) fn of(details: &AgentDetails, server_time: Option<Timestamp>) -> Self {
         let past = |date: Option<Timestamp>| {
             let limit = server_time.and_then(|now| now.checked_add(MAX_AHEAD).ok());
-            date.filter(|date| limit.is_none_or(|limit| *date <= limit))
+            date.filter(|date| {
+                *date > Timestamp::UNIX_EPOCH && limit.is_none_or(|limit| *date <= limit)
+            })
         };
         let deployment = details.desired_deployment();
         Self {

@@ -10,8 +10,7 @@ use super::streak::Needs;
 use crate::core::text::short_duration;
 
 /// The table in Markdown, under these limits.
-#[must_use]
-pub fn table(limits: &Limits) -> String {
+fn table(limits: &Limits) -> String {
     let mut table =
         "| an answer indicates | it counts after | and then |\n|---|---|---|\n".to_owned();
     for indication in samples() {

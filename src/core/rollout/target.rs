@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::order::{Newest, ServerClock};
 use super::policy::{Baseline, TargetRule};
@@ -156,7 +156,7 @@ impl Search {
         // The beginning of an id is as good as the whole: nobody means the rest to be another one.
         baseline.is_some_and(|baseline| id.starts_with(baseline) || newest.is_older(id, baseline))
             || self.before_deploy.contains(id)
-            || matches!((created, began), (Some(created), Some(began)) if created < began)
+            || matches!((created, began), (Some(created), Some(began)) if is_well_before(created, began))
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that
@@ -212,6 +212,13 @@ impl Search {
         let target = self.target.as_ref();
         !self.earlier.contains(id) && target.is_some_and(|target| newest.is_older(&target.id, id))
     }
+}
+
+/// How far the clocks of the servers may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+fn is_well_before(created: Timestamp, began: Timestamp) -> bool {
+    began.duration_since(created) > SKEW
 }
 
 /// Whether an answer that desires another deployment shows this one as what still runs or was

@@ -187,6 +187,8 @@ impl View {
                 code: problem.code.clone(),
                 details: problem.message.clone(),
             }),
+            // What was wrong with another target is not over.
+            (None, Some(_)) if self.target != before.target => {}
             (None, Some(gone)) => events.push(Event::ProblemResolved {
                 code: gone.code.clone(),
             }),

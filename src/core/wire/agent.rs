@@ -240,15 +240,29 @@ pub struct ErrorBody {
     pub error: Option<String>,
     /// Machine-readable code.
     pub code: Option<String>,
+    /// Whether it has fields of other servers: gateways and web frameworks write errors in JSON, too.
+    foreign: bool,
 }
 
 impl ErrorBody {
+    /// Whether the API has written it, and nobody in front of it.
+    #[must_use]
+    pub fn is_of_the_api(&self) -> bool {
+        !self.foreign && (self.error.is_some() || self.code.is_some())
+    }
+
     /// Reads the body, if it is JSON.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let (error, code) =
-            json::parse(body, |body| Ok((body.text("error"), body.text("code")))).ok()?;
-        Some(Self { error, code })
+        const FOREIGN: [&str; 4] = ["path", "status", "statusCode", "timestamp"];
+        let read = |body: &Object<'_>| {
+            Ok(Self {
+                error: body.text("error"),
+                code: body.text("code"),
+                foreign: FOREIGN.iter().any(|key| body.has(key)),
+            })
+        };
+        json::parse(body, read).ok()
     }
 }
 

@@ -53,6 +53,10 @@ impl<'a> Object<'a> {
         Ok(Some(object).filter(|object| !object.0.is_empty()))
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     pub(super) fn text(&self, key: &str) -> Option<String> {
         self.value(key)
     }

@@ -203,7 +203,7 @@ pub(super) fn check(tables: Vec<SinkTable>) -> Result<Vec<SinkSpec>, BadSink> {
 mod tests {
     use super::*;
 
-    fn told(toml: &str) -> Result<usize, String> {
+    fn read(toml: &str) -> Result<usize, String> {
         #[derive(Deserialize)]
         struct File {
             sink: Vec<SinkTable>,
@@ -278,7 +278,7 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(told(&text), expected.map_err(str::to_owned), "{text}");
+            assert_eq!(read(&text), expected.map_err(str::to_owned), "{text}");
         }
     }
 

@@ -21,7 +21,7 @@ fn report(verdict: Verdict, code: &str, change: impl FnOnce(&mut Outcome)) -> Ag
 
 fn step(verdict: Verdict, code: &str, change: impl FnOnce(&mut Outcome)) -> String {
     let report = report(verdict, code, change);
-    next_step(&report, Occasion::Watch).unwrap_or_default()
+    next_step(&report, Mode::Watch).unwrap_or_default()
 }
 
 /// What to do about code that crashed with these words and this exit code.
@@ -121,7 +121,7 @@ fn the_words_of_the_code_say_more_than_its_exit_code() {
     }
     let mut logged = report(Verdict::Failed, "PhaseFailed", |_| ());
     logged.logs = vec!["exec format error".to_owned()];
-    let said = next_step(&logged, Occasion::Watch).unwrap_or_default();
+    let said = next_step(&logged, Mode::Watch).unwrap_or_default();
     assert!(said.contains("linux/arm64"), "{said}");
     let said = crashed("CrashLoopBackOff", "ModuleNotFoundError", Some(137));
     assert!(said.contains("more memory"), "{said}");
@@ -218,11 +218,19 @@ fn the_step_fits_how_it_came_to_the_ending() {
             "check the network",
         ),
         (
+            step(Verdict::Unavailable, "ProxyFailed", |_| ()),
+            "check the network",
+        ),
+        (
             step(Verdict::Unavailable, "Http302", |_| ()),
             "check --api-url",
         ),
         (
             step(Verdict::Unavailable, "NotAnAgent", |_| ()),
+            "check --api-url",
+        ),
+        (
+            step(Verdict::Unavailable, "NotTheApi", |_| ()),
             "check --api-url",
         ),
         (
@@ -244,10 +252,10 @@ fn a_single_check_advises_no_switch_that_it_has_not() {
         let unchanged = report(Verdict::Unchanged, "Unchanged", |outcome| {
             outcome.baseline_deployment_id = baseline.clone();
         });
-        let of = |occasion| next_step(&unchanged, occasion).unwrap_or_default();
-        assert!(!of(Occasion::Look).contains("--if-unchanged"));
+        let of = |mode| next_step(&unchanged, mode).unwrap_or_default();
+        assert!(!of(Mode::Status).contains("--if-unchanged"));
         assert_eq!(
-            of(Occasion::Watch).contains("--if-unchanged"),
+            of(Mode::Watch).contains("--if-unchanged"),
             baseline.is_some()
         );
     }

@@ -53,7 +53,7 @@ fn every_event_has_its_line_and_severity() {
                 created_at: None,
             },
             "nothing is deployed yet",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::BaselineNoted {
@@ -61,19 +61,19 @@ fn every_event_has_its_line_and_severity() {
                 created_at: created_at(),
             },
             "before the deploy: deployment new, created at 2026-11-23T15:00:00Z",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::WaitingForTarget { desired: None },
             "waiting: there is no such agent yet, or it has no deployment",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::WaitingForTarget {
                 desired: Some(text("old")),
             },
             "waiting: deployment old still is the desired one",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::TargetFound {
@@ -81,17 +81,17 @@ fn every_event_has_its_line_and_severity() {
                 created_at: None,
             },
             "following deployment new",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             phase_changed(Phase::Creating),
             "creating (reconciling took 3.0s)",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             phase_changed(Phase::Failed),
             "failed (reconciling took 3.0s)",
-            Tone::Bad,
+            Severity::Error,
         ),
         (
             Event::ReplicasChanged {
@@ -99,80 +99,84 @@ fn every_event_has_its_line_and_severity() {
                 replicas_started: 2,
             },
             "1 of 2 replicas ready",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             restarted(Some(1), Some("Error")),
             "restarted, 2 in all: exit code 1 (an error in the application)",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
-        (restarted(None, None), "restarted, 2 in all", Tone::Doubtful),
+        (
+            restarted(None, None),
+            "restarted, 2 in all",
+            Severity::Warning,
+        ),
         (
             problem(ProblemClass::Reported, odd),
             "the platform reports an error: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::ReportedBefore, odd),
             "the platform reports an error, perhaps of an older deployment: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::Unrecoverable, odd),
             "the container's configuration is invalid: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::Crashing, odd),
             "its code crashes: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::NotPulling, "ErrImagePull"),
             "its image cannot be pulled: ErrImagePull",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::NotPulling, "CreateContainerError"),
             "its container cannot be created: CreateContainerError",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::Degraded, odd),
             "the platform calls it degraded: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             problem(ProblemClass::Unknown, odd),
             "the platform gives a reason that is unknown here: Odd",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             Event::ProblemResolved { code: text("Odd") },
             "Odd is over",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::InfrastructureIssue,
             "the platform reports an infrastructure issue of its own",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             Event::InfrastructureRecovered,
             "the platform's infrastructure issue is over",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::Unconfirmed {
                 claim: text("the API says no\n::error::"),
             },
             "the API says no ::error::; confirming",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             Event::StaleAnswer,
             "ignoring answers that are older than what was seen, by their own dates",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::PollFailed {
@@ -180,7 +184,7 @@ fn every_event_has_its_line_and_severity() {
                 summary: text("502 Bad Gateway"),
             },
             "poll failed: 502 Bad Gateway",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             Event::PollRecovered {
@@ -188,63 +192,63 @@ fn every_event_has_its_line_and_severity() {
                 after: 3 * SECOND,
             },
             "the API answers again, after 1 failed poll in 3.0s",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::Holding {
                 stable_for: 10 * SECOND,
             },
             "ready; must stay ready for 10s",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::ReadyLost { after: SECOND },
             "no longer ready, after 1.0s",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             Event::RevisionUnchanged {
                 running: text("old"),
             },
             "ready on the revision of deployment old: the old code may go on serving",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             command(0),
             "the deploy command has ended, after 5.0s",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             Event::WaitingForCommand,
             "ready; waiting for the deploy command to end",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             command(7),
             "the deploy command failed with exit code 7, after 5.0s",
-            Tone::Doubtful,
+            Severity::Warning,
         ),
         (
             heartbeat(Some(1), Some(2), 3),
             "still validating, for 1m 30s; 1 replica ready; 2 restarts; 3 polls failed in a row",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             heartbeat(None, None, 0),
             "still validating, for 1m 30s",
-            Tone::Neutral,
+            Severity::Info,
         ),
         (
             finished(Verdict::Ready, None),
             "ready after 12.0s",
-            Tone::Good,
+            Severity::Success,
         ),
         (
             finished(Verdict::Failed, Some(reason)),
             "failed after 12.0s: its code crashes",
-            Tone::Bad,
+            Severity::Error,
         ),
     ] {
-        assert_eq!((line(&event).as_str(), tone(&event)), (expected, meant));
+        assert_eq!((line(&event).as_str(), severity(&event)), (expected, meant));
     }
 }

@@ -7,11 +7,15 @@ use crate::core::rollout::assess::is_complete;
 use crate::core::rollout::indication::{Ending, Indication, Proof};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
-use crate::core::rollout::policy::TargetRule;
+use crate::core::rollout::policy::{TargetRule, Unchanged};
 use crate::core::rollout::streak::{Needs, Streak};
 
 /// How long a refusal has to last before the API has ever answered: then nothing is known to work.
 const FIRST_REFUSAL: Duration = Duration::from_secs(2);
+
+/// How long a target that was ready while the deploy command ran gets to be ready again, if its time is
+/// up: as long as it takes to confirm that it is not.
+const READY_GRACE: Duration = Duration::from_secs(10);
 
 impl Machine {
     /// What has all it needs to end the watch.
@@ -41,12 +45,15 @@ impl Machine {
 
     /// Notes since when the target has been all that was waited for.
     fn note_ready(&mut self, at: Duration, settled: bool) {
-        let is_complete = self
-            .latest
-            .as_deref()
-            .is_some_and(|details| is_complete(details, self.own_revision(), self.limits().until));
+        let shown = self.latest.as_deref().zip(self.search.target_id());
+        let is_complete = shown.is_some_and(|(details, id)| {
+            is_complete(details, id, self.own_revision(), self.limits().until)
+        });
         let is_ready = settled && is_complete && self.meets(|i| *i == Indication::Ready);
         self.ready_at = is_ready.then(|| self.ready_at.unwrap_or(at));
+        if self.awaits_command() {
+            self.ready_before_command_end = Some(at);
+        }
     }
 
     /// Whether what this points at may end the watch now.
@@ -115,8 +122,13 @@ impl Machine {
                     Ending::Unauthorized
                 }
                 Some(_) => Ending::Unavailable,
-                None if self.in_view_since.is_none() => self.not_in_view(),
-                None => Ending::Timeout,
+                None if self.in_view_since.is_some() => Ending::Timeout,
+                None => match self.command {
+                    Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
+                    // Nothing but answers from the past.
+                    _ if self.view.stale => Ending::Unavailable,
+                    _ => self.not_in_view(),
+                },
             });
         }
         self.outage_is_over_limit(at)
@@ -130,18 +142,22 @@ impl Machine {
     }
 
     /// When the watch ends whatever is known. Of a deploy of our own, the time counts from when the
-    /// target shows.
+    /// target shows; while the command runs and nothing has shown, there is no end.
     pub(super) fn deadline(&self) -> Option<Duration> {
         if self.awaits_command() {
             return None;
         }
-        let began = match self.policy.target() {
-            TargetRule::Deploy => self.in_view_since?,
-            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
-                Duration::ZERO
-            }
+        let deploys = *self.policy.target() == TargetRule::Deploy;
+        let began = match (self.in_view_since, self.command) {
+            (Some(at), _) if deploys => at,
+            (None, Command::Running) => return None,
+            (None, Command::Ended(at, _)) => at,
+            (Some(_), _) | (None, Command::None) => Duration::ZERO,
         };
-        Some(began.saturating_add(self.limits().timeout))
+        let deadline = began.saturating_add(self.limits().timeout);
+        // The wait for the command is no delay of a target that was ready.
+        let grace = self.ready_before_command_end;
+        Some(grace.map_or(deadline, |at| deadline.max(at.saturating_add(READY_GRACE))))
     }
 
     /// By when the agent and the target have to appear.
@@ -149,7 +165,15 @@ impl Machine {
         if self.in_view_since.is_some() {
             return None;
         }
-        let may_take = self.limits().appear_timeout;
+        let limits = self.limits();
+        let may_take = match limits.unchanged {
+            Unchanged::Fail => limits.appear_timeout,
+            // What is accepted then has to be judged in time.
+            Unchanged::Accept => {
+                let judged = limits.timeout.saturating_sub(Needs::CONFIRMED.over);
+                limits.appear_timeout.min(judged)
+            }
+        };
         match (self.policy.target(), self.command) {
             (TargetRule::Deploy, Command::None | Command::Running) => None,
             (TargetRule::Deploy, Command::Ended(at, 0)) => Some(at.saturating_add(may_take)),
@@ -196,7 +220,7 @@ impl Machine {
         })
     }
 
-    fn is_single_check(&self) -> bool {
+    pub(super) fn is_single_check(&self) -> bool {
         self.limits().timeout.is_zero()
     }
 
@@ -239,6 +263,9 @@ impl Machine {
             || self.appear_deadline().is_some_and(|moment| moment <= soon);
         let confirms = self.unconfirmed().next().is_some()
             || self.refusals.iter().next().is_some()
+            // Others may be up to date, and have seen what came before the command ended.
+            || self.view.stale
+            || matches!(self.command, Command::Ended(..))
             || decides_soon;
         NextPoll {
             moment: Moment {

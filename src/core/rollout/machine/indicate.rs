@@ -128,7 +128,7 @@ impl Machine {
                 }
                 (None, _) | (_, NewRevision::Optional) => {
                     found.push(Indication::Ready);
-                    if !is_complete(details, own, limits.until) {
+                    if !is_complete(details, id, own, limits.until) {
                         found.push(Indication::Unmoved(Box::new(progress)));
                     }
                 }

@@ -83,7 +83,9 @@ impl Machine {
                 summary,
             });
         };
+        // A single check waits for nothing: it may as well come before the deploy as after it.
         if *self.policy.target() == TargetRule::FirstSeen
+            && !self.is_single_check()
             && let Some(created_at) = self.newest.created_at(id)
             && let Some(start) = self.clock.at(Duration::ZERO)
             && created_at < start

@@ -36,14 +36,13 @@ fn first_desired_deployment_is_the_target_of_a_bare_wait() {
     let outcome = old.play("0 new/new ready c400").ended(Verdict::Ready);
     assert_eq!(outcome.warnings[0].code, "CreatedBefore");
     assert!(outcome.warnings[0].summary.contains("created 10m before"));
-    for fresh in ["first, dated", "first"] {
-        let answer = if fresh == "first" {
-            "0 new/new ready c400"
-        } else {
-            "0 new/old c1000 | 1 new/new ready c1000"
-        };
-        let mut fresh = watch(fresh);
-        assert_eq!(fresh.play(answer).ended(Verdict::Ready).warnings, []);
+    for (asked, answers) in [
+        ("first", "0 new/new ready c400"),
+        ("first, dated", "0 new/old c1000 | 1 new/new ready c1000"),
+        ("first, dated, check", "0 new/new ready c400"),
+    ] {
+        let mut other = watch(asked);
+        assert_eq!(other.play(answers).ended(Verdict::Ready).warnings, []);
     }
 }
 
@@ -199,6 +198,16 @@ fn run_follows_what_the_command_made() {
         # Its time does not count.
         run, dated: {BASE} | 2..900 base/base c500 | 901..1500 new/base c1901 | 1501 new/base c1901 => timeout 1501 new
         run, dated: {BASE} | 2..40 base/base c500 | 41 end 0 | 42..80 base/base c500 => unchanged 71 -
+        # Where nothing shows, its time ends the watch all the same: before the command and after it.
+        run, timeout 9: 0 429+3600 | 9 503 => unavailable 9
+        run, dated, timeout 20: {BASE} | 2 end 0 | 3 503 | 4 base/base c500 | 5 429+3600 | 22 503 => unavailable 22
+        run, dated, timeout 20: {BASE} | 2 end 3 | 3 429+3600 | 22 base/base c500 => command-failed-3 22 -
+        # A target that was ready while the command ran is not late when its time is up.
+        run, dated, timeout 6: {BASE} | 2..9 new/new ready c1002 | 10 new/base c1002 | 11 new/new ready c1002 | 12 end 0 | 13 new/new ready c1002 => ready 13 new
+        run, dated, timeout 6: {BASE} | 2..9 new/new ready c1002 | 10 401 | 11 new/new ready c1002 | 12 end 0 | 13 new/new ready c1002 => ready 13 new
+        run, dated, timeout 6: {BASE} | 2..9 new/new ready c1002 | 10..30 new/new Validating c1002 => timeout 19 new
+        # The servers' clocks may differ by seconds.
+        run, dated: {BASE} | 2 end 0 | 3..9 new/new ready c997 => ready 3 new
         # It deletes the agent and makes it anew.
         run, dated: {BASE} | 2..9 404 | 10 end 0 | 11..20 404 | 21 new/new ready c1015 => ready 21 new
         run, dated: {BASE} | 2..9 404 | 10 end 0 | 11..50 404 => not-found 40 -
