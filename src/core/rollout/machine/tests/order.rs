@@ -180,7 +180,7 @@ fn unconfirmed_answers_ask_for_fresh_connections() {
             "0 new/new Active | 1 new/new Creating | 2 new/new Active",
             Route::Pooled,
         ),
-        ("0 404", Route::Fresh),
+        ("0 404", Route::Pooled),
         ("0 new/old u1000 | 1 new/old u900", Route::Fresh),
     ] {
         let mut watch = watch("first");
