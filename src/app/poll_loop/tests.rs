@@ -374,7 +374,7 @@ async fn the_deploy_command_is_followed_by_its_signals() {
             let id = if at < 20 { "old" } else { "new" };
             details.desired_deployment_id = Some(id.to_owned());
             details.reconciled_deployment_id = Some(id.to_owned());
-            details.ready = at < 20 || at >= 40;
+            details.ready = !(20..40).contains(&at);
         })
     };
     let fetch = |_, _| ready(answer(start.elapsed().as_secs()));

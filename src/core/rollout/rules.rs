@@ -1,5 +1,6 @@
 //! The table of the verdict as text: what each indication needs, and what it comes to.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::indication::{Indication, Proof, StepBack};
@@ -21,10 +22,8 @@ fn table(limits: &Limits) -> String {
             Some(ending) => format!("**{}**", ending.verdict(false)),
             None => then(&indication).to_owned(),
         };
-        table.push_str(&format!(
-            "| {} | {needs} | {then} |\n",
-            describe(&indication)
-        ));
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "| {} | {needs} | {then} |", describe(&indication));
     }
     table
 }
