@@ -160,7 +160,7 @@ fn any_script() -> impl Strategy<Value = Script> {
         Before::Broken,
     ]);
     let disturbances = proptest::collection::vec(any_disturbance(), 0..4);
-    let earlier = proptest::option::of((-20_000_i64..-1500, any_fate()));
+    let earlier = proptest::option::of((-30_000_i64..-6500, any_fate()));
     (
         (before, any_dates(), any::<bool>(), earlier),
         (any_aim(), -15_000_i64..5000, any_acts()),

@@ -5,8 +5,8 @@
 //!   connections, three times in a row over five seconds. So every history has a replica that does not lag.
 //! - Which of several deployments was desired first, where no answer showed the first one.
 //! - Whose an error is that names no deployment, where no answer from before the target had it.
-//! - Whether a deployment that was made in the very second of the command's start was made by it: the
-//!   Date header has whole seconds.
+//! - Whether a deployment that was made in the five seconds before the command's start was made by it:
+//!   the servers' clocks may differ by so much.
 //! - Whether a 404 before the command is a first deploy, where answers have no dates or no
 //!   Date header.
 
@@ -37,8 +37,13 @@ impl<'a> Check<'a> {
 
     /// What is wrong with the verdict, if anything is.
     pub(crate) fn fault(&self) -> Option<String> {
-        let deadline = self.watched.deadline;
-        let at_deadline = deadline.is_some_and(|deadline| self.watched.ended >= deadline);
+        // Where the target comes into view and goes again, its time counts from the command's end.
+        let since_command = self
+            .watched
+            .command_ended
+            .map(|at| at + millis(self.script.limits.timeout));
+        let mut deadlines = self.watched.deadline.into_iter().chain(since_command);
+        let at_deadline = deadlines.any(|deadline| self.watched.ended >= deadline);
         let of_target = |is: &dyn Fn(usize) -> bool| {
             let target = self.target();
             target.is_some_and(|target| self.is_meant(target) && is(target))
@@ -396,7 +401,7 @@ impl<'a> Check<'a> {
             && match limits.until {
                 Until::Ready => true,
                 Until::Warm => last.own_revision(target).is_some(),
-                Until::Drained => last.previous.is_none(),
+                Until::Drained => last.previous.is_none() && last.own_revision(target).is_some(),
             };
         !complete && !self.has_failed(target, last.requested, |of| of == target)
     }

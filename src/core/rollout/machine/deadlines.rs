@@ -109,6 +109,12 @@ impl Machine {
         }
     }
 
+    /// Whether a target was shown that is not settled, and that it is not there is not confirmed.
+    fn is_disputed(&self) -> bool {
+        let unsettled = self.search.target_id().is_some() && self.search.settled().is_none();
+        unsettled && !self.meets(|indication| *indication == Indication::NotInView)
+    }
+
     /// Whether it is confirmed that there is no such agent (any more).
     pub(super) fn is_absent(&self) -> bool {
         self.meets(|indication| *indication == Indication::Absent)
@@ -127,6 +133,8 @@ impl Machine {
                     Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
                     // Nothing but answers from the past.
                     _ if self.view.stale => Ending::Unavailable,
+                    // Answers disagree about whether one has come.
+                    _ if self.is_disputed() => Ending::Timeout,
                     _ => self.not_in_view(),
                 },
             });
