@@ -129,12 +129,12 @@ impl Machine {
                 }
                 Some(_) => Ending::Unavailable,
                 None if self.in_view_since.is_some() => Ending::Timeout,
+                // Answers disagree about whether one has come.
+                None if self.is_disputed() => Ending::Timeout,
                 None => match self.command {
                     Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
                     // Nothing but answers from the past.
                     _ if self.view.stale => Ending::Unavailable,
-                    // Answers disagree about whether one has come.
-                    _ if self.is_disputed() => Ending::Timeout,
                     _ => self.not_in_view(),
                 },
             });
