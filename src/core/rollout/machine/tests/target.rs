@@ -212,6 +212,8 @@ fn run_follows_what_the_command_made() {
         run, dated: {BASE} | 2..40 base/base c500 | 41 end 0 | 42..80 base/base c500 => unchanged 71 -
         # Where nothing shows, its time ends the watch all the same: before the command and after it.
         run, timeout 9: 0 429+3600 | 9 503 => unavailable 9
+        run, timeout 9: 0..1 base/base | 2 429+3600 | 9 base/base => unavailable 9
+        run, timeout 7: 0..4 base/base | 5 503 | 6..7 base/base | 7 start | 8 end 0 | 9 new/new ready => goes on
         run, dated, timeout 20: {BASE} | 2 end 0 | 3 503 | 4 base/base c500 | 5 429+3600 | 22 503 => unavailable 22
         run, dated, timeout 20: {BASE} | 2 end 3 | 3 429+3600 | 22 base/base c500 => command-failed-3 22 -
         # A target that was ready while the command ran is not late when its time is up.
