@@ -38,7 +38,12 @@ pub(crate) fn known(machine: &Machine) -> String {
         &[
             &DESCRIBES[..],
             &FAILING,
-            &["answered", "clock", "last_answer"],
+            &[
+                "answered",
+                "clock",
+                "last_answer",
+                "ready_before_command_end",
+            ],
         ]
         .concat(),
     )

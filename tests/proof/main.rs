@@ -1,8 +1,9 @@
-//! The machine held against the truth: random histories of an honest server, and every short sequence
-//! of answers.
+//! The machine held against the truth: random histories of an honest server (`histories`), and every
+//! short sequence of answers (`search`).
 //!
-//! By default a few seconds. `PROOF_SECONDS=300 PROOF_CASES=100000 cargo test --profile proof --test proof
-//! -- --nocapture` goes on for as long, and prints how far it came.
+//! By default a few seconds. `PROOF_SECONDS=280 cargo test --profile proof --test proof search --
+//! --nocapture` searches for as long and prints how far it came; `PROOF_CASES=100000` tries so many
+//! histories.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

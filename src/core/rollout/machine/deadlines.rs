@@ -129,12 +129,12 @@ impl Machine {
                 }
                 Some(_) => Ending::Unavailable,
                 None if self.in_view_since.is_some() => Ending::Timeout,
+                // Answers disagree about whether one has come.
+                None if self.is_disputed() => Ending::Timeout,
                 None => match self.command {
                     Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
-                    // Nothing but answers from the past.
-                    _ if self.view.stale => Ending::Unavailable,
-                    // Answers disagree about whether one has come.
-                    _ if self.is_disputed() => Ending::Timeout,
+                    // Nothing but answers from the past, or that disagree about the baseline.
+                    _ if self.view.stale || self.search.awaits_baseline() => Ending::Unavailable,
                     _ => self.not_in_view(),
                 },
             });
@@ -159,6 +159,8 @@ impl Machine {
         let began = match (self.in_view_since, self.command) {
             (Some(at), _) if deploys => at,
             (None, Command::Running) => return None,
+            // The command is about to start.
+            (None, Command::None) if deploys && !self.search.awaits_baseline() => return None,
             (None, Command::Ended(at, _)) => at,
             (Some(_), _) | (None, Command::None) => Duration::ZERO,
         };

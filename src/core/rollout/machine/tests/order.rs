@@ -161,6 +161,8 @@ fn that_no_deployment_is_desired_is_never_believed_once_one_was() {
         first: 0 new/new Creating | 1..599 -/new ready | 600 -/new ready => timeout 600 new
         first: 0 new/new Creating | 1..90 -/- | 91 new/new ready => ready 91
         first, stall 5: 0 new/new Creating | 1..90 -/- => stalled 5
+        # What waits to be confirmed may be what moves.
+        first, stall 5: 0..3 new/new Creating | 4..20 old/old => superseded 9 new
     ",
     );
 }
@@ -181,6 +183,11 @@ fn unconfirmed_answers_ask_for_fresh_connections() {
             Route::Pooled,
         ),
         ("0 404", Route::Pooled),
+        // What is about to decide: no pull for 20 s, and no target for 30.
+        ("0..9 new/new ImagePullBackOff*0", Route::Pooled),
+        ("0..10 new/new ImagePullBackOff*0", Route::Fresh),
+        ("0..19 404", Route::Pooled),
+        ("0..20 404", Route::Fresh),
         ("0 new/old u1000 | 1 new/old u900", Route::Fresh),
     ] {
         let mut watch = watch("first");

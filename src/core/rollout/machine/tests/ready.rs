@@ -56,6 +56,7 @@ fn ready_has_to_hold_while_answers_show_it() {
         first, stable 6: 0 new/new ready run*0/2 | 2 new/new ready run*5/2 | 4..20 new/new ready run*5/2 => ready 8
         first, stable 6: 0 new/new ready run*0/2 | 2 new/new ready run*6/2 => failed 2
         first, stable 6: 0 new/new ready CrashLoopBackOff*3 => failed 0
+        not base@500, stable 3: 0 new/new CrashLoopBackOff*3 | 1..4 new/new ready run*3 c900 => ready 4 new
         first, stable 6: 0..9 new/new ready run*40 => ready 6
         first, stable 6: 0..2 new/new ready run*5 | 3..9 new/new ready run*0 => ready 6
         # Time that nobody has seen does not count.

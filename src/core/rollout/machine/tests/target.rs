@@ -109,6 +109,13 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
         # An older one does not take the place of a newer one.
         not base: 0 new/old c900 | 1..40 older/older ready c100 => unchanged 30 -
         not base: 0 new/old | 1..9 404 => not-found 6
+        # The baseline may be dated after the target was seen.
+        not base: 0 new/old c900 | 1..40 base/base ready c500 => superseded 6 new
+        # What was indicated of one says nothing of the next, nor are its errors the next one's.
+        not base@500, stable 3: 0..2 other/other ready | 3..9 new/new ready c900 => ready 6 new
+        not base@500: 0 base/base c500 | 1 other/older err=PCC_X | 2..4 new/older c900 err=PCC_X | 5 new/new ready c900 => ready 5 new
+        # While polls fail nobody knows that none has come.
+        not base@500: 0..9 base/base ready c500 | 10..34 503 | 35 new/new ready c900 => ready 35 new
         # What was counted of one candidate is nothing to the next.
         not base: 0 older/older run*0 | 1 older/older run*2 | 2 new/new run*5 | 3..20 new/new run*6 => goes on
         not base: 0 new/new ready c900 | 1 older/older ready c100 | 2..9 new/new ready c900 => ready 7 new
@@ -195,11 +202,18 @@ fn run_follows_what_the_command_made() {
         run, dated: {BASE} | 2..700 401 => goes on
         run, dated: {BASE} | 2..700 404 => goes on
         run, dated: {BASE} | 2..300 503 | 301 end 0 | 302 new/new ready c1300 => ready 302 new
+        # One 404 does not say that the agent is gone.
+        run, dated: {BASE} | 2 end 0 | 3..31 base/base c500 | 32 404 => unchanged 32 -
+        # Without dates, answers may disagree until its time is up.
+        run, timeout 9: 0..5 base/base | 5 start | 6 end 0 | 7 new/base | 8 base/base | 9 new/base | 10 base/base | 11 new/base | 12 base/base | 13 new/base | 14..15 base/base => timeout 15 -
+        run, timeout 9: 0..5 base/base | 5 start | 6 end 1 | 7 new/base | 8 base/base | 9 new/base | 10 base/base | 11 new/base | 12 base/base | 13 new/base | 14..15 base/base => timeout 15 -
         # Its time does not count.
         run, dated: {BASE} | 2..900 base/base c500 | 901..1500 new/base c1901 | 1501 new/base c1901 => timeout 1501 new
         run, dated: {BASE} | 2..40 base/base c500 | 41 end 0 | 42..80 base/base c500 => unchanged 71 -
         # Where nothing shows, its time ends the watch all the same: before the command and after it.
         run, timeout 9: 0 429+3600 | 9 503 => unavailable 9
+        run, timeout 9: 0..1 base/base | 2 429+3600 | 9 base/base => unavailable 9
+        run, timeout 7: 0..4 base/base | 5 503 | 6..7 base/base | 7 start | 8 end 0 | 9 new/new ready => goes on
         run, dated, timeout 20: {BASE} | 2 end 0 | 3 503 | 4 base/base c500 | 5 429+3600 | 22 503 => unavailable 22
         run, dated, timeout 20: {BASE} | 2 end 3 | 3 429+3600 | 22 base/base c500 => command-failed-3 22 -
         # A target that was ready while the command ran is not late when its time is up.
