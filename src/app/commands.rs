@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             report_errors(output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Watch);
+            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Run);
             report_errors(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {

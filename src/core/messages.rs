@@ -26,6 +26,8 @@ use crate::core::text::{line_start, one_line, short_duration};
 pub enum Mode {
     /// A watch, up to its verdict.
     Watch,
+    /// A watch beside a deploy command, whose output nothing may hide or tear.
+    Run,
     /// A single check: what has no verdict yet is no failure.
     Status,
 }
@@ -310,7 +312,7 @@ pub fn ending_parts(report: &AgentReport, mode: Mode) -> (String, String) {
     let verdict = verdict_words(report.outcome.verdict, mode);
     let words = match mode {
         Mode::Status => verdict.to_owned(),
-        Mode::Watch => {
+        Mode::Watch | Mode::Run => {
             let elapsed = short_duration(report.outcome.elapsed);
             format!("{verdict} after {elapsed}")
         }

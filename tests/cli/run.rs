@@ -55,6 +55,23 @@ fn a_rollout_that_fails_under_run_ends_with_its_block() {
 }
 
 #[test]
+fn a_ci_log_does_not_fold_the_output_of_the_command() {
+    for (style, mark) in [("github", "::group::"), ("gitlab", "section_start")] {
+        let switches = format!("--progress {style}");
+        let left = simulated("rolling-update", &switches, "echo deployed")
+            .stdout_starts("deployed\n")
+            .stderr_any()
+            .run();
+        assert!(!left.stderr.contains(mark), "{}", left.stderr);
+        assert!(
+            left.stderr.contains("following deployment"),
+            "{}",
+            left.stderr
+        );
+    }
+}
+
+#[test]
 fn log_lines_of_run_match_the_schema() {
     let left = simulated("rolling-update", "--progress json", "true")
         .stdout_starts("a: ready after TIME")

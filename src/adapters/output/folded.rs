@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Display, Verbosity, github, gitlab, line, print};
-use crate::core::messages;
+use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Event, Verdict};
 
 /// Whose log it is.
@@ -33,7 +33,7 @@ impl Folded {
             ended: agents.iter().map(|_| None).collect(),
             agents,
         };
-        if display.detail == Verbosity::All {
+        if folded.folds() {
             let title = format!("Rollout of {}", folded.agents.join(", "));
             print::err(&match log {
                 Log::Github => github::group(&title),
@@ -41,6 +41,11 @@ impl Folded {
             });
         }
         folded
+    }
+
+    /// Whether the progress is folded: not beside a deploy command, whose output would be folded with it.
+    fn folds(&self) -> bool {
+        self.display.detail == Verbosity::All && self.display.mode != Mode::Run
     }
 
     pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
@@ -67,7 +72,7 @@ impl Folded {
         }
         let reports: Vec<&AgentReport> = self.ended.iter().flatten().collect();
         let mut lines = Vec::new();
-        if self.display.detail == Verbosity::All {
+        if self.folds() {
             lines.push(match self.log {
                 Log::Github => github::END_GROUP.to_owned(),
                 Log::Gitlab { began } => {

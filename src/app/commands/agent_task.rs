@@ -48,7 +48,7 @@ impl AgentTask {
     pub(super) async fn run(mut self, machine: Machine, mode: Mode) {
         let started_at = Timestamp::now();
         let outcome = match mode {
-            Mode::Watch => self.follow(machine).await,
+            Mode::Watch | Mode::Run => self.follow(machine).await,
             Mode::Status => self.look_once(machine).await,
         };
         let name = self.agent.as_str().to_owned();
@@ -163,7 +163,7 @@ fn may_tell_why(verdict: Verdict, mode: Mode) -> bool {
     match verdict {
         Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => true,
         // For a single look it only means that the rollout goes on.
-        Verdict::Timeout => mode == Mode::Watch,
+        Verdict::Timeout => mode != Mode::Status,
         Verdict::Ready
         | Verdict::Unauthorized
         | Verdict::NotFound

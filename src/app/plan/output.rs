@@ -42,7 +42,10 @@ impl OutputPlan {
     /// What to show.
     pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Verbosity, mode: Mode) -> Self {
         let ci = Ci::found();
-        let style = style(args.progress, auto, ci, Terminal::found());
+        let style = match style(args.progress, auto, ci, Terminal::found()) {
+            Style::Tty if mode == Mode::Run => Style::Plain,
+            style => style,
+        };
         let mut files = FilePlan {
             report: args.report_file.clone(),
             junit: args.junit.clone(),
@@ -53,7 +56,7 @@ impl OutputPlan {
             files.github_output = path("GITHUB_OUTPUT");
             // A single look is a step on the way; it has no page.
             files.github_summary = match mode {
-                Mode::Watch => path("GITHUB_STEP_SUMMARY"),
+                Mode::Watch | Mode::Run => path("GITHUB_STEP_SUMMARY"),
                 Mode::Status => None,
             };
         }

@@ -49,7 +49,7 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
     }
     if let Some((phase, lasted)) = report.last_phase() {
         let words = match mode {
-            Mode::Watch => format!("{phase}, for {}", short_duration(lasted)),
+            Mode::Watch | Mode::Run => format!("{phase}, for {}", short_duration(lasted)),
             // Since when, a single look cannot know.
             Mode::Status => phase.to_string(),
         };

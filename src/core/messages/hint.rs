@@ -116,7 +116,7 @@ pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
         }
         Verdict::Unchanged => {
             let accept = match mode {
-                Mode::Watch => ", or take --if-unchanged accept",
+                Mode::Watch | Mode::Run => ", or take --if-unchanged accept",
                 Mode::Status => "",
             };
             format!(
