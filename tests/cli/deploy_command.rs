@@ -250,6 +250,26 @@ fn signal_goes_on(name: &str, number: i32, code: i32) {
 }
 
 #[test]
+fn a_second_signal_ends_a_stubborn_command_at_once_and_the_report_is_written() {
+    // It does not end with the first signal; more than two seconds later the second one is due.
+    let script = "trap '' TERM; trap 'sleep 2.5; touch due' INT; touch started; \
+                  while :; do sleep 0.1; done";
+    let mut running = Rehearsal::of("stuck").around_a_script(script);
+    running.wait_for_file("started");
+    running.signal(2);
+    running.wait_for_file("due");
+    running.signal(15);
+    let rehearsed = running.end();
+    rehearsed.expect("interrupted", 130, 137);
+    let ended = rehearsed.command_elapsed();
+    assert!(
+        ended < 9000,
+        "it was not waited for until SIGKILL: {ended} ms"
+    );
+    rehearsed.expect_no_process_left();
+}
+
+#[test]
 fn a_signal_while_the_vendor_cli_waits_still_reports_the_deployment() {
     let mut running = Rehearsal::of("stuck").around_the_vendor_cli();
     running.wait_for_output(&id("new"));
