@@ -132,7 +132,7 @@ impl Rehearsal {
         let simulator = Simulator::start(&scenario, speed);
         let folder = test.folder();
         let deploy = format!(
-            "exec '{}' vendor_cli::deploys_and_waits --exact --ignored --nocapture --quiet\n",
+            "exec '{}' vendor_cli::deploys_and_waits --exact --nocapture --quiet\n",
             std::env::current_exe().unwrap().display()
         );
         fs::write(folder.join("deploy"), deploy).unwrap();

@@ -276,8 +276,8 @@ fn a_command_that_succeeds_at_the_end_of_its_time_is_not_believed() {
     rehearsed.expect_no_process_left();
 }
 
+/// No test: the deploy command of the others, which run this file as a program.
 #[test]
-#[ignore = "no test: the deploy command of the others, which run this file as a program"]
 #[expect(clippy::exit, reason = "a command ends with a code of its own")]
 fn deploys_and_waits() {
     if let Ok(api) = env::var("PIPECAT_API_URL")
