@@ -222,7 +222,7 @@ fn cases() -> ProptestConfig {
         .ok()
         .and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: cases.unwrap_or(300),
+        cases: cases.unwrap_or(200),
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..ProptestConfig::default()
@@ -309,7 +309,9 @@ proptest! {
         if script.aim == Aim::FirstSeen {
             // What is seen first decides, and must not depend on what disturbs.
             script.begins = -1 - script.begins.abs();
-            prop_assume!(!matches!(disturbance.kind, Kind::Lag(_)));
+            if matches!(disturbance.kind, Kind::Lag(_)) {
+                return Ok(());
+            }
         }
         let calm = script.watch();
         let disturbed = Script { disturbances: vec![disturbance], ..script }.watch();

@@ -20,7 +20,7 @@ use crate::world::{BASELINE, Ms, State as Agent, date, rising};
 /// How long after the one before a letter comes.
 const PAUSES: [Ms; 2] = [1000, 3000];
 /// Without a budget of time: so deep with every letter, and so deep with the commonest.
-const USUAL: [(usize, usize); 2] = [(2, usize::MAX), (4, 6)];
+const USUAL: [(usize, usize); 2] = [(2, usize::MAX), (4, 4)];
 
 fn limits() -> Limits {
     Limits {
@@ -413,13 +413,16 @@ impl<'a> Story<'a> {
     }
 
     fn is_superseded(&self, target: usize) -> bool {
-        let (_, letter) = self.0[self.0.len() - 1];
-        let by = agent(letter)
-            .and_then(|agent| agent.desired)
-            .filter(|by| *by != target);
-        let is_newer =
-            |by| matches!(letter.brings, Brings::Agent { dated: true, .. }) && by > target;
-        by.is_some_and(|by| {
+        // When a deployment was created is known from the first answer that dates it.
+        let is_newer = |by: usize| {
+            by > target
+                && self.0.iter().any(|(_, letter)| match &letter.brings {
+                    Brings::Agent { state, dated } => *dated && state.desires(by),
+                    _ => false,
+                })
+        };
+        let by = self.last().and_then(|agent| agent.desired);
+        by.filter(|by| *by != target).is_some_and(|by| {
             is_newer(by) || self.confirms(|agent| agent.is_some_and(|agent| agent.desires(by)))
         })
     }

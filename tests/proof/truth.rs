@@ -65,10 +65,13 @@ impl<'a> Check<'a> {
             }
             Verdict::Unauthorized => self.is_refused(FailureClass::Unauthorized) || at_deadline,
             Verdict::Unavailable => {
-                let failed = matches!(self.watched.polls.last(), Some((_, Seen::Failed(_))));
+                // The last poll failed, or brought an answer from the past.
+                let unknown = self.polls_backwards().next().is_none_or(|(at, seen)| {
+                    at < self.watched.ended || matches!(seen, Seen::Failed(_))
+                });
                 self.is_refused(FailureClass::Refused)
                     || self.has_been_out()
-                    || at_deadline && failed
+                    || at_deadline && unknown
             }
             Verdict::Timeout => at_deadline,
             Verdict::Interrupted(_) => false,
@@ -250,12 +253,13 @@ impl<'a> Check<'a> {
             })
     }
 
-    /// Whether an error is the target's, or was in no answer from before the target.
+    /// Whether an error is the target's, or was in no answer from before the target; where nothing was
+    /// ever reconciled, all count.
     fn seems_its(&self, of: usize, target: usize) -> bool {
-        let mut before = self
-            .states_seen()
-            .take_while(|(_, state)| !state.desires(target));
-        of == target || !before.any(|(_, state)| state.errors.contains(&of))
+        let seen = self.states_seen().map(|(_, state)| state);
+        let mut before = seen.take_while(|state| !state.desires(target));
+        let reconciled = |state: &State| state.reconciled.is_some();
+        of == target || !before.any(|state| reconciled(state) && state.errors.contains(&of))
     }
 
     /// Whether another deployment was desired after this one.
@@ -270,7 +274,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether a deployment that is meant was there, so that it must not be overlooked: shown with a
-    /// proof, or desired for as long as a confirmation takes.
+    /// proof, or desired for as long as a confirmation takes, with answers to see it by.
     fn has_come(&self) -> bool {
         let world = &self.watched.world;
         let is_meant = |state: &State| {
@@ -281,8 +285,13 @@ impl<'a> Check<'a> {
             && matches!(world.dates(), Dates::OfChanges | Dates::OfRequests)
             && self.states_seen().any(|(_, state)| is_meant(state));
         let ended = self.watched.ended;
-        let lately = world.during(ended - CONFIRMED - LONGEST_PAUSE, ended);
-        proven || !self.is_denied() && lately.iter().all(is_meant)
+        let since = ended - CONFIRMED - LONGEST_PAUSE;
+        let lately = world.during(since, ended);
+        let answers = self.states_seen().filter(|(at, _)| *at >= since).count();
+        // A 404 that is said again is believed, also after an answer from the past.
+        let absent = self.shown(|seen| seen == Seen::Absent);
+        let is_denied = absent.is_some_and(|(answers, _)| answers >= 2);
+        proven || !is_denied && answers >= 3 && lately.iter().all(is_meant)
     }
 
     /// Whether what answers showed of the target has been the same for as long as makes a stall.
