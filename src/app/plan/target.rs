@@ -135,6 +135,7 @@ pub(super) fn baselines(
     let report: Value =
         serde_json::from_str(&text).map_err(|error| TargetError::NotAReport(error.to_string()))?;
     let list = report.get("agents").and_then(Value::as_array);
+    let list = list.filter(|list| !list.is_empty());
     let list = list.ok_or_else(|| TargetError::NotAReport("it has no agents".to_owned()))?;
     let reports: Result<Vec<AgentReport>, _> =
         list.iter().cloned().map(serde_json::from_value).collect();
