@@ -13,10 +13,10 @@ mod phase;
 mod policy;
 mod problem;
 mod report;
-#[cfg(test)]
-mod rules;
 mod streak;
 mod target;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod view;
 

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::indication::{Indication, Proof, StepBack};
-use super::observation::{Failure, FailureClass};
-use super::policy::Limits;
-use super::problem::{Problem, ProblemClass};
-use super::streak::Needs;
+use crate::core::rollout::indication::{Indication, Proof, StepBack};
+use crate::core::rollout::observation::{Failure, FailureClass};
+use crate::core::rollout::policy::Limits;
+use crate::core::rollout::problem::{Problem, ProblemClass};
+use crate::core::rollout::streak::Needs;
 use crate::core::text::short_duration;
 
 /// The table in Markdown, under these limits.
@@ -192,7 +192,7 @@ mod tests {
             stall_timeout: Some(Duration::from_mins(5)),
             ..Limits::default()
         };
-        let documented = include_str!("../../../docs/verdicts.md");
+        let documented = include_str!("../../../../docs/verdicts.md");
         let table = table(&limits);
         assert!(
             documented.contains(&table),

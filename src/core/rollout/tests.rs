@@ -1,0 +1,3 @@
+//! The table of the verdict in the documents is the one in the code.
+
+mod rules;
