@@ -316,7 +316,7 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
         (
             "my-agent",
             "{}",
-            "this is not the JSON report of `status`: it has no agents",
+            "this is not the JSON report of `status`: it has no agents; write it before the deploy, with `status --output json`",
         ),
         (
             "other",
@@ -335,7 +335,7 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
             .status(2)
             .stderr_any()
             .run();
-        let line = format!("error: --baseline: {line}");
+        let line = format!("error: --baseline before.json: {line}");
         assert!(left.stderr.starts_with(&line), "{}", left.stderr);
         assert_eq!(left.stderr.lines().count(), 1, "{}", left.stderr);
     }

@@ -54,12 +54,21 @@ pub(crate) enum TargetError {
     OtherAgent(String, String),
     #[error("--baseline: cannot read {}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("--baseline: this is not the JSON report of `status`: {0}")]
+    #[error("--baseline {place}: {why}")]
+    Baseline { place: String, why: BadReport },
+}
+
+/// Why a text cannot say which deployment was there before.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadReport {
+    #[error(
+        "this is not the JSON report of `status`: {0}; write it before the deploy, with `status --output json`"
+    )]
     NotAReport(String),
-    #[error("--baseline: the report is not about agent {agent:?}, only about {found}")]
+    #[error("the report is not about agent {agent:?}, only about {found}")]
     NotOfThisAgent { agent: String, found: String },
     #[error(
-        "--baseline: the report says nothing about agent {agent:?}: its verdict is {verdict}; run `status` again before the deploy"
+        "the report says nothing about agent {agent:?}: its verdict is {verdict}; run `status` again before the deploy"
     )]
     NothingSeen { agent: String, verdict: Verdict },
 }
@@ -132,28 +141,38 @@ pub(super) fn baselines(
             })?
         }
     };
+    baselines_of_report(&text, agents).map_err(|why| {
+        let place = match source {
+            Source::Stdin => "-".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        };
+        TargetError::Baseline { place, why }
+    })
+}
+
+fn baselines_of_report(text: &str, agents: &[AgentName]) -> Result<Vec<TargetRule>, BadReport> {
     let report: Value =
-        serde_json::from_str(&text).map_err(|error| TargetError::NotAReport(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| BadReport::NotAReport(error.to_string()))?;
     let list = report.get("agents").and_then(Value::as_array);
     let list = list.filter(|list| !list.is_empty());
-    let list = list.ok_or_else(|| TargetError::NotAReport("it has no agents".to_owned()))?;
+    let list = list.ok_or_else(|| BadReport::NotAReport("it has no agents".to_owned()))?;
     let reports: Result<Vec<AgentReport>, _> =
         list.iter().cloned().map(serde_json::from_value).collect();
-    let reports = reports.map_err(|error| TargetError::NotAReport(error.to_string()))?;
+    let reports = reports.map_err(|error| BadReport::NotAReport(error.to_string()))?;
     agents
         .iter()
         .map(|agent| baseline(&reports, agent).map(TargetRule::NewerThan))
         .collect()
 }
 
-fn baseline(reports: &[AgentReport], agent: &AgentName) -> Result<Baseline, TargetError> {
+fn baseline(reports: &[AgentReport], agent: &AgentName) -> Result<Baseline, BadReport> {
     let agent = agent.as_str();
     let Some(report) = reports.iter().find(|report| report.agent == agent) else {
         let found: Vec<String> = reports
             .iter()
             .map(|report| one_line(&report.agent))
             .collect();
-        return Err(TargetError::NotOfThisAgent {
+        return Err(BadReport::NotOfThisAgent {
             agent: agent.to_owned(),
             found: found.join(", "),
         });
@@ -162,7 +181,7 @@ fn baseline(reports: &[AgentReport], agent: &AgentName) -> Result<Baseline, Targ
     let seen = outcome.deployment_id.is_some()
         || matches!(outcome.verdict, Verdict::NotFound | Verdict::Unchanged);
     if !seen {
-        return Err(TargetError::NothingSeen {
+        return Err(BadReport::NothingSeen {
             agent: agent.to_owned(),
             verdict: outcome.verdict,
         });
@@ -170,8 +189,9 @@ fn baseline(reports: &[AgentReport], agent: &AgentName) -> Result<Baseline, Targ
     let deployment_id = outcome.deployment_id.as_deref();
     Ok(Baseline {
         deployment_id: deployment_id
-            .map(|given| id("--baseline", given))
-            .transpose()?,
+            .map(|given| id("deploymentId", given))
+            .transpose()
+            .map_err(|error| BadReport::NotAReport(error.to_string()))?,
         created_at: outcome.deployment_created_at,
     })
 }
