@@ -226,9 +226,9 @@ fn log(report: &Report, title: &str) {
         for agent in &report.agents {
             shown.push(messages::result_line(agent, mode));
             shown.extend(messages::failure_block(agent, mode));
-            if let Some(told) = forms::annotation(agent, mode) {
+            if let Some(annotation) = forms::annotation(agent, mode) {
                 let levels = ["::error title=", "::warning title="];
-                assert_command(&told, &levels);
+                assert_command(&annotation, &levels);
             }
         }
         for line in &shown {

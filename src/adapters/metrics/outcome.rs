@@ -1,4 +1,4 @@
-//! The words by which deliveries are told apart: few, and fixed.
+//! The fixed outcomes of a delivery, as metrics label them.
 
 /// How an attempt to deliver a notice ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -27,7 +27,7 @@ pub(crate) enum Level {
     Quiet,
     /// Neither.
     Usual,
-    /// Neither, where the log is all that is told.
+    /// Neither, where the log is the only output.
     Informed,
     /// `-v`
     Verbose,

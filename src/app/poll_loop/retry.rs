@@ -128,6 +128,6 @@ mod tests {
             retry_after: Some(at_least),
         });
         let pause = Retry::new().pause_after(&asked);
-        assert!(matches!(pause, Pause::Asked { at_least: told, .. } if told == at_least));
+        assert!(matches!(pause, Pause::Asked { at_least: asked, .. } if asked == at_least));
     }
 }

@@ -10,7 +10,7 @@ use crate::core::rollout::{
     Proof, Reason, StepBack, TargetRule, Until, Verdict,
 };
 use crate::core::text::short_duration;
-use crate::core::wire::{AgentDetails, Revision};
+use crate::core::wire::{AgentDetails, Health, Revision};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
@@ -251,18 +251,14 @@ fn of_problem(problem: &Problem, lasted: Duration, facts: &Facts<'_>) -> Reason 
             let exit = health.and_then(|health| health.last_exit_code);
             let exit = exit.map_or(String::new(), |exit| format!(", last exit code {exit}"));
             let restarts = health.and_then(|health| health.restart_count).unwrap_or(0);
-            let replicas = health
-                .and_then(|health| health.replicas_started)
-                .unwrap_or(1)
-                .max(1);
+            let replicas = health.map_or(1, Health::replicas);
             format!(
                 "its code {does}: {code}, {} of {}{exit}",
                 count(restarts, "restart"),
                 count(replicas, "replica")
             )
         }
-        ProblemClass::NotPulling => format!("{}, for {lasted}", problem_line(problem.class, code)),
-        ProblemClass::Degraded | ProblemClass::ReportedBefore => {
+        ProblemClass::NotPulling | ProblemClass::Degraded | ProblemClass::ReportedBefore => {
             format!("{}, for {lasted}", problem_line(problem.class, code))
         }
         ProblemClass::Reported | ProblemClass::Unrecoverable | ProblemClass::Unknown => {

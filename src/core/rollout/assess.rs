@@ -3,7 +3,7 @@
 use super::indication::{Progress, Shape};
 use super::phase::{self, Phase};
 use super::policy::Until;
-use crate::core::wire::{AgentDetails, ContainerState, Revision, RevisionPhase};
+use crate::core::wire::{AgentDetails, ContainerState, Health, Revision, RevisionPhase};
 
 /// Whether the deployment is the one that is requested.
 pub(super) fn is_desired(details: &AgentDetails, id: &str) -> bool {
@@ -106,7 +106,7 @@ pub(super) fn progress(details: &AgentDetails, id: &str) -> Progress {
 
 fn shape(revision: &Revision) -> Shape {
     let health = revision.health.as_ref();
-    let count = |count: fn(&crate::core::wire::Health) -> Option<u64>| health.and_then(count);
+    let count = |count: fn(&Health) -> Option<u64>| health.and_then(count);
     Shape {
         deployment_id: revision.deployment_id.clone(),
         phase: revision.phase.clone(),
@@ -125,13 +125,10 @@ pub(super) fn restart_count(own: Option<&Revision>) -> Option<u64> {
     own?.health.as_ref()?.restart_count
 }
 
-/// Started replicas, at least one: a restart count without a replica count is one replica's.
+/// Started replicas, at least one.
 pub(super) fn replicas_started(own: Option<&Revision>) -> u64 {
     let health = own.and_then(|revision| revision.health.as_ref());
-    health
-        .and_then(|health| health.replicas_started)
-        .unwrap_or(1)
-        .max(1)
+    health.map_or(1, Health::replicas)
 }
 
 /// Whether the target's code runs now, so that what kept it from starting is over.

@@ -421,7 +421,7 @@ impl Machine {
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
-    /// cannot be told from the others, so that it has to be confirmed. Where answers never agree, the
+    /// looks like the others, so that it has to be confirmed. Where answers never agree, the
     /// command is not held up for ever: none of the deployments that they show is new.
     fn note_baseline(
         &mut self,

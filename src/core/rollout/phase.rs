@@ -77,7 +77,7 @@ pub(super) fn of_revision(own: Option<&Revision>) -> Phase {
     }
 }
 
-/// How far along the target's own revision is; `None` where that cannot be told.
+/// How far along the target's own revision is; `None` where nothing shows it.
 ///
 /// The ranks order two answers about the same deployment (design rule 4); the order is the
 /// contract's list of phases. A revision that was seen and is gone ranks lowest.

@@ -71,8 +71,8 @@ fn has_word(text: &str, words: &str) -> bool {
     })
 }
 
-/// The problem that the state of the revision's code shows, unless it is crashing: that is told by
-/// restarts (design rule 6).
+/// The problem that the state of the revision's code shows, unless it is crashing: restarts show
+/// that (design rule 6).
 pub(super) fn of_health(health: &Health) -> Option<Problem> {
     let reason = health.reason.as_deref();
     let class = class_of(health.state.as_ref(), reason)?;

@@ -112,6 +112,11 @@ impl Health {
             headline: health.text("headline"),
         }
     }
+
+    /// Started replicas, at least one: a restart count without a replica count is one replica's.
+    pub(crate) fn replicas(&self) -> u64 {
+        self.replicas_started.unwrap_or(1).max(1)
+    }
 }
 
 /// State of a revision's container.
