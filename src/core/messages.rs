@@ -3,6 +3,7 @@
 //! All foreign text leaves here harmless and on one line, and never begins a line.
 
 mod block;
+mod fleet_event;
 mod hint;
 mod history;
 mod reason;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::block::{ending_block, failure_block, warnings, wrap_block};
+pub use self::fleet_event::event_line;
+pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
 pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
 pub(crate) use self::reason::{

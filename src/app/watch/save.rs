@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use super::{Daemon, chain};
 use crate::adapters::store::StoreError;
 use crate::core::fleet::{Change, Notice};
+use crate::core::messages;
 use crate::core::rollout::{Phase, Verdict};
 
 /// How soon it is tried again, at the end, what could not be written.
@@ -171,7 +172,7 @@ fn in_words(change: &Change) -> String {
 /// Logs what happened.
 fn tell(notice: &Notice) {
     let data = &notice.data;
-    let headline = notice.headline();
+    let line = messages::event_line(notice.kind, data);
     info!(
         event = notice.kind.as_str(),
         id = notice.id,
@@ -181,7 +182,7 @@ fn tell(notice: &Notice) {
         verdict = data.verdict.map(Verdict::as_str),
         code = data.reason.as_ref().map(|reason| reason.code.as_str()),
         "elapsedMs" = data.elapsed_ms,
-        "{}: {headline}",
+        "{}: {line}",
         data.agent
     );
 }

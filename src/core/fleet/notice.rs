@@ -1,14 +1,12 @@
 //! What the world is told: CloudEvents 1.0 with ids that are made of what happened.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict};
-use crate::core::text::{one_line, short_duration};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
 
 /// The start of every event's type.
 const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
@@ -65,9 +63,18 @@ pub struct NoticeData {
     /// The deployment that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<String>,
+    /// When that was created, by the server's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_created_at: Option<Timestamp>,
+    /// Its container image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// The deployment that was desired before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_deployment_id: Option<String>,
+    /// Whether the deployment is older than the one before: a roll-back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
     /// The phase that was entered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
@@ -77,6 +84,12 @@ pub struct NoticeData {
     /// Why it failed, or is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// Whether the rollout is ready on the revision of another deployment: the old code may still run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub revision_unchanged: bool,
+    /// What a person should know although it decided nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Whether the agent takes sessions, whichever deployment serves them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<bool>,
@@ -128,40 +141,6 @@ impl fmt::Display for NoticeKind {
 }
 
 impl Notice {
-    /// What happened, in a line for people, harmless and without the agent's name.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let data = &self.data;
-        let took = data
-            .elapsed_ms
-            .map(|ms| short_duration(Duration::from_millis(ms)));
-        let after = took.map_or_else(String::new, |took| format!(" after {took}"));
-        let reason = data.reason.as_ref().map(|reason| one_line(&reason.summary));
-        let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-        let late = if data.observed_late {
-            ", begun while nobody watched"
-        } else {
-            ""
-        };
-        match self.kind {
-            NoticeKind::RolloutStarted => {
-                let deployment = data.deployment_id.as_deref().unwrap_or("-");
-                format!("rollout of {} started{late}", one_line(deployment))
-            }
-            NoticeKind::RolloutPhaseChanged => {
-                format!("rollout {}", data.phase.map_or("-", |phase| phase.as_str()))
-            }
-            NoticeKind::RolloutFinished => {
-                let verdict = data.verdict.map_or("-", |verdict| verdict.as_str());
-                format!("rollout {verdict}{after}{late}{because}")
-            }
-            NoticeKind::AgentUnready => format!("no longer ready{because}"),
-            NoticeKind::AgentRecovered => format!("ready again{after}"),
-            NoticeKind::AgentAdded => "added".to_owned(),
-            NoticeKind::AgentRemoved => "removed".to_owned(),
-        }
-    }
-
     /// The notice as a `CloudEvent` in structured mode (version 1.0, JSON); `source` says
     /// who tells it, as a URI.
     #[must_use]
@@ -210,47 +189,6 @@ mod tests {
                 },
             })
         );
-    }
-
-    #[test]
-    fn every_kind_has_its_line() {
-        let line = |kind, data: NoticeData| {
-            let notice = Notice {
-                id: String::new(),
-                kind,
-                time: Timestamp::UNIX_EPOCH,
-                data,
-            };
-            notice.headline()
-        };
-        let data = NoticeData {
-            deployment_id: Some("new".to_owned()),
-            phase: Some(Phase::Creating),
-            verdict: Some(Verdict::Failed),
-            reason: Some(Reason {
-                code: "CrashLoopBackOff".to_owned(),
-                summary: "its code\u{1b}[31m crashes".to_owned(),
-                message: Some("whole".to_owned()),
-            }),
-            elapsed_ms: Some(72_000),
-            observed_late: true,
-            ..NoticeData::default()
-        };
-        let lines = NoticeKind::ALL.map(|kind| line(kind, data.clone()));
-        assert_eq!(
-            lines,
-            [
-                "rollout of new started, begun while nobody watched",
-                "rollout creating",
-                "rollout failed after 1m 12s, begun while nobody watched: its code crashes",
-                "no longer ready: its code crashes",
-                "ready again after 1m 12s",
-                "added",
-                "removed",
-            ]
-        );
-        let bare = line(NoticeKind::RolloutFinished, NoticeData::default());
-        assert_eq!(bare, "rollout -");
     }
 
     #[test]
