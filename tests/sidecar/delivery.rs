@@ -148,7 +148,7 @@ fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
     let api = Api::with(&["a"]);
     let hook = Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
     let place = Place::of(&api)
-        .config("retry-for = 0\n")
+        .config("delivery-timeout = 0\n")
         .webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     api.deploy("a", "d2");
@@ -222,4 +222,19 @@ fn a_program_and_slack_are_told_as_well() {
     let event: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(event["type"], "dev.pipecat-rollout.rollout.finished");
     assert_eq!(event["data"]["verdict"], "ready");
+}
+
+#[test]
+fn each_sink_has_a_timeout_of_its_own() {
+    let api = Api::with(&["a"]);
+    let quick = Receiver::start();
+    let place = Place::of(&api).webhook("quick", &quick.url()).config(
+        "[[sink]]\nname = \"slow\"\nkind = \"exec\"\ncommand = [\"sleep\", \"600\"]\n\
+         timeout = \"200ms\"\n",
+    );
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("slow: a delivery failed: it took longer than 0.2s");
+    quick.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
 }

@@ -6,36 +6,29 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::signals::Signals;
+use crate::adapters::api::Client;
 use crate::adapters::api::connection::{Connection, Hooks};
-use crate::adapters::api::{self, Client, PlainHttp};
-use crate::adapters::delivery::{PlainText, Sink};
 use crate::adapters::metrics::Metrics;
 use crate::adapters::output::print;
 use crate::adapters::store::Store;
 use crate::app::cli::{Listen, WatchArgs};
-use crate::app::error::Error;
+use crate::app::error::{Error, chain};
 use crate::app::exit::Ending;
-use crate::app::plan::{self, WatchPlan};
+use crate::app::plan::{self, ConfigError, WatchPlan};
 use crate::app::watch::http::{Http, Limits};
 use crate::app::watch::{
-    Board, Daemon, Delivery, DeliveryTerms, Ended, Keeper, Parts, Passes, Settings, SinkPlan,
-    sources,
+    Board, Daemon, Delivery, DeliveryTerms, Ended, Keeper, Parts, SinkPlan, sources,
 };
 use crate::core::fleet::RetryPlan;
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
 pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
-    let passes = if args.once {
-        Passes::One
-    } else {
-        Passes::Endless
-    };
-    let check_only = args.check_config;
-    let mut plan = plan::watch_plan(args)?;
-    let sinks = sinks(&mut plan)?;
-    if check_only {
-        return check(&plan, &sinks);
+    let mut plan = plan::watch_plan(&args).map_err(report_all_but_last)?;
+    if args.check_config {
+        plan::check_files(&plan).map_err(report_all_but_last)?;
+        return check(&plan);
     }
+    let sinks = std::mem::take(&mut plan.sinks);
     let client = Client::new(plan.url.clone(), plan.key()?, plan.ca_file.as_deref())?;
     let mut signals = Signals::listen().map_err(Error::Setup)?;
     let store = plan.store.clone();
@@ -45,7 +38,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
 
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     metrics.start_time(Timestamp::now());
-    let board = Arc::new(Board::new(plan.interval));
+    let board = Arc::new(Board::new(plan.settings.interval));
     let (requests, waits) = (Arc::clone(&metrics), Arc::clone(&metrics));
     let hooks = Hooks {
         on_request: Some(Box::new(move |outcome, took| {
@@ -54,12 +47,12 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
         reload_key: plan.reload_key(),
     };
-    let connection = Connection::new(client, plan.max_rps, hooks);
+    let connection = Connection::new(client, plan.settings.max_rps, hooks);
     let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
     let terms = DeliveryTerms {
         source: plan.url.to_string(),
         plan: RetryPlan {
-            retry_for: plan.retry_for,
+            retry_for: plan.settings.retry_for,
         },
     };
     let delivery = Delivery::start(sinks, &terms, &keeper, &board, &metrics);
@@ -72,7 +65,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         metrics,
         stop,
     };
-    let daemon = Daemon::new(settings(plan, passes), parts).await?;
+    let daemon = Daemon::new(plan.settings, parts).await?;
     tokio::spawn(async move {
         signals.interruption().await;
         // The second signal ends the process, whatever it is stuck in.
@@ -92,40 +85,22 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     }
 }
 
-fn sinks(plan: &mut WatchPlan) -> Result<Vec<SinkPlan>, Error> {
-    let specs = std::mem::take(&mut plan.sinks);
-    if specs.is_empty() {
-        return Ok(Vec::new());
+/// Shows all problems but one, and gives that to be shown as the end of the program.
+fn report_all_but_last(mut problems: Vec<ConfigError>) -> Error {
+    let last = problems.pop();
+    for problem in problems {
+        tracing::error!("{}", chain(&problem));
     }
-    let tls = api::tls_config(plan.ca_file.as_deref())?;
-    let unencrypted = match plan.plain_http {
-        PlainHttp::LoopbackOnly => PlainText::LoopbackOnly,
-        PlainHttp::Anywhere => PlainText::Anywhere,
-    };
-    let made = specs.into_iter().map(|spec| {
-        let sink = Sink::new(spec.settings, &tls, unencrypted);
-        match sink {
-            Ok(sink) => Ok(SinkPlan {
-                name: spec.name,
-                sink,
-                filter: spec.filter,
-            }),
-            Err(source) => Err(Error::Sink {
-                name: spec.name,
-                source,
-            }),
-        }
-    });
-    made.collect()
+    last.map_or(Error::Lost, Error::Config)
 }
 
 /// Says that the configuration is in order, and what it comes to.
-fn check(plan: &WatchPlan, sinks: &[SinkPlan]) -> Result<Ending, Error> {
+fn check(plan: &WatchPlan) -> Result<Ending, Error> {
     let key = match plan.key() {
         Ok(_) => "there is one".to_owned(),
         Err(error) => format!("none here ({error})"),
     };
-    let names: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let names: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
     let names = if names.is_empty() {
         "none".to_owned()
     } else {
@@ -153,6 +128,12 @@ async fn listen(
     let names = sinks.iter().map(|sink| sink.name.clone());
     let sources = sources(board, metrics, keeper, names);
     let http = Http::bind(address, sources, Limits::default()).await?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "anyone who can reach {} can read the endpoints: there is no password",
+            http.local_addr()
+        );
+    }
     tracing::info!(address = %http.local_addr(), "endpoints on http://{}", http.local_addr());
     Ok(Some(http))
 }
@@ -170,17 +151,4 @@ async fn serve_beside(http: Http, daemon: Daemon) -> Ended {
     };
     let (ended, ()) = tokio::join!(run, served);
     ended
-}
-
-fn settings(plan: WatchPlan, passes: Passes) -> Settings {
-    Settings {
-        watched: plan.watched,
-        interval: plan.interval,
-        health_interval: plan.health_interval,
-        max_rps: plan.max_rps,
-        limits: plan.limits,
-        history_for: plan.history_for,
-        retry_for: plan.retry_for,
-        passes,
-    }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Beat, Board, Keeper, chain};
-use crate::adapters::delivery::{Sink, Then, Undelivered};
+use crate::adapters::delivery::{DeliveryError, Failure, Sink};
 use crate::adapters::metrics::{DeliveryOutcome, Metrics};
 use crate::adapters::store::{Store, StoreError, Waiting};
 use crate::core::fleet::{Filter, Notice, Retry, RetryPlan, SinkHealth};
@@ -155,7 +155,7 @@ struct Courier {
 }
 
 /// An attempt that has ended.
-type Attempt = (Waiting, Result<(), Undelivered>);
+type Attempt = (Waiting, Result<(), DeliveryError>);
 
 /// What follows from an attempt for the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,12 +253,19 @@ impl Courier {
                     .await;
                 Sequel::GoOn
             }
-            Err(Undelivered { why, then }) => match then {
-                Then::Retry { after } => {
-                    self.failed(&waiting, now, why, after).await;
+            Err(DeliveryError {
+                reason: why,
+                failure,
+            }) => match failure {
+                Failure::Refused => {
+                    self.failed(&waiting, now, why, None).await;
                     Sequel::GoOn
                 }
-                Then::Gone => {
+                Failure::Unavailable { retry_after } => {
+                    self.failed(&waiting, now, why, retry_after).await;
+                    Sequel::GoOn
+                }
+                Failure::Gone => {
                     error!(
                         sink = self.name,
                         %why,
