@@ -53,8 +53,8 @@ pub(crate) enum ConfigError {
     OneTargetForMany { switch: &'static str, agents: usize },
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("{}{}", place(path, problem), problem.what)]
-    File { path: PathBuf, problem: FileProblem },
+    #[error("{}{}", place(.0, .1), .1.what)]
+    File(PathBuf, FileProblem),
     #[error("{0}")]
     CaFile(String),
     #[error("--store: {} cannot be opened or made", path.display())]

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -104,8 +103,8 @@ impl Sink {
         let last_words = spawn_blocking(move || tail(stderr)).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
         let reason = match last_words.trim() {
-            "" => format!("{program} {}", ending(status)),
-            words => format!("{program} {}: {words}", ending(status)),
+            "" => format!("{program}: {status}"),
+            words => format!("{program}: {status}: {words}"),
         };
         Err(match status.code() {
             Some(TRY_LATER) => DeliveryError::unavailable(&reason),
@@ -205,14 +204,6 @@ fn tail(mut file: File) -> io::Result<String> {
         .take_while(|byte| is_within(byte))
         .count();
     Ok(String::from_utf8_lossy(&end[within..]).into_owned())
-}
-
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -43,15 +43,12 @@ struct Shared {
     plain_http: PlainHttp,
     ca_file: Option<PathBuf>,
     read_tls: ReadTls,
-    http: Mutex<Option<CachedClient>>,
-    https: Mutex<Option<CachedClient>>,
+    /// For http and for https.
+    clients: Mutex<[Option<CachedClient>; 2]>,
 }
 
-/// A client, and the content of the file of authorities with which it was made.
-struct CachedClient {
-    authorities: Option<Vec<u8>>,
-    client: Client,
-}
+/// A client, after the content of `ca_file` with which it was made.
+type CachedClient = (Vec<u8>, Client);
 
 /// Where a sink posts to.
 pub(super) struct Endpoint {
@@ -75,34 +72,32 @@ impl Network {
             plain_http,
             ca_file,
             read_tls,
-            http: Mutex::default(),
-            https: Mutex::default(),
+            clients: Mutex::default(),
         }))
     }
 
     /// The client for this address, made again if whom to trust has changed.
     fn client(&self, address: &Address) -> Result<Client, String> {
-        let (cache, ca_file) = if address.is_https() {
-            (&self.0.https, self.0.ca_file.as_ref())
-        } else {
-            (&self.0.http, None)
+        let is_https = address.is_https();
+        let authorities = match &self.0.ca_file {
+            Some(path) if is_https => fs::read(path)
+                .map_err(|error| format!("cannot read the ca-file {}: {error}", path.display()))?,
+            _ => Vec::new(),
         };
-        let authorities = ca_file.map(fs::read).transpose();
-        let authorities =
-            authorities.map_err(|error| format!("cannot read the ca-file: {error}"))?;
-        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cached) = cache
-            .as_ref()
-            .filter(|cached| cached.authorities == authorities)
-        {
-            return Ok(cached.client.clone());
+        let mut clients = self
+            .0
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cached = &mut clients[usize::from(is_https)];
+        match cached {
+            Some((known, client)) if *known == authorities => Ok(client.clone()),
+            _ => {
+                let client = client(is_https, (self.0.read_tls)()?)?;
+                *cached = Some((authorities, client.clone()));
+                Ok(client)
+            }
         }
-        let client = client(address.is_https(), (self.0.read_tls)()?)?;
-        *cache = Some(CachedClient {
-            authorities,
-            client: client.clone(),
-        });
-        Ok(client)
     }
 }
 

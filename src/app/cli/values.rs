@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
+use toml::Value;
 
 use super::duration;
 
@@ -110,20 +111,13 @@ filed_as_typed!(Time, PositiveTime, MaxRps, Listen);
 
 /// A single value as it would be typed.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a single text or number is due")]
-    enum Form {
-        Text(String),
-        Integer(i64),
-        Float(f64),
-        Bool(bool),
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Boolean(bool) => Ok(bool.to_string()),
+        _ => Err(de::Error::custom("a single text or number is due")),
     }
-    Ok(match Form::deserialize(deserializer)? {
-        Form::Text(text) => text,
-        Form::Integer(number) => number.to_string(),
-        Form::Float(number) => number.to_string(),
-        Form::Bool(bool) => bool.to_string(),
-    })
 }
 
 #[cfg(test)]

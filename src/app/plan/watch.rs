@@ -68,46 +68,48 @@ impl WatchPlan {
 /// # Errors
 /// All that is wrong with the configuration.
 pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>> {
-    let in_file = |problem: FileProblem| ConfigError::File {
-        path: args.config.clone().unwrap_or_default(),
-        problem,
+    let in_file = |problems: Vec<FileProblem>| {
+        let path = args.config.clone().unwrap_or_default();
+        let problems = problems.into_iter();
+        let of_config = |problem| ConfigError::File(path.clone(), problem);
+        problems.map(of_config).collect::<Vec<_>>()
     };
-    let all_in_file = |problems: Vec<FileProblem>| problems.into_iter().map(in_file).collect();
     let file = args.config.as_deref().map(file::read).transpose();
-    let file = file.map_err(all_in_file)?.unwrap_or_default();
+    let file = file.map_err(in_file)?.unwrap_or_default();
     let keys = args.keys.clone().or(file.keys);
     let plain_http = if keys.allow_insecure_http {
         PlainHttp::Anywhere
     } else {
         PlainHttp::LoopbackOnly
     };
-    let mut tables = file.sinks;
+    let network = network(plain_http, keys.ca_file.clone());
     let typed = keys.webhook.clone();
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
-    tables.extend(typed.map(SinkTable::typed));
-
-    let sinks = sinks::build(tables, &network(plain_http, keys.ca_file.clone()));
+    let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
+    let sinks = sinks::build(tables, &network).map_err(in_file);
     let url = keys.api_url.as_deref().unwrap_or(DEFAULT_API_URL);
-    let url = ApiUrl::parse(url, plain_http).map_err(ConfigError::from);
+    let url = ApiUrl::parse(url, plain_http);
     match (sinks, url, watched(&keys)) {
-        (Ok(sinks), Ok(url), Ok(watched)) => Ok(WatchPlan {
-            url,
-            unready_for: keys.unready_for.map_or(UNREADY_FOR, |time| time.0),
-            // A single pass has no time to be asked, and leaves the address to a sidecar that has.
-            listen: keys.listen.unwrap_or(if args.once {
-                Listen::Off
-            } else {
-                Listen::At(LISTEN)
-            }),
-            settings: settings(&keys, watched, args.once),
-            key_file: keys.api_key_file,
-            ca_file: keys.ca_file,
-            store: keys.store.unwrap_or_else(default_store),
-            sinks,
-        }),
+        (Ok(sinks), Ok(url), Ok(watched)) => {
+            Ok(WatchPlan {
+                url,
+                unready_for: keys.unready_for.map_or(UNREADY_FOR, |time| time.0),
+                // A single pass has no time to be asked, and leaves the address to a sidecar that has.
+                listen: keys.listen.unwrap_or(if args.once {
+                    Listen::Off
+                } else {
+                    Listen::At(LISTEN)
+                }),
+                settings: settings(&keys, watched, args.once),
+                key_file: keys.api_key_file,
+                ca_file: keys.ca_file,
+                store: keys.store.unwrap_or_else(default_store),
+                sinks,
+            })
+        }
         (sinks, url, watched) => {
-            let mut problems: Vec<ConfigError> = sinks.err().map(all_in_file).unwrap_or_default();
-            problems.extend(url.err());
+            let mut problems = sinks.err().unwrap_or_default();
+            problems.extend(url.err().map(ConfigError::from));
             problems.extend(watched.err());
             Err(problems)
         }

@@ -75,23 +75,23 @@ async fn the_exit_code_is_the_answer_and_the_end_of_stderr_the_reason() {
     for (script, reason) in [
         (
             "printf 'one \\033[31m\\n::two\\n' >&2; exit 3",
-            "/bin/sh ended with exit code 3: one ::two",
+            "/bin/sh: exit status: 3: one ::two",
         ),
-        ("exit 1", "/bin/sh ended with exit code 1"),
-        ("kill -9 $$", "/bin/sh was ended by signal 9"),
+        ("exit 1", "/bin/sh: exit status: 1"),
+        ("kill -9 $$", "/bin/sh: signal: 9 (SIGKILL)"),
     ] {
         assert_eq!(refused(&shell(script, "s3cret")).await, reason);
     }
     let later = unavailable(&shell("echo busy >&2; exit 75", "")).await;
-    assert_eq!(later, "/bin/sh ended with exit code 75: busy");
+    assert_eq!(later, "/bin/sh: exit status: 75: busy");
     let long = "head -c 300000 /dev/zero | tr '\\0' a >&2; printf 日end >&2; exit 1";
     let reason = refused(&shell(long, "")).await;
     let end = format!("{}日end", "a".repeat(MAX_SHOWN - "日end".len()));
-    assert_eq!(reason, format!("/bin/sh ended with exit code 1: {end}"));
+    assert_eq!(reason, format!("/bin/sh: exit status: 1: {end}"));
     let within = format!("printf '日%{}s' . | tr ' ' x >&2; exit 1", MAX_SHOWN - 1);
     let reason = refused(&shell(&within, "")).await;
     let end = format!("{}.", "x".repeat(MAX_SHOWN - 2));
-    assert_eq!(reason, format!("/bin/sh ended with exit code 1: {end}"));
+    assert_eq!(reason, format!("/bin/sh: exit status: 1: {end}"));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_program_may_leave_a_child_behind() {
         ("(read line <\"$1\") & exit 0", None),
         (
             "(read line <\"$1\") & echo said >&2; exit 1",
-            Some("/bin/sh ended with exit code 1: said"),
+            Some("/bin/sh: exit status: 1: said"),
         ),
     ] {
         // A pipe each: the child before may not have closed it yet.
@@ -194,7 +194,7 @@ fn a_program_does_not_see_the_key() {
             .build();
         let program = shell("env | grep s3cret >&2; echo $OTHER >&2; exit 1", "");
         let reason = runtime.unwrap().block_on(refused(&program));
-        assert_eq!(reason, "/bin/sh ended with exit code 1: x");
+        assert_eq!(reason, "/bin/sh: exit status: 1: x");
     });
 }
 

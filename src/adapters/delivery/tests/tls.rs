@@ -82,8 +82,5 @@ async fn the_file_of_authorities_is_read_again_when_it_changes() {
     assert_eq!(made.load(Ordering::Relaxed), 2);
     std::fs::remove_file(&file).unwrap();
     let reason = unavailable(&sink).await;
-    assert!(
-        reason.starts_with("cannot read the ca-file: No such file"),
-        "{reason}"
-    );
+    assert!(reason.contains("ca.der: No such file"), "{reason}");
 }

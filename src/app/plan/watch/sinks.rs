@@ -1,6 +1,7 @@
 //! The sinks of a configuration: the keys that all have, and those of each kind.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -10,13 +11,10 @@ use super::file::{FileProblem, Source};
 use crate::adapters::delivery::{Config, DEFAULT_TIMEOUT, Kind, MAX_TIMEOUT, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
-use crate::core::fleet::Filter;
+use crate::core::fleet::{BadFilter, Filter};
 
 /// The keys that sinks of all kinds have.
 const SHARED: [&str; 6] = ["name", "kind", "events", "verdicts", "agents", "timeout"];
-
-/// The name of the sink that `--webhook` makes.
-const TYPED: &str = "webhook";
 
 /// A sink as it was configured.
 pub(super) struct SinkTable {
@@ -73,27 +71,31 @@ impl SinkTable {
         Ok(Self { shared, own, lines })
     }
 
-    /// The sink of `--webhook`.
+    /// The sink of `--webhook`, which gets every event.
     pub(super) fn typed(own: Config) -> Self {
-        Self {
-            shared: Shared {
-                name: TYPED.to_owned(),
-                kind: Kind::Webhook,
-                events: Vec::new(),
-                verdicts: Vec::new(),
-                agents: Vec::new(),
-                timeout: None,
-            },
-            own,
-            lines: BTreeMap::new(),
-        }
+        let shared = Shared {
+            name: "webhook".to_owned(),
+            kind: Kind::Webhook,
+            events: Vec::new(),
+            verdicts: Vec::new(),
+            agents: Vec::new(),
+            timeout: None,
+        };
+        let lines = BTreeMap::new();
+        Self { shared, own, lines }
     }
 
     fn build(self, others: &[SinkPlan], network: &Network) -> Result<SinkPlan, FileProblem> {
-        let name = &self.shared.name;
-        let problem = |key: &str, what: &dyn std::fmt::Display| FileProblem {
+        let Shared {
+            name,
+            events,
+            verdicts,
+            agents,
+            timeout,
+            ..
+        } = self.shared;
+        let problem = |key: &str, what: &dyn fmt::Display| FileProblem {
             line: self.lines.get(key).or(self.lines.get("kind")).copied(),
-            // The sink of the switches is in no file.
             what: if self.lines.is_empty() {
                 format!("--webhook: {what}")
             } else {
@@ -103,41 +105,25 @@ impl SinkTable {
         if name.trim().is_empty() {
             return Err(problem("name", &"its name is empty"));
         }
-        if others.iter().any(|other| other.name == *name) {
-            return Err(problem(
-                "name",
-                &"another sink has this name; the store tells them apart by it",
-            ));
+        if others.iter().any(|other| other.name == name) {
+            let what = "another sink has this name; the store tells them apart by it";
+            return Err(problem("name", &what));
         }
-        let timeout = self
-            .shared
-            .timeout
-            .map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
+        let timeout = timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
         if timeout > MAX_TIMEOUT {
             return Err(problem("timeout", &"timeout: 5m is the most"));
         }
-        let Shared {
-            events,
-            verdicts,
-            agents,
-            ..
-        } = &self.shared;
-        for (key, part) in [
-            ("events", Filter::new(events, &[], &[])),
-            ("verdicts", Filter::new(&[], verdicts, &[])),
-            ("agents", Filter::new(&[], &[], agents)),
-        ] {
-            part.map_err(|error| problem(key, &error))?;
-        }
-        let filter = Filter::new(events, verdicts, agents);
-        let filter = filter.map_err(|error| problem("events", &error))?;
+        let filter = Filter::new(&events, &verdicts, &agents).map_err(|error| {
+            let key = match &error {
+                BadFilter::NoSuchEvent { .. } => "events",
+                BadFilter::NoSuchVerdict { .. } => "verdicts",
+                BadFilter::Pattern(_) => "kind",
+            };
+            problem(key, &error)
+        })?;
         let sink = Sink::new(self.own, timeout, network);
         let sink = sink.map_err(|error| problem(error.key, &error))?;
-        Ok(SinkPlan {
-            name: name.clone(),
-            sink,
-            filter,
-        })
+        Ok(SinkPlan { name, sink, filter })
     }
 }
 
@@ -146,7 +132,7 @@ impl SinkTable {
 /// # Errors
 /// All that is wrong with them.
 pub(super) fn build(
-    tables: Vec<SinkTable>,
+    tables: impl IntoIterator<Item = SinkTable>,
     network: &Network,
 ) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
     let (mut sinks, mut problems) = (Vec::new(), Vec::new());

@@ -280,6 +280,13 @@ fn switches_come_before_the_file_and_the_file_before_the_defaults() {
         typed[0].starts_with("--webhook: url: plain http to example.com"),
         "{typed:?}"
     );
+    let place = Place::with("[[sink]]\nname = \"webhook\"\nkind = \"exec\"\ncommand = [\"sh\"]\n");
+    assert_eq!(
+        place
+            .plan(&["--webhook", "https://example.com"])
+            .unwrap_err(),
+        ["--webhook: another sink has this name; the store tells them apart by it"]
+    );
     let once = plan(&["--once"]).unwrap();
     assert_eq!(
         (once.listen, once.settings.passes),
