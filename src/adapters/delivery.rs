@@ -24,9 +24,9 @@ use crate::core::fleet::Notice;
 use crate::core::text::{one_line, short_duration};
 
 /// How long an attempt may take unless it is configured.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most that can be configured.
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(5);
+const MAX_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Declares the kinds of sinks: each has its module, and its word in the configuration.
 macro_rules! sinks {
@@ -144,9 +144,14 @@ impl Sink {
     /// When it cannot work: an invalid URL, an unusable secret, no program.
     pub(crate) fn new(
         config: Config,
-        timeout: Duration,
+        timeout: Option<Duration>,
         network: &Network,
     ) -> Result<Self, SinkError> {
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        if timeout > MAX_TIMEOUT {
+            let reason = format!("{} is the most", short_duration(MAX_TIMEOUT));
+            return Err(SinkError::new("timeout", reason));
+        }
         let sink = AnySink::new(config, network)?;
         Ok(Self { sink, timeout })
     }

@@ -1,6 +1,7 @@
 //! What sinks are told, and how long it is tried.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +10,7 @@ use ring::hmac;
 use crate::api::Api;
 use crate::harness::{Place, wait_until};
 use crate::receiver::{Received, Receiver, Reply};
+use crate::tls_server::TlsServer;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -236,5 +238,31 @@ fn each_sink_has_a_timeout_of_its_own() {
     roll_out(&api, "a", "d2");
     sidecar.wait_for_log("slow: a delivery failed: it took longer than 0.2s");
     quick.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
+}
+
+#[test]
+fn authorities_are_read_again_when_their_file_changes() {
+    let api = Api::with(&["a"]);
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let server = TlsServer::start(&[], move |head| {
+        seen.lock().unwrap().push(head.to_owned());
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+    });
+    let other = TlsServer::start(&[], |_| String::new());
+    let place = Place::of(&api)
+        .file("ca.pem", &other.authority)
+        .config("ca-file = \"ca.pem\"\n")
+        .webhook("hook", &server.url());
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("hook: a delivery failed: cannot connect to localhost:");
+    std::fs::write(place.path("ca.pem"), &server.authority).unwrap();
+    wait_until("an event was sent", || {
+        let heads = heads.lock().unwrap();
+        let is_sent = heads.iter().any(|head| head.starts_with("POST /v1 "));
+        is_sent.then_some(())
+    });
     sidecar.stop();
 }

@@ -92,7 +92,7 @@ pub(super) fn config(kind: Kind, keys: &str) -> Config {
 /// A sink of these keys, within loopback.
 pub(super) fn sink(kind: Kind, keys: &str) -> Result<Sink, SinkError> {
     let network = network(PlainHttp::LoopbackOnly);
-    Sink::new(config(kind, keys), DEFAULT_TIMEOUT, &network)
+    Sink::new(config(kind, keys), None, &network)
 }
 
 fn webhook(url: &str) -> Sink {
@@ -233,5 +233,5 @@ fn what_cannot_work_is_refused_at_once_and_not_repeated() {
     }
     let config = config(Kind::Webhook, &format!("url = '{open}'"));
     let network = network(PlainHttp::Anywhere);
-    assert!(Sink::new(config, DEFAULT_TIMEOUT, &network).is_ok());
+    assert!(Sink::new(config, None, &network).is_ok());
 }

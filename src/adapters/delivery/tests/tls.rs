@@ -67,7 +67,7 @@ async fn the_file_of_authorities_is_read_again_when_it_changes() {
         Kind::Webhook,
         &format!("url = 'https://localhost:{port}/s3cret'"),
     );
-    let sink = Sink::new(config, DEFAULT_TIMEOUT, &network).unwrap();
+    let sink = Sink::new(config, None, &network).unwrap();
     for _ in 0..2 {
         let reason = unavailable(&sink).await;
         let start = format!("cannot connect to localhost:{port}: invalid peer certificate");

@@ -39,7 +39,7 @@ async fn an_attempt_ends_with_its_timeout_and_a_failure_may_be_silent_about_why(
             &format!("url = '{}'", receiver.url("/s3cret")),
         );
         let network = network(PlainHttp::LoopbackOnly);
-        let sink = Sink::new(config, Duration::from_secs(20), &network).unwrap();
+        let sink = Sink::new(config, Some(Duration::from_secs(20)), &network).unwrap();
         let before = Instant::now();
         let event = event();
         let attempt = async { (deliver(&sink, &event).await, before.elapsed()) };

@@ -13,6 +13,9 @@ use crate::app::cli::WatchKeys;
 use crate::core::text::diagnostics;
 use crate::core::text::one_line;
 
+/// What is said of a sink that is no `[[sink]]`.
+pub(super) const NO_SINK: &str = "each sink is a table of its own with two brackets: [[sink]]";
+
 /// Something in a configuration file that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileProblem {
@@ -53,9 +56,10 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
     let source = Source(text);
     let root = DeTable::parse(text).map_err(|error| vec![source.syntax_problem(&error)])?;
     let (span, mut root) = (root.span(), root.into_inner());
-    let sinks = root
-        .remove("sink")
-        .map_or(Ok(Vec::new()), |value| source.sinks(value));
+    let sinks = match root.remove("sink") {
+        Some(value) => source.sinks(value),
+        None => Ok(Vec::new()),
+    };
     // A key in its own place is a file that must be guarded; its name alone may stand here.
     if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
         return Err(vec![source.problem(
@@ -83,21 +87,9 @@ impl<'text> Source<'text> {
     fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<FileProblem>> {
         let span = value.span();
         let DeValue::Array(values) = value.into_inner() else {
-            let what = "each sink is a table of its own with two brackets: [[sink]]";
-            return Err(vec![self.problem(Some(span), what)]);
+            return Err(vec![self.problem(Some(span), NO_SINK)]);
         };
-        let (mut sinks, mut problems) = (Vec::new(), Vec::new());
-        for value in values {
-            match SinkTable::read(self, value) {
-                Ok(sink) => sinks.push(sink),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if problems.is_empty() {
-            Ok(sinks)
-        } else {
-            Err(problems)
-        }
+        all(values.into_iter().map(|value| SinkTable::read(self, value)))
     }
 
     /// Reads the keys of a table. `others` are keys that it may have as well.
@@ -160,5 +152,23 @@ impl<'text> Source<'text> {
         }
         let what = format!("{key}: a text needs quotes, like {key} = \"...\"");
         self.problem(error.span(), &what)
+    }
+}
+
+/// All values, or all problems.
+pub(super) fn all<T>(
+    results: impl Iterator<Item = Result<T, FileProblem>>,
+) -> Result<Vec<T>, Vec<FileProblem>> {
+    let (mut values, mut problems) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(values)
+    } else {
+        Err(problems)
     }
 }

@@ -1,14 +1,14 @@
 //! The sinks of a configuration: the keys that all have, and those of each kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{FileProblem, Source};
-use crate::adapters::delivery::{Config, DEFAULT_TIMEOUT, Kind, MAX_TIMEOUT, Network, Sink};
+use super::file::{FileProblem, NO_SINK, Source, all};
+use crate::adapters::delivery::{Config, Kind, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{BadFilter, Filter};
@@ -47,8 +47,7 @@ impl SinkTable {
     ) -> Result<Self, FileProblem> {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
-            let what = "each sink is a table of its own with two brackets: [[sink]]";
-            return Err(source.problem(Some(span), what));
+            return Err(source.problem(Some(span), NO_SINK));
         };
         let name = table.get("name").and_then(|name| name.get_ref().as_str());
         let name = name.map_or_else(|| "sink".to_owned(), |name| format!("sink {name:?}"));
@@ -85,7 +84,11 @@ impl SinkTable {
         Self { shared, own, lines }
     }
 
-    fn build(self, others: &[SinkPlan], network: &Network) -> Result<SinkPlan, FileProblem> {
+    fn build(
+        self,
+        names: &mut BTreeSet<String>,
+        network: &Network,
+    ) -> Result<SinkPlan, FileProblem> {
         let Shared {
             name,
             events,
@@ -105,13 +108,9 @@ impl SinkTable {
         if name.trim().is_empty() {
             return Err(problem("name", &"its name is empty"));
         }
-        if others.iter().any(|other| other.name == name) {
+        if !names.insert(name.clone()) {
             let what = "another sink has this name; the store tells them apart by it";
             return Err(problem("name", &what));
-        }
-        let timeout = timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
-        if timeout > MAX_TIMEOUT {
-            return Err(problem("timeout", &"timeout: 5m is the most"));
         }
         let filter = Filter::new(&events, &verdicts, &agents).map_err(|error| {
             let key = match &error {
@@ -121,7 +120,7 @@ impl SinkTable {
             };
             problem(key, &error)
         })?;
-        let sink = Sink::new(self.own, timeout, network);
+        let sink = Sink::new(self.own, timeout.map(|timeout| timeout.0), network);
         let sink = sink.map_err(|error| problem(error.key, &error))?;
         Ok(SinkPlan { name, sink, filter })
     }
@@ -135,16 +134,9 @@ pub(super) fn build(
     tables: impl IntoIterator<Item = SinkTable>,
     network: &Network,
 ) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
-    let (mut sinks, mut problems) = (Vec::new(), Vec::new());
-    for table in tables {
-        match table.build(&sinks, network) {
-            Ok(sink) => sinks.push(sink),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        Ok(sinks)
-    } else {
-        Err(problems)
-    }
+    let mut names = BTreeSet::new();
+    let sinks = tables
+        .into_iter()
+        .map(|table| table.build(&mut names, network));
+    all(sinks)
 }
