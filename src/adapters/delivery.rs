@@ -117,6 +117,8 @@ pub(crate) struct DeliveryError {
 pub(crate) enum Failure {
     /// The receiver does not want this event. It may want the next one.
     Refused,
+    /// The attempt took longer than it may: the receiver is slow with this event, or down.
+    TimedOut,
     /// The receiver takes no event at the moment.
     Unavailable {
         /// How long it asks to be left alone, an hour at most.
@@ -170,8 +172,10 @@ impl Sink {
     ) -> Result<(), DeliveryError> {
         let attempt = self.sink.deliver(event, source, now);
         timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
-            let reason = format!("it took longer than {}", short_duration(self.timeout));
-            Err(DeliveryError::unavailable(&reason))
+            Err(DeliveryError {
+                reason: format!("it took longer than {}", short_duration(self.timeout)),
+                failure: Failure::TimedOut,
+            })
         })
     }
 }

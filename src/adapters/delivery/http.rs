@@ -307,6 +307,7 @@ mod tests {
             match failure(status, &headers, Timestamp::UNIX_EPOCH) {
                 Failure::Refused => refused.push(code),
                 Failure::Gone => gone.push(code),
+                Failure::TimedOut => panic!("{code}"),
                 Failure::Unavailable { retry_after } => {
                     assert_eq!(retry_after, Some(Duration::from_secs(7)), "{code}");
                     unavailable.push(code);

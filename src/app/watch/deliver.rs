@@ -257,7 +257,7 @@ impl Courier {
                 reason: why,
                 failure,
             }) => match failure {
-                Failure::Refused => {
+                Failure::Refused | Failure::TimedOut => {
                     self.failed(&waiting, now, why, None).await;
                     Sequel::GoOn
                 }

@@ -163,7 +163,7 @@ async fn a_program_that_takes_too_long_is_killed_with_all_that_it_started() {
     };
     let (delivered, (_, reader)) = tokio::join!(attempt, pass_time);
     let error = delivered.unwrap_err();
-    assert_eq!(error.failure, Failure::Unavailable { retry_after: None });
+    assert_eq!(error.failure, Failure::TimedOut);
     assert_eq!(error.reason, "it took longer than 15.0s");
     assert_eq!(rest(reader).await, "");
     drop(over);

@@ -16,10 +16,9 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_ends_with_its_timeout_and_a_failure_may_be_silent_about_why() {
-    let unavailable = Failure::Unavailable { retry_after: None };
     // Before any answer, and in the midst of one that says what it means.
     for (begun, reason, failure, seconds) in [
-        ("", "it took longer than 20.0s", unavailable, 20),
+        ("", "it took longer than 20.0s", Failure::TimedOut, 20),
         (
             "HTTP/1.1 400 X\r\nContent-Length: 9\r\n\r\nbegun",
             "the answer is 400 Bad Request",

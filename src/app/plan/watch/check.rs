@@ -44,16 +44,8 @@ fn check_store(path: &Path) -> io::Result<()> {
     }
     // The folders that are missing are made in the nearest that is there.
     let absolute = std::path::absolute(path)?;
-    let folders = absolute.ancestors().skip(1);
-    for folder in folders {
-        match folder.metadata() {
-            Ok(metadata) if metadata.is_dir() => {
-                return Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?);
-            }
-            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+    match absolute.ancestors().skip(1).find(|folder| folder.exists()) {
+        Some(folder) => Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?),
+        None => Ok(()),
     }
-    Ok(())
 }

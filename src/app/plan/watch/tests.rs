@@ -133,11 +133,19 @@ fn what_cannot_be_meant_is_said_with_its_line_and_what_was_meant() {
         assert!(problems[0].starts_with(&expected), "{problems:?}");
         assert!(!problems[0].contains("s3cret"), "{problems:?}");
     }
-    let no_toml = problems("interval = \"15s\"\n[[sink]\n");
-    assert!(
-        no_toml[0].starts_with("watch.toml, line 2: "),
-        "{no_toml:?}"
-    );
+    for text in [
+        "[[sink]\n",
+        "interval = \"15s\n",
+        "interval =\n",
+        "a b = 1\n",
+    ] {
+        let no_toml = problems(&format!("\n{text}"));
+        assert!(
+            no_toml[0].starts_with("watch.toml, line 2: "),
+            "{no_toml:?}"
+        );
+        assert!(!no_toml[0].contains("needs quotes"), "{no_toml:?}");
+    }
     let missing = plan(&["--config", "/no/such.toml"]).unwrap_err();
     let missing = chain(&missing[0]);
     assert!(

@@ -118,7 +118,7 @@ fn a_ready_rollout_with_warnings_says_so() {
     let data = NoticeData {
         verdict: Some(Verdict::Ready),
         revision_unchanged: true,
-        warnings: vec![warning; MAX_WARNINGS - 1],
+        warnings: vec![warning.clone(); MAX_WARNINGS - 1],
         ..NoticeData::default()
     };
     let message = text(&event(NoticeKind::RolloutFinished, data));
@@ -133,6 +133,13 @@ fn a_ready_rollout_with_warnings_says_so() {
         "Warning: the old revision goes on serving, with the old code"
     );
     assert_eq!(lines[MAX_WARNINGS + 1], "Deployment: new");
+    let data = NoticeData {
+        warnings: vec![warning; MAX_WARNINGS + 1],
+        ..NoticeData::default()
+    };
+    let message = text(&event(NoticeKind::RolloutFinished, data));
+    let shown = message.lines().filter(|line| line.starts_with("Warning: "));
+    assert_eq!(shown.count(), MAX_WARNINGS, "{message}");
 }
 
 /// Text that would ping a channel, forge mark-up, steer a terminal and end a code block.
