@@ -12,7 +12,6 @@ mod webhook;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -22,7 +21,7 @@ use self::exec::Program;
 pub use self::secret::{BadSecretFile, BadSecrets, Secrets};
 use self::slack::Slack;
 use self::webhook::Webhook;
-use crate::core::fleet::Notice;
+use crate::core::fleet::{Failure, Notice, StoredEvent};
 
 /// Where notices go, as it was configured.
 ///
@@ -108,10 +107,7 @@ pub struct Undelivered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     /// Another attempt may succeed.
-    Retry {
-        /// How long the receiver asks us to wait.
-        after: Option<Duration>,
-    },
+    Retry(Failure),
     /// The receiver wants no more of them.
     Gone,
 }
@@ -143,6 +139,15 @@ impl Sink {
     /// When the sink did not take the notice.
     pub async fn deliver(
         &self,
+        event: &StoredEvent,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<(), Undelivered> {
+        self.deliver_notice(&Notice::from(event), source, now).await
+    }
+
+    async fn deliver_notice(
+        &self,
         notice: &Notice,
         source: &str,
         now: Timestamp,
@@ -160,7 +165,17 @@ impl Undelivered {
     fn retry(why: String) -> Self {
         Self {
             why,
-            then: Then::Retry { after: None },
+            then: Then::Retry(Failure::Unavailable { retry_after: None }),
+        }
+    }
+}
+
+impl Undelivered {
+    /// It took too long.
+    fn timed_out(why: String) -> Self {
+        Self {
+            why,
+            then: Then::Retry(Failure::TimedOut),
         }
     }
 }

@@ -23,7 +23,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use self::agents::Agents;
 pub(crate) use self::outcome::DeliveryOutcome;
-use crate::core::fleet::{AgentView, RolloutRecord};
+use crate::core::fleet::AgentView;
+use crate::core::fleet::old::RolloutRecord;
 use crate::core::rollout::Verdict;
 use crate::core::wire::RequestOutcome;
 

@@ -103,11 +103,11 @@ mod tests {
         let path = || "store.db".into();
         let file = |kind: ErrorKind| {
             let (path, source) = (path(), io::Error::from(kind));
-            Error::Store(StoreError::Unusable { path, source })
-        };
-        let folder = |kind: ErrorKind| {
-            let (path, source) = (path(), io::Error::from(kind));
-            Error::Store(StoreError::Folder { path, source })
+            Error::Store(StoreError::File {
+                what: "open",
+                path,
+                source,
+            })
         };
         let sqlite = |code: i32| {
             let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
@@ -118,7 +118,7 @@ mod tests {
             Error::Http(HttpError::Bind { address, source })
         };
         for (error, expected) in [
-            (Error::Store(StoreError::InUse { path: path() }), 1),
+            (Error::Store(StoreError::InUse(path())), 1),
             (sqlite(rusqlite::ffi::SQLITE_FULL), 1),
             (sqlite(rusqlite::ffi::SQLITE_BUSY), 1),
             (sqlite(rusqlite::ffi::SQLITE_IOERR), 1),
@@ -129,10 +129,10 @@ mod tests {
             (file(ErrorKind::StorageFull), 1),
             (file(ErrorKind::PermissionDenied), 1),
             (file(ErrorKind::IsADirectory), 2),
-            (folder(ErrorKind::ReadOnlyFilesystem), 1),
-            (folder(ErrorKind::NotADirectory), 2),
-            (folder(ErrorKind::AlreadyExists), 2),
-            (Error::Store(StoreError::Missing { path: path() }), 2),
+            (file(ErrorKind::ReadOnlyFilesystem), 1),
+            (file(ErrorKind::NotADirectory), 2),
+            (file(ErrorKind::AlreadyExists), 2),
+            (Error::Store(StoreError::Missing(path())), 2),
             (
                 Error::Http(HttpError::Taken(([127, 0, 0, 1], 9464).into())),
                 1,

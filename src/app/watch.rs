@@ -4,14 +4,14 @@
 //! it down in one transaction, and starts what follows from it.
 
 mod board;
-mod deliver;
+mod dispatch;
 mod endpoints;
 pub(crate) mod http;
-mod keeper;
 mod named;
 mod save;
 mod settings;
 mod show;
+mod store_handle;
 mod supervisor;
 mod tasks;
 mod unaskable;
@@ -26,17 +26,18 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 pub(crate) use self::board::{Beat, Board};
-pub(crate) use self::deliver::{Delivery, DeliveryTerms, SinkPlan};
+pub(crate) use self::dispatch::{Dispatch, Parts as DispatchParts, SinkPlan};
 pub(crate) use self::endpoints::sources;
-pub(crate) use self::keeper::Keeper;
 use self::named::{Known, Shown};
 pub(crate) use self::settings::{Ended, Parts, Passes, Settings, Watched};
+pub(crate) use self::store_handle::StoreHandle;
 use self::supervisor::Supervisor;
 use self::tasks::{Input, Tasks, Watch};
 use self::unaskable::Unaskable;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::StoreError;
-use crate::core::fleet::{AgentView, Begin, Change, Fleet, Look, NextLook, Schedule};
+use crate::core::fleet::old::{AgentRecord, Change};
+use crate::core::fleet::{AgentView, Begin, Fleet, Look, NextLook, Schedule};
 use crate::core::messages;
 use crate::core::rollout::{Event, Limits, Outcome, Verdict};
 use crate::core::wire::AgentName;
@@ -65,8 +66,8 @@ pub(crate) struct Daemon {
     settings: Settings,
     fleet: Fleet,
     schedule: Schedule,
-    keeper: Keeper,
-    delivery: Delivery,
+    keeper: StoreHandle,
+    delivery: Dispatch,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
@@ -96,7 +97,11 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Takes up what the store remembers.
     pub(crate) async fn new(settings: Settings, parts: Parts) -> Result<Self, StoreError> {
-        let records = parts.keeper.with(|store| store.agents()).await?;
+        let kept = parts.keeper.with(|store| store.agents()).await?;
+        for name in &kept.unreadable {
+            warn!("{name}: what was remembered of it cannot be read");
+        }
+        let records: Vec<AgentRecord> = kept.records.into_iter().map(AgentRecord::from).collect();
         let fleet = Fleet::restore_in_scope(records, |record| match &settings.watched {
             Watched::Listed(scope) => scope.holds_record(record),
             Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
@@ -147,7 +152,6 @@ impl Daemon {
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
         let mut prune_at = self.started;
-        let mut past = self.alive_at().await;
         let mut touch_at = self.started;
         let mut stop = self.stop.clone();
         let ended = loop {
@@ -177,10 +181,7 @@ impl Daemon {
                 touch_at = Instant::now() + TOUCH_EVERY;
             }
             if Instant::now() >= prune_at {
-                if let Some(past) = past {
-                    self.prune(past).await;
-                }
-                past = Some(Timestamp::now());
+                self.prune().await;
                 prune_at = Instant::now() + PRUNE_EVERY;
             }
             if let Some(ended) = self.pass_is_over() {

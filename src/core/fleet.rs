@@ -3,33 +3,38 @@
 //! The list says where to look; what a rollout is and how it ends, the machine says; here it
 //! becomes what is remembered and told.
 
-mod figures;
+mod event;
 mod filter;
 mod health;
+mod history;
 mod list;
 mod moment;
 mod notice;
+pub mod old;
 mod record;
 mod retry;
 mod rollouts;
 mod schedule;
 mod scope;
+mod stats;
 mod view;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use figures::{Figures, Judgement, Period};
+pub use event::{EventData, EventKind, FleetEvent, StoredEvent};
 pub use filter::{BadFilter, Filter, final_verdict};
 pub use health::{Look, NextLook};
+pub use history::{FinishedRollout, RolloutSummary};
 pub use list::{Begin, ListStep};
 pub use moment::parse_moment;
 pub use notice::{Notice, NoticeData, NoticeKind};
-pub use record::{AgentRecord, Change, RolloutRecord, Standing};
-pub use retry::{LONGEST_WAIT, Retry, RetryPlan, SinkHealth};
+pub use record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
+pub use retry::{Failure, LONGEST_WAIT, Retry, SinkHealth};
 pub use schedule::Schedule;
 pub use scope::{BadPattern, Scope};
+pub use stats::{Judgement, Period, Stats};
 pub use view::AgentView;
 
 /// How many lists in a row have to say what goes back behind what was known.
@@ -51,7 +56,7 @@ pub struct Fleet {
 /// An agent with what is known of it only while the program runs.
 #[derive(Debug, Clone)]
 struct Agent {
-    record: AgentRecord,
+    record: old::AgentRecord,
     /// What may be from before, shown by a replica that lags.
     doubted: Option<Doubt>,
     /// How many lists in a row it has been missing from.
@@ -92,7 +97,7 @@ enum Followed {
 impl Fleet {
     /// The agents as they were remembered; with none it is the first start.
     #[must_use]
-    pub fn restore(records: Vec<AgentRecord>) -> Self {
+    pub fn restore(records: Vec<old::AgentRecord>) -> Self {
         Self::restore_in_scope(records, |_| true)
     }
 
@@ -100,8 +105,8 @@ impl Fleet {
     /// watched is not gone.
     #[must_use]
     pub fn restore_in_scope(
-        records: Vec<AgentRecord>,
-        in_scope: impl Fn(&AgentRecord) -> bool,
+        records: Vec<old::AgentRecord>,
+        in_scope: impl Fn(&old::AgentRecord) -> bool,
     ) -> Self {
         let remembers = !records.is_empty();
         let (present, aside): (Vec<_>, Vec<_>) = records
@@ -117,8 +122,8 @@ impl Fleet {
     }
 
     /// Keeps nothing any more of those that were gone before this moment.
-    pub fn forget(&mut self, before: Timestamp) -> Change {
-        let mut change = Change::default();
+    pub fn forget(&mut self, before: Timestamp) -> old::Change {
+        let mut change = old::Change::default();
         self.aside.retain(|name, agent| {
             let gone_at = agent.record.gone_at;
             let forgotten = gone_at.is_some_and(|gone_at| gone_at < before);
@@ -131,19 +136,19 @@ impl Fleet {
     }
 
     /// The agents, by name.
-    pub fn agents(&self) -> impl Iterator<Item = &AgentRecord> {
+    pub fn agents(&self) -> impl Iterator<Item = &old::AgentRecord> {
         self.agents.values().map(|agent| &agent.record)
     }
 
     /// What is known of an agent.
     #[must_use]
-    pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
+    pub fn agent(&self, name: &str) -> Option<&old::AgentRecord> {
         self.agents.get(name).map(|agent| &agent.record)
     }
 }
 
 impl Agent {
-    fn new(record: AgentRecord) -> Self {
+    fn new(record: old::AgentRecord) -> Self {
         Self {
             record,
             doubted: None,

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub use self::block::{ending_block, failure_block, warnings, wrap_block};
 pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+pub use self::history::{history_table, stats_lines};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,

@@ -122,51 +122,58 @@ fn a_sink_that_hangs_holds_up_no_other() {
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
+fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
     let api = Api::with(&["a"]);
-    let hook = Receiver::replying(|_, _| Reply::Status("410 Gone", String::new()));
+    let hook = Receiver::replying(|number, _| match number {
+        0 => Reply::Status("410 Gone", String::new()),
+        _ => Reply::Take,
+    });
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     roll_out(&api, "a", "d2");
     sidecar.wait_for_log("the receiver wants no more");
     sidecar.wait_for_log("a: rollout ready");
-    let metrics = wait_until("one given up", || {
-        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
-        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 1")
-            .then_some(text)
-    });
-    assert!(
-        metrics.contains("deliveries_total{sink=\"hook\",outcome=\"given-up\"} 1"),
-        "{metrics}"
-    );
     sidecar.stop();
     assert_eq!(hook.received().len(), 1, "nothing was sent after that");
+    let sidecar = place.start();
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
+    assert_eq!(lines[0], "a d2 rollout.started", "nothing was lost");
+    sidecar.stop();
 }
 
 #[test]
-fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
-    let api = Api::with(&["a"]);
-    let hook = Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
-    let place = Place::of(&api)
-        .config("retry-for = 0\n")
-        .webhook("hook", &hook.url());
-    let sidecar = place.start_watching();
-    api.deploy("a", "d2");
-    sidecar.wait_for_log("a: rollout validating");
-    api.ready("a");
-    wait_until("all given up", || {
-        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
-        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 4")
-            .then_some(())
-    });
-    let log = sidecar.stop().stderr;
+fn what_waits_for_a_sink_that_was_renamed_is_said_and_sent_when_there_is_one_of_the_name() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let hung = Receiver::replying(|_, _| Reply::HangUp);
+    let former = Place::of(&api).webhook("former", &hung.url());
+    let sidecar = former.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("a: rollout ready");
+    sidecar.stop();
+    let with = |name: &str| {
+        let text = std::fs::read_to_string(former.path("watch.toml")).unwrap();
+        let head = text.split("[[sink]]").next().unwrap();
+        let config = former.path("other.toml");
+        let sink = format!(
+            "[[sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{}\"\n",
+            hook.url()
+        );
+        std::fs::write(&config, format!("{head}{sink}")).unwrap();
+        let mut command = former.command(&["watch", "--progress", "json", "--config"]);
+        command.arg(config);
+        former.start_command(command)
+    };
+    let sidecar = with("renamed");
+    let line = sidecar.wait_for_log("which is not configured");
     assert!(
-        log.contains("an event was given up on, and is kept"),
-        "{log}"
+        line.contains(" events wait for the sink \\\"former\\\""),
+        "{line}"
     );
-    let received = hook.received();
-    assert_eq!(received.len(), 4, "each was tried once, in order");
-    assert_eq!(received[3].line(), "a d2 rollout.finished ready");
+    sidecar.stop();
+    assert!(hook.received().is_empty());
+    let sidecar = with("former");
+    hook.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn roll_out(api: &Api, sidecar: &Sidecar, agent: &str, deployment: &str) {
     api.deploy(agent, deployment);
     sidecar.wait_for_log(&format!("{agent}: rollout of {deployment} started"));
     api.ready(agent);
-    sidecar.wait_for_log(&format!("{deployment}/finished/"));
+    sidecar.wait_for_log(&format!("\"deploymentId\":\"{deployment}\",\"elapsedMs\""));
 }
 
 fn rounds(api: &Api) -> usize {

@@ -81,11 +81,13 @@ impl Program {
             let why = format!("cannot start {}: {error}", self.name);
             Undelivered::retry(one_line(&why))
         })?;
+        let mut timed_out = false;
         let how = match timeout(LIMIT, running.run(event.as_bytes())).await {
             Ok(Ok(status)) if status.success() => return Ok(()),
             Ok(Ok(status)) => ending(status),
             Ok(Err(error)) => format!("its end is unknown: {error}"),
             Err(_) => {
+                timed_out = true;
                 running.kill().await;
                 format!("did not end within {}", short_duration(LIMIT))
             }
@@ -98,7 +100,11 @@ impl Program {
             "" => format!("{} {how}", self.name),
             said => format!("{} {how}: {said}", self.name),
         };
-        Err(Undelivered::retry(one_line(&why)))
+        Err(if timed_out {
+            Undelivered::timed_out(one_line(&why))
+        } else {
+            Undelivered::retry(one_line(&why))
+        })
     }
 
     fn start(&self) -> io::Result<Running> {

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use super::address::Address;
 use super::{Then, Undelivered, retry_after};
+use crate::core::fleet::Failure;
 use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::{lines, one_line, short_duration};
 
@@ -57,6 +58,9 @@ pub(super) async fn post(
     let request = client.post(address.url()).headers(headers).body(body);
     let response = match request.send().await {
         Ok(response) => response,
+        Err(error) if error.is_timeout() && !error.is_connect() => {
+            return Err(Undelivered::timed_out(transport_words(error, address)));
+        }
         Err(error) => return Err(Undelivered::retry(transport_words(error, address))),
     };
     // What is said of a success interests nobody: it is not even read.
@@ -73,12 +77,13 @@ pub(super) async fn post(
 
 /// What follows from a status that is no success.
 fn then(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Then {
-    match status {
-        StatusCode::GONE => Then::Gone,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Then::Retry {
-            after: retry_after::delay(headers, now),
-        },
-        _ => Then::Retry { after: None },
+    match status.as_u16() {
+        410 => Then::Gone,
+        401 | 403 | 408 | 425 | 429 | 500..=599 => Then::Retry(Failure::Unavailable {
+            retry_after: retry_after::delay(headers, now)
+                .filter(|_| matches!(status.as_u16(), 429 | 503)),
+        }),
+        _ => Then::Retry(Failure::Refused),
     }
 }
 
@@ -159,11 +164,13 @@ mod tests {
             let status = StatusCode::from_u16(code).unwrap();
             match then(status, &headers, Timestamp::UNIX_EPOCH) {
                 Then::Gone => gone.push(code),
-                Then::Retry { after: Some(after) } => {
+                Then::Retry(Failure::Unavailable {
+                    retry_after: Some(after),
+                }) => {
                     assert_eq!(after, Duration::from_secs(7));
                     obeyed.push(code);
                 }
-                Then::Retry { after: None } => {}
+                Then::Retry(_) => {}
             }
         }
         assert_eq!(gone, [410]);

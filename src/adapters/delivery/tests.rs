@@ -92,17 +92,14 @@ fn webhook(url: &str) -> SinkSettings {
 }
 
 async fn deliver(sink: &Sink, notice: &Notice) -> Result<(), Undelivered> {
-    sink.deliver(notice, SOURCE, NOW.parse().unwrap()).await
+    sink.deliver_notice(notice, SOURCE, NOW.parse().unwrap())
+        .await
 }
 
 /// The failure of an attempt that may succeed another time.
 async fn why(sink: &Sink) -> String {
     let undelivered = deliver(sink, &notice()).await.unwrap_err();
-    assert_eq!(
-        undelivered.then,
-        Then::Retry { after: None },
-        "{undelivered}"
-    );
+    assert!(matches!(undelivered.then, Then::Retry(_)), "{undelivered}");
     undelivered.why
 }
 
@@ -110,7 +107,7 @@ async fn why(sink: &Sink) -> String {
 fn an_attempt_may_move_between_threads() {
     let may_move = |_: &dyn Send| ();
     let sink = sink(webhook("https://example.com"));
-    may_move(&sink.deliver(&notice(), SOURCE, Timestamp::UNIX_EPOCH));
+    may_move(&sink.deliver_notice(&notice(), SOURCE, Timestamp::UNIX_EPOCH));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::core::fleet::{AgentRecord, Standing};
+use crate::core::fleet::old::{AgentRecord, Standing};
 use crate::core::rollout::Phase;
 
 fn agent(name: &str) -> AgentView {

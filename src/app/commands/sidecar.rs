@@ -18,10 +18,9 @@ use crate::app::exit::Ending;
 use crate::app::plan::{self, WatchPlan};
 use crate::app::watch::http::{Http, Limits};
 use crate::app::watch::{
-    Board, Daemon, Delivery, DeliveryTerms, Ended, Keeper, Parts, Passes, Settings, SinkPlan,
+    Board, Daemon, Dispatch, DispatchParts, Ended, Parts, Passes, Settings, SinkPlan, StoreHandle,
     sources,
 };
-use crate::core::fleet::RetryPlan;
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
 pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
@@ -41,7 +40,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     let store = plan.store.clone();
     // That a large store is checked may take a while.
     let opened = tokio::task::spawn_blocking(move || Store::open(&store)).await;
-    let keeper = Keeper::new(opened.map_err(|_| Error::Lost)??);
+    let keeper = StoreHandle::new(opened.map_err(|_| Error::Lost)??);
 
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     metrics.start_time(Timestamp::now());
@@ -56,13 +55,14 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     };
     let connection = Connection::new(client, plan.max_rps, hooks);
     let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
-    let terms = DeliveryTerms {
+    let dispatch_parts = DispatchParts {
         source: plan.url.to_string(),
-        plan: RetryPlan {
-            retry_for: plan.retry_for,
-        },
+        delivery_timeout: plan.retry_for,
+        store: keeper.clone(),
+        board: Arc::clone(&board),
+        metrics: Arc::clone(&metrics),
     };
-    let delivery = Delivery::start(sinks, &terms, &keeper, &board, &metrics);
+    let delivery = Dispatch::start(sinks, dispatch_parts).await;
     let (stopper, stop) = watch::channel(false);
     let parts = Parts {
         connection,
@@ -103,10 +103,11 @@ fn sinks(plan: &mut WatchPlan) -> Result<Vec<SinkPlan>, Error> {
         PlainHttp::Anywhere => PlainText::Anywhere,
     };
     let made = specs.into_iter().map(|spec| {
-        let sink = Sink::new(spec.settings, &tls, unencrypted);
+        let sink = Sink::new(spec.settings.clone(), &tls, unencrypted);
         match sink {
             Ok(sink) => Ok(SinkPlan {
                 name: spec.name,
+                settings: spec.settings,
                 sink,
                 filter: spec.filter,
             }),
@@ -145,7 +146,7 @@ async fn listen(
     sinks: &[SinkPlan],
     board: &Arc<Board>,
     metrics: &Arc<Metrics>,
-    keeper: &Keeper,
+    keeper: &StoreHandle,
 ) -> Result<Option<Http>, Error> {
     let Listen::At(address) = plan.listen else {
         return Ok(None);
@@ -180,7 +181,6 @@ fn settings(plan: WatchPlan, passes: Passes) -> Settings {
         max_rps: plan.max_rps,
         limits: plan.limits,
         history_for: plan.history_for,
-        retry_for: plan.retry_for,
         passes,
     }
 }

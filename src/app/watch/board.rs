@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::app::watch::http::{AgentsQuery, Liveness, LoopBeat, Page, Readiness};
-use crate::core::fleet::{AgentRecord, AgentView};
+use crate::core::fleet::AgentView;
+use crate::core::fleet::old::AgentRecord;
 
 /// What the endpoints may see, shared by all who know something.
 #[derive(Debug)]

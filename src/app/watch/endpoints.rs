@@ -1,15 +1,16 @@
 //! What the endpoints tell, and where it comes from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Board, Keeper, chain};
+use super::{Board, StoreHandle, chain};
 use crate::adapters::metrics::{Metrics, OutboxDepth};
-use crate::adapters::store::{Backlog, RolloutQuery, Rollouts, Store, StoreError};
+use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::watch::http::{Page, RolloutsQuery, Sources, Unanswered};
+use crate::core::fleet::FinishedRollout;
 
 /// The most bytes of rollouts in one answer, as they are kept: crash messages are kept whole.
 const MOST_PAGE: usize = 4 * 1024 * 1024;
@@ -18,7 +19,7 @@ const MOST_PAGE: usize = 4 * 1024 * 1024;
 pub(crate) fn sources(
     board: &Arc<Board>,
     metrics: &Arc<Metrics>,
-    keeper: &Keeper,
+    keeper: &StoreHandle,
     sinks: impl IntoIterator<Item = String>,
 ) -> Sources {
     let (live, ready, listed) = (Arc::clone(board), Arc::clone(board), Arc::clone(board));
@@ -41,7 +42,7 @@ pub(crate) fn sources(
         rollouts: Box::new(move |query| {
             let keeper = kept.clone();
             Box::pin(async move {
-                let page = keeper.with(move |store| page(store, query)).await;
+                let page = keeper.read(move |reader| page(reader, query)).await;
                 page.map_err(|error| Unanswered(chain(&error)))
             })
         }),
@@ -50,12 +51,11 @@ pub(crate) fn sources(
 
 /// Measures the outbox of every sink that is or was there. What cannot be read now keeps its last
 /// value.
-fn measure_outboxes(metrics: &Metrics, keeper: &Keeper, sinks: &mut BTreeSet<String>) {
+fn measure_outboxes(metrics: &Metrics, keeper: &StoreHandle, sinks: &mut BTreeSet<String>) {
     let now = Timestamp::now();
-    let Ok(backlogs) = keeper.with_blocking(|store| store.backlogs()) else {
+    let Ok(mut backlogs) = keeper.reader().backlogs() else {
         return;
     };
-    let mut backlogs: BTreeMap<String, Backlog> = backlogs.into_iter().collect();
     sinks.extend(backlogs.keys().cloned());
     for sink in sinks.iter() {
         let backlog = backlogs.remove(sink).unwrap_or_default();
@@ -63,25 +63,24 @@ fn measure_outboxes(metrics: &Metrics, keeper: &Keeper, sinks: &mut BTreeSet<Str
         let depth = OutboxDepth {
             pending: backlog.pending,
             oldest_age: backlog.oldest.map(age),
-            given_up: backlog.given_up,
+            given_up: backlog.dead_letters,
         };
         metrics.outbox(sink, &depth);
     }
 }
 
-fn page(
-    store: &Store,
-    query: RolloutsQuery,
-) -> Result<Page<crate::core::fleet::RolloutRecord, u64>, StoreError> {
-    let Rollouts { found, more } = store.rollouts(&RolloutQuery {
-        agent: query.agent,
+fn page(reader: &Reader, query: RolloutsQuery) -> Result<Page<FinishedRollout, u64>, StoreError> {
+    let wanted = RolloutQuery {
+        agents: query.agent.into_iter().collect(),
+        verdicts: Vec::new(),
         since: query.since,
         until: query.until,
         before: query.before,
-        most: Some(query.limit),
-        most_bytes: Some(MOST_PAGE),
-    })?;
-    let next = found.last().filter(|_| more).map(|(number, _)| *number);
-    let items = found.into_iter().map(|(_, rollout)| rollout).collect();
-    Ok(Page { items, next })
+    };
+    let page = reader.rollouts(&wanted, query.limit, MOST_PAGE)?;
+    let next = page.found.last().filter(|_| page.more);
+    Ok(Page {
+        next: next.map(|event| event.number),
+        items: page.found.into_iter().map(FinishedRollout::from).collect(),
+    })
 }

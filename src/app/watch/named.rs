@@ -8,7 +8,8 @@ use super::tasks::verdict_of;
 use super::{Ended, PASS_TRIES};
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::MAX_REQUEST;
-use crate::core::fleet::{AgentRecord, Fleet};
+use crate::core::fleet::Fleet;
+use crate::core::fleet::old::AgentRecord;
 use crate::core::rollout::{Observation, Route, Verdict};
 use crate::core::wire::{AgentDetails, AgentName, Service};
 
@@ -150,7 +151,8 @@ fn remembered(record: &AgentRecord) -> Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::fleet::{Change, NoticeKind};
+    use crate::core::fleet::NoticeKind;
+    use crate::core::fleet::old::Change;
     use jiff::Timestamp;
 
     fn service(name: &str, deployment: &str) -> Service {

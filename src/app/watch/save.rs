@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{Daemon, chain};
 use crate::adapters::store::StoreError;
-use crate::core::fleet::{Change, Notice};
+use crate::core::fleet::old::Change;
+use crate::core::fleet::{Notice, StoredEvent};
 use crate::core::rollout::{Phase, Verdict};
 
 /// How soon it is tried again, at the end, what could not be written.
@@ -25,20 +26,18 @@ impl Daemon {
             return;
         }
         let change = Arc::new(std::mem::take(&mut self.unsaved));
-        let (written, filters) = (Arc::clone(&change), self.delivery.filters());
+        let (written, filters) = (change.converted(), self.delivery.filters());
         let applied = self
             .keeper
             .with(move |store| {
-                store.apply(Timestamp::now(), &written, |notice| {
-                    filters.sinks_of(notice)
-                })
+                store.apply(Timestamp::now(), &written, |event| filters.sinks_of(event))
             })
             .await;
         let change = Arc::unwrap_or_clone(change);
         match applied {
-            Ok(new) => {
-                for (notice, _) in change.notices.iter().zip(new).filter(|(_, new)| *new) {
-                    tell(notice);
+            Ok(stored) => {
+                for event in &stored {
+                    log_event(event);
                 }
                 self.store_works();
                 self.delivery.wake();
@@ -79,53 +78,17 @@ impl Daemon {
         }
     }
 
-    /// When a sidecar was alive last, if one was.
-    pub(super) async fn alive_at(&self) -> Option<Timestamp> {
-        match self.keeper.with(|store| store.alive_at()).await {
-            Ok(at) => at,
-            Err(error) => {
-                self.complain(&error);
-                None
-            }
-        }
-    }
-
-    /// Takes out what was old already at `past`, or is now where the clock was set back since.
-    ///
-    /// `past` is when it was done last, or a sidecar was alive last: a clock that is far ahead at once
-    /// makes nothing old, and has until the next time to be set right.
-    pub(super) async fn prune(&mut self, past: Timestamp) {
-        let now = Timestamp::now();
-        let certain = past.min(now);
-        let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
-        // Of agents that are gone nothing is kept beyond what was told of them: that is kept until it
-        // is delivered, and as long as the history from then on.
-        if let Ok(before) = certain.checked_sub(history_for.saturating_add(retry_for)) {
-            let forgotten = self.fleet.forget(before);
-            self.unsaved.append(forgotten);
-        }
-        let sinks = self.delivery.active();
+    /// Deletes what has grown old.
+    pub(super) async fn prune(&mut self) {
+        let keep = self.settings.history_for;
         let pruned = self
             .keeper
-            .with(move |store| {
-                if let Ok(before) = certain.checked_sub(retry_for) {
-                    let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
-                    let given_up = store.give_up_orphans(&sinks, before, now)?;
-                    if given_up > 0 {
-                        warn!(
-                            given_up,
-                            "{given_up} events were given up on: their sink is gone"
-                        );
-                    }
-                }
-                match certain.checked_sub(history_for) {
-                    Ok(before) => store.prune(before),
-                    // That long ago there was nothing.
-                    Err(_) => Ok(()),
-                }
-            })
+            .with(move |store| store.prune(Timestamp::now(), keep))
             .await;
         if let Err(error) = pruned {
+            self.complain(&error);
+        }
+        if let Err(error) = self.delivery.expire().await {
             self.complain(&error);
         }
     }
@@ -169,7 +132,8 @@ fn in_words(change: &Change) -> String {
 }
 
 /// Logs what happened.
-fn tell(notice: &Notice) {
+fn log_event(event: &StoredEvent) {
+    let notice = &Notice::from(event);
     let data = &notice.data;
     let headline = notice.headline();
     info!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::named::Shown;
-use super::{Board, Delivery, Keeper};
+use super::{Board, Dispatch, StoreHandle};
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::core::fleet::Scope;
@@ -27,7 +27,6 @@ pub(crate) struct Settings {
     /// The limits of each rollout.
     pub(crate) limits: Limits,
     pub(crate) history_for: Duration,
-    pub(crate) retry_for: Duration,
     pub(crate) passes: Passes,
 }
 
@@ -80,8 +79,8 @@ pub(crate) enum Ended {
 /// What the sidecar works with.
 pub(crate) struct Parts {
     pub(crate) connection: Connection,
-    pub(crate) keeper: Keeper,
-    pub(crate) delivery: Delivery,
+    pub(crate) keeper: StoreHandle,
+    pub(crate) delivery: Dispatch,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop: watch::Receiver<bool>,

@@ -2,7 +2,7 @@
 
 use super::{Board, Daemon};
 use crate::adapters::metrics::Metrics;
-use crate::core::fleet::{AgentRecord, Change};
+use crate::core::fleet::old::{AgentRecord, Change};
 
 impl Daemon {
     /// Shows on the endpoints how agents stand now.

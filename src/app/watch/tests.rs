@@ -9,7 +9,7 @@ use super::*;
 use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
 use crate::adapters::store::Store;
-use crate::core::fleet::{Notice, NoticeData, NoticeKind, RetryPlan};
+use crate::core::fleet::{Notice, NoticeData, NoticeKind};
 
 /// A daemon that watches nobody, on a store of its own.
 struct Place {
@@ -28,7 +28,7 @@ impl Place {
         let key = ApiKey::parse("sk_test_5ecret").unwrap();
         let max_rps = NonZeroU32::MIN;
         let client = Client::new(url, key, None).unwrap();
-        let keeper = Keeper::new(Store::open(&path).unwrap());
+        let keeper = StoreHandle::new(Store::open(&path).unwrap());
         let board = Arc::new(Board::new(Duration::from_secs(15)));
         let metrics = Arc::new(Metrics::new("test"));
         let settings = Settings {
@@ -38,19 +38,19 @@ impl Place {
             max_rps,
             limits: Limits::default(),
             history_for: Duration::from_hours(24),
-            retry_for: Duration::from_hours(24),
             passes: Passes::Endless,
         };
-        let terms = DeliveryTerms {
+        let dispatch = DispatchParts {
             source: "test".to_owned(),
-            plan: RetryPlan {
-                retry_for: settings.retry_for,
-            },
+            delivery_timeout: Duration::from_hours(24),
+            store: keeper.clone(),
+            board: Arc::clone(&board),
+            metrics: Arc::clone(&metrics),
         };
         let (stopper, stop) = watch::channel(false);
         let parts = Parts {
             connection: Connection::new(client, max_rps, Hooks::default()),
-            delivery: Delivery::start(Vec::new(), &terms, &keeper, &board, &metrics),
+            delivery: Dispatch::start(Vec::new(), dispatch).await,
             keeper,
             board,
             metrics,

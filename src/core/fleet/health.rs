@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{Change, Standing};
+use super::old::{Change, Standing};
 use super::{Agent, Fleet};
 use crate::core::fleet::CONFIRMATIONS;
 use crate::core::rollout::{Reason, Verdict};

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{AgentRecord, Change, Standing};
+use super::old::{AgentRecord, Change, Standing};
 use super::{Agent, Doubt, Fleet, Followed, Shown};
 use crate::core::fleet::CONFIRMATIONS;
 use crate::core::wire::Service;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::health::leaves_unready;
 use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{Change, RolloutRecord, Standing};
+use super::old::{Change, RolloutRecord, Standing};
 use super::{Agent, Fleet, Followed};
 use crate::core::rollout::{Event, Outcome, Phase, PhaseEntry, Reason, RevisionReport, Verdict};
 

@@ -2,7 +2,7 @@
 
 use wildmatch::WildMatch;
 
-use super::record::AgentRecord;
+use super::old::AgentRecord;
 use crate::core::wire::Service;
 
 /// Which agents are watched.

@@ -1,6 +1,7 @@
 //! What is remembered and told: lists, rollouts and looks in, changes out.
 
 use super::*;
+use crate::core::fleet::old::{AgentRecord, Change, Standing};
 use crate::core::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
 use crate::core::wire::Service;
 

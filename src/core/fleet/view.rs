@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::record::{AgentRecord, Standing};
+use super::old::{AgentRecord, Standing};
 use crate::core::rollout::{Event, Outcome, Phase, Verdict};
 
 /// An agent as it is shown in `/v1/agents` and measured in `/metrics`.

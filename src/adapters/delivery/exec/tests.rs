@@ -28,7 +28,7 @@ async fn run(script: &str) -> Result<(), Undelivered> {
 
 async fn why(script: &str) -> String {
     let undelivered = run(script).await.unwrap_err();
-    assert_eq!(undelivered.then, Then::Retry { after: None });
+    assert!(matches!(undelivered.then, Then::Retry(_)));
     undelivered.why
 }
 
@@ -82,7 +82,7 @@ async fn a_program_that_fails_is_told_of_with_its_stderr() {
     assert_eq!(why("kill -9 $$").await, "/bin/sh was ended by signal 9");
     let missing = Program::new(vec!["/no/such\u{1b}[m/program".to_owned()]).unwrap();
     let undelivered = missing.deliver(&notice(), SOURCE).await.unwrap_err();
-    assert_eq!(undelivered.then, Then::Retry { after: None });
+    assert!(matches!(undelivered.then, Then::Retry(_)));
     let start = "cannot start /no/such/program: No such file";
     assert!(undelivered.why.starts_with(start), "{undelivered}");
 }
@@ -164,7 +164,7 @@ async fn a_program_that_does_not_end_is_killed_with_all_that_it_started() {
     };
     let (delivered, (id, reader)) = tokio::join!(deliver, pass_time);
     let undelivered = delivered.unwrap_err();
-    assert_eq!(undelivered.then, Then::Retry { after: None });
+    assert!(matches!(undelivered.then, Then::Retry(_)));
     let told = "/bin/sh did not end within 30.0s: stuck";
     assert_eq!(undelivered.why, told);
     let id = Pid::from_raw(id.parse().unwrap()).unwrap();

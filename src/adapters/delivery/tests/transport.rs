@@ -89,7 +89,7 @@ async fn a_connection_that_breaks_is_tried_once_and_told_without_the_url() {
     let closing = Receiver::start(|_, _| ());
     let resetting = Receiver::start(|_, stream| {
         SockRef::from(&*stream)
-            .set_linger(Some(Duration::ZERO))
+            .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
     });
     let babbling = Receiver::start(|_, stream| send(stream, "no HTTP at all\r\n\r\n"));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::receiver::{answer, send};
 use super::*;
 use crate::adapters::delivery::secret::Secrets;
+use crate::core::fleet::Failure;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -58,7 +59,7 @@ async fn what_is_sent_is_signed_anew_for_every_attempt() {
     for (secrets, time) in [(SECRET.to_owned(), 7), (format!("{OTHER}\n{SECRET}"), 8)] {
         std::fs::write(&file, secrets).unwrap();
         let now = Timestamp::from_second(time).unwrap();
-        sink.deliver(&notice, SOURCE, now).await.unwrap();
+        sink.deliver_notice(&notice, SOURCE, now).await.unwrap();
         let request = receiver.requests().pop().unwrap();
         let id = request.header("webhook-id").unwrap();
         assert_eq!(id, "mein%20agent/%C3%A9");
@@ -121,18 +122,22 @@ async fn an_answer_says_whether_it_was_delivered() {
 
 #[tokio::test]
 async fn a_receiver_can_ask_for_more_time_or_for_no_more() {
-    let retry = |seconds| Then::Retry {
-        after: Some(Duration::from_secs(seconds)),
+    let retry = |seconds| {
+        Then::Retry(Failure::Unavailable {
+            retry_after: Some(std::time::Duration::from_secs(seconds)),
+        })
     };
+    let later = Then::Retry(Failure::Unavailable { retry_after: None });
     let in_half_a_minute = "Date: Mon, 23 Nov 2020 15:00:00 GMT\r\n\
                             Retry-After: Mon, 23 Nov 2020 15:00:30 GMT\r\n";
     for (status, headers, then) in [
+        ("404 X", "", Then::Retry(Failure::Refused)),
         ("410 Gone", "Retry-After: 7\r\n", Then::Gone),
         ("429 X", "Retry-After: 7\r\n", retry(7)),
         ("503 X", "Retry-After: 86400\r\n", retry(3600)),
         ("503 X", in_half_a_minute, retry(30)),
-        ("503 X", "", Then::Retry { after: None }),
-        ("500 X", "Retry-After: 7\r\n", Then::Retry { after: None }),
+        ("503 X", "", later),
+        ("500 X", "Retry-After: 7\r\n", later),
     ] {
         let receiver = Receiver::answering(status, headers, "");
         let sink = sink(webhook(&receiver.url("/")));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::query::{AgentsQuery, RolloutsQuery};
-use crate::core::fleet::{AgentView, RolloutRecord};
+use crate::core::fleet::{AgentView, FinishedRollout};
 use crate::core::rollout::whole_millis;
 
 /// An answer that may take its time.
@@ -29,7 +29,7 @@ pub(crate) struct Sources {
     pub agents: Box<dyn Fn(AgentsQuery) -> Answer<Page<AgentView, String>> + Send + Sync>,
     /// Rollouts, the latest first, those numbered below `before`; `next` is the last one's number
     /// where there are more.
-    pub rollouts: Box<dyn Fn(RolloutsQuery) -> Answer<Page<RolloutRecord, u64>> + Send + Sync>,
+    pub rollouts: Box<dyn Fn(RolloutsQuery) -> Answer<Page<FinishedRollout, u64>> + Send + Sync>,
 }
 
 /// Why there is no list, in words that callers may see.

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::core::fleet::RolloutRecord;
-use crate::core::rollout::Verdict;
+use crate::core::fleet::{EventData, FinishedRollout};
 
 /// Long enough for an answer, short enough for a test.
 const SHORT: Duration = Duration::from_millis(200);
@@ -170,18 +169,14 @@ async fn many_are_answered_a_few_at_a_time() {
 }
 
 /// A list that no socket's buffers can hold.
-fn long_page() -> Page<RolloutRecord, u64> {
-    let rollout = RolloutRecord {
-        agent: "x".repeat(16 * 1024 * 1024),
-        region: None,
-        deployment_id: "d1".to_owned(),
-        verdict: Verdict::Ready,
-        reason: None,
-        started_at: Timestamp::UNIX_EPOCH,
+fn long_page() -> Page<FinishedRollout, u64> {
+    let rollout = FinishedRollout {
+        id: String::new(),
         finished_at: Timestamp::UNIX_EPOCH,
-        elapsed_ms: 0,
-        phases: Vec::new(),
-        observed_late: false,
+        data: EventData {
+            agent: "x".repeat(16 * 1024 * 1024),
+            ..EventData::default()
+        },
     };
     Page {
         items: vec![rollout],

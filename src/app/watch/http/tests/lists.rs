@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::core::fleet::{AgentRecord, AgentView, RolloutRecord, Standing};
+use crate::core::fleet::old::{AgentRecord, Standing};
+use crate::core::fleet::{AgentView, EventData, FinishedRollout};
 use crate::core::rollout::{Reason, Verdict};
 
 fn agent(number: usize) -> AgentView {
@@ -25,22 +26,21 @@ fn agent(number: usize) -> AgentView {
     })
 }
 
-fn rollout(number: u64) -> RolloutRecord {
-    RolloutRecord {
-        agent: "my-agent".to_owned(),
-        region: None,
-        deployment_id: number.to_string(),
-        verdict: Verdict::Failed,
-        reason: Some(Reason {
-            code: "Error".to_owned(),
-            summary: "\u{1b}[2Jcleared\u{202e}".to_owned(),
-            message: None,
-        }),
-        started_at: "2026-11-23T15:00:00Z".parse().unwrap(),
+fn rollout(number: u64) -> FinishedRollout {
+    FinishedRollout {
+        id: format!("9b1c2d3e-{number}"),
         finished_at: "2026-11-23T15:01:00Z".parse().unwrap(),
-        elapsed_ms: 60_000,
-        phases: Vec::new(),
-        observed_late: false,
+        data: EventData {
+            agent: "my-agent".to_owned(),
+            deployment_id: Some(number.to_string()),
+            verdict: Some(Verdict::Failed),
+            reason: Some(Reason {
+                code: "Error".to_owned(),
+                summary: "\u{1b}[2Jcleared\u{202e}".to_owned(),
+                message: None,
+            }),
+            ..EventData::default()
+        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a history of rollouts adds up to: how many, how well, how fast, how soon mended.
+//! Statistics of rollouts: how many, how well, how fast, how soon a failure was followed by a success.
 //!
 //! A rollout is judged when it says something of the change that was deployed: ready is a success;
 //! failed, stalled and timeout are failures. The others are counted, not judged: superseded,
@@ -12,18 +12,16 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 
-use super::record::RolloutRecord;
+use super::history::RolloutSummary;
 use crate::core::rollout::Verdict;
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
-/// The longest gap between two periods that is filled with empty ones.
-const MOST_EMPTY: usize = 400;
 
-/// What a history of rollouts adds up to. A figure that has nothing to go by is none.
+/// What rollouts add up to. A figure that has nothing to go by is none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Figures {
+pub struct Stats {
     /// Rollouts that have ended, whichever way.
     pub count: usize,
     /// The same by verdict.
@@ -42,7 +40,7 @@ pub struct Figures {
     pub p95_ms: Option<u64>,
     /// The longest of the same.
     pub longest_ms: Option<u64>,
-    /// How often an agent was mended: a success after one failure or several in a row.
+    /// How often a failure, or several in a row, was followed by a success of the same agent.
     pub restores: usize,
     /// The median time from the first of those failures to the success (DORA: failed deployment
     /// recovery time).
@@ -68,7 +66,7 @@ pub enum Judgement {
     /// What was deployed did not come up.
     Failure,
     /// It says nothing of what was deployed.
-    Neither,
+    Excluded,
 }
 
 impl Judgement {
@@ -85,17 +83,20 @@ impl Judgement {
             | Verdict::Unchanged
             | Verdict::Infrastructure
             | Verdict::CommandFailed(_)
-            | Verdict::Interrupted(_) => Self::Neither,
+            | Verdict::Interrupted(_) => Self::Excluded,
         }
     }
 }
 
-impl Figures {
-    /// The figures of these rollouts, in whatever order, over the time from the first's beginning
+impl Stats {
+    /// The statistics of these rollouts, in whatever order, over the time from the first's beginning
     /// to the last's end, of which less than a day counts as one.
     #[must_use]
-    pub fn of(records: &[RolloutRecord]) -> Self {
-        let first = records.iter().map(|record| record.started_at).min();
+    pub fn of(records: &[RolloutSummary]) -> Self {
+        let first = records
+            .iter()
+            .map(|record| record.started_at.unwrap_or(record.finished_at));
+        let first = first.min();
         let last = records.iter().map(|record| record.finished_at).max();
         let days = match (first, last) {
             (Some(first), Some(last)) => last.duration_since(first).as_secs_f64() / DAY,
@@ -104,34 +105,37 @@ impl Figures {
         Self::over_days(records, days)
     }
 
-    /// The figures of these rollouts over so many days, of which less than one counts as one.
+    /// The statistics of these rollouts over so many days, of which less than one counts as one.
     #[must_use]
-    pub fn over_days(records: &[RolloutRecord], days: f64) -> Self {
+    pub fn over_days(records: &[RolloutSummary], days: f64) -> Self {
         let records: Vec<_> = records.iter().collect();
-        let restores = restores(&records).into_iter().map(|(_, took)| took);
-        Self::gather(&records, restores.collect(), days)
+        Self::compute(
+            &records,
+            restores(&records).map(|(_, took)| took).collect(),
+            days,
+        )
     }
 
-    /// The figures of each agent, by name.
+    /// The statistics of each agent, by name.
     #[must_use]
-    pub fn by_agent(records: &[RolloutRecord]) -> Vec<(String, Self)> {
-        let mut agents: BTreeMap<&str, Vec<RolloutRecord>> = BTreeMap::new();
+    pub fn by_agent(records: &[RolloutSummary]) -> Vec<(String, Self)> {
+        let mut agents: BTreeMap<&str, Vec<RolloutSummary>> = BTreeMap::new();
         for record in records {
             let own = agents.entry(&record.agent).or_default();
             own.push(record.clone());
         }
+        let agents = agents.into_iter();
         agents
-            .into_iter()
             .map(|(agent, own)| (agent.to_owned(), Self::of(&own)))
             .collect()
     }
 
-    /// The figures of each day or week in UTC, the oldest first, with the empty ones in between.
+    /// The statistics of each day or week in UTC that has any, the oldest first.
     ///
     /// A rollout belongs to the period in which it ended, a recovery to that of the success.
     #[must_use]
-    pub fn by_period(records: &[RolloutRecord], period: Period) -> Vec<(Date, Self)> {
-        let mut periods: BTreeMap<Date, (Vec<&RolloutRecord>, Vec<u64>)> = BTreeMap::new();
+    pub fn by_period(records: &[RolloutSummary], period: Period) -> Vec<(Date, Self)> {
+        let mut periods: BTreeMap<Date, (Vec<&RolloutSummary>, Vec<u64>)> = BTreeMap::new();
         for record in records {
             let start = period.start(record.finished_at);
             periods.entry(start).or_default().0.push(record);
@@ -139,18 +143,14 @@ impl Figures {
         for (at, took) in restores(&records.iter().collect::<Vec<_>>()) {
             periods.entry(period.start(at)).or_default().1.push(took);
         }
-        let mut figures: Vec<(Date, Self)> = Vec::new();
-        for (start, (records, restores)) in periods {
-            if let Some((before, _)) = figures.last() {
-                figures.extend(period.between(*before, start));
-            }
-            let days = period.days();
-            figures.push((start, Self::gather(&records, restores, f64::from(days))));
-        }
-        figures
+        let days = period.days();
+        let periods = periods.into_iter();
+        periods
+            .map(|(start, (records, restores))| (start, Self::compute(&records, restores, days)))
+            .collect()
     }
 
-    fn gather(records: &[&RolloutRecord], mut restores: Vec<u64>, days: f64) -> Self {
+    fn compute(records: &[&RolloutSummary], mut restores: Vec<u64>, days: f64) -> Self {
         let mut by_verdict = BTreeMap::new();
         for record in records {
             *by_verdict.entry(record.verdict.as_str()).or_default() += 1;
@@ -163,7 +163,7 @@ impl Figures {
         let failed = judged(Judgement::Failure).count();
         let mut took: Vec<u64> = judged(Judgement::Success)
             .filter(|record| !record.observed_late)
-            .map(|record| record.elapsed_ms)
+            .filter_map(|record| record.elapsed_ms)
             .collect();
         took.sort_unstable();
         restores.sort_unstable();
@@ -198,32 +198,16 @@ impl Period {
         }
     }
 
-    const fn days(self) -> u8 {
+    const fn days(self) -> f64 {
         match self {
-            Period::Day => 1,
-            Period::Week => 7,
-        }
-    }
-
-    /// The empty periods between two; none where there are more than anybody wants to see.
-    fn between(self, before: Date, after: Date) -> Vec<(Date, Figures)> {
-        let step = i64::from(self.days()).days();
-        let next = |date: &Date| date.checked_add(step).ok();
-        let empty: Vec<_> = std::iter::successors(next(&before), next)
-            .take_while(|date| *date < after)
-            .take(MOST_EMPTY + 1)
-            .map(|date| (date, Figures::gather(&[], Vec::new(), 1.0)))
-            .collect();
-        if empty.len() > MOST_EMPTY {
-            Vec::new()
-        } else {
-            empty
+            Period::Day => 1.0,
+            Period::Week => 7.0,
         }
     }
 }
 
-/// When agents were mended, and how long that took from the first failure.
-fn restores(records: &[&RolloutRecord]) -> Vec<(Timestamp, u64)> {
+/// When failures were followed by a success, and how long that took from the first of them.
+fn restores(records: &[&RolloutSummary]) -> impl Iterator<Item = (Timestamp, u64)> {
     let mut ordered = records.to_vec();
     ordered.sort_by_key(|record| (record.finished_at, record.started_at));
     let mut broken: BTreeMap<&str, Timestamp> = BTreeMap::new();
@@ -239,10 +223,10 @@ fn restores(records: &[&RolloutRecord]) -> Vec<(Timestamp, u64)> {
                     restores.push((record.finished_at, u64::try_from(took).unwrap_or(0)));
                 }
             }
-            Judgement::Neither => {}
+            Judgement::Excluded => {}
         }
     }
-    restores
+    restores.into_iter()
 }
 
 /// The smallest of the sorted values that so many in a hundred do not exceed.
