@@ -266,7 +266,7 @@ impl Store {
             ..Self::open_locked(&path, file)?
         };
         tracing::warn!(
-            "the store {} was deleted while it was in use, and has been made again: nothing was lost",
+            "the store {} was deleted while it was in use, and has been made again: nothing is lost",
             path.display()
         );
         Ok(())

@@ -121,8 +121,8 @@ fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let sidecar = place.start_watching();
-    fs::rename(place.path("store.db"), place.path("former.db")).unwrap();
-    fs::write(place.path("store.db"), "somebody's").unwrap();
+    fs::write(place.path("other"), "somebody's").unwrap();
+    fs::rename(place.path("other"), place.path("store.db")).unwrap();
     api.deploy("a", "d2");
     sidecar.wait_for_log("was replaced while it was in use");
     let body = wait_until("not ready", || {
