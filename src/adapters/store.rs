@@ -15,6 +15,7 @@ use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,8 +27,13 @@ pub(crate) use self::reader::{Reader, RolloutQuery};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
 use crate::core::rollout::Verdict;
 
-/// How long to wait for another program that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for another program that holds the file. Everything that is written waits for that, one
+/// after another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often, and how soon again, the file is tried to be locked: a program that is just being started by whoever
+/// had the lock holds it for a moment, until it is that program.
+const LOCK_TRIES: u32 = 10;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// How many pages are given back to the file system at once.
 const FREED_PAGES: u32 = 20_000;
 
@@ -63,11 +69,16 @@ impl Store {
             made.map_err(|error| StoreError::file("make the folder", folder, error))?;
         }
         let file = private(path).map_err(|error| StoreError::file("open", path, error))?;
-        match file.try_lock() {
-            Ok(()) => Self::open_locked(path, file),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(StoreError::file("lock", path, error)),
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Self::open_locked(path, file),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_AGAIN),
+                Err(TryLockError::Error(error)) => {
+                    return Err(StoreError::file("lock", path, error));
+                }
+            }
         }
+        Err(StoreError::InUse(path.to_owned()))
     }
 
     fn open_locked(path: &Path, file: File) -> Result<Self, StoreError> {
@@ -175,9 +186,9 @@ impl Store {
             transaction.execute(
                 "INSERT OR REPLACE INTO facts (key, value) VALUES ('alive_at', ?1)",
                 [now.as_microsecond()],
-            )
-        })?;
-        self.pull_in_retries(now)
+            )?;
+            queues::pull_in_retries(transaction, now)
+        })
     }
 
     /// Deletes what is older than `keep`, and gives the room back; what waits to be delivered stays, and

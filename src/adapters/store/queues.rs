@@ -1,7 +1,7 @@
 //! What is still to be delivered: for each sink a queue of events about each agent.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Statement, Transaction, params};
+use rusqlite::{Connection, Statement, Transaction, params};
 
 use super::{Store, StoreError, reader};
 use crate::core::fleet::{FleetEvent, LONGEST_WAIT, StoredEvent};
@@ -144,18 +144,6 @@ impl Store {
             Ok(expired)
         })
     }
-
-    /// Makes due what would have to wait for longer than is ever waited: the clock was set back.
-    pub(super) fn pull_in_retries(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let longest = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
-        self.write(|transaction| {
-            transaction.execute(
-                "UPDATE queues SET next_at = ?1 WHERE next_at > ?2",
-                [now.as_microsecond(), longest.as_microsecond()],
-            )
-        })?;
-        Ok(())
-    }
 }
 
 /// The statements that put events into queues.
@@ -239,14 +227,13 @@ fn heads(
         (RETRY, now.as_microsecond()),
     ] {
         let free = limit.saturating_sub(heads.deliveries.len());
-        let free = i64::try_from(free).unwrap_or(i64::MAX);
-        let mut rows = query.query(params![sink, rank, until, free])?;
+        let mut rows = query.query(params![sink, rank, until, reader::integer(free)])?;
         while let Some(row) = rows.next()? {
             match reader::event(row) {
                 Ok(event) => heads.deliveries.push(Delivery {
                     event,
                     attempts: row.get(7)?,
-                    written_at: Timestamp::from_microsecond(row.get(8)?).unwrap_or(now),
+                    written_at: reader::moment(row.get(8)?),
                 }),
                 Err(why) => {
                     let number: Option<i64> = row.get(0)?;
@@ -262,8 +249,21 @@ fn heads(
         params![sink, RETRY, now.as_microsecond()],
         |row| row.get(0),
     )?;
-    heads.next_at = next.and_then(|at| Timestamp::from_microsecond(at).ok());
+    heads.next_at = next.map(reader::moment);
     Ok(heads)
+}
+
+/// Makes due what would have to wait for longer than is ever waited: the clock was set back.
+pub(super) fn pull_in_retries(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let longest = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+    let pulled_in = transaction.execute(
+        "UPDATE queues SET next_at = ?1 WHERE next_at > ?2",
+        [now.as_microsecond(), longest.as_microsecond()],
+    );
+    pulled_in.map(drop)
 }
 
 /// Makes an event a dead letter, and gives the next one its turn.
@@ -296,14 +296,11 @@ fn finish(
         "DELETE FROM deliveries WHERE sink = ?1 AND agent = ?2 AND event = ?3",
         params![sink, agent, number],
     )?;
-    let next: Option<i64> = transaction
-        .query_row(
-            "SELECT min(event) FROM deliveries WHERE sink = ?1 AND agent = ?2",
-            [sink, agent],
-            |row| row.get(0),
-        )
-        .optional()?
-        .flatten();
+    let next: Option<i64> = transaction.query_row(
+        "SELECT min(event) FROM deliveries WHERE sink = ?1 AND agent = ?2",
+        [sink, agent],
+        |row| row.get(0),
+    )?;
     let changed = match next {
         None => transaction.execute(
             "DELETE FROM queues WHERE sink = ?1 AND agent = ?2",

@@ -8,19 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::schema::{self, Content};
-use super::{StoreError, beside};
+use super::{StoreError, beside, json};
 use crate::core::fleet::{EventKind, FleetEvent, RolloutSummary, StoredEvent};
 use crate::core::rollout::Verdict;
 
 /// How long to wait for another program that holds the whole file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-/// What an event is made of.
-const EVENT: &str = "number, store, kind, at, dedup_key, data";
 
 /// Reads a store.
 #[derive(Debug, Clone)]
@@ -84,7 +82,7 @@ pub(crate) struct DeadLetter {
     /// What happened; none where that cannot be known any more.
     pub(crate) kind: Option<String>,
     /// When it was given up.
-    pub(crate) at: Option<Timestamp>,
+    pub(crate) at: Timestamp,
     pub(crate) why: String,
 }
 
@@ -97,9 +95,8 @@ impl Reader {
     }
 
     pub(super) fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-        }
+        let path = path.to_owned();
+        Self { path }
     }
 
     /// Events in the order of their numbers, so many and so many bytes of them at most; the first however
@@ -117,12 +114,18 @@ impl Reader {
         limit: usize,
         bytes: usize,
     ) -> Result<Events, StoreError> {
-        let mut conditions = Conditions::default();
-        conditions.add("number > ?", Some(number(query.after)));
-        conditions.add("agent = ?", query.agent.clone().map(Value::Text));
-        conditions.add("kind = ?", query.kind.map(|kind| text(kind.as_str())));
-        let sql = format!("SELECT {EVENT} FROM events{conditions} ORDER BY number");
-        self.page(&sql, conditions, limit, bytes)
+        let (after, kind) = (integer(query.after), query.kind.map(EventKind::as_str));
+        self.read(|connection| {
+            let mut numbers = connection.prepare(
+                "SELECT number FROM events
+                 WHERE number > ?1 AND (?2 IS NULL OR agent = ?2) AND (?3 IS NULL OR kind = ?3)
+                 ORDER BY number LIMIT ?4",
+            )?;
+            let limited = params![after, query.agent, kind, integer(limit).saturating_add(1)];
+            let numbers = numbers.query_map(limited, |row| row.get(0))?;
+            let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
+            page(connection, &numbers, limit, bytes)
+        })
     }
 
     /// Rollouts, the latest first, so many and so many bytes of them at most; the first however long it is.
@@ -132,43 +135,41 @@ impl Reader {
         limit: usize,
         bytes: usize,
     ) -> Result<Events, StoreError> {
-        let conditions = Conditions::of_rollouts(query);
-        let sql = format!("SELECT {EVENT} FROM events{conditions} ORDER BY number DESC");
-        self.page(&sql, conditions, limit, bytes)
+        self.read(|connection| {
+            let mut statement = connection.prepare(&rollouts_sql(query))?;
+            let mut rows = statement.query(rollouts_values(query, limit.saturating_add(1)))?;
+            let mut numbers = Vec::new();
+            while let Some(row) = rows.next()? {
+                numbers.push(row.get(0)?);
+            }
+            page(connection, &numbers, limit, bytes)
+        })
     }
 
-    /// What the history counts of rollouts, the latest first; what is long of them is not read.
+    /// What is counted of rollouts, the latest first. What is long of them is not read.
     pub(crate) fn summaries(
         &self,
         query: &RolloutQuery,
     ) -> Result<Vec<RolloutSummary>, StoreError> {
-        let conditions = Conditions::of_rollouts(query);
-        let sql = format!(
-            "SELECT agent, verdict, started_at, at, elapsed_ms, observed_late
-             FROM events{conditions} ORDER BY number DESC"
-        );
         self.read(|connection| {
-            let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query(params_from_iter(conditions.values))?;
+            let mut statement = connection.prepare(&rollouts_sql(query))?;
+            let mut rows = statement.query(rollouts_values(query, usize::MAX))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let verdict = word(row.get_ref(1)?.as_str_or_null().ok().flatten());
-                let (Some(verdict), Ok(finished_at)) =
-                    (verdict, Timestamp::from_microsecond(row.get(3)?))
-                else {
-                    // Of a version that knows more: the table leaves it out as well, and says so.
-                    continue;
-                };
-                let started_at: Option<i64> = row.get(2)?;
-                let elapsed: Option<i64> = row.get(4)?;
-                found.push(RolloutSummary {
-                    agent: row.get(0)?,
-                    verdict,
-                    started_at: started_at.and_then(|at| Timestamp::from_microsecond(at).ok()),
-                    finished_at,
-                    elapsed_ms: elapsed.and_then(|took| took.try_into().ok()),
-                    observed_late: row.get(5)?,
-                });
+                let word: Option<String> = row.get(2)?;
+                // One of a version that knows more verdicts cannot be counted.
+                if let Some(verdict) = known(word.as_deref().unwrap_or_default()) {
+                    let (started_at, elapsed): (Option<i64>, Option<i64>) =
+                        (row.get(4)?, row.get(5)?);
+                    found.push(RolloutSummary {
+                        agent: row.get(1)?,
+                        verdict,
+                        finished_at: moment(row.get(3)?),
+                        started_at: started_at.map(moment),
+                        elapsed_ms: elapsed.map(i64::unsigned_abs),
+                        observed_late: row.get(6)?,
+                    });
+                }
             }
             Ok(found)
         })
@@ -177,21 +178,17 @@ impl Reader {
     /// How much there is for each sink, of those that are configured and of those that once were.
     pub(crate) fn backlogs(&self) -> Result<BTreeMap<String, Backlog>, StoreError> {
         self.read(|connection| {
+            let mut query = connection.prepare(
+                "SELECT sink, count(*), min(written_at), 0 FROM deliveries GROUP BY sink
+                 UNION ALL SELECT sink, 0, NULL, count(*) FROM dead_letters GROUP BY sink",
+            )?;
+            let mut rows = query.query([])?;
             let mut backlogs: BTreeMap<String, Backlog> = BTreeMap::new();
-            let query = "SELECT sink, count(*), min(written_at) FROM deliveries GROUP BY sink";
-            let mut pending = connection.prepare(query)?;
-            let mut rows = pending.query([])?;
             while let Some(row) = rows.next()? {
                 let backlog = backlogs.entry(row.get(0)?).or_default();
-                backlog.pending = row.get::<_, u32>(1)?.into();
-                backlog.oldest = Timestamp::from_microsecond(row.get(2)?).ok();
-            }
-            let query = "SELECT sink, count(*) FROM dead_letters GROUP BY sink";
-            let mut dead = connection.prepare(query)?;
-            let mut rows = dead.query([])?;
-            while let Some(row) = rows.next()? {
-                let backlog = backlogs.entry(row.get(0)?).or_default();
-                backlog.dead_letters = row.get::<_, u32>(1)?.into();
+                backlog.pending += u64::from(row.get::<_, u32>(1)?);
+                backlog.oldest = backlog.oldest.or(row.get::<_, Option<i64>>(2)?.map(moment));
+                backlog.dead_letters += u64::from(row.get::<_, u32>(3)?);
             }
             Ok(backlogs)
         })
@@ -202,7 +199,7 @@ impl Reader {
         not(test),
         expect(
             dead_code,
-            reason = "the endpoint of the events comes with the next step"
+            reason = "the endpoint of dead letters comes with the next step"
         )
     )]
     pub(crate) fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
@@ -212,45 +209,17 @@ impl Reader {
                  FROM dead_letters LEFT JOIN events ON number = event
                  ORDER BY dead_at DESC, event DESC LIMIT ?1",
             )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = query.query_map([limit], |row| {
+            let rows = query.query_map([integer(limit)], |row| {
                 Ok(DeadLetter {
                     sink: row.get(0)?,
                     agent: row.get(1)?,
                     event: row.get::<_, i64>(2)?.unsigned_abs(),
                     kind: row.get(3)?,
-                    at: Timestamp::from_microsecond(row.get(4)?).ok(),
+                    at: moment(row.get(4)?),
                     why: row.get(5)?,
                 })
             })?;
             rows.collect()
-        })
-    }
-
-    fn page(
-        &self,
-        sql: &str,
-        conditions: Conditions,
-        limit: usize,
-        bytes: usize,
-    ) -> Result<Events, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare(sql)?;
-            let mut rows = statement.query(params_from_iter(conditions.values))?;
-            let (mut page, mut size) = (Events::default(), 0);
-            while let Some(row) = rows.next()? {
-                size += row.get_ref(5)?.as_str().map_or(0, str::len);
-                let full = page.found.len() >= limit || (size > bytes && !page.found.is_empty());
-                if full {
-                    page.more = true;
-                    break;
-                }
-                match event(row) {
-                    Ok(event) => page.found.push(event),
-                    Err(_) => page.unreadable += 1,
-                }
-            }
-            Ok(page)
         })
     }
 
@@ -308,17 +277,42 @@ impl Reader {
     }
 }
 
-/// The event of a row that begins with [`EVENT`], or why it cannot be read.
+/// The events with these numbers, so many and so many bytes of them at most.
+fn page(
+    connection: &Connection,
+    numbers: &[i64],
+    limit: usize,
+    bytes: usize,
+) -> rusqlite::Result<Events> {
+    let mut query = connection
+        .prepare("SELECT number, store, kind, at, dedup_key, data FROM events WHERE number = ?1")?;
+    let (mut page, mut size) = (Events::default(), 0);
+    for number in numbers {
+        let mut rows = query.query([number])?;
+        let Some(row) = rows.next()? else { continue };
+        size += row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
+        page.more = page.found.len() >= limit || (size > bytes && !page.found.is_empty());
+        if page.more {
+            break;
+        }
+        match event(row) {
+            Ok(event) => page.found.push(event),
+            Err(_) => page.unreadable += 1,
+        }
+    }
+    Ok(page)
+}
+
+/// The event of a row of number, store, kind, moment, `dedup_key` and data, or why it cannot be read.
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, String> {
     let read = || -> Result<StoredEvent, Box<dyn std::error::Error>> {
         let kind = row.get_ref(2)?.as_str()?;
-        let number: i64 = row.get(0)?;
         Ok(StoredEvent {
-            number: number.unsigned_abs(),
+            number: row.get::<_, i64>(0)?.unsigned_abs(),
             store_id: row.get(1)?,
             event: FleetEvent {
-                kind: word(Some(kind)).ok_or_else(|| format!("{kind:?} is no kind of event"))?,
-                time: Timestamp::from_microsecond(row.get(3)?)?,
+                kind: known(kind).ok_or_else(|| format!("{kind:?} is no kind of event"))?,
+                time: moment(row.get(3)?),
                 dedup_key: row.get(4)?,
                 data: serde_json::from_str(row.get_ref(5)?.as_str()?)?,
             },
@@ -327,75 +321,50 @@ pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, String> {
     read().map_err(|error| error.to_string())
 }
 
+/// A moment as it is kept.
+pub(super) fn moment(microsecond: i64) -> Timestamp {
+    Timestamp::from_microsecond(microsecond).unwrap_or(Timestamp::MAX)
+}
+
 /// What a word stands for, if it is known.
-fn word<T: serde::de::DeserializeOwned>(word: Option<&str>) -> Option<T> {
-    serde_json::from_value(word?.into()).ok()
+fn known<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(word.into()).ok()
 }
 
-/// The conditions of a query, and none but those that there are: `SQLite` chooses the index before it
-/// knows the values.
-#[derive(Default)]
-struct Conditions {
-    sql: String,
-    values: Vec<Value>,
+/// What the index holds of rollouts, the latest first. By itself `SQLite` may take another index.
+fn rollouts_sql(query: &RolloutQuery) -> String {
+    let (index, of_agents) = if query.agents.is_empty() {
+        ("rollouts", "?1 NOT NULL")
+    } else {
+        (
+            "rollouts_by_agent",
+            "agent IN (SELECT value FROM json_each(?1))",
+        )
+    };
+    format!(
+        "SELECT number, agent, verdict, at, started_at, elapsed_ms, observed_late
+         FROM events INDEXED BY {index}
+         WHERE kind = 'rollout.finished' AND {of_agents} AND number < ?2 AND at >= ?3 AND at < ?4
+         AND (?5 = '[]' OR verdict IN (SELECT value FROM json_each(?5)))
+         ORDER BY number DESC LIMIT ?6"
+    )
 }
 
-impl Conditions {
-    fn of_rollouts(query: &RolloutQuery) -> Self {
-        let at = |at: Timestamp| Value::Integer(at.as_microsecond());
-        // By itself SQLite may take the index of all events of an agent, which are many more.
-        let index = match query.agents.as_slice() {
-            [] => "rollouts",
-            _ => "rollouts_by_agent",
-        };
-        let mut conditions = Self {
-            sql: format!(" INDEXED BY {index} WHERE kind = 'rollout.finished'"),
-            values: Vec::new(),
-        };
-        conditions.any("agent", query.agents.iter().map(|agent| text(agent)));
-        // In the order of their numbers, until there are enough; not by age, which would have to be sorted.
-        conditions.add("+at >= ?", query.since.map(at));
-        conditions.add("+at < ?", query.until.map(at));
-        conditions.add("number < ?", query.before.map(number));
-        let verdicts = query.verdicts.iter();
-        conditions.any("verdict", verdicts.map(|verdict| text(verdict.as_str())));
-        conditions
-    }
-
-    fn add(&mut self, condition: &str, value: Option<Value>) {
-        if let Some(value) = value {
-            let joint = if self.sql.is_empty() {
-                " WHERE"
-            } else {
-                " AND"
-            };
-            self.sql.extend([joint, " ", condition]);
-            self.values.push(value);
-        }
-    }
-
-    fn any(&mut self, column: &str, values: impl Iterator<Item = Value>) {
-        let before = self.values.len();
-        self.values.extend(values);
-        let marks = vec!["?"; self.values.len() - before].join(", ");
-        if !marks.is_empty() {
-            self.sql.extend([" AND ", column, " IN (", &marks, ")"]);
-        }
-    }
+fn rollouts_values(query: &RolloutQuery, limit: usize) -> impl rusqlite::Params {
+    let at = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+    (
+        json(&query.agents),
+        query.before.map_or(i64::MAX, integer),
+        at(query.since).unwrap_or(i64::MIN),
+        at(query.until).unwrap_or(i64::MAX),
+        json(&query.verdicts),
+        integer(limit),
+    )
 }
 
-impl std::fmt::Display for Conditions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.sql)
-    }
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
-fn number(number: u64) -> Value {
-    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+/// A number as `SQLite` takes it.
+pub(super) fn integer(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

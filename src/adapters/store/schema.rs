@@ -39,7 +39,6 @@ const TABLES: &str = "
         WHERE kind = 'rollout.finished';
     CREATE INDEX rollouts_by_agent ON events (agent, number, at, verdict, started_at, elapsed_ms, observed_late)
         WHERE kind = 'rollout.finished';
-    CREATE INDEX events_by_agent ON events (agent, number);
     CREATE TABLE queues (
         sink TEXT NOT NULL,
         agent TEXT NOT NULL,

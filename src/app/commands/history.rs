@@ -4,17 +4,20 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::adapters::output::{ResultFormat, print};
-use crate::adapters::store::{Reader, RolloutQuery};
+use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
 use crate::app::exit::Ending;
 use crate::app::plan::{self, ConfigError};
 use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats, final_verdict};
 use crate::core::messages::{history_table, stats_lines};
+use crate::core::rollout::Reason;
 use crate::core::text::{harmless_json, line_start};
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
+/// How many bytes of rollouts are read at once.
+const PAGE: usize = 4 * 1024 * 1024;
 
 /// What is shown.
 struct History {
@@ -42,23 +45,48 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
     let path = args.store.clone().unwrap_or_else(plan::default_store);
     let store = Reader::open(&path)?;
     let summaries = store.summaries(&query)?;
-    let latest = store.rollouts(&query, args.limit, usize::MAX)?;
-    let history = History {
+    let mut history = History {
         stats: stats(&summaries, args),
         groups: args.by.map(|by| groups(&summaries, by)),
-        rollouts: latest
-            .found
-            .into_iter()
-            .map(FinishedRollout::from)
-            .collect(),
-        unreadable: latest.unreadable,
+        rollouts: Vec::new(),
+        unreadable: 0,
     };
+    history.read_latest(&store, query, args)?;
     let text = match args.output {
         ResultFormat::Text => text(&history),
         ResultFormat::Json => json(&history),
     };
     print::out(&text).map_err(Error::Print)?;
     Ok(Ending::Done)
+}
+
+impl History {
+    /// Reads the latest rollouts, a part at a time: what is long of them the table does not need.
+    fn read_latest(
+        &mut self,
+        store: &Reader,
+        mut query: RolloutQuery,
+        args: &HistoryArgs,
+    ) -> Result<(), StoreError> {
+        loop {
+            let page = store.rollouts(&query, args.limit - self.rollouts.len(), PAGE)?;
+            query.before = page.found.last().map(|event| event.number);
+            self.unreadable += page.unreadable;
+            for event in page.found {
+                let mut rollout = FinishedRollout::from(event);
+                if args.output == ResultFormat::Text {
+                    rollout.data.reason = rollout.data.reason.map(|reason| Reason {
+                        message: None,
+                        ..reason
+                    });
+                }
+                self.rollouts.push(rollout);
+            }
+            if !page.more || self.rollouts.len() >= args.limit {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// The statistics over the time that was asked for; where that has no end, up to now.

@@ -20,6 +20,8 @@ use crate::core::fleet::{Failure, Filter, FleetEvent, Retry, SinkHealth, StoredE
 
 /// How often a worker shows that it is alive, and looks for events although nobody told it to.
 const TICK: Duration = Duration::from_secs(10);
+/// Why events are given up that were not tried.
+const DOWN_TOO_LONG: &str = "the sink was down for too long";
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -285,23 +287,20 @@ impl Worker {
         }
     }
 
-    /// Writes how attempts ended, and starts those that are due; gives when the next one will be.
+    /// Writes how attempts ended, and starts those that are due; gives when to look again.
     async fn turn(&mut self) -> Instant {
-        let now = self.started.elapsed();
-        let later = Instant::now() + TICK;
-        let pause = self.health.paused_until(now);
+        let pause = self.health.paused_until(self.started.elapsed());
+        let sent = self.under_way.len() - self.settled.len();
         let free = match (&self.target, pause) {
-            (Some(_), None) => self
-                .health
-                .places()
-                .saturating_sub(self.under_way.len() - self.settled.len()),
+            (Some(_), None) => self.health.places().saturating_sub(sent),
             _ => 0,
         };
+        let mut next = None;
         if free > 0 || !self.settled.is_empty() {
             match self.write_and_read(free).await {
                 Ok(due) => {
                     self.store_error = None;
-                    return self.start_due(due, free).unwrap_or(later);
+                    next = self.start_due(due, free);
                 }
                 Err(error) => {
                     self.complain(&error);
@@ -309,7 +308,8 @@ impl Worker {
                 }
             }
         }
-        pause.map_or(later, |until| self.started + until)
+        let pause = pause.map(|until| self.started + until);
+        pause.or(next).unwrap_or_else(|| Instant::now() + TICK)
     }
 
     /// Writes what is settled, and reads what is due.
@@ -323,25 +323,37 @@ impl Worker {
         let work = move |store: &mut Store| {
             let now = Timestamp::now();
             store.settle(&name, now, &written)?;
-            if let (true, Ok(before)) = (expire, now.checked_sub(timeout)) {
-                store.expire(&name, before, now, "the sink was down for too long")?;
-            }
-            match free {
-                0 => Ok(Due::default()),
-                _ => store.due(&name, now, limit),
+            let expired = match now.checked_sub(timeout) {
+                Ok(before) if expire => store.expire(&name, before, now, DOWN_TOO_LONG)?,
+                _ => 0,
+            };
+            let due = match free {
+                0 => Due::default(),
+                _ => store.due(&name, now, limit)?,
+            };
+            Ok((expired, due))
+        };
+        let (expired, due) = match self.parts.store.with(work).await {
+            Ok(done) => done,
+            Err(error) => {
+                // It is written again; what was written already stays as it is.
+                self.settled = Arc::unwrap_or_clone(settled);
+                self.expire |= expire;
+                return Err(error);
             }
         };
-        let due = self.parts.store.with(work).await;
-        match &due {
-            Ok(_) => {
-                for one in settled.iter() {
-                    self.under_way.remove(&one.agent);
-                }
-            }
-            // It is written again: what was written already stays as it is.
-            Err(_) => self.settled = Arc::unwrap_or_clone(settled),
+        for one in settled.iter() {
+            self.under_way.remove(&one.agent);
         }
-        due
+        if expired > 0 {
+            error!(
+                sink = self.name,
+                expired,
+                "{}: {expired} events were given up, and are kept: {DOWN_TOO_LONG}",
+                self.name
+            );
+        }
+        Ok(due)
     }
 
     fn start_due(&mut self, due: Due, free: usize) -> Option<Instant> {
