@@ -386,7 +386,10 @@ fn a_copy_where_nothing_can_be_written_can_be_read() {
     drop(store);
     fs::copy(&place.path, &whole).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
-    let can_be_written = || fs::write(folder.join("probe"), "").is_ok();
+    let can_be_written = || {
+        let probe = folder.join("probe");
+        fs::write(&probe, "").is_ok() && fs::remove_file(&probe).is_ok()
+    };
     // Root may write everywhere but here.
     let attribute = |change: &str| Command::new("chattr").arg(change).arg(&folder).status();
     if can_be_written() && (attribute("+i").is_err() || can_be_written()) {
