@@ -266,11 +266,9 @@ impl Store {
         file.try_lock().map_err(|error| failed(error.into()))?;
         let name = path.to_string_lossy();
         self.read(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))?;
-        // These are of the file that was deleted.
+        // The index of the log is still mapped: the new file needs one of its own.
         let real = path.canonicalize().map_err(failed)?;
-        for rest in ["-wal", "-shm"] {
-            let _ = fs::remove_file(beside(&real, rest));
-        }
+        let _ = fs::remove_file(beside(&real, "-shm"));
         let id = self.id.clone();
         *self = Self {
             id,

@@ -306,6 +306,20 @@ fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() 
     store
         .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
         .unwrap();
+    // What is made again is laid out in another way: there is room in between.
+    let names = || (0..500).map(|number| format!("agent-{number}"));
+    store.apply(at(0), &agents(names()), |_| vec![]).unwrap();
+    let deleted = Change {
+        agents: names().step_by(2).map(|name| (name, None)).collect(),
+        ..Change::default()
+    };
+    store.apply(at(0), &deleted, |_| vec![]).unwrap();
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    store
+        .connection
+        .query_row(checkpoint, [], |_| Ok(()))
+        .unwrap();
+    store.touch(at(0)).unwrap();
     // With or without the files that belong to it.
     for rest in [&[""][..], &["", "-wal", "-shm"]] {
         for suffix in rest {
@@ -323,6 +337,7 @@ fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() 
     drop(store);
     let mut store = place.open();
     assert_eq!(log(&store).len(), 3);
+    assert_eq!(store.agents().unwrap().records.len(), 250);
     assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
     // It goes on to shrink as well.
     let vacuum: i64 = store

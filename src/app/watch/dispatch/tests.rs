@@ -240,14 +240,12 @@ async fn agents_whose_events_are_refused_slow_no_other() {
     });
     let hook = hook.await;
     let place = Place::with(&[("hook", &hook)]).await;
-    let names: Vec<String> = (0..12)
-        .map(|number| format!("bad-{number} started"))
-        .collect();
+    // More than fill all places several times over.
+    let bad = (0..40).map(|number| format!("bad-{number} started"));
+    let lines: Vec<String> = bad.chain(["well started".to_owned()]).collect();
     place
-        .happens(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .happens(&lines.iter().map(String::as_str).collect::<Vec<_>>())
         .await;
-    hook.wait_for(|seen| seen.len() >= 12).await;
-    place.happens(&["well started"]).await;
     hook.wait_for_taken("well started").await;
     assert_eq!(
         place.backlog("hook").1,
