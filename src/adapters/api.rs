@@ -27,7 +27,8 @@ use crate::core::rollout::{Observation, Route};
 use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::wire::{
-    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, parse_list, retry_after,
+    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, http_date, parse_list,
+    retry_after,
 };
 
 /// How long a connection may take to be made.
@@ -321,7 +322,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// The server's clock, by its Date header.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let value = header(headers, DATE)?;
-    Timestamp::try_from(httpdate::parse_http_date(&value).ok()?).ok()
+    http_date(&value)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod duration;
 mod help;
 mod history;
+mod values;
 mod watch;
 
 use std::ffi::OsString;
@@ -21,7 +22,8 @@ use clap_complete::Shell;
 
 pub use self::duration::parse as parse_duration;
 pub(crate) use self::history::{GroupArg, HistoryArgs};
-pub(crate) use self::watch::{Listen, LogArg, WatchArgs, WatchKeys};
+pub(crate) use self::values::{Listen, PositiveTime, list};
+pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::Speed;
 

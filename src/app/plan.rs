@@ -7,8 +7,9 @@ mod scenario;
 mod target;
 mod watch;
 
+use std::io;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::agents::{BadAgents, agent_of_deploy_file};
@@ -16,8 +17,8 @@ pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::target::TargetError;
-pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
-pub use self::watch::{Slip, check_watch_file};
+pub use self::watch::{FileProblem, check_watch_file};
+pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
 use crate::adapters::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
@@ -52,18 +53,26 @@ pub(crate) enum ConfigError {
     OneTargetForMany { switch: &'static str, agents: usize },
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error(transparent)]
-    File(#[from] BadFile),
+    #[error("{}{}", place(.0, .1), .1.what)]
+    File(PathBuf, FileProblem),
+    #[error("{0}")]
+    CaFile(String),
+    #[error("--store: {} cannot be opened or made", path.display())]
+    Store { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Pattern(#[from] BadPattern),
     #[error(transparent)]
     Verdict(#[from] BadFilter),
-    #[error("{0} must be longer than zero")]
-    ZeroTime(&'static str),
-    #[error(transparent)]
-    Sink(#[from] BadSink),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+}
+
+/// The place in the file where a problem is, if it is in one.
+fn place(path: &Path, problem: &FileProblem) -> String {
+    let line = problem.line;
+    line.map_or_else(String::new, |line| {
+        format!("{}, line {line}: ", path.display())
+    })
 }
 
 /// Agents to look at, and how.

@@ -3,7 +3,9 @@
 //! All foreign text leaves here harmless and on one line, and never begins a line.
 
 mod block;
+mod fleet_event;
 mod hint;
+
 mod history;
 mod reason;
 
@@ -12,8 +14,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::block::{ending_block, failure_block, warnings, wrap_block};
+pub use self::fleet_event::event_line;
+pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+pub use self::history::{history_table, stats_lines};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,

@@ -20,7 +20,7 @@ pub use logs::LogPage;
 pub use name::{AgentName, InvalidAgentName};
 pub(crate) use outcome::RequestOutcome;
 pub(crate) use repair_json::repair_json;
-pub use retry_after::retry_after;
+pub use retry_after::{http_date, retry_after};
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
 

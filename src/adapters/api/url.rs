@@ -4,21 +4,13 @@ use std::fmt;
 
 use reqwest::Url;
 
+pub(crate) use crate::core::text::loopback::PlainHttp;
 use crate::core::text::loopback::is_loopback;
 use crate::core::wire::AgentName;
 
 /// The address of the API, `https` or `http` to loopback, without its last slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiUrl(Url);
-
-/// Whether plain http may leave this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlainHttp {
-    /// Only to loopback.
-    LoopbackOnly,
-    /// To anywhere, with the key in the open.
-    Anywhere,
-}
 
 /// Why a text cannot be the address of the API. The text itself, which may be a key, is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Mode, decode_exit_code, ending_words, next_step, replicas, restarts, result_line};
-use crate::core::rollout::{AgentReport, Interruption, Verdict};
+use crate::core::rollout::{AgentReport, Interruption, Verdict, Warning};
 use crate::core::text::{lines, one_line, short_duration, wrap};
 
 /// The most lines of a message, or of logs, that are shown; the report has them all.
@@ -103,12 +103,16 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
 #[must_use]
 pub fn warnings(report: &AgentReport) -> Vec<String> {
     let outcome = &report.outcome;
-    let known = outcome.warnings.iter();
+    warning_lines(&outcome.warnings, outcome.revision_unchanged)
+}
+
+/// Warnings in harmless lines; that the revision is unchanged is one of them.
+pub(super) fn warning_lines(warnings: &[Warning], revision_unchanged: bool) -> Vec<String> {
     let of_revision = "RevisionUnchanged";
-    let said = known.clone().any(|warning| warning.code == of_revision);
-    let unchanged = (outcome.revision_unchanged && !said)
+    let said = warnings.iter().any(|warning| warning.code == of_revision);
+    let unchanged = (revision_unchanged && !said)
         .then(|| "the old revision goes on serving, with the old code".to_owned());
-    let known = known.map(|warning| one_line(&warning.summary));
+    let known = warnings.iter().map(|warning| one_line(&warning.summary));
     known.chain(unchanged).collect()
 }
 

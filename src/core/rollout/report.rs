@@ -36,6 +36,9 @@ pub struct PhaseEntry {
 pub struct RevisionReport {
     /// Its phase, in the platform's word.
     pub phase: Option<String>,
+    /// When that phase began, by the server's clock; it is no part of the report.
+    #[serde(skip)]
+    pub phase_started_at: Option<Timestamp>,
     /// Replicas that are ready.
     pub ready_replicas: Option<u64>,
     /// Restarts in all, over all replicas.
@@ -209,6 +212,7 @@ impl RevisionReport {
                 .phase
                 .as_ref()
                 .map(|phase| phase.as_str().to_owned()),
+            phase_started_at: revision.phase_started_at,
             ready_replicas: revision.ready_replicas,
             restart_count: health.and_then(|health| health.restart_count),
             replicas_started: health.and_then(|health| health.replicas_started),

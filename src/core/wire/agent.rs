@@ -21,6 +21,8 @@ pub struct AgentDetails {
     pub ready: bool,
     /// Whether the agent accepts new sessions, whichever deployment serves them.
     pub available: Option<bool>,
+    /// When the agent was created.
+    pub created_at: Option<Timestamp>,
     /// When the agent's record was last changed.
     pub updated_at: Option<Timestamp>,
     /// The deployment that was requested.
@@ -85,6 +87,7 @@ impl AgentDetails {
             region: agent.text("region"),
             ready: agent.flag("ready").unwrap_or(false),
             available: agent.flag("available"),
+            created_at: agent.time("createdAt"),
             updated_at: agent.time("updatedAt"),
             desired_deployment_id: agent.deployment_id("desiredDeploymentId"),
             active_deployment_id: agent.deployment_id("activeDeploymentId"),

@@ -1,5 +1,6 @@
 //! The revisions of an agent: what runs a deployment, in which phase it is, and how its code fares.
 
+use jiff::Timestamp;
 use serde_json::Result;
 
 use super::deployment_of;
@@ -14,6 +15,8 @@ pub struct Revision {
     pub phase: Option<RevisionPhase>,
     /// Replicas that are ready.
     pub ready_replicas: Option<u64>,
+    /// When its phase began, by the server's clock.
+    pub phase_started_at: Option<Timestamp>,
     /// How its code fares; absent until replicas have started.
     pub health: Option<Health>,
     /// Set when the platform itself has a problem.
@@ -26,6 +29,7 @@ impl Revision {
             deployment_id: deployment_of(revision),
             phase: revision.text("phase").map(|word| word.as_str().into()),
             ready_replicas: revision.integer("readyReplicas"),
+            phase_started_at: revision.time("phaseStartedAt"),
             health: revision.nested("health")?.as_ref().map(Health::read),
             has_infrastructure_issue: revision.flag("hasInfrastructureIssue").unwrap_or(false),
         })
