@@ -102,7 +102,7 @@ impl Metrics {
         for verdict in Verdict::WORST_FIRST {
             let _ = metrics.rollouts.get_or_create(&verdict_label(verdict));
         }
-        for outcome in RequestOutcome::ALL {
+        for &outcome in RequestOutcome::ALL {
             let _ = metrics.requests.get_or_create(&outcome_label(outcome));
         }
         let ready = verdict_label(Verdict::Ready);

@@ -188,9 +188,9 @@ fn infos(encoder: &mut DescriptorEncoder<'_>, agents: &Series) -> fmt::Result {
 fn phases(encoder: &mut DescriptorEncoder<'_>, agents: &Series) -> fmt::Result {
     let states = agents.iter().filter_map(|(name, agent)| {
         let present = agent.phase?;
-        Some(Phase::ALL.map(|phase| {
+        Some(Phase::ALL.iter().map(move |phase| {
             let labels = [("agent", name.as_str()), ("phase", phase.as_str())];
-            (labels, u64::from(phase == present))
+            (labels, u64::from(*phase == present))
         }))
     });
     let help = "1 for the phase that the agent's present deployment is in, 0 for the others";

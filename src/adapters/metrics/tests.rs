@@ -59,7 +59,7 @@ fn sample() -> Metrics {
     for verdict in Verdict::WORST_FIRST {
         metrics.rollout_finished(&rollout("my-agent", verdict, 4_000_000));
     }
-    for outcome in RequestOutcome::ALL {
+    for &outcome in RequestOutcome::ALL {
         metrics.api_request(outcome, Duration::from_millis(30));
     }
     metrics.polls_behind(Duration::from_millis(1500));
@@ -156,11 +156,12 @@ fn a_state_set_has_one_state() {
     let metrics = Metrics::new("0.1.0");
     metrics.agent_stands(&agent("a"));
     let mut expected: Vec<_> = Phase::ALL
-        .map(|phase| {
+        .iter()
+        .map(|&phase| {
             let value = u8::from(phase == Phase::Active);
             format!("pipecat_rollout_agent_phase{{agent=\"a\",phase=\"{phase}\"}} {value}")
         })
-        .into();
+        .collect();
     assert_eq!(lines(&metrics, "agent_phase"), expected);
     let failed = AgentView {
         phase: Some(Phase::Failed),

@@ -139,6 +139,8 @@ pub(super) fn is_crash_loop(revision: &Revision) -> bool {
 /// Errors and conditions as they were before the target was there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Earlier {
+    /// Whether any answer has shown a reconciled deployment.
+    pub(super) ever_reconciled: bool,
     known: bool,
     errors: Vec<AgentError>,
     conditions: Vec<Condition>,

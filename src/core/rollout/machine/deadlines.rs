@@ -8,7 +8,8 @@ use crate::core::rollout::indication::{Ending, Indication, Proof};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
 use crate::core::rollout::policy::{TargetRule, Unchanged};
-use crate::core::rollout::streak::{Needs, Streak};
+use crate::core::rollout::streak::{Needs, Streak, Streaks};
+use crate::core::rollout::verdict::Verdict;
 
 /// How long a refusal has to last before the API has ever answered: then nothing is known to work.
 const FIRST_REFUSAL: Duration = Duration::from_secs(2);
@@ -23,24 +24,30 @@ impl Machine {
         if !self.may_end() {
             return None;
         }
-        let refused = self
-            .refusals
-            .met(|indication| self.needs(indication))
-            .find_map(|s| s.indication.ending(s.lasted()));
+        let refused = self.first_ending(&self.refusals, |_| true);
         if refused.is_some() {
             return refused;
         }
         // Nothing about a target that may be another's ends the watch.
-        let settled = self.search.settled().is_some() || self.is_single_check();
+        let settled = self.search.is_settled() || self.is_single_check();
         self.note_ready(at, settled);
-        let needs = |indication: &Indication| self.needs(indication);
-        let mut met = self.streaks.met(needs).filter(|streak| {
-            let counts = settled || streak.indication == Indication::Deleted;
-            counts && self.is_final(streak)
-        });
-        let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
-        drop(met);
-        ending.or_else(|| self.not_appeared(at))
+        let counts = |streak: &Streak| {
+            (settled || streak.indication == Indication::Deleted) && self.is_final(streak)
+        };
+        let ending = self.first_ending(&self.streaks, counts);
+        ending.or_else(|| self.not_appeared(at).map(Ending::from))
+    }
+
+    /// The first that has what it needs, counts and ends the watch.
+    fn first_ending(&self, of: &Streaks, counts: impl Fn(&Streak) -> bool) -> Option<Ending> {
+        let mut met = of.met(|indication| self.needs(indication));
+        met.find_map(|streak| {
+            let verdict = streak.indication.verdict().filter(|_| counts(streak))?;
+            Some(Ending {
+                verdict,
+                shown: Some((streak.indication.clone(), streak.lasted())),
+            })
+        })
     }
 
     /// Notes since when the target has been all that was waited for.
@@ -83,7 +90,7 @@ impl Machine {
     }
 
     /// The target has not appeared in the time that it may take; while polls fail nobody knows.
-    fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
+    fn not_appeared(&mut self, at: Duration) -> Option<Verdict> {
         let late = self
             .appear_deadline()
             .is_some_and(|deadline| at >= deadline);
@@ -92,7 +99,7 @@ impl Machine {
             return None;
         }
         if let Command::Ended(_, code @ 1..) = self.command {
-            return Some(Ending::CommandFailed(code));
+            return Some(Verdict::CommandFailed(code));
         }
         if self.accepts_unchanged() {
             self.search.accept_baseline();
@@ -101,17 +108,17 @@ impl Machine {
         Some(self.not_in_view())
     }
 
-    fn not_in_view(&self) -> Ending {
-        if self.is_absent() || !self.agent_seen {
-            Ending::NotFound
+    fn not_in_view(&self) -> Verdict {
+        if self.is_absent() || self.latest.is_none() {
+            Verdict::NotFound
         } else {
-            Ending::Unchanged
+            Verdict::Unchanged
         }
     }
 
     /// Whether a target was shown that is not settled, and that it is not there is not confirmed.
     fn is_disputed(&self) -> bool {
-        let unsettled = self.search.target_id().is_some() && self.search.settled().is_none();
+        let unsettled = self.search.target_id().is_some() && !self.search.is_settled();
         unsettled && !self.meets(|indication| *indication == Indication::NotInView)
     }
 
@@ -122,31 +129,28 @@ impl Machine {
 
     /// Which deadline has passed, after a poll.
     pub(super) fn overdue(&self, at: Duration) -> Option<Ending> {
-        if self.deadline().is_some_and(|deadline| at >= deadline) {
-            return Some(match &self.view.outage {
-                Some(outage) if outage.last.class == FailureClass::Unauthorized => {
-                    Ending::Unauthorized
-                }
-                Some(_) => Ending::Unavailable,
-                None if self.in_view_since.is_some() => Ending::Timeout,
-                // Answers disagree about whether one has come.
-                None if self.is_disputed() => Ending::Timeout,
-                None => match self.command {
-                    Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
-                    // Nothing but answers from the past, or that disagree about the baseline.
-                    _ if self.view.stale || self.search.awaits_baseline() => Ending::Unavailable,
-                    _ => self.not_in_view(),
-                },
-            });
+        if self.deadline().is_none_or(|deadline| at < deadline) {
+            return self.outage_is_over_limit(at);
         }
-        self.outage_is_over_limit(at)
+        let verdict = match (&self.view.outage, self.command) {
+            (Some(outage), _) if outage.last.class == FailureClass::Unauthorized => {
+                Verdict::Unauthorized
+            }
+            (Some(_), _) => Verdict::Unavailable,
+            // A target is in view, or answers disagree about whether one has come.
+            (None, _) if self.in_view_since.is_some() || self.is_disputed() => Verdict::Timeout,
+            (None, Command::Ended(_, code @ 1..)) => Verdict::CommandFailed(code),
+            // Nothing but answers from the past, or that disagree about the baseline.
+            (None, _) if self.view.stale || self.search.awaits_baseline() => Verdict::Unavailable,
+            (None, _) => self.not_in_view(),
+        };
+        Some(verdict.into())
     }
 
     pub(super) fn outage_is_over_limit(&self, at: Duration) -> Option<Ending> {
-        let over = self
-            .outage_deadline()
-            .is_some_and(|deadline| at >= deadline);
-        (over && self.may_end()).then_some(Ending::Unavailable)
+        let deadline = self.outage_deadline();
+        let is_over = deadline.is_some_and(|deadline| at >= deadline);
+        (is_over && self.may_end()).then(|| Verdict::Unavailable.into())
     }
 
     /// When the watch ends whatever is known. Of a deploy of our own, the time counts from when the
@@ -220,14 +224,13 @@ impl Machine {
             indication,
             Indication::Unauthorized(_) | Indication::Refused(_)
         );
-        Some(if refuses && !self.answered {
-            Needs {
-                over: FIRST_REFUSAL,
-                ..needs
-            }
+        let ever_answered = self.report.polls > self.report.failed_polls;
+        let over = if refuses && !ever_answered {
+            FIRST_REFUSAL
         } else {
-            needs
-        })
+            needs.over
+        };
+        Some(Needs { over, ..needs })
     }
 
     pub(super) fn is_single_check(&self) -> bool {

@@ -16,10 +16,10 @@ fn table(limits: &Limits) -> String {
         "| an answer indicates | it counts after | and then |\n|---|---|---|\n".to_owned();
     for indication in samples() {
         let needs = indication.needs(limits);
-        let ending = needs.and_then(|_| indication.ending(Duration::ZERO));
+        let verdict = needs.and_then(|_| indication.verdict());
         let needs = needs.map_or("never".to_owned(), needs_text);
-        let then = match ending {
-            Some(ending) => format!("**{}**", ending.verdict(false)),
+        let then = match verdict {
+            Some(verdict) => format!("**{verdict}**"),
             None => then(&indication).to_owned(),
         };
         // Writing to a String cannot fail.
