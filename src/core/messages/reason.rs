@@ -55,7 +55,7 @@ pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
 /// Why a watch ended with what answers have shown for so long.
 fn reason_shown(indication: &Indication, lasted: Duration, facts: &Facts<'_>) -> Option<Reason> {
     Some(match indication {
-        Indication::Unauthorized(_) | Indication::Refused(_) => unanswered(facts),
+        Indication::Unauthorized { .. } | Indication::Refused { .. } => unanswered(facts),
         Indication::Deleted => absent(
             "Deleted",
             "the agent was deleted during the watch (404)",
@@ -120,21 +120,8 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         Indication::RevisionUnchanged { running } => {
             format!("the API says ready, on the revision of deployment {running}")
         }
-        Indication::Baseline(_)
-        | Indication::Target(_)
-        | Indication::NotInView
-        | Indication::Absent
-        | Indication::Ready
-        | Indication::PhaseFailed
-        | Indication::FewerRestarts
-        | Indication::Problem(_)
-        | Indication::Superseded {
-            proof: Proof::Newer,
-            ..
-        }
-        | Indication::Unmoved(_)
-        | Indication::Unauthorized(_)
-        | Indication::Refused(_) => return None,
+        // The others are shown otherwise, or not at all.
+        _ => return None,
     })
 }
 

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
-use super::observation::Failure;
 use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
 use super::streak::Needs;
 use super::verdict::Verdict;
 use crate::core::wire::Revision;
+
+/// How long a refusal has to last before the API has ever answered: then nothing is known to work.
+const FIRST_REFUSAL: Duration = Duration::from_secs(2);
 
 /// What one answer points at. Several can hold at once.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +46,10 @@ pub(crate) enum Indication {
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
     Unmoved(Box<Progress>),
-    /// 401 or 403.
-    Unauthorized(Failure),
-    /// A redirect, another 4xx, an untrusted certificate.
-    Refused(Failure),
+    /// 401 or 403; whether the API had never answered before.
+    Unauthorized { first: bool },
+    /// A redirect, another 4xx, an untrusted certificate; whether the API had never answered before.
+    Refused { first: bool },
 }
 
 /// Whether its dates prove that a deployment was made later than the target.
@@ -92,8 +94,24 @@ impl Indication {
                 | Self::NotInView
                 | Self::Absent
                 | Self::Deleted
-                | Self::Unauthorized(_)
-                | Self::Refused(_)
+                | Self::Unauthorized { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// Whether it was seen and waits to be confirmed, so that other replicas should be asked.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        matches!(
+            self,
+            Self::Superseded {
+                proof: Proof::None,
+                ..
+            } | Self::Deleted
+                | Self::StepBack(_)
+                | Self::Contradiction
+                | Self::RevisionUnchanged { .. }
+                | Self::Baseline(_)
+                | Self::Target(_)
         )
     }
 
@@ -101,8 +119,6 @@ impl Indication {
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Problem(one), Self::Problem(two)) => one.class == two.class,
-            (Self::Unauthorized(_), Self::Unauthorized(_))
-            | (Self::Refused(_), Self::Refused(_)) => true,
             (one, two) => one == two,
         }
     }
@@ -110,6 +126,10 @@ impl Indication {
     /// What this needs before it counts; nothing of what is only shown.
     pub(super) fn needs(&self, limits: &Limits) -> Option<Needs> {
         Some(match self {
+            Self::Unauthorized { first: true } | Self::Refused { first: true } => Needs {
+                over: FIRST_REFUSAL,
+                ..Needs::CONFIRMED
+            },
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
@@ -122,8 +142,8 @@ impl Indication {
             | Self::Deleted
             | Self::StepBack(_)
             | Self::FewerRestarts
-            | Self::Unauthorized(_)
-            | Self::Refused(_) => Needs::CONFIRMED,
+            | Self::Unauthorized { first: false }
+            | Self::Refused { first: false } => Needs::CONFIRMED,
             Self::Superseded {
                 proof: Proof::Newer,
                 ..
@@ -161,8 +181,8 @@ impl Indication {
             Self::Superseded { .. } => Verdict::Superseded,
             Self::Deleted => Verdict::NotFound,
             Self::Unmoved(_) => Verdict::Stalled,
-            Self::Unauthorized(_) => Verdict::Unauthorized,
-            Self::Refused(_) => Verdict::Unavailable,
+            Self::Unauthorized { .. } => Verdict::Unauthorized,
+            Self::Refused { .. } => Verdict::Unavailable,
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView

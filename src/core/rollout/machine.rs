@@ -22,7 +22,7 @@ use super::indication::{Ending, Indication};
 use super::observation::{Failure, FailureClass, Observation, Route};
 use super::pacing::Moment;
 use super::phase::Phase;
-use super::policy::{Baseline, Limits, Policy, TargetRule};
+use super::policy::{Baseline, Limits, Policy};
 use super::problem::{Earlier, Problem};
 use super::report::{Outcome, PhaseEntry, whole_millis};
 use super::streak::Streaks;
@@ -194,9 +194,7 @@ impl Machine {
             let began = machine.search.deploy_began.unwrap_or(at);
             machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
             machine.command = Command::Ended(at, exit_code);
-            machine
-                .streaks
-                .end(|indication| *indication == Indication::NotInView);
+            machine.streaks.end(|i| *i == Indication::NotInView);
             machine.paced_from = at;
             never_started.then(|| Verdict::CommandFailed(exit_code).into())
         })
@@ -269,16 +267,14 @@ impl Machine {
             self.report.request_id.clone_from(&failure.request_id);
         }
         self.streaks.gap();
+        let first = self.report.failed_polls == self.report.polls;
         let mut asked = Duration::ZERO;
         match failure.class {
             FailureClass::Unauthorized => {
-                let refusal = Indication::Unauthorized(failure.clone());
+                let refusal = Indication::Unauthorized { first };
                 self.refusals.see(at, vec![refusal]);
             }
-            FailureClass::Refused => {
-                let refusal = Indication::Refused(failure.clone());
-                self.refusals.see(at, vec![refusal]);
-            }
+            FailureClass::Refused => self.refusals.see(at, vec![Indication::Refused { first }]),
             FailureClass::Transient { retry_after } => {
                 self.refusals.gap();
                 asked = retry_after.unwrap_or_default();
@@ -307,7 +303,7 @@ impl Machine {
         self.note_answer();
         self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
-        let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
+        let deploying = self.search.deploys() && self.in_view_since.is_none();
         let deleted = self.latest.is_some() && !deploying;
         let mut indications = if self.search.awaits_baseline() {
             vec![Indication::Baseline(None)]
@@ -320,7 +316,7 @@ impl Machine {
         self.see(at, indications);
         self.note_baseline(at, None);
         if !deleted && !self.search.awaits_baseline() {
-            self.view.waiting_for = Some(Instead::Nothing);
+            self.view.waiting_for = Some(Instead(None));
         }
     }
 
@@ -364,10 +360,8 @@ impl Machine {
 
     /// Whether an indication of which this is true has what it needs.
     fn meets(&self, is: impl Fn(&Indication) -> bool) -> bool {
-        let limits = self.policy.limits();
-        self.streaks
-            .met(|indication| indication.needs(limits))
-            .any(|streak| is(&streak.indication))
+        let mut met = self.streaks.met(self.limits());
+        met.any(|streak| is(&streak.indication))
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags

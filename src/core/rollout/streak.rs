@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::indication::Indication;
+use super::policy::Limits;
 
 /// What an indication needs before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,22 +110,22 @@ impl Streaks {
     }
 
     /// The indications that have what they need, in the order in which they were given.
-    pub(super) fn met<'a>(
-        &'a self,
-        needs: impl Fn(&Indication) -> Option<Needs> + 'a,
-    ) -> impl Iterator<Item = &'a Streak> {
-        let met =
-            move |streak: &&Streak| needs(&streak.indication).is_some_and(|n| streak.meets(n));
-        self.newest.iter().filter(met)
+    pub(super) fn met<'a>(&'a self, limits: &'a Limits) -> impl Iterator<Item = &'a Streak> {
+        self.newest.iter().filter(|streak| {
+            let needs = streak.indication.needs(limits);
+            needs.is_some_and(|needs| streak.meets(needs))
+        })
     }
 
     /// When each of them will have lasted for as long as it needs.
     pub(super) fn due<'a>(
         &'a self,
-        needs: impl Fn(&Indication) -> Option<Needs> + 'a,
-    ) -> impl Iterator<Item = Duration> + 'a {
-        let due = move |streak: &Streak| Some(streak.due(needs(&streak.indication)?));
-        self.newest.iter().filter_map(due)
+        limits: &'a Limits,
+    ) -> impl Iterator<Item = (&'a Indication, Duration)> {
+        self.newest.iter().filter_map(|streak| {
+            let indication = &streak.indication;
+            Some((indication, streak.due(indication.needs(limits)?)))
+        })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Indication> {
@@ -141,21 +142,25 @@ mod tests {
     #[test]
     fn a_streak_goes_on_while_answers_show_the_same() {
         let mut streaks = Streaks::default();
-        let needs = |_: &Indication| Some(Needs::CONFIRMED);
-        let both = || vec![Indication::Ready, Indication::NotInView];
+        let limits = &Limits::default();
+        let both = || vec![Indication::Deleted, Indication::NotInView];
+        let due = |streaks: &Streaks| {
+            let due = streaks.due(limits).map(|(_, moment)| moment);
+            due.collect::<Vec<_>>()
+        };
         streaks.see(SECOND, both());
         streaks.see(3 * SECOND, both());
-        assert_eq!(streaks.met(needs).count(), 0);
-        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [6 * SECOND; 2]);
+        assert_eq!(streaks.met(limits).count(), 0);
+        assert_eq!(due(&streaks), [6 * SECOND; 2]);
         // The time between two answers is not shown where polls fail.
         streaks.gap();
         streaks.see(60 * SECOND, vec![Indication::NotInView]);
-        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [63 * SECOND]);
+        assert_eq!(due(&streaks), [63 * SECOND]);
         streaks.see(63 * SECOND, both());
-        let met: Vec<_> = streaks.met(needs).map(Streak::lasted).collect();
+        let met: Vec<_> = streaks.met(limits).map(Streak::lasted).collect();
         assert_eq!(met, [5 * SECOND], "the other one has begun anew");
         streaks.end(|indication| *indication == Indication::NotInView);
-        assert!(streaks.iter().eq([&Indication::Ready]));
+        assert!(streaks.iter().eq([&Indication::Deleted]));
         assert_eq!(streaks.find(|_| true).unwrap().first_at, 63 * SECOND);
     }
 }

@@ -58,9 +58,14 @@ impl Search {
         }
     }
 
+    /// Whether the target is what a deploy command of our own makes.
+    pub(super) fn deploys(&self) -> bool {
+        self.rule == TargetRule::Deploy
+    }
+
     /// Whether the baseline has yet to be noted.
     pub(super) fn awaits_baseline(&self) -> bool {
-        self.rule == TargetRule::Deploy && self.baseline.is_none()
+        self.deploys() && self.baseline.is_none()
     }
 
     pub(super) fn baseline_id(&self) -> Option<&str> {
@@ -80,7 +85,7 @@ impl Search {
     /// that is not settled.
     pub(super) fn see(&mut self, details: &AgentDetails, desired: &str) {
         self.drop_accepted_baseline(desired);
-        if self.rule == TargetRule::Deploy && self.deploy_began.is_none() {
+        if self.deploys() && self.deploy_began.is_none() {
             self.before_deploy.insert(desired.to_owned());
             return;
         }

@@ -9,6 +9,7 @@ use super::observation::Failure;
 use super::phase::Phase;
 use super::policy::Baseline;
 use super::problem::Problem;
+use crate::core::wire::Health;
 
 /// What is to be seen of a rollout.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,7 +22,8 @@ pub(crate) struct View {
     pub(crate) phase_since: Duration,
     /// How many replicas are ready, and how many were started; nothing before one was ready.
     pub(crate) replicas: Option<(u64, u64)>,
-    pub(crate) restarts: Restarts,
+    /// The health of the target's code when its restarts were counted last.
+    pub(crate) health: Health,
     pub(crate) problem: Option<Problem>,
     pub(crate) infrastructure_issue: bool,
     /// What waits to be confirmed.
@@ -37,22 +39,9 @@ pub(crate) struct View {
     pub(crate) awaits_command: bool,
 }
 
-/// What is there in the target's stead.
+/// The deployment that is desired in the target's stead; none where there is no agent, or nothing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Instead {
-    /// No agent, or no deployment.
-    Nothing,
-    /// This deployment is desired.
-    Deployment(String),
-}
-
-/// The restarts of the target's code, as they were seen last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Restarts {
-    pub(crate) count: u64,
-    pub(crate) last_exit_code: Option<i64>,
-    pub(crate) last_termination_reason: Option<String>,
-}
+pub(crate) struct Instead(pub(crate) Option<String>);
 
 /// An unbroken run of failed polls.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,120 +75,91 @@ impl View {
         at: Duration,
         stable_for: Duration,
     ) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.outage_events(before, at, &mut events);
-        if let Some((exit_code, lasted)) = changed(&before.command_ended, &self.command_ended) {
-            events.push(Event::CommandEnded { exit_code, lasted });
-        }
-        if self.stale && !before.stale {
-            events.push(Event::StaleAnswer);
-        }
-        if let Some(claim) = changed(&before.unconfirmed, &self.unconfirmed) {
-            events.push(Event::Unconfirmed { claim });
-        }
-        if let Some(baseline) = changed(&before.baseline, &self.baseline) {
-            events.push(Event::BaselineNoted {
+        let is_new = |now: bool, before: bool| now && !before;
+        let restarts = self.health.restart_count.unwrap_or(0);
+        let ready_changed = self.ready_since != before.ready_since;
+        let events = [
+            self.outage_event(before, at),
+            changed(&before.command_ended, &self.command_ended)
+                .map(|(exit_code, lasted)| Event::CommandEnded { exit_code, lasted }),
+            is_new(self.stale, before.stale).then_some(Event::StaleAnswer),
+            changed(&before.unconfirmed, &self.unconfirmed)
+                .map(|claim| Event::Unconfirmed { claim }),
+            changed(&before.baseline, &self.baseline).map(|baseline| Event::BaselineNoted {
                 deployment_id: baseline.deployment_id,
                 created_at: baseline.created_at,
-            });
-        }
-        if let Some((deployment_id, created_at)) = changed(&before.target, &self.target) {
-            events.push(Event::TargetFound {
-                deployment_id,
-                created_at,
-            });
-        }
-        if self.phase != before.phase {
-            events.push(Event::PhaseChanged {
+            }),
+            changed(&before.target, &self.target).map(|(deployment_id, created_at)| {
+                Event::TargetFound {
+                    deployment_id,
+                    created_at,
+                }
+            }),
+            (self.phase != before.phase).then(|| Event::PhaseChanged {
                 phase: self.phase,
                 previous: before.phase,
                 lasted: self.phase_since.saturating_sub(before.phase_since),
-            });
-        }
-        if let Some(instead) = changed(&before.waiting_for, &self.waiting_for) {
-            let desired = match instead {
-                Instead::Nothing => None,
-                Instead::Deployment(id) => Some(id),
-            };
-            events.push(Event::WaitingForTarget { desired });
-        }
-        match (before.infrastructure_issue, self.infrastructure_issue) {
-            (false, true) => events.push(Event::InfrastructureIssue),
-            (true, false) => events.push(Event::InfrastructureRecovered),
-            (true, true) | (false, false) => {}
-        }
-        if let Some((ready_replicas, replicas_started)) = changed(&before.replicas, &self.replicas)
-        {
-            events.push(Event::ReplicasChanged {
-                ready_replicas,
-                replicas_started,
-            });
-        }
-        if self.restarts.count > before.restarts.count {
-            let restarts = self.restarts.clone();
-            events.push(Event::Restarted {
-                restart_count: restarts.count,
-                last_exit_code: restarts.last_exit_code,
-                last_termination_reason: restarts.last_termination_reason,
-            });
-        }
-        self.problem_events(before, &mut events);
-        self.ready_events(before, at, stable_for, &mut events);
-        events
+            }),
+            changed(&before.waiting_for, &self.waiting_for)
+                .map(|Instead(desired)| Event::WaitingForTarget { desired }),
+            is_new(self.infrastructure_issue, before.infrastructure_issue)
+                .then_some(Event::InfrastructureIssue),
+            is_new(before.infrastructure_issue, self.infrastructure_issue)
+                .then_some(Event::InfrastructureRecovered),
+            changed(&before.replicas, &self.replicas).map(|(ready_replicas, replicas_started)| {
+                Event::ReplicasChanged {
+                    ready_replicas,
+                    replicas_started,
+                }
+            }),
+            (restarts > before.health.restart_count.unwrap_or(0)).then(|| Event::Restarted {
+                restart_count: restarts,
+                last_exit_code: self.health.last_exit_code,
+                last_termination_reason: self.health.last_termination_reason.clone(),
+            }),
+            self.problem_event(before),
+            before
+                .ready_since
+                .filter(|_| ready_changed)
+                .map(|since| Event::ReadyLost {
+                    after: at.saturating_sub(since),
+                }),
+            changed(&before.running_elsewhere, &self.running_elsewhere)
+                .map(|running| Event::RevisionUnchanged { running }),
+            (ready_changed && self.ready_since.is_some() && !stable_for.is_zero())
+                .then_some(Event::Holding { stable_for }),
+            is_new(self.awaits_command, before.awaits_command).then_some(Event::WaitingForCommand),
+        ];
+        events.into_iter().flatten().collect()
     }
 
-    fn outage_events(&self, before: &View, at: Duration, events: &mut Vec<Event>) {
+    fn outage_event(&self, before: &View, at: Duration) -> Option<Event> {
         match (&before.outage, &self.outage) {
-            (None, Some(outage)) => events.push(Event::PollFailed {
+            (None, Some(outage)) => Some(Event::PollFailed {
                 code: outage.last.code.clone(),
                 summary: outage.last.summary.clone(),
             }),
-            (Some(outage), None) => events.push(Event::PollRecovered {
+            (Some(outage), None) => Some(Event::PollRecovered {
                 failed: outage.failed,
                 after: at.saturating_sub(outage.since),
             }),
-            (None, None) | (Some(_), Some(_)) => {}
+            (None, None) | (Some(_), Some(_)) => None,
         }
     }
 
-    fn problem_events(&self, before: &View, events: &mut Vec<Event>) {
+    fn problem_event(&self, before: &View) -> Option<Event> {
         match (&before.problem, &self.problem) {
-            (Some(old), Some(new)) if old.class == new.class && old.code == new.code => {}
-            (_, Some(new)) => events.push(Event::ProblemDetected {
+            (Some(old), Some(new)) if old.class == new.class && old.code == new.code => None,
+            (_, Some(new)) => Some(Event::ProblemDetected {
                 class: new.class,
                 code: new.code.clone(),
                 details: new.message.clone(),
             }),
             // What was wrong with another target is not over.
-            (Some(old), None) if self.target == before.target => {
-                events.push(Event::ProblemResolved {
-                    code: old.code.clone(),
-                });
-            }
-            (Some(_) | None, None) => {}
-        }
-    }
-
-    fn ready_events(
-        &self,
-        before: &View,
-        at: Duration,
-        stable_for: Duration,
-        events: &mut Vec<Event>,
-    ) {
-        let is_other = self.ready_since != before.ready_since;
-        if let Some(since) = before.ready_since.filter(|_| is_other) {
-            let after = at.saturating_sub(since);
-            events.push(Event::ReadyLost { after });
-        }
-        if let Some(running) = changed(&before.running_elsewhere, &self.running_elsewhere) {
-            events.push(Event::RevisionUnchanged { running });
-        }
-        if is_other && self.ready_since.is_some() && !stable_for.is_zero() {
-            events.push(Event::Holding { stable_for });
-        }
-        if self.awaits_command && !before.awaits_command {
-            events.push(Event::WaitingForCommand);
+            (Some(old), None) if self.target == before.target => Some(Event::ProblemResolved {
+                code: old.code.clone(),
+            }),
+            (Some(_) | None, None) => None,
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
 use crate::core::rollout::policy::{TargetRule, Unchanged};
 use crate::core::rollout::problem::{Problem, ProblemClass};
-use crate::core::rollout::view::{Instead, Restarts, View};
-use crate::core::wire::{AgentDetails, Revision};
+use crate::core::rollout::view::{Instead, View};
+use crate::core::wire::{AgentDetails, Health, Revision};
 
 impl Machine {
     /// Finds the target among the deployments that are desired.
@@ -61,7 +61,7 @@ impl Machine {
             }
             if !self.search.awaits_baseline() {
                 let desired = details.desired().map(str::to_owned);
-                self.view.waiting_for = Some(desired.map_or(Instead::Nothing, Instead::Deployment));
+                self.view.waiting_for = Some(Instead(desired));
             }
         }
         self.latest = Some(details);
@@ -119,7 +119,7 @@ impl Machine {
         self.streaks.end(Indication::is_about_target);
         self.restarts = RestartCount::default();
         self.view.target = None;
-        self.view.restarts = Restarts::default();
+        self.view.health = Health::default();
         self.forget_progress();
     }
 
@@ -151,13 +151,7 @@ impl Machine {
         });
         // The first look at replicas of which none is ready is no news.
         let is_news = |(ready, _): &(u64, u64)| before.replicas.is_some() || *ready > 0;
-        let restarts = health
-            .filter(|_| self.restarts.fallen.is_none())
-            .map(|health| Restarts {
-                count: health.restart_count.unwrap_or(0),
-                last_exit_code: health.last_exit_code,
-                last_termination_reason: health.last_termination_reason.clone(),
-            });
+        let counted = health.filter(|_| self.restarts.fallen.is_none());
         let ready = self.streaks.find(|i| *i == Indication::Ready);
         let elsewhere = shown
             .filter(|(details, id)| details.ready && is_reconciled(details, id))
@@ -170,9 +164,9 @@ impl Machine {
                 at
             },
             replicas: replicas.filter(is_news).or(before.replicas),
-            restarts: restarts.unwrap_or_else(|| before.restarts.clone()),
+            health: counted.unwrap_or(&before.health).clone(),
             infrastructure_issue: own.is_some_and(|revision| revision.has_infrastructure_issue),
-            unconfirmed: self.unconfirmed().find_map(messages::claim),
+            unconfirmed: self.streaks.iter().find_map(messages::claim),
             ready_since: ready.map(|streak| streak.first_at),
             running_elsewhere: elsewhere.map(str::to_owned),
             awaits_command: self.ready_at.is_some() && self.command == Command::Running,

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use super::{Command, Machine, NextPoll};
 use crate::core::rollout::assess::is_complete;
-use crate::core::rollout::indication::{Ending, Indication, Proof};
+use crate::core::rollout::indication::{Ending, Indication};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
-use crate::core::rollout::policy::{TargetRule, Unchanged};
+use crate::core::rollout::policy::Unchanged;
 use crate::core::rollout::streak::{Needs, Streak, Streaks};
 use crate::core::rollout::verdict::Verdict;
-
-/// How long a refusal has to last before the API has ever answered: then nothing is known to work.
-const FIRST_REFUSAL: Duration = Duration::from_secs(2);
 
 /// How long a target that was ready while the deploy command ran gets to be ready again, if its time is
 /// up: as long as it takes to confirm that it is not.
@@ -40,7 +37,7 @@ impl Machine {
 
     /// The first that has what it needs, counts and ends the watch.
     fn first_ending(&self, of: &Streaks, counts: impl Fn(&Streak) -> bool) -> Option<Ending> {
-        let mut met = of.met(|indication| self.needs(indication));
+        let mut met = of.met(self.limits());
         met.find_map(|streak| {
             let verdict = streak.indication.verdict().filter(|_| counts(streak))?;
             Some(Ending {
@@ -65,23 +62,16 @@ impl Machine {
 
     /// Whether what this points at may end the watch now.
     fn is_final(&self, streak: &Streak) -> bool {
-        match streak.indication {
-            Indication::Ready => self.may_end_ready(streak),
+        match (&streak.indication, self.command) {
+            (Indication::Ready, Command::Running) => false,
+            // Not before an answer from after the command: a deployment that came meanwhile would go
+            // unseen.
+            (Indication::Ready, Command::Ended(at, _)) if streak.last_at <= at => false,
+            (Indication::Ready, _) => self.ready_at.is_some(),
             // While something waits to be confirmed, that may be what moves.
-            Indication::Unmoved(_) => self.unconfirmed().next().is_none(),
+            (Indication::Unmoved(_), _) => !self.streaks.iter().any(Indication::is_unconfirmed),
             _ => true,
         }
-    }
-
-    /// Whether a target that is ready ends the watch: with `run` not before an answer from after the
-    /// end of the command, or a deployment that came meanwhile would go unseen.
-    fn may_end_ready(&self, ready: &Streak) -> bool {
-        self.ready_at.is_some()
-            && match self.command {
-                Command::None => true,
-                Command::Running => false,
-                Command::Ended(ended, _) => ready.last_at > ended,
-            }
     }
 
     /// Whether the target is ready, and only the deploy command still runs.
@@ -159,14 +149,12 @@ impl Machine {
         if self.awaits_command() {
             return None;
         }
-        let deploys = *self.policy.target() == TargetRule::Deploy;
         let began = match (self.in_view_since, self.command) {
-            (Some(at), _) if deploys => at,
-            (None, Command::Running) => return None,
-            // The command is about to start.
-            (None, Command::None) if deploys && !self.search.awaits_baseline() => return None,
-            (None, Command::Ended(at, _)) => at,
-            (Some(_), _) | (None, Command::None) => Duration::ZERO,
+            _ if !self.search.deploys() => Duration::ZERO,
+            (Some(at), _) | (None, Command::Ended(at, _)) => at,
+            (None, Command::None) if self.search.awaits_baseline() => Duration::ZERO,
+            // The command is about to start, or takes its time.
+            (None, Command::None | Command::Running) => return None,
         };
         let deadline = began.saturating_add(self.limits().timeout);
         // The wait for the command is no delay of a target that was ready.
@@ -188,13 +176,11 @@ impl Machine {
                 limits.appear_timeout.min(judged)
             }
         };
-        match (self.policy.target(), self.command) {
-            (TargetRule::Deploy, Command::None | Command::Running) => None,
-            (TargetRule::Deploy, Command::Ended(at, 0)) => Some(at.saturating_add(may_take)),
-            (TargetRule::Deploy, Command::Ended(at, _)) => Some(at),
-            (TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen, _) => {
-                Some(may_take)
-            }
+        match self.command {
+            _ if !self.search.deploys() => Some(may_take),
+            Command::None | Command::Running => None,
+            Command::Ended(at, 0) => Some(at.saturating_add(may_take)),
+            Command::Ended(at, _) => Some(at),
         }
     }
 
@@ -218,68 +204,33 @@ impl Machine {
         self.command != Command::Running || self.in_view_since.is_some()
     }
 
-    fn needs(&self, indication: &Indication) -> Option<Needs> {
-        let needs = indication.needs(self.limits())?;
-        let refuses = matches!(
-            indication,
-            Indication::Unauthorized(_) | Indication::Refused(_)
-        );
-        let ever_answered = self.report.polls > self.report.failed_polls;
-        let over = if refuses && !ever_answered {
-            FIRST_REFUSAL
-        } else {
-            needs.over
-        };
-        Some(Needs { over, ..needs })
-    }
-
     pub(super) fn is_single_check(&self) -> bool {
         self.limits().timeout.is_zero()
     }
 
-    /// What was seen and waits to be confirmed.
-    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = &Indication> {
-        self.streaks.iter().filter(|indication| {
-            matches!(
-                indication,
-                Indication::Superseded {
-                    proof: Proof::None,
-                    ..
-                } | Indication::Deleted
-                    | Indication::StepBack(_)
-                    | Indication::Contradiction
-                    | Indication::RevisionUnchanged { .. }
-                    | Indication::Baseline(_)
-                    | Indication::Target(_)
-            )
-        })
-    }
-
     /// When and how to poll again.
     pub(super) fn next_poll(&self, at: Duration) -> NextPoll {
-        let needs = |indication: &Indication| self.needs(indication);
-        let due = self.streaks.due(needs).chain(self.refusals.due(needs));
-        let deadlines = [
-            self.deadline(),
-            self.appear_deadline(),
-            self.outage_deadline(),
-        ];
-        let moments = deadlines.into_iter().flatten().chain(due);
+        let limits = self.limits();
+        let appear = self.appear_deadline();
+        let deadlines = [self.deadline(), appear, self.outage_deadline()];
+        let due = self.streaks.due(limits).chain(self.refusals.due(limits));
+        let moments = deadlines
+            .into_iter()
+            .flatten()
+            .chain(due.map(|(_, moment)| moment));
         let next = moments.filter(|moment| *moment > at).min();
         // What one replica that lags has shown for long is asked of the others before it decides.
         let soon = at.saturating_add(2 * Needs::CONFIRMED.over);
-        let of_target = |i: &Indication| self.needs(i).filter(|_| i.is_about_target());
-        let decides_soon = self
-            .streaks
-            .due(of_target)
-            .any(|moment| moment > at && moment <= soon)
-            || self.appear_deadline().is_some_and(|moment| moment <= soon);
-        let confirms = self.unconfirmed().next().is_some()
+        let decides_soon = |(indication, moment): (&Indication, Duration)| {
+            indication.is_about_target() && moment > at && moment <= soon
+        };
+        let confirms = self.streaks.iter().any(Indication::is_unconfirmed)
             || self.refusals.iter().next().is_some()
             // Others may be up to date, and have seen what came before the command ended.
             || self.view.stale
             || matches!(self.command, Command::Ended(..))
-            || decides_soon;
+            || self.streaks.due(limits).any(decides_soon)
+            || appear.is_some_and(|moment| moment <= soon);
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,

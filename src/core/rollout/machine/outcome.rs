@@ -58,12 +58,8 @@ impl Machine {
 
     /// When the rollout began: of a deploy of our own when the target showed, else with the watch.
     fn rollout_began(&self) -> Duration {
-        match self.policy.target() {
-            TargetRule::Deploy => self.in_view_since.unwrap_or_default(),
-            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
-                Duration::ZERO
-            }
-        }
+        let in_view_since = self.in_view_since.filter(|_| self.search.deploys());
+        in_view_since.unwrap_or_default()
     }
 
     /// What a person should know about a target that is ready.

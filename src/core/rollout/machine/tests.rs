@@ -19,7 +19,7 @@ mod target;
 
 use self::answer::{answer, second, server_date};
 use super::*;
-use crate::core::rollout::policy::{NewRevision, Unchanged, Until};
+use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged, Until};
 use crate::core::rollout::report::Reason;
 
 /// A watch under test. Each of its steps is checked for what must hold in every step.
