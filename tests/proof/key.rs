@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use pipecat_rollout::fuzzing::rollout::Machine;
 
 /// Fields that only pace polls or describe what happened.
-const DESCRIBES: [&str; 12] = [
+const DESCRIBES: [&str; 13] = [
     "policy",
     "report",
     "phase_since",
@@ -15,6 +15,7 @@ const DESCRIBES: [&str; 12] = [
     "ready_since",
     "last_problem",
     "failed",
+    "outages",
     "waiting_for",
     "unconfirmed",
     "stale",

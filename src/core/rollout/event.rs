@@ -88,7 +88,7 @@ pub enum Event {
     },
     /// Answers are ignored, because their own dates prove that they are older than what was seen.
     StaleAnswer,
-    /// Polls bring no usable answer: the first of them.
+    /// Polls bring no usable answer, and why: the first time, or where that lasts.
     PollFailed {
         /// One word for machines.
         code: String,

@@ -280,13 +280,19 @@ impl Machine {
                 asked = retry_after.unwrap_or_default();
             }
         }
-        let outage = self.view.outage.get_or_insert_with(|| Outage {
-            since: at,
-            asked_pauses: Duration::ZERO,
-            failed: 0,
-            last: failure.clone(),
+        let view = &mut self.view;
+        let outage = view.outage.get_or_insert_with(|| {
+            view.outages += 1;
+            Outage {
+                since: at,
+                last_at: at,
+                asked_pauses: Duration::ZERO,
+                failed: 0,
+                last: failure.clone(),
+            }
         });
         outage.failed += 1;
+        outage.last_at = at;
         outage.asked_pauses = outage.asked_pauses.saturating_add(asked);
         outage.last = failure;
     }

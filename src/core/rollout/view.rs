@@ -9,7 +9,11 @@ use super::observation::Failure;
 use super::phase::Phase;
 use super::policy::Baseline;
 use super::problem::Problem;
+use super::streak::Needs;
 use crate::core::wire::Health;
+
+/// An outage lasts from so many failed polls on, or after so long.
+const LASTING: Needs = Needs::CONFIRMED;
 
 /// What is to be seen of a rollout.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +35,8 @@ pub(crate) struct View {
     /// Whether answers come that their own dates prove to be older.
     pub(crate) stale: bool,
     pub(crate) outage: Option<Outage>,
+    /// How many there have been.
+    pub(crate) outages: u64,
     pub(crate) ready_since: Option<Duration>,
     pub(crate) running_elsewhere: Option<String>,
     /// The exit code of the deploy command, and how long it ran, once it has ended.
@@ -48,6 +54,8 @@ pub(crate) struct Instead(pub(crate) Option<String>);
 pub(crate) struct Outage {
     /// When the first of them failed.
     pub(crate) since: Duration,
+    /// When the last of them failed.
+    pub(crate) last_at: Duration,
     /// How long of it the server has asked us to pause.
     pub(crate) asked_pauses: Duration,
     pub(crate) failed: u64,
@@ -134,7 +142,7 @@ impl View {
     }
 
     fn outage_event(&self, before: &View, at: Duration) -> Option<Event> {
-        match (&before.outage, &self.outage) {
+        match (before.news_of_outage(), self.news_of_outage()) {
             (None, Some(outage)) => Some(Event::PollFailed {
                 code: outage.last.code.clone(),
                 summary: outage.last.summary.clone(),
@@ -145,6 +153,17 @@ impl View {
             }),
             (None, None) | (Some(_), Some(_)) => None,
         }
+    }
+
+    /// The outage, if it is news: the first one at once, later ones if they last. An API that fails every
+    /// second poll would fill the log.
+    fn news_of_outage(&self) -> Option<&Outage> {
+        self.outage.as_ref().filter(|outage| {
+            let failing = outage.last_at.saturating_sub(outage.since);
+            let lasted = failing.saturating_add(outage.asked_pauses);
+            let lasts = outage.failed >= u64::from(LASTING.answers) || lasted >= LASTING.over;
+            lasts || self.outages <= 1
+        })
     }
 
     fn problem_event(&self, before: &View) -> Option<Event> {
