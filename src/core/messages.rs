@@ -85,7 +85,7 @@ pub fn severity(event: &Event) -> Severity {
 pub fn verdict_severity(verdict: Verdict) -> Severity {
     match verdict {
         Verdict::Ready => Severity::Success,
-        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Severity::Warning,
+        Verdict::Interrupted(_) => Severity::Warning,
         Verdict::Unauthorized
         | Verdict::NotFound
         | Verdict::Unavailable
@@ -94,6 +94,7 @@ pub fn verdict_severity(verdict: Verdict) -> Severity {
         | Verdict::Superseded
         | Verdict::Unchanged
         | Verdict::Infrastructure
+        | Verdict::CommandFailed(_)
         | Verdict::Timeout => Severity::Error,
     }
 }
