@@ -6,9 +6,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use pipecat_rollout::fuzzing::rollout::Machine;
 
 /// Fields that only pace polls or describe what happened.
-const DESCRIBES: [&str; 13] = [
+const DESCRIBES: [&str; 14] = [
     "policy",
     "report",
+    "phases",
     "phase_since",
     "paced_from",
     "first_at",

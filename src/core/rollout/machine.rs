@@ -24,7 +24,7 @@ use super::pacing::Moment;
 use super::phase::Phase;
 use super::policy::{Baseline, Limits, Policy};
 use super::problem::{Earlier, Problem};
-use super::report::{Outcome, PhaseEntry, whole_millis};
+use super::report::Outcome;
 use super::streak::Streaks;
 use super::target::Search;
 use super::verdict::{Interruption, Verdict};
@@ -116,6 +116,8 @@ pub struct Machine {
     view: View,
     /// When something began that polls are paced by: a phase, a problem, an unconfirmed indication.
     paced_from: Duration,
+    /// The phases that it has been in, and when each began.
+    phases: Vec<(Phase, Duration)>,
     /// The report, as far as it is known.
     report: Outcome,
     ended: bool,
@@ -141,13 +143,8 @@ impl Machine {
             ready_before_command_end: None,
             view: View::default(),
             paced_from: Duration::ZERO,
-            report: Outcome {
-                phases: vec![PhaseEntry {
-                    phase: Phase::Waiting,
-                    at_ms: 0,
-                }],
-                ..Outcome::default()
-            },
+            phases: vec![(Phase::Waiting, Duration::ZERO)],
+            report: Outcome::default(),
             ended: false,
         }
     }
@@ -232,10 +229,7 @@ impl Machine {
             let ending = take_in(self);
             self.refresh_view(at);
             if self.view.phase != before.phase {
-                self.report.phases.push(PhaseEntry {
-                    phase: self.view.phase,
-                    at_ms: whole_millis(at),
-                });
+                self.phases.push((self.view.phase, at));
             }
             if self.view.paced_by() != before.paced_by() {
                 self.paced_from = at;

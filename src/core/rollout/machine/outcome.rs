@@ -8,7 +8,7 @@ use crate::core::rollout::assess::{restart_count, running_elsewhere};
 use crate::core::rollout::indication::{Ending, Indication};
 use crate::core::rollout::policy::TargetRule;
 use crate::core::rollout::problem::{self, degradation};
-use crate::core::rollout::report::{Outcome, RevisionReport, Warning, whole_millis};
+use crate::core::rollout::report::{Outcome, PhaseEntry, RevisionReport, Warning, whole_millis};
 use crate::core::rollout::verdict::Verdict;
 use crate::core::wire::AgentDetails;
 
@@ -42,15 +42,11 @@ impl Machine {
             revision: self.own_revision().map(RevisionReport::of),
             image: own_deployment.and_then(|deployment| deployment.image.clone()),
             region: latest.and_then(|details| details.region.clone()),
+            phases: self.phases_since(began),
             began_after: began,
             elapsed: ready_at.unwrap_or(at).saturating_sub(began),
             ..self.report.clone()
         };
-        let began = whole_millis(began);
-        report.phases.retain(|entry| entry.at_ms >= began);
-        for entry in &mut report.phases {
-            entry.at_ms -= began;
-        }
         report.reason = messages::reason(ending, &self.facts(at, &report));
         self.report = report;
         self.ended = true;
@@ -60,6 +56,15 @@ impl Machine {
     fn rollout_began(&self) -> Duration {
         let in_view_since = self.in_view_since.filter(|_| self.search.deploys());
         in_view_since.unwrap_or_default()
+    }
+
+    fn phases_since(&self, began: Duration) -> Vec<PhaseEntry> {
+        let after = self.phases.iter().filter(|(_, at)| *at >= began);
+        let entry = |(phase, at): &(_, Duration)| PhaseEntry {
+            phase: *phase,
+            at_ms: whole_millis(at.saturating_sub(began)),
+        };
+        after.map(entry).collect()
     }
 
     /// What a person should know about a target that is ready.

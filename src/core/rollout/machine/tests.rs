@@ -20,7 +20,7 @@ mod target;
 use self::answer::{answer, second, server_date};
 use super::*;
 use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged, Until};
-use crate::core::rollout::report::Reason;
+use crate::core::rollout::report::{Reason, whole_millis};
 
 /// A watch under test. Each of its steps is checked for what must hold in every step.
 struct Watch {
@@ -283,8 +283,10 @@ impl Watch {
 
     /// The phases so far, and the milliseconds at which they began.
     fn phases(&self) -> Vec<(Phase, u64)> {
-        let phases = self.machine.report.phases.iter();
-        phases.map(|entry| (entry.phase, entry.at_ms)).collect()
+        let phases = self.machine.phases.iter();
+        phases
+            .map(|(phase, at)| (*phase, whole_millis(*at)))
+            .collect()
     }
 }
 
