@@ -1,8 +1,5 @@
 //! `history`: the rollouts that the sidecar has seen, and what they add up to.
 
-use std::cmp::Reverse;
-use std::io::{self, IsTerminal as _};
-
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -13,14 +10,9 @@ use crate::app::error::Error;
 use crate::app::exit::Ending;
 use crate::app::plan::{self, ConfigError};
 use crate::core::fleet::{Figures, Period, RolloutRecord, final_verdict};
-use crate::core::messages::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+use crate::core::messages::{figures_lines, history_table};
 use crate::core::rollout::Verdict;
 use crate::core::text::harmless_json;
-
-/// How many bars are compared at most.
-const MOST_BARS: usize = 20;
-/// How wide the chart is.
-const CHART: usize = 72;
 
 /// Prints rollouts and their figures.
 pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
@@ -90,47 +82,14 @@ fn text(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
         lines.push(String::new());
     }
     lines.extend(figures_lines(&figures(rollouts, args)));
-    let by = args.by.or((rollouts.len() > 1).then_some(GroupArg::Agent));
-    if let Some(by) = by {
-        let groups = groups(rollouts, by);
-        let glyphs = if io::stdout().is_terminal() {
-            Glyphs::Blocks
-        } else {
-            Glyphs::Ascii
-        };
-        let bars = bars(&groups, by);
-        // Bars are for comparing.
-        if bars.len() > 1 {
-            lines.push(String::new());
-            lines.extend(bar_chart(&bars, CHART, glyphs));
-            if bars.len() < groups.len() {
-                lines.push(format!("({} of {})", bars.len(), groups.len()));
-            }
-        }
-        if args.by.is_some() {
-            for (name, figures) in groups.iter().filter(|(_, figures)| figures.count > 0) {
-                lines.push(String::new());
-                lines.push(crate::core::text::line_start(name));
-                let own = figures_lines(figures).into_iter();
-                lines.extend(own.map(|line| format!("  {line}")));
-            }
-        }
+    let groups = args.by.map(|by| groups(rollouts, by)).unwrap_or_default();
+    for (name, figures) in groups.iter().filter(|(_, figures)| figures.count > 0) {
+        lines.push(String::new());
+        lines.push(crate::core::text::line_start(name));
+        let own = figures_lines(figures).into_iter();
+        lines.extend(own.map(|line| format!("  {line}")));
     }
     lines.join("\n") + "\n"
-}
-
-/// The bars of the latest periods, or of the agents with the most rollouts, in their order.
-fn bars(groups: &[(String, Figures)], by: GroupArg) -> Vec<Bar> {
-    let mut kept: Vec<usize> = (0..groups.len()).collect();
-    match by {
-        GroupArg::Agent => kept.sort_by_key(|place| Reverse(groups[*place].1.count)),
-        GroupArg::Day | GroupArg::Week => kept.reverse(),
-    }
-    kept.truncate(MOST_BARS);
-    kept.sort_unstable();
-    let bars = kept.into_iter().map(|place| &groups[place]);
-    bars.map(|(name, figures)| Bar::of(name.clone(), figures))
-        .collect()
 }
 
 fn json(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {

@@ -278,36 +278,32 @@ pub(crate) fn problem_line(class: ProblemClass, code: &str) -> String {
 /// An ending without proof: the problem of the newest answer is the best explanation there is.
 fn pending(code: &str, summary: String, facts: &Facts<'_>) -> Reason {
     let reason = match &facts.view.problem {
-        Some(problem) if problem.class == ProblemClass::ReportedBefore => Reason {
-            code: code.to_owned(),
-            summary: format!("{summary}; {}", problem_line(problem.class, &problem.code)),
+        Some(problem) if problem.class != ProblemClass::ReportedBefore => Reason {
             message: problem.message.clone(),
+            ..plain(&problem.code, format!("{summary}, with {}", problem.code))
         },
-        Some(problem) => Reason {
-            code: problem.code.clone(),
-            summary: format!("{summary}, with {}", problem.code),
-            message: problem.message.clone(),
-        },
-        None => plain(code, summary),
+        problem => beside(code, summary, "; ", problem.as_ref()),
     };
     serving(reason, facts)
+}
+
+/// An ending of its own, and the problem that there was beside it.
+fn beside(code: &str, summary: String, link: &str, problem: Option<&Problem>) -> Reason {
+    let Some(problem) = problem else {
+        return plain(code, summary);
+    };
+    let problem_line = problem_line(problem.class, &problem.code);
+    Reason {
+        message: problem.message.clone(),
+        ..plain(code, format!("{summary}{link}{problem_line}"))
+    }
 }
 
 fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     let target = facts.target.unwrap_or("the target");
     let summary = format!("deployment {by} took the place of {target}");
     // What a roll-back was about is worth more than that there was one.
-    match facts.last_problem {
-        Some(problem) => Reason {
-            code: "Superseded".to_owned(),
-            summary: format!(
-                "{summary}; before that, {}",
-                problem_line(problem.class, &problem.code)
-            ),
-            message: problem.message.clone(),
-        },
-        None => plain("Superseded", summary),
-    }
+    beside("Superseded", summary, "; before that, ", facts.last_problem)
 }
 
 fn unchanged_revision(running: &str) -> String {
@@ -344,16 +340,7 @@ fn interrupted(interruption: Interruption, facts: &Facts<'_>) -> Reason {
         Interruption::FailFast => "another agent is not ready (--fail-fast)",
     };
     let summary = format!("{how}, while {}", facts.view.phase);
-    match &facts.view.problem {
-        Some(problem) => Reason {
-            message: problem.message.clone(),
-            ..plain(
-                "Interrupted",
-                format!("{summary}; {}", problem_line(problem.class, &problem.code)),
-            )
-        },
-        None => plain("Interrupted", summary),
-    }
+    beside("Interrupted", summary, "; ", facts.view.problem.as_ref())
 }
 
 fn timed_out(facts: &Facts<'_>) -> String {

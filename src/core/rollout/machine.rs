@@ -1,9 +1,13 @@
 //! The state machine: observations in, events and in the end one verdict out.
 //!
-//! An observation goes one way through it: is it older than what is known, by its dates? Then it
-//! counts for nothing. What does it indicate (`assess`)? How often in a row, over how long, has that
-//! been indicated (`Streaks`)? Is that as much as the ending needs (`Indication::needs`)? Has a
-//! deadline passed? What has changed since the last one (`View::events_since`)?
+//! An observation goes one way through it. An answer whose own dates prove it older than what was
+//! seen counts for nothing (`Order::admits`). Which deployment is the target? `Search` finds it. What
+//! does the answer indicate of it (`indicate`)? How often in a row, over how long, has that been
+//! indicated (`Streaks`)? Is that as much as it needs (`Indication::needs`, the one table)? Then it
+//! ends the watch with its verdict (`Indication::verdict`), or settles what it is about. What is
+//! believed is taken in (`accept`). Else a deadline may have passed (`deadlines`): of the whole, of
+//! appearing, of an outage. What is to be seen now and was not before is what happened
+//! (`View::events_since`). The report is completed at the end (`outcome`).
 
 mod accept;
 mod deadlines;

@@ -120,20 +120,16 @@ impl Search {
         let Some(target) = self.target_id() else {
             return false;
         };
-        match self.rule {
+        if self.deploys() {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
-            TargetRule::Deploy => {
-                let began = self.deploy_began.and_then(|at| self.order.clock(at));
-                self.order.created_at(target).is_some() && began.is_some()
-            }
-            TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
-                self.baseline_id().is_some_and(|baseline| {
-                    self.order.is_older(baseline, target)
-                        || details.desired() == Some(target) && mentions(details, baseline)
-                })
-            }
+            let began = self.deploy_began.and_then(|at| self.order.clock(at));
+            return self.order.created_at(target).is_some() && began.is_some();
         }
+        self.baseline_id().is_some_and(|baseline| {
+            self.order.is_older(baseline, target)
+                || details.desired() == Some(target) && mentions(details, baseline)
+        })
     }
 
     /// Whether a deployment is known to be from before the deploy.

@@ -18,14 +18,6 @@ fn record(agent: &str, verdict: Verdict, finished: &str, elapsed_ms: u64) -> Rol
     }
 }
 
-fn bar(label: &str, count: usize, failed: usize) -> Bar {
-    Bar {
-        label: label.to_owned(),
-        count,
-        failed,
-    }
-}
-
 #[test]
 fn the_table_is_aligned_and_foreign_text_is_harmless() {
     let mut failed = record(
@@ -87,75 +79,4 @@ fn figures_are_told_as_far_as_there_are_any() {
 fn percents_are_whole_and_never_all_unless_it_is_all() {
     let said = [0.0, 0.0001, 0.334, 0.5, 0.999, 1.0].map(percent);
     assert_eq!(said, ["0 %", "1 %", "33 %", "50 %", "99 %", "100 %"]);
-}
-
-#[test]
-fn bars_are_to_scale_and_show_what_failed() {
-    let bars = [
-        bar("2026-11-22", 20, 5),
-        bar("23", 0, 0),
-        bar("24", 1, 0),
-        bar("25", 10, 10),
-        bar("26", 20, 1),
-    ];
-    assert_eq!(
-        bar_chart(&bars, 41, Glyphs::Blocks),
-        [
-            "2026-11-22  ██████████░░░  20 (5 failed)",
-            "23          0",
-            "24          █  1",
-            "25          ░░░░░░░  10 (10 failed)",
-            "26          ████████████░  20 (1 failed)",
-        ]
-        .map(str::to_owned)
-    );
-    assert_eq!(
-        bar_chart(&bars[..1], 41, Glyphs::Ascii),
-        ["2026-11-22  ##########xxxx  20 (5 failed)"]
-    );
-    assert_eq!(bar_chart(&[], 41, Glyphs::Ascii), Vec::<String>::new());
-}
-
-#[test]
-fn what_is_not_nothing_can_be_seen() {
-    let bars = [bar("a", 1000, 1), bar("b", 1, 0), bar("c", 1, 1)];
-    assert_eq!(
-        bar_chart(&bars, 40, Glyphs::Ascii),
-        [
-            "a  ###################x  1000 (1 failed)",
-            "b  #  1",
-            "c  x  1 (1 failed)",
-        ]
-    );
-}
-
-#[test]
-fn a_chart_fits_any_width() {
-    for width in 0..200 {
-        let bars = [bar("a", usize::from(u16::MAX), 1), bar("b", 3, 2)];
-        for line in bar_chart(&bars, width, Glyphs::Ascii) {
-            let words = "a    65535 (1 failed)".len();
-            assert!(line.len() <= width.max(words), "{width}: {line}");
-        }
-    }
-}
-
-#[test]
-fn labels_are_harmless_and_cut() {
-    let bars = [bar(&format!("x\u{1b}[2J\n{}", "é".repeat(80)), 1, 0)];
-    let line = bar_chart(&bars, 80, Glyphs::Blocks).concat();
-    assert!(line.starts_with("x éé") && line.contains("é…  █"), "{line}");
-    assert!(line.chars().count() <= 80, "{line}");
-    let plain = bar_chart(&bars, 80, Glyphs::Ascii).concat();
-    assert!(plain.contains("é...  #"), "{plain}");
-}
-
-#[test]
-fn a_bar_is_made_of_figures() {
-    let records = [
-        record("a", Verdict::Failed, "2026-11-23T15:01:00Z", 1),
-        record("a", Verdict::Ready, "2026-11-23T15:01:00Z", 1),
-        record("a", Verdict::Unavailable, "2026-11-23T15:01:00Z", 1),
-    ];
-    assert_eq!(Bar::of("a", &Figures::of(&records)), bar("a", 3, 1));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, Machine, RestartCount};
+use super::{Machine, RestartCount};
 use crate::core::messages;
 use crate::core::rollout::assess::{
     is_desired, is_reconciled, is_running, own_revision, phase_of, replicas_started,
@@ -10,7 +10,7 @@ use crate::core::rollout::assess::{
 };
 use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
-use crate::core::rollout::policy::{TargetRule, Unchanged};
+use crate::core::rollout::policy::Unchanged;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::view::{Instead, View};
 use crate::core::wire::{AgentDetails, Health, Revision};
@@ -126,12 +126,7 @@ impl Machine {
     /// Where that is accepted, the baseline is judged once no new deployment has come in time.
     pub(super) fn accepts_unchanged(&self) -> bool {
         let desired = self.latest.as_ref().and_then(|details| details.desired());
-        let by_rule = matches!(
-            self.policy.target(),
-            TargetRule::NewerThan(_) | TargetRule::Deploy
-        );
-        by_rule
-            && self.policy.limits().unchanged == Unchanged::Accept
+        self.policy.limits().unchanged == Unchanged::Accept
             && !self.is_absent()
             && desired.is_some()
             && desired == self.search.baseline_id()
@@ -169,7 +164,7 @@ impl Machine {
             unconfirmed: self.streaks.iter().find_map(messages::claim),
             ready_since: ready.map(|streak| streak.first_at),
             running_elsewhere: elsewhere.map(str::to_owned),
-            awaits_command: self.ready_at.is_some() && self.command == Command::Running,
+            awaits_command: self.awaits_command(),
             ..before.clone()
         };
         self.view = now;
