@@ -145,11 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_ahead_of_the_servers_clock_is_none() {
+    fn a_date_ahead_of_the_servers_clock_is_none_nor_is_a_zero_date() {
         for (now, known) in [(None, true), (Some(40), true), (Some(39), false)] {
             let mut order = Order::default();
             assert!(admits(&mut order, "a", [100, 0, 0], now));
             assert_eq!(order.created_at("a").is_some(), known, "{now:?}");
+            assert!(admits(&mut order, "b", [0, 0, 0], now));
+            assert_eq!(order.created_at("b"), None);
         }
     }
 
