@@ -236,7 +236,7 @@ where
             Pause::None => self.pace.wait(self.next.moment, fastrand::f64()),
             Pause::Backoff(delay) => delay,
             // Nothing is asked before the server wants to be asked.
-            Pause::Asked { delay, at_least } => return now.saturating_add(delay.max(at_least)),
+            Pause::Asked(delay) => return now.saturating_add(delay),
         };
         now.saturating_add(wait).min(self.next.no_later_than)
     }
@@ -244,7 +244,7 @@ where
     /// Something has changed beside the polls: the next one is due now, unless the API asked for a pause.
     fn wake_now(&mut self, now: Duration) {
         if let Doing::Sleeping(until) = &mut self.doing
-            && !matches!(self.pause, Pause::Asked { .. })
+            && !matches!(self.pause, Pause::Asked(_))
         {
             *until = now;
         }

@@ -58,29 +58,15 @@ pub fn severity(event: &Event) -> Severity {
             ..
         } => Severity::Error,
         Event::Finished { verdict, .. } => verdict_severity(*verdict),
-        Event::CommandEnded { exit_code, .. } => match exit_code {
-            0 => Severity::Info,
-            _ => Severity::Warning,
-        },
-        Event::ProblemDetected { .. }
+        Event::CommandEnded { exit_code: 1.., .. }
+        | Event::ProblemDetected { .. }
         | Event::Restarted { .. }
         | Event::InfrastructureIssue
         | Event::Unconfirmed { .. }
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
         | Event::RevisionUnchanged { .. } => Severity::Warning,
-        Event::BaselineNoted { .. }
-        | Event::WaitingForTarget { .. }
-        | Event::WaitingForCommand
-        | Event::StaleAnswer
-        | Event::TargetFound { .. }
-        | Event::PhaseChanged { .. }
-        | Event::ReplicasChanged { .. }
-        | Event::ProblemResolved { .. }
-        | Event::InfrastructureRecovered
-        | Event::PollRecovered { .. }
-        | Event::Holding { .. }
-        | Event::Heartbeat { .. } => Severity::Info,
+        _ => Severity::Info,
     }
 }
 
@@ -89,54 +75,38 @@ pub fn severity(event: &Event) -> Severity {
 pub fn verdict_severity(verdict: Verdict) -> Severity {
     match verdict {
         Verdict::Ready => Severity::Success,
-        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Severity::Warning,
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Infrastructure
-        | Verdict::Timeout => Severity::Error,
+        Verdict::Interrupted(_) => Severity::Warning,
+        _ => Severity::Error,
     }
 }
 
 /// An event as one line, without the agent's name and the time.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one match of all events")]
 pub fn line(event: &Event) -> String {
     match event {
         Event::BaselineNoted {
-            deployment_id: None,
-            ..
-        } => "nothing is deployed yet".to_owned(),
-        Event::BaselineNoted {
-            deployment_id: Some(id),
+            deployment_id,
             created_at,
-        } => format!(
-            "before the deploy: deployment {}{}",
-            one_line(id),
-            created(*created_at)
-        ),
-        Event::WaitingForTarget { desired: None } => {
-            "waiting: there is no such agent yet, or it has no deployment".to_owned()
-        }
-        Event::WaitingForTarget { desired: Some(id) } => {
-            format!(
+        } => match deployment_id {
+            None => "nothing is deployed yet".to_owned(),
+            Some(id) => {
+                let (id, created) = (one_line(id), created(*created_at));
+                format!("before the deploy: deployment {id}{created}")
+            }
+        },
+        Event::WaitingForTarget { desired } => match desired {
+            None => "waiting: there is no such agent yet, or it has no deployment".to_owned(),
+            Some(id) => format!(
                 "waiting: deployment {} still is the desired one",
                 one_line(id)
-            )
-        }
+            ),
+        },
         Event::TargetFound {
             deployment_id,
             created_at,
         } => {
-            format!(
-                "following deployment {}{}",
-                one_line(deployment_id),
-                created(*created_at)
-            )
+            let (id, created) = (one_line(deployment_id), created(*created_at));
+            format!("following deployment {id}{created}")
         }
         Event::PhaseChanged {
             phase,
@@ -167,30 +137,23 @@ pub fn line(event: &Event) -> String {
         }
         Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
         Event::WaitingForCommand => "ready; waiting for the deploy command to end".to_owned(),
-        Event::CommandEnded { exit_code, lasted } => match exit_code {
-            0 => format!(
-                "the deploy command has ended, after {}",
-                short_duration(*lasted)
-            ),
-            code => format!(
-                "the deploy command failed with exit code {code}, after {}",
-                short_duration(*lasted)
-            ),
-        },
-        Event::PollRecovered { failed, after } => format!(
-            "the API answers again, after {failed} failed {} in {}",
-            if *failed == 1 { "poll" } else { "polls" },
-            short_duration(*after)
-        ),
+        Event::CommandEnded { exit_code, lasted } => {
+            let how = match exit_code {
+                0 => "has ended".to_owned(),
+                code => format!("failed with exit code {code}"),
+            };
+            let lasted = short_duration(*lasted);
+            format!("the deploy command {how}, after {lasted}")
+        }
+        Event::PollRecovered { failed, after } => {
+            let (failed, after) = (count(*failed, "failed poll"), short_duration(*after));
+            format!("the API answers again, after {failed} in {after}")
+        }
         Event::Holding { stable_for } => {
-            format!(
-                "ready; must stay ready for {}",
-                humantime::format_duration(*stable_for)
-            )
+            let stable_for = humantime::format_duration(*stable_for);
+            format!("ready; must stay ready for {stable_for}")
         }
-        Event::ReadyLost { after } => {
-            format!("no longer ready, after {}", short_duration(*after))
-        }
+        Event::ReadyLost { after } => format!("no longer ready, after {}", short_duration(*after)),
         Event::RevisionUnchanged { running } => format!(
             "ready on the revision of deployment {}: the old code may go on serving",
             one_line(running)
@@ -207,14 +170,11 @@ pub fn line(event: &Event) -> String {
             verdict,
             reason,
             elapsed,
-        } => match reason {
-            None => format!("{verdict} after {}", short_duration(*elapsed)),
-            Some(reason) => format!(
-                "{verdict} after {}: {}",
-                short_duration(*elapsed),
-                one_line(&reason.summary)
-            ),
-        },
+        } => {
+            let why = reason.as_ref().map(|reason| one_line(&reason.summary));
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            format!("{verdict} after {}{why}", short_duration(*elapsed))
+        }
     }
 }
 
@@ -222,15 +182,9 @@ pub fn line(event: &Event) -> String {
 #[must_use]
 pub fn result_line(report: &AgentReport, mode: Mode) -> String {
     let ending = ending_words(report, mode);
-    let deployment = match &report.outcome.deployment_id {
-        Some(id) => format!(", deployment {}", one_line(id)),
-        None => String::new(),
-    };
-    let mark = if report.outcome.reason.is_some() {
-        ':'
-    } else {
-        ';'
-    };
+    let id = report.outcome.deployment_id.as_deref();
+    let deployment = id.map_or(String::new(), |id| format!(", deployment {}", one_line(id)));
+    let mark = report.outcome.reason.as_ref().map_or(';', |_| ':');
     let rest = why(report).map_or(String::new(), |why| format!("{mark} {why}"));
     format!("{ending}{deployment}{rest}")
 }
@@ -238,37 +192,39 @@ pub fn result_line(report: &AgentReport, mode: Mode) -> String {
 /// How it ended with several agents, as a table.
 #[must_use]
 pub fn result_table(reports: &[AgentReport], mode: Mode) -> Vec<String> {
-    let head = ["AGENT", "VERDICT", "AFTER", "DEPLOYMENT", "REASON"].map(str::to_owned);
-    let rows: Vec<[String; 5]> = std::iter::once(head)
-        .chain(reports.iter().map(|report| {
-            [
-                line_start(&report.agent),
-                match (mode, report.outcome.verdict) {
-                    (Mode::Status, Verdict::Timeout) => "still progressing".to_owned(),
-                    (_, verdict) => verdict.to_string(),
-                },
-                short_duration(report.outcome.elapsed),
-                report
-                    .outcome
-                    .deployment_id
-                    .as_deref()
-                    .map_or("-".to_owned(), one_line),
-                why(report).unwrap_or_default(),
-            ]
-        }))
-        .collect();
-    table(&rows)
+    let rows = reports.iter().map(|report| {
+        let outcome = &report.outcome;
+        let verdict = match (mode, outcome.verdict) {
+            (Mode::Status, Verdict::Timeout) => "still progressing".to_owned(),
+            (_, verdict) => verdict.to_string(),
+        };
+        [
+            line_start(&report.agent),
+            verdict,
+            short_duration(outcome.elapsed),
+            outcome
+                .deployment_id
+                .as_deref()
+                .map_or("-".to_owned(), one_line),
+            why(report).unwrap_or_default(),
+        ]
+    });
+    table("AGENT VERDICT AFTER DEPLOYMENT REASON", rows)
 }
 
-/// Rows as lines, their columns aligned.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+/// Rows below a head of one word each, their columns aligned.
+fn table<const COLUMNS: usize>(
+    head: &str,
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> Vec<String> {
+    let mut words = head.split(' ').map(str::to_owned);
+    let head = std::array::from_fn(|_| words.next().unwrap_or_default());
+    let rows: Vec<[String; COLUMNS]> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |row: &[String; COLUMNS]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(widths);
+        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
@@ -283,14 +239,7 @@ fn verdict_words(verdict: Verdict, mode: Mode) -> &'static str {
         Verdict::NotFound => "not found",
         Verdict::CommandFailed(_) => "the deploy command failed",
         Verdict::Interrupted(Interruption::FailFast) => "stopped",
-        Verdict::Ready
-        | Verdict::Unauthorized
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Interrupted(_) => verdict.as_str(),
+        _ => verdict.as_str(),
     }
 }
 
@@ -335,9 +284,9 @@ pub fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
         Verdict::Failed => "failed".to_owned(),
         Verdict::Stalled => "stalled".to_owned(),
         Verdict::Timeout => "timed out".to_owned(),
-        verdict => format!("is not ready ({verdict})"),
+        verdict => format!("is not ready, {verdict}"),
     };
-    reason.summary = format!("stopped because {} {did}", one_line(&other.agent));
+    reason.summary = format!("{} {did} (--fail-fast)", one_line(&other.agent));
 }
 
 /// How many replicas of those that were started are ready, in words.

@@ -243,7 +243,7 @@ impl Scrape {
         }
         let phases = agents.iter().filter_map(|agent| {
             let present = agent.live.phase?;
-            Some(Phase::ALL.map(|phase| {
+            Some(Phase::ALL.iter().map(move |&phase| {
                 let labels = [("agent", agent.name.as_str()), ("phase", phase.as_str())];
                 (labels, f64::from(u8::from(phase == present)))
             }))

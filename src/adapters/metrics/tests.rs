@@ -56,7 +56,7 @@ fn sample(format: Format) -> String {
         metrics.rollout_finished(&rollout("my-agent", verdict, 4_000_000));
     }
     for outcome in RequestOutcome::ALL {
-        metrics.api_request(outcome, Duration::from_millis(30));
+        metrics.api_request(*outcome, Duration::from_millis(30));
     }
     metrics.polls_behind(Duration::from_millis(1500));
     for sink in ["webhook", "sl\"ack"] {
@@ -174,10 +174,11 @@ fn both_formats_have_the_same_series() {
 fn a_state_set_has_one_state() {
     let mut shown = snapshot(&["a"]);
     let text = metrics().encode(snapshot(&["a"]), Format::Prometheus);
-    let expected = Phase::ALL.map(|phase| {
-        let value = u8::from(phase == Phase::Active);
+    let expected = Phase::ALL.iter().map(|phase| {
+        let value = u8::from(*phase == Phase::Active);
         format!("agent_phase{{agent=\"a\",phase=\"{phase}\"}} {value}")
     });
+    let expected: Vec<String> = expected.collect();
     assert_eq!(lines(&text, "agent_phase"), expected);
     shown.agents[0].live = Live::default();
     let text = metrics().encode(shown, Format::Prometheus);

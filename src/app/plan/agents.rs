@@ -45,7 +45,7 @@ pub(super) fn select(named: &[String]) -> Result<Vec<AgentName>, BadAgents> {
     }
     let mut agents: Vec<AgentName> = Vec::new();
     for name in named {
-        let name = name.parse()?;
+        let name = AgentName::given(name)?;
         if !agents.contains(&name) {
             agents.push(name);
         }
@@ -84,5 +84,5 @@ pub fn agent_of_deploy_file(text: &str) -> Result<AgentName, BadAgents> {
     let name = file.agent_name.ok_or_else(|| BadAgents::BadFile {
         why: "it has no agent_name".to_owned(),
     })?;
-    name.parse().map_err(BadAgents::NameInFile)
+    AgentName::given(&name).map_err(BadAgents::NameInFile)
 }

@@ -8,16 +8,7 @@ use crate::core::text::{one_line, short_duration};
 /// Rollouts as a table, in the order given.
 #[must_use]
 pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
-    let head = [
-        "FINISHED",
-        "AGENT",
-        "VERDICT",
-        "AFTER",
-        "DEPLOYMENT",
-        "IMAGE",
-        "NOTE",
-    ]
-    .map(str::to_owned);
+    let head = "FINISHED AGENT VERDICT AFTER DEPLOYMENT IMAGE NOTE";
     let rows = rollouts.iter().map(|rollout| {
         let data = &rollout.data;
         let verdict = data.verdict;
@@ -31,7 +22,7 @@ pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
             note(data),
         ]
     });
-    super::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+    super::table(head, rows)
 }
 
 /// The statistics as lines, each of which stands for itself.

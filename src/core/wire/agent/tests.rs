@@ -98,7 +98,6 @@ fn reads_every_field_with_deployment_ids_in_lower_case() {
         created_at: time("2025-04-09T15:01:17.414Z"),
         updated_at: time("2025-04-18T20:29:19.181Z"),
         desired_deployment_id: id(),
-        active_deployment_id: id(),
         reconciled_deployment_id: id(),
         min_replicas: Some(1),
         active_session_count: Some(3),
