@@ -1,32 +1,37 @@
-//! The simulator's HTTP server: routes in, replies of the players out.
+//! The simulator's HTTP server: the API's paths, and those that the vendor's CLI and action use.
 
-mod reply;
+mod connection;
+mod organization;
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use axum::Router;
+use axum::body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Router, body};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use self::reply::{perform, problem, whole};
-use super::script::{Answer, LogQuery, Now, Play, Scenario, Speed, Start};
-use super::socket::{BreakableListener, Breaker};
+use super::answer::{Answer, Outcome};
+use super::{Now, Query, Reply, Scenario, SimulatedAgent, Speed, Start};
 
-/// The most that is read of a deploy's body, which says nothing that the simulator heeds.
-const MOST_BODY: usize = 1024 * 1024;
+/// The organization that all agents belong to.
+pub(super) const ORGANIZATION: &str = "simulated-organization";
+/// The most that is read of a deploy's body.
+const MAX_BODY: usize = 1024 * 1024;
 
-/// An agents API on loopback that plays scripted rollouts.
+/// An API on loopback that plays scripted rollouts.
 #[derive(Debug)]
 pub struct Simulator {
     listener: TcpListener,
@@ -38,18 +43,14 @@ pub struct Simulator {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which agents there are and what each plays.
-    pub cast: Cast,
+    pub agents: BTreeMap<String, Arc<Scenario>>,
     /// The key that requests must bear; `None`: any will do.
     pub key: Option<String>,
-    /// How fast script time runs.
+    /// How fast the scenarios run.
     pub speed: Speed,
     /// When an agent's timeline begins.
     pub start: Start,
 }
-
-/// Which agents there are and what each plays.
-#[derive(Debug, Clone, Default)]
-pub struct Cast(BTreeMap<String, Arc<Scenario>>);
 
 /// Why a simulator cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +67,6 @@ pub enum SimulatorError {
         #[source]
         source: io::Error,
     },
-}
-
-impl Cast {
-    /// Agents by name; of two with the same name the latter plays.
-    pub fn new(agents: impl IntoIterator<Item = (String, Arc<Scenario>)>) -> Self {
-        Self(agents.into_iter().collect())
-    }
 }
 
 impl Simulator {
@@ -94,12 +88,6 @@ impl Simulator {
         })
     }
 
-    /// Where it listens; of port 0, the port that was given.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
     /// A way to deploy without a request.
     #[must_use]
     pub fn deployer(&self) -> Deployer {
@@ -112,12 +100,28 @@ impl Simulator {
         format!("http://{}/v1", self.address)
     }
 
+    /// The environment that points this program, and then the vendor's tools, at it: two lines for a
+    /// shell. A key that only its user knows is not in them.
+    #[must_use]
+    pub fn exports(&self) -> String {
+        let (key, token) = match self.stage.key {
+            Some(_) => ("", ""),
+            None => (
+                " PIPECAT_API_KEY=sk_simulated",
+                " PIPECAT_TOKEN=pcc_pat_simulated",
+            ),
+        };
+        format!(
+            "export PIPECAT_API_URL={}{key}\n\
+             export PIPECAT_API_HOST=http://{} PIPECAT_ORG={ORGANIZATION}{token}\n",
+            self.base_url(),
+            self.address
+        )
+    }
+
     /// Answers requests until it is dropped.
     pub async fn serve(self) {
-        let service = router(self.stage).into_make_service_with_connect_info::<Breaker>();
-        let served = axum::serve(BreakableListener(self.listener), service).await;
-        // The server waits out what goes wrong with single connections, and never returns.
-        debug_assert!(served.is_ok(), "{served:?}");
+        connection::serve(self.listener, router(self.stage)).await;
     }
 }
 
@@ -128,7 +132,9 @@ pub struct Deployer(Arc<Stage>);
 impl Deployer {
     /// Deploys to an agent, as a POST would.
     pub fn deploy(&self, agent: &str) {
-        let _ = self.0.play(agent, Play::deploy);
+        let _ = self
+            .0
+            .play(agent, |agent, now| agent.deploy(now, &Value::Null));
     }
 }
 
@@ -137,21 +143,21 @@ impl Deployer {
 struct Stage {
     key: Option<String>,
     opened: Instant,
-    agents: Mutex<BTreeMap<String, Play>>,
+    agents: Mutex<BTreeMap<String, SimulatedAgent>>,
 }
 
 impl Stage {
     fn new(settings: Settings) -> Self {
         let Settings {
-            cast,
+            agents,
             key,
             speed,
             start,
         } = settings;
         let opened = Timestamp::now();
-        let agents = cast.0.into_iter().map(|(name, scenario)| {
-            let play = Play::new(name.clone(), scenario, start, speed, opened);
-            (name, play)
+        let agents = agents.into_iter().map(|(name, scenario)| {
+            let agent = SimulatedAgent::new(&name, scenario, start, speed, opened);
+            (name, agent)
         });
         Self {
             key,
@@ -160,21 +166,40 @@ impl Stage {
         }
     }
 
-    /// Has an agent do something; `None` where there is none of that name.
-    fn play<T>(&self, agent: &str, act: impl FnOnce(&mut Play, Now) -> T) -> Option<T> {
+    /// Has an agent do something.
+    fn play<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut SimulatedAgent, Now) -> T,
+    ) -> Result<T, Answer> {
         let now = self.now();
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents.get_mut(agent).map(|play| act(play, now))
+        agents
+            .get_mut(name)
+            .map(|agent| act(agent, now))
+            .ok_or_else(|| {
+                let what = "not found: the simulator plays for the agents of its --agent only";
+                Answer::not_found(format!("agent {name:?} {what}"))
+            })
+    }
+
+    /// The same for what the API may refuse.
+    fn ask(&self, name: &str, act: impl FnOnce(&mut SimulatedAgent, Now) -> Outcome) -> Answer {
+        self.play(name, act).flatten().into()
     }
 
     /// The entries of the agents that exist at present, by name.
-    fn entries(&self) -> Vec<Value> {
+    fn entries(&self, query: &Query) -> Value {
         let now = self.now();
         let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents.values().filter_map(|play| play.entry(now)).collect()
+        let entries = agents.values().filter_map(|agent| agent.entry(now));
+        let entries = entries.filter(|entry| query.selects("region", entry));
+        json!({ "services": entries.collect::<Value>() })
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Whether the request bears the key that its path asks for: the public one to start sessions,
+    /// for all else another one.
+    fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
         let Some((scheme, key)) = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.split_once(' '))
@@ -182,10 +207,12 @@ impl Stage {
             return false;
         };
         let key = key.trim();
+        let is_public = key.starts_with("pk_");
         scheme.eq_ignore_ascii_case("bearer")
             && match &self.key {
+                _ if path.starts_with("/v1/public/") => is_public,
                 Some(expected) => key == expected,
-                None => !key.is_empty(),
+                None => !key.is_empty() && !is_public,
             }
     }
 
@@ -198,83 +225,126 @@ impl Stage {
 }
 
 fn router(stage: Arc<Stage>) -> Router {
+    let agents = Router::new()
+        .route("/", get(list).post(deploy).put(deploy))
+        .route("/{name}/logs", get(logs))
+        .route("/{name}/sessions", get(sessions))
+        .route(
+            "/{name}/sessions/{session}",
+            get(session).delete(end_session),
+        );
+    let of_keys = agents.clone().route("/{name}", get(details).post(deploy));
+    let of_tokens = agents.route("/{name}", get(organization::details));
     Router::new()
-        .route("/v1/agents", get(list))
-        .route("/v1/agents/{name}", get(details).post(deploy))
-        .route("/v1/agents/{name}/logs", get(logs))
-        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, None) })
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, None) })
+        .nest("/v1/agents", of_keys)
+        .nest("/v1/organizations/{organization}/services", of_tokens)
+        .route("/v1/public/{name}/start", post(start))
+        .merge(organization::router())
+        .method_not_allowed_fallback(|| async {
+            Answer::plain_error(StatusCode::METHOD_NOT_ALLOWED)
+        })
+        .fallback(|| async { Answer::plain_error(StatusCode::NOT_FOUND) })
         .layer(middleware::from_fn_with_state(stage.clone(), authorize))
         .with_state(stage)
 }
 
-async fn authorize(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
-    if stage.admits(request.headers()) {
+/// The agent that a path names, and perhaps its session.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Named {
+    name: String,
+    session: String,
+}
+
+/// What the path names; what is not UTF-8 names nothing that there is.
+type Place = Result<Path<Named>, PathRejection>;
+
+/// The agents and their time, as a handler is given them.
+type Stages = State<Arc<Stage>>;
+
+async fn authorize(State(stage): Stages, request: Request, next: Next) -> Response {
+    if stage.admits(request.uri().path(), request.headers()) {
         next.run(request).await
     } else {
-        problem(StatusCode::UNAUTHORIZED, None)
+        Answer::plain_error(StatusCode::UNAUTHORIZED).into_response()
     }
 }
 
-async fn list(State(stage): State<Arc<Stage>>) -> Response {
-    reply::json(&json!({ "services": stage.entries() }))
+async fn list(State(stage): Stages, query: RawQuery) -> Answer {
+    Ok(stage.entries(&read(query))).into()
 }
 
-async fn details(
-    State(stage): State<Arc<Stage>>,
-    ConnectInfo(breaker): ConnectInfo<Breaker>,
-    name: Result<Path<String>, PathRejection>,
-) -> Response {
-    let name = named(name);
-    match stage.play(&name, Play::read) {
-        Some(reply) => perform(reply, &breaker).await,
-        None => whole(Answer::not_found(&name)),
-    }
-}
-
-async fn deploy(
-    State(stage): State<Arc<Stage>>,
-    name: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    let Ok(manifest) = body::to_bytes(request.into_body(), MOST_BODY).await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, None);
-    };
-    let object = serde_json::from_slice::<Value>(&manifest).is_ok_and(|json| json.is_object());
-    if !manifest.trim_ascii().is_empty() && !object {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            Some("the body is not a JSON object"),
-        );
-    }
-    let name = named(name);
-    whole(
-        stage
-            .play(&name, Play::deploy)
-            .unwrap_or_else(|| Answer::not_found(&name)),
+async fn details(State(stage): Stages, place: Place) -> Response {
+    respond(
+        stage.play(&named(place).name, SimulatedAgent::read),
+        |details| details,
     )
+    .await
 }
 
-async fn logs(
-    State(stage): State<Arc<Stage>>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let query = match LogQuery::parse(query.as_deref().unwrap_or_default()) {
-        Ok(query) => query,
-        Err(what) => return problem(StatusCode::BAD_REQUEST, Some(&what)),
+/// A deploy, of the agent in the path or, where none is, in the body.
+async fn deploy(State(stage): Stages, place: Place, request: Request) -> Answer {
+    let Ok(text) = body::to_bytes(request.into_body(), MAX_BODY).await else {
+        return Answer::plain_error(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let name = named(name);
-    whole(
-        stage
-            .play(&name, |play, now| play.logs(now, &query))
-            .unwrap_or_else(|| Answer::not_found(&name)),
-    )
+    let manifest = match text.trim_ascii() {
+        b"" => json!({}),
+        text => serde_json::from_slice(text).unwrap_or_default(),
+    };
+    if !manifest.is_object() {
+        return Answer::bad_request("the body is not a JSON object");
+    }
+    let place = named(place).name;
+    let name = if place.is_empty() {
+        manifest["serviceName"].as_str().unwrap_or_default()
+    } else {
+        &place
+    };
+    stage.ask(name, |agent, now| agent.deploy(now, &manifest))
 }
 
-/// The name in the path; one that is not UTF-8 is no agent's.
-fn named(path: Result<Path<String>, PathRejection>) -> String {
-    path.map_or_else(|_| String::new(), |Path(name)| name)
+async fn logs(State(stage): Stages, place: Place, query: RawQuery) -> Answer {
+    stage.ask(&named(place).name, |agent, now| {
+        agent.logs(now, &read(query))
+    })
+}
+
+async fn start(State(stage): Stages, place: Place) -> Answer {
+    stage.ask(&named(place).name, SimulatedAgent::start_session)
+}
+
+async fn sessions(State(stage): Stages, place: Place, query: RawQuery) -> Answer {
+    stage.ask(&named(place).name, |agent, now| {
+        agent.sessions(now, &read(query))
+    })
+}
+
+async fn session(State(stage): Stages, place: Place) -> Answer {
+    let Named { name, session } = named(place);
+    stage.ask(&name, |agent, now| agent.session(now, &session))
+}
+
+async fn end_session(State(stage): Stages, place: Place) -> Answer {
+    let Named { name, session } = named(place);
+    stage.ask(&name, |agent, now| agent.end_session(now, &session))
+}
+
+/// Replies to a request for an agent's details, in the form that `shape` gives them.
+async fn respond(reply: Result<Reply, Answer>, shape: impl FnOnce(Value) -> Value) -> Response {
+    match reply {
+        Ok(Reply::Details(details)) => Answer::from(Ok(shape(details))).into_response(),
+        Ok(Reply::Answer(answer)) | Err(answer) => answer.into_response(),
+        Ok(Reply::Hang) => pending().await,
+        Ok(Reply::Reset) => connection::reset(),
+    }
+}
+
+fn named(place: Place) -> Named {
+    place.map(|Path(named)| named).unwrap_or_default()
+}
+
+fn read(RawQuery(query): RawQuery) -> Query {
+    Query::parse(query.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]
