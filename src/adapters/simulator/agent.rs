@@ -7,10 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Outcome};
-use super::fault::{FaultKind, answer_at};
 use super::ids::uuid;
 use super::placeholder::{self, fill};
-use super::session::Session;
 use super::{Scenario, Speed};
 
 /// How old what is there before the first deploy was when the simulator was started.
@@ -68,7 +66,8 @@ pub struct SimulatedAgent {
     deployed: Option<Now>,
     /// Requests for the details since then.
     requests: u64,
-    pub(super) sessions: Vec<Session>,
+    /// The sessions that were started, as the API shows them.
+    pub(super) sessions: Vec<Value>,
 }
 
 impl SimulatedAgent {
@@ -106,15 +105,13 @@ impl SimulatedAgent {
         self.requests += 1;
         let mut at = self.at(now);
         let mut faults = self.scenario.faults.iter();
-        match faults
-            .find(|fault| fault.strikes(at, self.requests))
-            .map(|fault| &fault.kind)
-        {
-            Some(FaultKind::Status(answer)) => return Reply::Answer(answer_at(answer, now.wall)),
-            Some(FaultKind::Hang) => return Reply::Hang,
-            Some(FaultKind::Reset) => return Reply::Reset,
-            Some(FaultKind::Lag(by)) => at = at.and_then(|at| at.checked_sub(*by)),
-            None => {}
+        if let Some(fault) = faults.find(|fault| fault.strikes(at, self.requests)) {
+            match fault.answer(now.wall) {
+                Some(answer) => return Reply::Answer(answer),
+                None if fault.hang => return Reply::Hang,
+                None if fault.reset => return Reply::Reset,
+                None => at = at.and_then(|at| at.checked_sub(fault.lag?.0)),
+            }
         }
         self.details(at).map_or_else(Reply::Answer, Reply::Details)
     }
@@ -280,11 +277,8 @@ impl SimulatedAgent {
             details["deployment"] = self.deployment(desired, &details["autoScaling"]);
         }
         merge(&mut details, &document);
-        let started = self
-            .sessions
-            .iter()
-            .filter(|session| session.ended.is_none())
-            .count();
+        let active = |session: &&Value| session["endedAt"].is_null();
+        let started = self.sessions.iter().filter(active).count();
         let counted = details["activeSessionCount"].as_u64().unwrap_or(0);
         details["activeSessionCount"] = counted.saturating_add(started as u64).into();
         Ok(details)

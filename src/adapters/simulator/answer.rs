@@ -13,22 +13,25 @@ pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The headers; `Content-Type` is JSON's unless it is among them.
-    pub headers: Vec<(HeaderName, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// An error in the contract's form (`ErrorResponse`).
-    pub(super) fn error(status: StatusCode, what: impl Into<String>) -> Self {
-        let code = words(status).to_uppercase().replace([' ', '-'], "_");
-        let body = json!({ "error": what.into(), "code": code });
-        let headers = Vec::new();
+    fn new(status: StatusCode, json: &Value) -> Self {
+        let (headers, body) = (Vec::new(), json.to_string());
         Self {
             status,
             headers,
-            body: body.to_string(),
+            body,
         }
+    }
+
+    /// An error in the contract's form (`ErrorResponse`).
+    pub(super) fn error(status: StatusCode, what: impl Into<String>) -> Self {
+        let code = words(status).to_uppercase().replace([' ', '-'], "_");
+        Self::new(status, &json!({ "error": what.into(), "code": code }))
     }
 
     /// An error in the words of its status.
@@ -47,31 +50,16 @@ impl Answer {
 
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
-        let (status, headers) = (StatusCode::OK, Vec::new());
-        outcome.map_or_else(
-            |refusal| refusal,
-            |json| Self {
-                status,
-                headers,
-                body: json.to_string(),
-            },
-        )
+        outcome.map_or_else(|refusal| refusal, |json| Self::new(StatusCode::OK, &json))
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (self.status, json, self.body).into_response();
         for (name, value) in self.headers {
-            // It was checked when the scenario was read.
-            if let Ok(value) = value.parse() {
-                headers.insert(name, value);
-            }
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Deserialize;
@@ -16,52 +16,29 @@ use super::placeholder;
 /// No time in a scenario is longer, so that none can leave the calendar.
 const MAX_TIME: Duration = Duration::from_hours(24 * 365);
 
-/// A fault and when it strikes; what is not said does not narrow it.
-#[derive(Debug, Clone)]
-pub(super) struct Fault {
-    when: When,
-    pub(super) kind: FaultKind,
-}
-
-/// What is done instead of answering, or to the answer.
-#[derive(Debug, Clone)]
-pub(super) enum FaultKind {
-    /// Another answer.
-    Status(Answer),
-    /// No answer, and the connection stays open.
-    Hang,
-    /// The connection is reset.
-    Reset,
-    /// The answer of so long ago.
-    Lag(Duration),
-}
-
-/// A `[[fault]]` as it is written.
-#[derive(Deserialize)]
+/// A `[[fault]]`: when it strikes, and what it does. What is not said does not narrow it.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FaultTable {
-    from: Option<Moment>,
-    until: Option<Moment>,
-    #[serde(default)]
-    requests: Vec<NonZeroU64>,
-    status: Option<u16>,
-    headers: Option<BTreeMap<String, String>>,
-    body: Option<String>,
-    #[serde(default)]
-    hang: bool,
-    #[serde(default)]
-    reset: bool,
-    lag: Option<Moment>,
-}
-
-/// When a fault strikes, counted from the deploy.
-#[derive(Debug, Clone)]
-struct When {
+pub(super) struct Fault {
     from: Option<Moment>,
     /// The first moment that is free again.
     until: Option<Moment>,
-    /// Which requests, the first being 1; empty: all.
+    /// Which requests since the deploy, the first being 1; empty: all.
+    #[serde(default)]
     requests: Vec<NonZeroU64>,
+    /// Another answer, with `headers` and `body`.
+    status: Option<u16>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+    /// No answer, and the connection stays open.
+    #[serde(default)]
+    pub(super) hang: bool,
+    /// The connection is reset.
+    #[serde(default)]
+    pub(super) reset: bool,
+    /// The answer of so long ago.
+    pub(super) lag: Option<Moment>,
 }
 
 /// A time of a scenario, counted from the deploy.
@@ -72,105 +49,69 @@ impl Fault {
     /// Whether it strikes the `request`th request, `at` after the deploy; `None` is before it, where
     /// only what is bound to no time and no number strikes.
     pub(super) fn strikes(&self, at: Option<Duration>, request: u64) -> bool {
-        let When {
-            from,
-            until,
-            requests,
-        } = &self.when;
         let Some(at) = at else {
-            return from.is_none() && until.is_none() && requests.is_empty();
+            return self.from.is_none() && self.until.is_none() && self.requests.is_empty();
         };
-        from.is_none_or(|from| at >= from.0)
-            && until.is_none_or(|until| at < until.0)
-            && (requests.is_empty() || requests.iter().any(|number| number.get() == request))
+        let counts = |number: &NonZeroU64| number.get() == request;
+        self.from.is_none_or(|from| at >= from.0)
+            && self.until.is_none_or(|until| at < until.0)
+            && (self.requests.is_empty() || self.requests.iter().any(counts))
     }
-}
 
-impl TryFrom<FaultTable> for Fault {
-    /// What is wrong, in words.
-    type Error = String;
+    /// The answer that it gives at `now`: in its headers, `{now+3s}` is a date as HTTP writes it.
+    pub(super) fn answer(&self, now: Timestamp) -> Option<Answer> {
+        let date = |word: &str| {
+            let at = now.checked_add(placeholder::offset(word)?).ok()?;
+            DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
+        };
+        let mut answer = Answer::plain_error(StatusCode::from_u16(self.status?).ok()?);
+        for (name, value) in &self.headers {
+            let value = placeholder::fill_text(value, date).parse().ok()?;
+            answer.headers.push((name.parse().ok()?, value));
+        }
+        answer.body = self.body.clone().unwrap_or(answer.body);
+        Some(answer)
+    }
 
-    fn try_from(table: FaultTable) -> Result<Self, String> {
-        let FaultTable {
-            from,
-            until,
-            requests,
-            status,
-            headers,
-            body,
-            hang,
-            reset,
-            lag,
-        } = table;
-        if let (Some(Moment(from)), Some(Moment(until))) = (from, until)
-            && until <= from
+    /// What is wrong with it, in words.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let answers = !self.headers.is_empty() || self.body.is_some();
+        let kinds = [
+            self.status.is_some(),
+            self.hang,
+            self.reset,
+            self.lag.is_some(),
+        ];
+        if kinds.iter().filter(|said| **said).count() != 1 || answers && self.status.is_none() {
+            let kinds = "`status` (with `headers` and `body`), `hang`, `reset` or `lag`";
+            return Err(format!("a fault is one of {kinds}"));
+        }
+        if let (Some(from), Some(until)) = (self.from, self.until)
+            && until.0 <= from.0
         {
             return Err(
                 "the fault is over before it begins: let `until` be later than `from`".to_owned(),
             );
         }
-        let answers = headers.is_some() || body.is_some();
-        let kind = match (status, hang, reset, lag) {
-            (Some(code), false, false, None) => FaultKind::Status(answer(code, headers, body)?),
-            (None, true, false, None) if !answers => FaultKind::Hang,
-            (None, false, true, None) if !answers => FaultKind::Reset,
-            (None, false, false, Some(Moment(lag))) if !answers => FaultKind::Lag(lag),
-            _ => {
-                let kinds = "`status` (with `headers` and `body`), `hang`, `reset` or `lag`";
-                return Err(format!("a fault is one of {kinds}"));
+        if let Some(status) = self.status.filter(|status| !(200..=599).contains(status)) {
+            return Err(format!("{status} is no status from 200 to 599"));
+        }
+        for (name, value) in &self.headers {
+            let parsed = name.parse::<HeaderName>();
+            if parsed.is_err()
+                || ["content-length", "transfer-encoding"].contains(&&*name.to_lowercase())
+            {
+                return Err(format!("{name:?} is no header that an answer can be given"));
             }
-        };
-        let when = When {
-            from,
-            until,
-            requests,
-        };
-        Ok(Self { when, kind })
-    }
-}
-
-fn answer(
-    code: u16,
-    headers: Option<BTreeMap<String, String>>,
-    body: Option<String>,
-) -> Result<Answer, String> {
-    let status = StatusCode::from_u16(code)
-        .ok()
-        .filter(|_| (200..=599).contains(&code));
-    let status = status.ok_or_else(|| format!("{code} is no status from 200 to 599"))?;
-    let mut answer = Answer::plain_error(status);
-    answer.body = body.unwrap_or(answer.body);
-    for (name, value) in headers.unwrap_or_default() {
-        let known: HeaderName = name
-            .parse()
-            .map_err(|_| format!("{name:?} is no name of a header"))?;
-        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&known) {
-            return Err(format!(
-                "the header {name} follows from the body: leave it out"
-            ));
+            placeholder::check(value, &[]).map_err(|(_, what)| what)?;
+            if !value.is_ascii() || value.parse::<HeaderValue>().is_err() {
+                return Err(format!(
+                    "the value of the header {name} is not one line of printable ASCII"
+                ));
+            }
         }
-        if !value.is_ascii() || value.parse::<HeaderValue>().is_err() {
-            return Err(format!(
-                "the value of the header {name} is not one line of printable ASCII"
-            ));
-        }
-        placeholder::check(&value, &[]).map_err(|(_, what)| what)?;
-        answer.headers.push((known, value));
+        Ok(())
     }
-    Ok(answer)
-}
-
-/// The answer as it is given at `now`: in its headers, `{now+3s}` is a date as HTTP writes it.
-pub(super) fn answer_at(answer: &Answer, now: Timestamp) -> Answer {
-    let date = |word: &str| {
-        let at = now.checked_add(placeholder::offset(word)?).ok()?;
-        DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
-    };
-    let mut answer = answer.clone();
-    for (_, value) in &mut answer.headers {
-        *value = placeholder::fill_text(value, date);
-    }
-    answer
 }
 
 impl<'de> Deserialize<'de> for Moment {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::built_in::SCENARIOS;
-use super::fault::{Fault, FaultTable, Moment};
+use super::fault::{Fault, Moment};
 use super::{ids, placeholder};
 use crate::core::rollout::Verdict;
 use crate::core::text::diagnostics::{line, nearest, with_suggestion};
@@ -152,7 +152,7 @@ struct File {
     before: Option<Spanned<Map<String, Value>>>,
     state: Vec<Spanned<State>>,
     #[serde(default)]
-    fault: Vec<Spanned<FaultTable>>,
+    fault: Vec<Spanned<Fault>>,
     #[serde(default)]
     log: Vec<Spanned<LogLine>>,
     #[serde(default)]
@@ -223,16 +223,19 @@ impl File {
                 return Err(Wrong::new(line, name, what));
             }
         }
-        let faults = self.fault.into_iter().map(|fault| {
-            let place = Spanned::new(fault.span(), ());
-            Fault::try_from(fault.into_inner()).map_err(|what| Wrong::new(&place, "", what))
-        });
+        for fault in &self.fault {
+            fault
+                .get_ref()
+                .check()
+                .map_err(|what| Wrong::new(fault, "", what))?;
+        }
+        let verdict = verdict(&self.verdict)?;
         Ok(Scenario {
-            verdict: verdict(&self.verdict)?,
+            verdict,
             before: self.before.map(Spanned::into_inner),
-            states: self.state.into_iter().map(Spanned::into_inner).collect(),
-            faults: faults.collect::<Result<_, _>>()?,
-            log: self.log.into_iter().map(Spanned::into_inner).collect(),
+            states: inner(self.state),
+            faults: inner(self.fault),
+            log: inner(self.log),
             session_log: self.session_log,
             summary,
             made,
@@ -263,6 +266,10 @@ impl File {
 
 fn new() -> String {
     "new".to_owned()
+}
+
+fn inner<T>(all: Vec<Spanned<T>>) -> Vec<T> {
+    all.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// A verdict that a watch can end with by itself.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
@@ -17,7 +17,7 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,10 +81,27 @@ impl Simulator {
         let failed = |source| SimulatorError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let (opened, wall) = (Instant::now(), Timestamp::now());
+        let Settings {
+            agents,
+            key,
+            speed,
+            start,
+        } = settings;
+        let agents = agents.into_iter().map(|(name, scenario)| {
+            let agent = SimulatedAgent::new(&name, scenario, start, speed, wall);
+            (name, agent)
+        });
+        let agents = Mutex::new(agents.collect());
+        let stage = Arc::new(Stage {
+            key,
+            opened,
+            agents,
+        });
         Ok(Self {
             listener,
             address,
-            stage: Arc::new(Stage::new(settings)),
+            stage,
         })
     }
 
@@ -147,25 +164,6 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(settings: Settings) -> Self {
-        let Settings {
-            agents,
-            key,
-            speed,
-            start,
-        } = settings;
-        let opened = Timestamp::now();
-        let agents = agents.into_iter().map(|(name, scenario)| {
-            let agent = SimulatedAgent::new(&name, scenario, start, speed, opened);
-            (name, agent)
-        });
-        Self {
-            key,
-            opened: Instant::now(),
-            agents: Mutex::new(agents.collect()),
-        }
-    }
-
     /// Has an agent do something.
     fn play<T>(
         &self,
@@ -173,7 +171,7 @@ impl Stage {
         act: impl FnOnce(&mut SimulatedAgent, Now) -> T,
     ) -> Result<T, Answer> {
         let now = self.now();
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.agents();
         agents
             .get_mut(name)
             .map(|agent| act(agent, now))
@@ -183,62 +181,69 @@ impl Stage {
             })
     }
 
-    /// The same for what the API may refuse.
-    fn ask(&self, name: &str, act: impl FnOnce(&mut SimulatedAgent, Now) -> Outcome) -> Answer {
-        self.play(name, act).flatten().into()
-    }
-
-    /// The entries of the agents that exist at present, by name.
-    fn entries(&self, query: &Query) -> Value {
-        let now = self.now();
-        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = agents.values().filter_map(|agent| agent.entry(now));
-        let entries = entries.filter(|entry| query.selects("region", entry));
-        json!({ "services": entries.collect::<Value>() })
+    fn agents(&self) -> MutexGuard<'_, BTreeMap<String, SimulatedAgent>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the request bears the key that its path asks for: the public one to start sessions,
     /// for all else another one.
     fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
-        let Some((scheme, key)) = headers
+        let value = headers
             .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.split_once(' '))
-        else {
+            .and_then(|value| value.to_str().ok());
+        let Some((scheme, key)) = value.and_then(|value| value.split_once(' ')) else {
             return false;
         };
-        let key = key.trim();
-        let is_public = key.starts_with("pk_");
-        scheme.eq_ignore_ascii_case("bearer")
-            && match &self.key {
-                _ if path.starts_with("/v1/public/") => is_public,
-                Some(expected) => key == expected,
-                None => !key.is_empty() && !is_public,
-            }
+        let (key, is_public) = (key.trim(), key.trim().starts_with("pk_"));
+        let is_right = match &self.key {
+            _ if path.starts_with("/v1/public/") => is_public,
+            Some(expected) => key == expected,
+            None => !key.is_empty() && !is_public,
+        };
+        is_right && scheme.eq_ignore_ascii_case("bearer")
     }
 
     fn now(&self) -> Now {
-        Now {
-            since: self.opened.elapsed(),
-            wall: Timestamp::now(),
-        }
+        let (since, wall) = (self.opened.elapsed(), Timestamp::now());
+        Now { since, wall }
     }
 }
 
 fn router(stage: Arc<Stage>) -> Router {
+    let (get_only, deploys) = (MethodFilter::GET, MethodFilter::POST.or(MethodFilter::PUT));
+    let session = asks(get_only, |agent, now, asked| {
+        agent.session(now, &asked.session)
+    });
+    let end = asks(MethodFilter::DELETE, |agent, now, asked| {
+        agent.end_session(now, &asked.session)
+    });
+    let deploy = |methods| {
+        asks(methods, |agent, now, asked| {
+            agent.deploy(now, &asked.manifest)
+        })
+    };
     let agents = Router::new()
-        .route("/", get(list).post(deploy).put(deploy))
-        .route("/{name}/logs", get(logs))
-        .route("/{name}/sessions", get(sessions))
+        .route("/", get(list).merge(deploy(deploys)))
         .route(
-            "/{name}/sessions/{session}",
-            get(session).delete(end_session),
-        );
-    let of_keys = agents.clone().route("/{name}", get(details).post(deploy));
-    let of_tokens = agents.route("/{name}", get(organization::details));
+            "/{name}/logs",
+            asks(get_only, |agent, now, asked| agent.logs(now, &asked.query)),
+        )
+        .route(
+            "/{name}/sessions",
+            asks(get_only, |agent, now, asked| {
+                agent.sessions(now, &asked.query)
+            }),
+        )
+        .route("/{name}/sessions/{session}", session.merge(end));
+    let by_key = get(details).merge(deploy(MethodFilter::POST));
+    let start = asks(MethodFilter::POST, |agent, now, _| agent.start_session(now));
     Router::new()
-        .nest("/v1/agents", of_keys)
-        .nest("/v1/organizations/{organization}/services", of_tokens)
-        .route("/v1/public/{name}/start", post(start))
+        .nest("/v1/agents", agents.clone().route("/{name}", by_key))
+        .nest(
+            "/v1/organizations/{organization}/services",
+            agents.route("/{name}", get(organization::details)),
+        )
+        .route("/v1/public/{name}/start", start)
         .merge(organization::router())
         .method_not_allowed_fallback(|| async {
             Answer::plain_error(StatusCode::METHOD_NOT_ALLOWED)
@@ -248,7 +253,7 @@ fn router(stage: Arc<Stage>) -> Router {
         .with_state(stage)
 }
 
-/// The agent that a path names, and perhaps its session.
+/// What a path names. What is not UTF-8 names nothing that there is.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Named {
@@ -256,11 +261,53 @@ struct Named {
     session: String,
 }
 
-/// What the path names; what is not UTF-8 names nothing that there is.
 type Place = Result<Path<Named>, PathRejection>;
-
-/// The agents and their time, as a handler is given them.
 type Stages = State<Arc<Stage>>;
+
+/// What a request says beside the agent that it is about.
+struct Asked {
+    session: String,
+    query: Query,
+    manifest: Value,
+}
+
+/// Requests that ask something of an agent: of the one in the path or, where none is, in the body.
+fn asks(
+    methods: MethodFilter,
+    act: fn(&mut SimulatedAgent, Now, &Asked) -> Outcome,
+) -> MethodRouter<Arc<Stage>> {
+    let answer =
+        async move |State(stage): Stages, place: Place, query: RawQuery, request: Request| {
+            let Ok(text) = body::to_bytes(request.into_body(), MAX_BODY).await else {
+                return Answer::plain_error(StatusCode::PAYLOAD_TOO_LARGE);
+            };
+            let manifest = match text.trim_ascii() {
+                b"" => json!({}),
+                text => serde_json::from_slice(text).unwrap_or_default(),
+            };
+            if !manifest.is_object() {
+                return Answer::bad_request("the body is not a JSON object");
+            }
+            let Named { name, session } = named(place);
+            let in_body = manifest["serviceName"].as_str().unwrap_or_default();
+            let name = if name.is_empty() {
+                in_body.to_owned()
+            } else {
+                name
+            };
+            let query = read(query);
+            let asked = Asked {
+                session,
+                query,
+                manifest,
+            };
+            stage
+                .play(&name, |agent, now| act(agent, now, &asked))
+                .flatten()
+                .into()
+        };
+    on(methods, answer)
+}
 
 async fn authorize(State(stage): Stages, request: Request, next: Next) -> Response {
     if stage.admits(request.uri().path(), request.headers()) {
@@ -270,68 +317,23 @@ async fn authorize(State(stage): Stages, request: Request, next: Next) -> Respon
     }
 }
 
+/// The entries of the agents that exist at present, by name.
 async fn list(State(stage): Stages, query: RawQuery) -> Answer {
-    Ok(stage.entries(&read(query))).into()
+    let (now, query, agents) = (stage.now(), read(query), stage.agents());
+    let entries = agents.values().filter_map(|agent| agent.entry(now));
+    let entries: Value = entries
+        .filter(|entry| query.selects("region", entry))
+        .collect();
+    Ok(json!({ "services": entries })).into()
 }
 
 async fn details(State(stage): Stages, place: Place) -> Response {
-    respond(
-        stage.play(&named(place).name, SimulatedAgent::read),
-        |details| details,
-    )
-    .await
-}
-
-/// A deploy, of the agent in the path or, where none is, in the body.
-async fn deploy(State(stage): Stages, place: Place, request: Request) -> Answer {
-    let Ok(text) = body::to_bytes(request.into_body(), MAX_BODY).await else {
-        return Answer::plain_error(StatusCode::PAYLOAD_TOO_LARGE);
-    };
-    let manifest = match text.trim_ascii() {
-        b"" => json!({}),
-        text => serde_json::from_slice(text).unwrap_or_default(),
-    };
-    if !manifest.is_object() {
-        return Answer::bad_request("the body is not a JSON object");
-    }
-    let place = named(place).name;
-    let name = if place.is_empty() {
-        manifest["serviceName"].as_str().unwrap_or_default()
-    } else {
-        &place
-    };
-    stage.ask(name, |agent, now| agent.deploy(now, &manifest))
-}
-
-async fn logs(State(stage): Stages, place: Place, query: RawQuery) -> Answer {
-    stage.ask(&named(place).name, |agent, now| {
-        agent.logs(now, &read(query))
-    })
-}
-
-async fn start(State(stage): Stages, place: Place) -> Answer {
-    stage.ask(&named(place).name, SimulatedAgent::start_session)
-}
-
-async fn sessions(State(stage): Stages, place: Place, query: RawQuery) -> Answer {
-    stage.ask(&named(place).name, |agent, now| {
-        agent.sessions(now, &read(query))
-    })
-}
-
-async fn session(State(stage): Stages, place: Place) -> Answer {
-    let Named { name, session } = named(place);
-    stage.ask(&name, |agent, now| agent.session(now, &session))
-}
-
-async fn end_session(State(stage): Stages, place: Place) -> Answer {
-    let Named { name, session } = named(place);
-    stage.ask(&name, |agent, now| agent.end_session(now, &session))
+    respond(&stage, place, |details| details).await
 }
 
 /// Replies to a request for an agent's details, in the form that `shape` gives them.
-async fn respond(reply: Result<Reply, Answer>, shape: impl FnOnce(Value) -> Value) -> Response {
-    match reply {
+async fn respond(stage: &Stage, place: Place, shape: fn(Value) -> Value) -> Response {
+    match stage.play(&named(place).name, SimulatedAgent::read) {
         Ok(Reply::Details(details)) => Answer::from(Ok(shape(details))).into_response(),
         Ok(Reply::Answer(answer)) | Err(answer) => answer.into_response(),
         Ok(Reply::Hang) => pending().await,

@@ -1,22 +1,12 @@
 //! What an agent's sessions and log lines look like: those that a client starts, and the scenario's.
 
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::agent::{Now, SimulatedAgent, written};
 use super::answer::{Answer, Outcome};
 use super::ids::uuid;
 use super::query::Query;
-
-/// A session that a client has started.
-#[derive(Debug)]
-pub(super) struct Session {
-    id: String,
-    deployment: String,
-    started: Timestamp,
-    pub(super) ended: Option<Timestamp>,
-}
 
 impl SimulatedAgent {
     /// Starts a session on the deployment that serves.
@@ -27,21 +17,13 @@ impl SimulatedAgent {
         let details = self.details(self.at(now))?;
         let deployment = serving(&details).filter(|_| details["available"] == true);
         let Some(deployment) = deployment else {
-            return Err(Answer::error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "no instance of the agent is free",
-            ));
+            let what = "no instance of the agent is free";
+            return Err(Answer::error(StatusCode::TOO_MANY_REQUESTS, what));
         };
-        let id = uuid(&[&self.name, "session", &self.sessions.len().to_string()]);
-        let answer = json!({ "sessionId": id });
-        let (started, ended) = (now.wall, None);
-        self.sessions.push(Session {
-            id,
-            deployment,
-            started,
-            ended,
-        });
-        Ok(answer)
+        let number = format!("session {}", self.sessions.len());
+        self.sessions
+            .push(self.session_of(&number, &deployment, &written(now.wall)));
+        Ok(json!({ "sessionId": self.sessions.last().map(|session| &session["sessionId"]) }))
     }
 
     /// The agent's sessions, the newest first.
@@ -57,8 +39,8 @@ impl SimulatedAgent {
             matches && query.selects("deploymentId", session)
         });
         let total = sessions.len();
-        let page = sessions.into_iter().skip(offset).take(limit);
-        Ok(json!({ "total_count": total, "sessions": page.collect::<Value>() }))
+        let page: Value = sessions.into_iter().skip(offset).take(limit).collect();
+        Ok(json!({ "total_count": total, "sessions": page }))
     }
 
     /// One session.
@@ -67,9 +49,8 @@ impl SimulatedAgent {
     /// When there is no such agent or session.
     pub fn session(&self, now: Now, id: &str) -> Outcome {
         let mut sessions = self.all_sessions(now)?.into_iter();
-        sessions
-            .find(|session| session["sessionId"] == id)
-            .ok_or_else(|| no_session(id))
+        let session = sessions.find(|session| session["sessionId"] == id);
+        session.ok_or_else(|| no_session(id))
     }
 
     /// Ends a session that a client has started.
@@ -77,11 +58,9 @@ impl SimulatedAgent {
     /// # Errors
     /// When there is none of that id.
     pub fn end_session(&mut self, now: Now, id: &str) -> Outcome {
-        let session = self.sessions.iter_mut().find(|session| session.id == id);
-        session
-            .ok_or_else(|| no_session(id))?
-            .ended
-            .get_or_insert(now.wall);
+        let mut sessions = self.sessions.iter_mut();
+        let session = sessions.find(|session| session["sessionId"] == id);
+        session.ok_or_else(|| no_session(id))?["endedAt"] = written(now.wall);
         Ok(json!({ "status": "terminated", "session_id": id }))
     }
 
@@ -92,48 +71,36 @@ impl SimulatedAgent {
     pub fn logs(&self, now: Now, query: &Query) -> Outcome {
         let at = self.at(now);
         self.document(at)?;
-        let (limit, order) = (
-            query.count("limit", 100)?,
-            query.one_of("order", &["desc", "asc"])?,
-        );
-        let scripted = self
+        let limit = query.count("limit", 100)?;
+        let order = query.one_of("order", &["desc", "asc"])?;
+        let mut lines = Vec::new();
+        for line in self
             .scenario
             .log
             .iter()
             .filter(|line| Some(line.at.0) <= at)
-            .map(|line| {
-                let details =
-                    json!({ "log": line.line, "deploymentId": self.id(&line.deployment) });
-                (self.moment(Some(line.at.0)), details)
-            });
-        let of_sessions = self.sessions.iter().flat_map(|session| {
-            self.scenario.session_log.iter().map(|line| {
-                let Session {
-                    id,
-                    deployment,
-                    started,
-                    ..
-                } = session;
-                (
-                    *started,
-                    json!({ "log": line, "deploymentId": deployment, "sessionId": id }),
-                )
-            })
-        });
-        let mut lines: Vec<(Timestamp, Value)> = scripted.chain(of_sessions).collect();
-        lines.retain(|(_, line)| {
-            query.selects("deploymentId", line) && query.selects("sessionId", line)
-        });
-        lines.sort_by_key(|(at, _)| *at);
+        {
+            let (moment, deployment) = (self.moment(Some(line.at.0)), self.id(&line.deployment));
+            lines.push(json!({ "log": line.line, "timestamp": written(moment), "deploymentId": deployment }));
+        }
+        for session in &self.sessions {
+            for line in &self.scenario.session_log {
+                let (started, deployment) = (&session["createdAt"], &session["deploymentId"]);
+                lines.push(json!({
+                    "log": line, "timestamp": started, "deploymentId": deployment, "sessionId": session["sessionId"],
+                }));
+            }
+        }
+        lines
+            .retain(|line| query.selects("deploymentId", line) && query.selects("sessionId", line));
+        // Times of the same form are in the order of their texts.
+        lines.sort_by(|one, other| one["timestamp"].as_str().cmp(&other["timestamp"].as_str()));
         if order == "desc" {
             lines.reverse();
         }
         let total = lines.len();
-        let page = lines.into_iter().take(limit).map(|(at, mut line)| {
-            line["timestamp"] = written(at);
-            line
-        });
-        Ok(json!({ "total": { "value": total }, "logs": page.collect::<Value>() }))
+        lines.truncate(limit);
+        Ok(json!({ "total": { "value": total }, "logs": lines }))
     }
 
     /// The sessions that were started, and those that the scenario counts: these are on the deployment
@@ -144,39 +111,25 @@ impl SimulatedAgent {
             .as_u64()
             .unwrap_or(0)
             .min(100);
-        let replaced = document["previousRevision"]["deploymentID"]
-            .as_str()
-            .map(str::to_owned);
+        let replaced = document["previousRevision"].get("deploymentID").cloned();
         let deployment = replaced.or_else(|| serving(&document)).unwrap_or_default();
-        let counted = (0..count).map(|number| Session {
-            id: uuid(&[&self.name, "counted", &number.to_string()]),
-            deployment: deployment.clone(),
-            started: self.moment(None),
-            ended: None,
-        });
-        let started = self
-            .sessions
-            .iter()
-            .rev()
-            .map(|session| session.details(&self.name));
-        Ok(started
-            .chain(counted.map(|session| session.details(&self.name)))
-            .collect())
+        let started = written(self.moment(None));
+        let counted = (0..count)
+            .map(|number| self.session_of(&format!("counted {number}"), &deployment, &started));
+        Ok(self.sessions.iter().rev().cloned().chain(counted).collect())
     }
-}
 
-impl Session {
-    /// The session as the API shows it.
-    fn details(&self, agent: &str) -> Value {
+    /// A session as the API shows it.
+    fn session_of(&self, number: &str, deployment: &Value, started: &Value) -> Value {
         json!({
-            "sessionId": self.id,
-            "serviceId": uuid(&[agent]),
+            "sessionId": uuid(&[&self.name, number]),
+            "serviceId": uuid(&[&self.name]),
             "organizationId": uuid(&[]),
-            "deploymentId": self.deployment,
-            "createdAt": written(self.started),
-            "updatedAt": written(self.ended.unwrap_or(self.started)),
-            "endedAt": self.ended.map(written),
-            "completionStatus": self.ended.map(|_| "HTTP_COMPLETED"),
+            "deploymentId": deployment,
+            "createdAt": started,
+            "updatedAt": started,
+            "endedAt": null,
+            "completionStatus": null,
             "botStartSeconds": 0,
             "coldStart": false,
         })
@@ -184,12 +137,8 @@ impl Session {
 }
 
 /// The deployment that takes new sessions: the new one once it is ready, the old one until then.
-fn serving(details: &Value) -> Option<String> {
-    let id = |revision: &str| {
-        details[revision]["deploymentID"]
-            .as_str()
-            .map(str::to_owned)
-    };
+fn serving(details: &Value) -> Option<Value> {
+    let id = |revision: &str| details[revision].get("deploymentID").cloned();
     let previous = id("previousRevision").filter(|_| details["ready"] != true);
     previous.or_else(|| id("currentRevision"))
 }

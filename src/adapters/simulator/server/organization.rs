@@ -9,8 +9,8 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 
 use super::{Answer, ORGANIZATION, Place, Stage, Stages, named, read, respond};
+use crate::adapters::simulator::Query;
 use crate::adapters::simulator::ids::uuid;
-use crate::adapters::simulator::{Query, SimulatedAgent};
 
 /// The default region, and the others.
 const REGIONS: [&str; 4] = ["us-west", "us-east", "eu-central", "ap-south"];
@@ -46,8 +46,7 @@ pub(super) fn router() -> Router<Arc<Stage>> {
 
 /// The details as the CLI reads them.
 pub(super) async fn details(State(stage): Stages, place: Place) -> Response {
-    let reply = stage.play(&named(place).name, SimulatedAgent::read);
-    respond(reply, |details| json!({ "body": details })).await
+    respond(&stage, place, |details| json!({ "body": details })).await
 }
 
 /// What is always answered with the same.
