@@ -179,6 +179,29 @@ fn an_agent_that_is_never_ready_for_long_fails_where_ready_must_hold() {
         .run();
 }
 
+/// The clock of the watch runs with the scenario's: the limits are in its time, and so is what is reported.
+#[test]
+fn a_rehearsal_takes_the_same_course_at_any_speed() {
+    let began = std::time::Instant::now();
+    let left = Test::new("wait voice-starter --simulate unchanged --speed 5 --output json")
+        .status(13)
+        .stdout_any()
+        .stderr_any()
+        .run();
+    let took = began.elapsed().as_secs();
+    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let elapsed = report["agents"][0]["elapsedMs"].as_u64().unwrap();
+    assert!(elapsed >= 30_000, "{elapsed}");
+    assert!((6..30).contains(&took), "{took}");
+    let left = Test::new("wait voice-starter --simulate bad-gateway --speed 5")
+        .stdout_any()
+        .stderr_any()
+        .run();
+    for fault in ["502 Bad Gateway", "the API answers again"] {
+        assert!(left.stderr.contains(fault), "{}", left.stderr);
+    }
+}
+
 #[test]
 fn a_status_of_a_simulated_agent_is_its_first_state() {
     Test::new("status voice-starter --simulate rolling-update")
