@@ -274,6 +274,12 @@ fn the_simulator_serves_until_a_signal_ends_it() {
         .strip_suffix("/v1")
         .unwrap();
 
+    for variables in ["PIPECAT_API_URL=", "PIPECAT_API_HOST="] {
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+        let start = format!("export {variables}http://{address}");
+        assert!(line.starts_with(&start), "{line}");
+    }
     let ready = |body: &str| body.contains("\"ready\":true");
     let (status, body) = ask(address, "GET /v1/agents/a");
     assert!(
