@@ -22,6 +22,9 @@ const FIELDS: &str = "activeDeploymentId activeDeploymentReady activeSessionCoun
     previousRevision ready readyReplicas reason reconciledDeploymentId ref region replicasStarted repoFullName \
     restartCount sha state status updatedAt";
 
+/// What the TOML reader makes of a date that is no text: an object with this one field.
+const DATE: &str = "$__toml_private_datetime";
+
 /// A scripted rollout: what an agent answers, from before the deploy until for ever after.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -309,7 +312,13 @@ fn check_fields(fields: &Map<String, Value>, names: &[&str]) -> Result<(), (Stri
 
 fn check(value: &Value, names: &[&str]) -> Result<(), (String, String)> {
     match value {
-        Value::Object(fields) => check_fields(fields, names),
+        Value::Object(fields) => match fields.get(DATE).and_then(Value::as_str) {
+            Some(date) => Err((
+                date.to_owned(),
+                format!("a time is a text: write \"{date}\""),
+            )),
+            None => check_fields(fields, names),
+        },
         Value::Array(values) => values.iter().try_for_each(|value| check(value, names)),
         Value::String(text) => placeholder::check(text, names),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),

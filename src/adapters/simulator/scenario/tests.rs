@@ -109,6 +109,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "phase = \"Creating\"",
+        "phaseStartedAt = 2026-11-28T10:00:00Z",
+        "line 8: a time is a text: write \"2026-11-28T10:00:00Z\"",
+    ),
+    (
+        "phase = \"Creating\"",
         "readyReplica = 0",
         "line 8: the API has no field `readyReplica`; did you mean `readyReplicas`?",
     ),

@@ -109,7 +109,7 @@ async fn ask_with(address: SocketAddr, request: &str) -> Answered {
 }
 
 #[tokio::test]
-async fn a_deploy_starts_what_the_details_then_tell() {
+async fn a_deploy_starts_the_timeline() {
     let address = serve(&[("voice", READY)]).await;
     let id = |alias| Value::from(Scenario::deployment_id("voice", 1, alias));
     let before = ask(address, "GET /v1/agents/voice").await;
@@ -157,7 +157,7 @@ async fn a_deploy_takes_an_object_or_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_the_contracts_form() {
+async fn errors_are_in_the_contracts_form() {
     let address = serve(&[("voice", READY), ("gone", ABSENT)]).await;
     for (line, status, error, code) in [
         (
