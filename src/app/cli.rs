@@ -294,7 +294,7 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "SCENARIO", env = "PIPECAT_ROLLOUT_SIMULATE")]
     pub(crate) simulate: Option<String>,
 
-    /// Play it this many times as fast
+    /// Run the scenario, and the clock of the watch, this many times as fast
     #[arg(
         long,
         value_name = "FACTOR",
@@ -477,7 +477,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) accept_key: Option<String>,
 
-    /// Play this many times as fast
+    /// Run the scenarios this many times as fast
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,
 

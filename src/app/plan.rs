@@ -24,6 +24,7 @@ use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
     ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
 };
+use crate::app::poll_loop::Tempo;
 use crate::core::fleet::{BadFilter, BadPattern};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
@@ -121,6 +122,18 @@ pub(crate) enum Source {
         scenario: Box<Scenario>,
         speed: Speed,
     },
+}
+
+impl Plan {
+    /// How often to poll, and how fast the clock runs: that of a rehearsal as fast as its scenario.
+    pub(crate) fn tempo(&self) -> Tempo {
+        let speed = match self.source {
+            Source::Api { .. } => Speed::REAL,
+            Source::Simulator { speed, .. } => speed,
+        };
+        let pace = self.pace;
+        Tempo { pace, speed }
+    }
 }
 
 /// What `wait-for-ready` will do.

@@ -1,6 +1,7 @@
 //! A watcher of any pace ends each built-in scenario with the verdict that it declares.
 
 use super::*;
+use crate::core::rollout::Verdict;
 use crate::core::rollout::{
     Baseline, Failure, FailureClass, Limits, Machine, Next, Observation, Outcome, Policy,
     TargetRule,
@@ -14,8 +15,8 @@ fn watch(name: &str, step: Duration, change: impl FnOnce(&mut Limits)) -> Outcom
         Some(alias) => newer_than(id(1, alias)),
         None => TargetRule::FirstSeen,
     };
-    let mut play = play_of(scenario, Start::AtFirstRead);
-    follow(&mut play, target, Duration::ZERO, step, change)
+    let mut agent = agent_of(scenario, Start::AtFirstRead);
+    follow(&mut agent, target, Duration::ZERO, step, change)
 }
 
 fn newer_than(id: String) -> TargetRule {
@@ -26,7 +27,7 @@ fn newer_than(id: String) -> TargetRule {
 }
 
 fn follow(
-    play: &mut Play,
+    agent: &mut SimulatedAgent,
     target: TargetRule,
     from: Duration,
     step: Duration,
@@ -37,7 +38,7 @@ fn follow(
     let mut machine = Machine::new(Policy::new(target, limits).unwrap());
     let mut at = Duration::ZERO;
     while at <= Duration::from_mins(30) {
-        let observation = observation(play.read(now(from + at)));
+        let observation = observation(agent.read(seconds((from + at).as_secs_f64())));
         if let Next::Done(outcome) = machine.observe(at, observation).next {
             return *outcome;
         }
@@ -49,26 +50,19 @@ fn follow(
 /// What a client makes of a reply.
 fn observation(reply: Reply) -> Observation {
     let class = match reply {
-        Reply::Whole(answer) if answer.status == 200 => {
-            let body = answer.body.unwrap();
-            match AgentDetails::parse(body.as_bytes(), "voice") {
-                Ok(details) => {
-                    return Observation::Details {
-                        details: Box::new(details),
-                        server_time: None,
-                    };
-                }
-                Err(_) => FailureClass::Transient { retry_after: None },
-            }
+        Reply::Details(details) => {
+            return Observation::Details {
+                details: Box::new(
+                    AgentDetails::parse(details.to_string().as_bytes(), "voice").unwrap(),
+                ),
+                server_time: None,
+            };
         }
-        Reply::Whole(answer) if answer.status == 404 => return Observation::Absent(None),
-        Reply::Whole(answer) if matches!(answer.status, 401 | 403) => FailureClass::Unauthorized,
-        Reply::Whole(_)
-        | Reply::Reset(..)
-        | Reply::CutBody(_)
-        | Reply::SlowBody(_)
-        | Reply::HugeBody
-        | Reply::Hang => FailureClass::Transient { retry_after: None },
+        Reply::Answer(answer) if answer.status == 404 => return Observation::Absent(None),
+        Reply::Answer(answer) if answer.status == 401 => FailureClass::Unauthorized,
+        Reply::Answer(_) | Reply::Reset | Reply::Hang => {
+            FailureClass::Transient { retry_after: None }
+        }
     };
     Observation::Failed(Failure {
         class,
@@ -107,10 +101,10 @@ fn a_watcher_that_comes_late_ends_with_the_same_verdict() {
         };
         for step in steps {
             for late in [200, 1900, 3300].map(Duration::from_millis) {
-                let mut play = play_of(built_in(name), Start::AtDeploy);
-                let _ = play.deploy(now(Duration::ZERO));
+                let mut agent = agent_of(built_in(name), Start::AtDeploy);
+                let _ = agent.deploy(seconds(0.0), &Value::Null);
                 let target = newer_than(id(1, "old"));
-                let outcome = follow(&mut play, target, late, *step, |_| ());
+                let outcome = follow(&mut agent, target, late, *step, |_| ());
                 let expected = built_in(name).verdict();
                 assert_eq!(outcome.verdict, expected, "{name} {step:?} {late:?}");
             }

@@ -86,14 +86,16 @@ const DETAILS: Kind = Object(&[
 #[test]
 fn every_answer_of_every_built_in_is_in_the_contracts_form() {
     for name in Scenario::built_in_names() {
-        let scenario = built_in(name);
-        let play = play_of(scenario.clone(), Start::AtFirstRead);
+        let agent = {
+            let mut agent = agent_of(built_in(name), Start::AtFirstRead);
+            let _ = agent.read(seconds(0.0));
+            agent
+        };
         let moments = (0..60).map(|second| Some(Duration::from_secs(second)));
         for at in std::iter::once(None).chain(moments) {
-            let Some(standing) = scenario.standing(at) else {
+            let Ok(details) = agent.details(at) else {
                 continue;
             };
-            let details = play.scene("voice").details(standing);
             let place = format!("{name} {at:?}");
             check(&place, &details, DETAILS);
             let Object(fields) = DETAILS else {
