@@ -92,6 +92,7 @@ sinks! {
 pub(crate) struct Sink {
     config: Config,
     kind: AnySink,
+    network: Network,
     timeout: Duration,
 }
 
@@ -144,6 +145,7 @@ impl Sink {
         Ok(Self {
             config,
             kind,
+            network: network.clone(),
             timeout,
         })
     }
@@ -151,6 +153,8 @@ impl Sink {
     /// Whether both are configured in the same way: then what is known of one is true of the other.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.config == other.config
+            && self.timeout == other.timeout
+            && self.network.is_same(&other.network)
     }
 
     /// Makes one attempt, at `now`, to deliver an event; `source` is the API that is watched, as a URI.

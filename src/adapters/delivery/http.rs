@@ -66,6 +66,11 @@ enum Location {
 }
 
 impl Network {
+    /// Whether both reach receivers in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.plain_http == other.0.plain_http && self.0.ca_file == other.0.ca_file
+    }
+
     /// A network where `read_tls` is called again when the content of `ca_file` has changed.
     pub(crate) fn new(plain_http: PlainHttp, ca_file: Option<PathBuf>, read_tls: ReadTls) -> Self {
         Self(Arc::new(Shared {

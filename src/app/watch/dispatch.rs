@@ -292,8 +292,8 @@ impl Worker {
         if !is_same {
             lock(&self.gone).remove(&self.name);
             self.health = SinkHealth::default();
+            self.target = target;
         }
-        self.target = target;
     }
 
     /// Writes how attempts ended, and starts those that are due; gives when to look again.
