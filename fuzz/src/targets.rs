@@ -6,11 +6,11 @@
 mod body;
 mod ci;
 mod config;
+mod event;
 mod fleet;
 mod list;
 mod logs;
 mod moment;
-mod event;
 mod redact;
 mod retry_after;
 mod scenario;

@@ -18,14 +18,14 @@ pub(super) fn run(data: &[u8]) {
     // Which signal ended a watch is not kept.
     assert_eq!(serde_json::to_string(&again).ok(), Some(json));
     assert_harmless(&event_line(event.kind, &event.data));
-    cloud_event(StoredEvent {
+    cloud_event(&StoredEvent {
         number: 7,
         store_id: "0123abcd".to_owned(),
         event,
     });
 }
 
-fn cloud_event(stored: StoredEvent) {
+fn cloud_event(stored: &StoredEvent) {
     let event = stored.cloud_event(SOURCE).to_string();
     let event: Value = serde_json::from_str(&event).expect("an event is JSON");
     let event = event.as_object().expect("an event is an object");

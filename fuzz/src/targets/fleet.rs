@@ -51,7 +51,7 @@ fn rules() -> Rules {
     Rules {
         watched: Watched::Listed(Scope::new(&[], &[], Vec::new()).expect("all agents")),
         interval: Duration::from_secs(15),
-        health_interval: Duration::from_secs(60),
+        health_interval: Duration::from_mins(1),
         unready_for: Duration::from_secs(5),
         limits: Limits::default(),
         max_rps: NonZeroU32::MIN,
@@ -191,7 +191,7 @@ impl Life {
 
 fn date(byte: u8) -> Option<Timestamp> {
     let seconds = 1_800_000_000 + i64::from(byte);
-    (byte % 4 > 0).then(|| Timestamp::from_second(seconds).expect("a time"))
+    (!byte.is_multiple_of(4)).then(|| Timestamp::from_second(seconds).expect("a time"))
 }
 
 fn failure() -> Failure {
