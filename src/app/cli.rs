@@ -257,17 +257,17 @@ impl SubjectArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
-    /// Address of the API
+    /// Address of the API; without it, `PIPECAT_API_HOST` [default: <https://api.pipecat.daily.co/v1>]
     #[arg(
         long,
         value_name = "URL",
         env = "PIPECAT_API_URL",
-        hide_env_values = true,
-        default_value = DEFAULT_API_URL
+        hide_env_values = true
     )]
-    pub(crate) api_url: String,
+    pub(crate) api_url: Option<String>,
 
-    /// File with the private API key; without it, `PIPECAT_API_KEY` or `PCC_API_KEY` holds it
+    /// File with the private API key; without it, `PIPECAT_API_KEY`, `PCC_API_KEY` or
+    /// `PIPECAT_CLOUD_API_KEY`, else what the vendor's CLI uses: `PIPECAT_TOKEN`, or its login
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_API_KEY_FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
 

@@ -1,7 +1,6 @@
 //! What we will do: the command line, the environment and the files that go with it, checked.
 
 mod agents;
-mod key;
 mod output;
 mod scenario;
 mod target;
@@ -12,16 +11,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::agents::{BadAgents, agent_of_deploy_file};
-pub(crate) use self::key::KeyError;
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::target::TargetError;
 pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
 pub use self::watch::{Slip, check_watch_file};
-use crate::adapters::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
+use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
-    ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+    ApiArgs, DEFAULT_API_URL, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs,
+    UntilArg, WaitArgs,
 };
 use crate::core::fleet::{BadFilter, BadPattern};
 use crate::core::rollout::pacing::Pace;
@@ -38,10 +37,13 @@ const STDIN_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum ConfigError {
     #[error(transparent)]
     Agents(#[from] BadAgents),
-    #[error("--api-url (or PIPECAT_API_URL): {0}")]
-    Url(#[from] BadApiUrl),
+    #[error("{place}: {error}")]
+    Url {
+        place: &'static str,
+        error: BadApiUrl,
+    },
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Credentials(#[from] CredentialsError),
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
     #[error("--poll-interval must be longer than zero")]
@@ -104,7 +106,7 @@ pub(crate) enum Source {
     /// The API.
     Api {
         url: ApiUrl,
-        key: ApiKey,
+        credentials: Box<Credentials>,
         ca_file: Option<PathBuf>,
     },
     /// A simulator of our own.
@@ -249,10 +251,22 @@ fn source(args: ApiArgs) -> Result<Source, ConfigError> {
         PlainHttp::LoopbackOnly
     };
     Ok(Source::Api {
-        url: ApiUrl::parse(&args.api_url, plain_http)?,
-        key: key::find(args.api_key_file.as_deref())?,
+        url: api_url(args.api_url.as_deref(), plain_http)?,
+        credentials: Box::new(Credentials::find(args.api_key_file.as_deref())?),
         ca_file: args.ca_file,
     })
+}
+
+/// Where the API is: `given`, else where the vendor's CLI is told that it is, else the vendor's.
+fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl, ConfigError> {
+    const HOST: &str = "PIPECAT_API_HOST";
+    let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
+    let (place, url) = match (given, &host) {
+        (Some(given), _) => ("--api-url (or PIPECAT_API_URL)", given),
+        (None, Some(host)) => (HOST, host.as_str()),
+        (None, None) => ("--api-url", DEFAULT_API_URL),
+    };
+    ApiUrl::parse(url, plain_http).map_err(|error| ConfigError::Url { place, error })
 }
 
 fn pace(interval: Option<Duration>) -> Result<Pace, ConfigError> {

@@ -7,6 +7,7 @@ mod agent;
 mod json;
 mod logs;
 mod name;
+mod organization;
 mod outcome;
 mod repair_json;
 mod retry_after;
@@ -18,6 +19,7 @@ pub use agent::{
 };
 pub use logs::LogPage;
 pub use name::{AgentName, InvalidAgentName};
+pub(crate) use organization::first_organization;
 pub(crate) use outcome::RequestOutcome;
 pub(crate) use repair_json::repair_json;
 pub use retry_after::retry_after;

@@ -162,49 +162,6 @@ fn addresses() {
 }
 
 #[test]
-fn keys() {
-    let without = || {
-        Test::new("wait a")
-            .env("PIPECAT_API_URL", NOWHERE)
-            .status(2)
-    };
-    without()
-        .stderr("error: no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file\n")
-        .run();
-    without()
-        .env("PIPECAT_API_KEY", "")
-        .stderr("error: no API key: PIPECAT_API_KEY is set but empty; does the pipeline have access to the secret?\n")
-        .run();
-    without()
-        .env("PIPECAT_API_KEY", format!("{KEY}\n"))
-        .stderr("error: the API key in PIPECAT_API_KEY holds a line break; give the key alone, on one line\n")
-        .run();
-    without()
-        .env("PCC_API_KEY", format!("\"{KEY}\" "))
-        .stderr("error: the API key in PCC_API_KEY holds a character that no API key has; copy the key again, without quotes or blanks\n")
-        .run();
-    without()
-        .arg("--api-key-file=missing")
-        .stderr(
-            "error: --api-key-file: cannot read missing: No such file or directory (os error 2)\n",
-        )
-        .run();
-    without()
-        .file("key", "\n")
-        .arg("--api-key-file=key")
-        .env("PIPECAT_API_KEY", KEY)
-        .stderr("error: --api-key-file: the API key in key is empty\n")
-        .run();
-    without()
-        .file("key", "k".repeat(64 * 1024 + 1))
-        .arg("--api-key-file=key")
-        .stderr(
-            "error: --api-key-file: key is larger than 65536 bytes, so that it cannot be a key's\n",
-        )
-        .run();
-}
-
-#[test]
 fn an_id_may_come_with_its_line_break_and_in_upper_case() {
     let server = play(vec![ready_on(ID, "2026-11-23T15:00:00Z")]);
     for (switch, code) in [("--deployment", 0), ("--not-deployment", 13)] {
@@ -343,34 +300,6 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
         &["wait", "a", "--baseline", "missing.json"],
         "--baseline: cannot read missing.json: No such file or directory (os error 2)",
     );
-}
-
-#[test]
-fn the_key_comes_from_the_file_then_from_either_variable() {
-    let asked = |test: fn(Test) -> Test| {
-        let server = Server::start(|_, stream| send(stream, &agent(true)));
-        let run = Test::new("wait my-agent --progress none").env("PIPECAT_API_URL", server.url());
-        test(run)
-            .stdout("my-agent: ready after TIME, deployment new\n")
-            .run();
-        let head = server.requests().remove(0).head;
-        let bearer = head.lines().find_map(|line| line.split_once("Bearer "));
-        bearer.unwrap().1.to_owned()
-    };
-    let both = |test: Test| {
-        test.env("PIPECAT_API_KEY", "first")
-            .env("PCC_API_KEY", "second")
-    };
-    assert_eq!(asked(both), "first");
-    assert_eq!(
-        asked(|test| test.env("PIPECAT_API_KEY", "").env("PCC_API_KEY", "second")),
-        "second"
-    );
-    let file = |test: Test| {
-        let test = test.file("key", "filed\n").arg("--api-key-file").arg("key");
-        test.env("PIPECAT_API_KEY", "first")
-    };
-    assert_eq!(asked(file), "filed");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod action;
 mod agents;
+mod credentials;
 mod deploy_command;
 #[cfg(target_os = "linux")]
 mod ends;

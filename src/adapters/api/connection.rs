@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::rate_limiter::RateLimiter;
-use super::{ApiKey, Client, RequestError};
+use super::{Client, RequestError};
 use crate::core::rollout::{FailureClass, Observation, Route};
 use crate::core::wire::{AgentName, RequestOutcome, Service};
 
@@ -23,23 +23,19 @@ struct Shared {
     hooks: Hooks,
 }
 
-/// What a sidecar wants to know of its requests, and does for them.
+/// What a sidecar wants to know of its requests.
 #[derive(Default)]
 pub(crate) struct Hooks {
     /// Called with how each request ended, and how long it took.
     pub(crate) on_request: Option<OnRequest>,
     /// Called with how long each permit of normal priority took.
     pub(crate) on_wait: Option<OnWait>,
-    /// Reads the key again, after a 401: it may have been replaced.
-    pub(crate) reload_key: Option<ReloadKey>,
 }
 
 /// Takes how a request ended, and how long it took.
 pub(crate) type OnRequest = Box<dyn Fn(RequestOutcome, Duration) + Send + Sync>;
 /// Takes how long a permit took.
 pub(crate) type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
-/// Reads the key, if it can be read.
-pub(crate) type ReloadKey = Box<dyn Fn() -> Option<ApiKey> + Send + Sync>;
 
 /// How much a request matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +56,7 @@ impl fmt::Debug for Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 enum Retry {
-    /// There is another key now.
+    /// There are other credentials now.
     Now,
     /// The same would happen again.
     No,
@@ -89,7 +85,7 @@ impl Connection {
     }
 
     /// Asks for the details of an agent, and takes at most `limit` for each request. The caller has
-    /// acquired the permit, or does without; only a second request, with another key, acquires its own.
+    /// acquired the permit, or does without; only a second request, with other credentials, acquires its own.
     pub(crate) async fn observe(
         &self,
         agent: &AgentName,
@@ -134,7 +130,7 @@ impl Connection {
             .await
     }
 
-    /// Sends a request, and sends it again if it is refused and the key has been replaced.
+    /// Sends a request, and sends it again if it is refused and the credentials have been replaced.
     async fn send<T, Answered: Future<Output = Result<T, RequestError>>>(
         &self,
         request: impl Fn(Client) -> Answered,
@@ -159,28 +155,35 @@ impl Connection {
         }
     }
 
-    /// Does what a failed request asks of everybody: to slow down, or to take another key.
+    /// Does what a failed request asks of everybody: to slow down, or to take other credentials.
     fn after_failure(&self, client: &Client, error: &RequestError) -> Retry {
         match (error.outcome(), error.class()) {
             (RequestOutcome::Throttled, FailureClass::Transient { retry_after }) => {
                 self.0.rate_limiter.slow_down(retry_after);
                 Retry::No
             }
-            (_, FailureClass::Unauthorized) => self.take_new_key(client),
+            (_, FailureClass::Unauthorized) => self.take_new_credentials(client),
             (_, FailureClass::Transient { .. } | FailureClass::Refused) => Retry::No,
         }
     }
 
-    /// Takes the key that has replaced the refused one, if one has.
-    fn take_new_key(&self, refused: &Client) -> Retry {
-        let reload_key = self.0.hooks.reload_key.as_ref();
-        match reload_key.and_then(|reload_key| reload_key()) {
-            Some(key) if !refused.has_key(&key) => {
-                let client = &self.0.client;
-                *client.write().unwrap_or_else(PoisonError::into_inner) = refused.with_key(key);
+    /// Takes the credentials that have replaced the refused ones, if any have: another request may have
+    /// taken them already.
+    fn take_new_credentials(&self, refused: &Client) -> Retry {
+        let mut client = self
+            .0
+            .client
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !client.asks_as(refused) {
+            return Retry::Now;
+        }
+        match refused.reloaded() {
+            Some(reloaded) => {
+                *client = reloaded;
                 Retry::Now
             }
-            _ => Retry::No,
+            None => Retry::No,
         }
     }
 

@@ -25,9 +25,15 @@ const DEATH_LIMIT: Duration = Duration::from_secs(5);
 const TOLD: usize = 1024;
 /// The most that is read of stderr after the end of the program, whose children may go on writing.
 const MOST_AFTERWARDS: usize = 1024 * 1024;
-/// The variables that hold secrets which are none of a sink's business: the key of the API, and the
+/// The variables that hold secrets which are none of a sink's business: what the API is asked with, and the
 /// address of another sink.
-const SECRETS: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_ROLLOUT_WEBHOOK"];
+const SECRETS: [&str; 5] = [
+    "PIPECAT_API_KEY",
+    "PCC_API_KEY",
+    "PIPECAT_CLOUD_API_KEY",
+    "PIPECAT_TOKEN",
+    "PIPECAT_ROLLOUT_WEBHOOK",
+];
 
 /// A program that is run for every notice.
 pub(super) struct Program {

@@ -36,7 +36,11 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     if check_only {
         return check(&plan, &sinks);
     }
-    let client = Client::new(plan.url.clone(), plan.key()?, plan.ca_file.as_deref())?;
+    let client = Client::new(
+        plan.url.clone(),
+        plan.credentials()?,
+        plan.ca_file.as_deref(),
+    )?;
     let mut signals = Signals::listen().map_err(Error::Setup)?;
     let store = plan.store.clone();
     // That a large store is checked may take a while.
@@ -52,7 +56,6 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
             requests.api_request(outcome, took);
         })),
         on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
-        reload_key: plan.reload_key(),
     };
     let connection = Connection::new(client, plan.max_rps, hooks);
     let http = listen(&plan, &sinks, &board, &metrics, &keeper).await?;
@@ -121,8 +124,8 @@ fn sinks(plan: &mut WatchPlan) -> Result<Vec<SinkPlan>, Error> {
 
 /// Says that the configuration is in order, and what it comes to.
 fn check(plan: &WatchPlan, sinks: &[SinkPlan]) -> Result<Ending, Error> {
-    let key = match plan.key() {
-        Ok(_) => "there is one".to_owned(),
+    let key = match plan.credentials() {
+        Ok(credentials) => credentials.to_string(),
         Err(error) => format!("none here ({error})"),
     };
     let names: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();

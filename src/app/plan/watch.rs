@@ -12,10 +12,9 @@ pub(crate) use self::file::BadFile;
 pub use self::file::{Slip, check_watch_file};
 use self::sinks::SinkTable;
 pub(crate) use self::sinks::{BadSink, SinkSpec};
-use super::{ConfigError, agents, key};
-use crate::adapters::api::connection::ReloadKey;
-use crate::adapters::api::{ApiKey, ApiUrl, PlainHttp};
-use crate::app::cli::{DEFAULT_API_URL, Listen, WatchArgs, WatchKeys};
+use super::{ConfigError, agents, api_url};
+use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
+use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::watch::Watched;
 use crate::core::fleet::Scope;
 use crate::core::rollout::Limits;
@@ -50,18 +49,12 @@ pub(crate) struct WatchPlan {
 }
 
 impl WatchPlan {
-    /// The key that the API is asked with, as it is now.
+    /// What the API is asked with.
     ///
     /// # Errors
-    /// When there is none.
-    pub(crate) fn key(&self) -> Result<ApiKey, ConfigError> {
-        Ok(key::find(self.key_file.as_deref())?)
-    }
-
-    /// Reads the key anew, where it is in a file and can change.
-    pub(crate) fn reload_key(&self) -> Option<ReloadKey> {
-        let path = self.key_file.clone()?;
-        Some(Box::new(move || key::find_again(&path)))
+    /// When there is nothing.
+    pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
+        Ok(Credentials::find(self.key_file.as_deref())?)
     }
 }
 
@@ -136,7 +129,7 @@ pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
             .clone()
             .or(file.store.clone())
             .unwrap_or_else(default_store),
-        url: ApiUrl::parse(url.unwrap_or(DEFAULT_API_URL), plain_http)?,
+        url: api_url(url, plain_http)?,
         key_file: keys.api_key_file.clone().or(file.api_key_file),
         ca_file: keys.ca_file.clone().or(file.ca_file),
         plain_http,

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::adapters::api::connection::{Connection, Hooks};
-use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
+use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
 use crate::adapters::store::Store;
 use crate::core::fleet::{Notice, NoticeData, NoticeKind, RetryPlan};
 
@@ -25,9 +25,8 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let url = ApiUrl::parse("http://127.0.0.1:9/v1", PlainHttp::LoopbackOnly).unwrap();
-        let key = ApiKey::parse("sk_test_5ecret").unwrap();
         let max_rps = NonZeroU32::MIN;
-        let client = Client::new(url, key, None).unwrap();
+        let client = Client::new(url, Credentials::of_simulator(), None).unwrap();
         let keeper = Keeper::new(Store::open(&path).unwrap());
         let board = Arc::new(Board::new(Duration::from_secs(15)));
         let metrics = Arc::new(Metrics::new("test"));

@@ -79,15 +79,15 @@ pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     let step = match outcome.verdict {
         Verdict::Ready => return None,
         Verdict::Unauthorized => {
-            "check the key: it must be a private API key of this organization (Dashboard, Settings, \
-             API Keys)"
+            "ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), or \
+             with a login that may read it"
                 .to_owned()
         }
         Verdict::NotFound if code == "Deleted" => {
             "somebody deleted it meanwhile: deploy it again if that was not meant".to_owned()
         }
         Verdict::NotFound => {
-            "check the agent's name, and that the key belongs to the organization it was deployed to"
+            "check the agent's name, and that the key or login is of the organization it was deployed to"
                 .to_owned()
         }
         Verdict::Unavailable => unavailable_step(code, &agent),

@@ -66,12 +66,17 @@ impl AgentDetails {
         (deployment.id.as_deref() == self.desired()).then_some(deployment)
     }
 
-    /// Reads the body of a 200 that was asked for about `name`.
+    /// Reads the body of a 200 that was asked for about `name`. Who asks with the login of the vendor's
+    /// CLI gets the details in `body`.
     ///
     /// # Errors
     /// When the body is not JSON, not an object with an agent's features, or about another agent.
     pub fn parse(body: &[u8], name: &str) -> std::result::Result<Self, NotAnAgent> {
-        let details = json::parse(body, Self::read).map_err(NotAnAgent::NotJson)?;
+        let read = |answer: &Object<'_>| match answer.nested("body")? {
+            Some(details) if !answer.has("name") => Self::read(&details),
+            _ => Self::read(answer),
+        };
+        let details = json::parse(body, read).map_err(NotAnAgent::NotJson)?;
         match details.name.as_deref() {
             Some(found) if found != name => Err(NotAnAgent::Another(found.to_owned())),
             None if details.desired().is_none() => Err(NotAnAgent::Unrecognisable),

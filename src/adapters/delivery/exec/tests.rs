@@ -193,18 +193,23 @@ fn a_program_does_not_see_the_key() {
     let keys = [
         ("PIPECAT_API_KEY", "sk_1"),
         ("PCC_API_KEY", "sk_2"),
+        ("PIPECAT_CLOUD_API_KEY", "sk_3"),
+        ("PIPECAT_TOKEN", "pcc_pat_4"),
         ("PIPECAT_ROLLOUT_WEBHOOK", "https://example.com/T0Ken_1"),
         ("OTHER", "x"),
     ];
     let name = "adapters::delivery::exec::tests::a_program_does_not_see_the_key";
-    let script = "echo ${PIPECAT_API_KEY-none} ${PCC_API_KEY-none} ${PIPECAT_ROLLOUT_WEBHOOK-none} \
-                  $OTHER >&2; exit 1";
+    let script = "echo ${PIPECAT_API_KEY-none} ${PCC_API_KEY-none} ${PIPECAT_CLOUD_API_KEY-none} \
+                  ${PIPECAT_TOKEN-none} ${PIPECAT_ROLLOUT_WEBHOOK-none} $OTHER >&2; exit 1";
     again_with(&keys, name, || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let told = runtime.unwrap().block_on(why(script));
-        assert_eq!(told, "/bin/sh ended with exit code 1: none none none x");
+        assert_eq!(
+            told,
+            "/bin/sh ended with exit code 1: none none none none none x"
+        );
     });
 }
 

@@ -166,7 +166,7 @@ fn the_step_fits_how_it_came_to_the_ending() {
         ),
         (
             step(Verdict::Unauthorized, "Http401", |_| ()),
-            "check the key",
+            "ask with a private API key",
         ),
         (step(Verdict::Unchanged, "Unchanged", named), "check the id"),
         (
