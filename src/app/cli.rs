@@ -105,9 +105,14 @@ pub(crate) struct WaitArgs {
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The agent; without it, `agent_name` of ./pcc-deploy.toml
+    /// The agent; without it, the one that COMMAND deploys, if that is the vendor's CLI, else
+    /// `agent_name` of ./pcc-deploy.toml
     #[arg(value_name = "AGENT")]
     pub(crate) agent: Option<String>,
+
+    /// The agent is `agent_name` of this file, instead of ./pcc-deploy.toml
+    #[arg(long, value_name = "FILE", env = "PIPECAT_DEPLOY_CONFIG_PATH")]
+    pub(crate) config_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) api: ApiArgs,
@@ -156,6 +161,10 @@ pub(crate) struct SubjectArgs {
     /// The agents; without any, `agent_name` of ./pcc-deploy.toml
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
+
+    /// The agent is `agent_name` of this file, instead of ./pcc-deploy.toml
+    #[arg(long, value_name = "FILE", env = "PIPECAT_DEPLOY_CONFIG_PATH")]
+    pub(crate) config_file: Option<PathBuf>,
 
     /// Judge this deployment, also while reads lag and still show another; - reads stdin: the id, or
     /// the JSON that `pipecat cloud deploy` prints
@@ -499,6 +508,7 @@ impl Cli {
         let mut command = Self::command().mut_subcommands(|sub| sub.mut_args(pass_over_empty));
         let matches = command.try_get_matches_from_mut(arguments)?;
         check_simulation(&mut command, &matches)?;
+        check_agents(&mut command, &matches)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Some((_, matches)), Some(api)) = (matches.subcommand(), cli.command.api()) {
             api.prefer_typed(matches);
@@ -523,6 +533,22 @@ fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
     } else {
         arg
     }
+}
+
+/// An agent that is typed is not the one of a file that is typed as well; that of a variable is passed
+/// over.
+fn check_agents(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let named = match matches.subcommand() {
+        Some(("run", matches)) => (matches, "agent"),
+        Some(("wait-for-ready" | "status", matches)) => (matches, "agents"),
+        _ => return Ok(()),
+    };
+    let typed = |id| named.0.value_source(id) == Some(ValueSource::CommandLine);
+    if typed(named.1) && typed("config_file") {
+        let message = "AGENT and --config-file both name the agent: give only one";
+        return Err(command.error(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(())
 }
 
 /// `--simulate` takes the API's place: a typed address beside it is a mistake, one from the

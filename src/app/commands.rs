@@ -71,14 +71,14 @@ async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending
     judge::judge(plan::wait_plan(args, output)?).await
 }
 
-async fn deploy(mut args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+async fn deploy(args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
-    let command = std::mem::take(&mut args.command);
     let end = if args.let_command_finish {
         CommandEnd::ByItself
     } else {
         CommandEnd::WithTheVerdict
     };
+    let command = args.command.clone();
     run::run(plan::run_plan(args, output)?, command, end).await
 }
 

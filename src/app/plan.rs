@@ -4,13 +4,15 @@ mod agents;
 mod output;
 mod scenario;
 mod target;
+mod vendor_command;
 mod watch;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::agents::{BadAgents, agent_of_deploy_file};
+use self::agents::BadAgents;
+pub use self::agents::{BadDeployFile, agent_of_deploy_file};
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::target::TargetError;
@@ -118,7 +120,7 @@ pub(crate) enum Source {
 
 /// What `wait-for-ready` will do.
 pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(&args.subject.agents)?;
+    let agents = select(&args.subject)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let limits = limits(&args.limits);
@@ -144,9 +146,9 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
 
 /// What `run` will do around its command: which deployment to wait for shows before it.
 pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(args.agent.as_slice())?;
+    let (named, file) = (args.agent.as_deref(), args.config_file.as_deref());
     Ok(Plan {
-        agents,
+        agents: vec![agents::of_deploy(named, file, &args.command)?],
         max_rps: args.api.max_rps,
         source: source(args.api)?,
         policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
@@ -158,7 +160,7 @@ pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, Config
 
 /// What `status` will do.
 pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(&args.subject.agents)?;
+    let agents = select(&args.subject)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let targets = targets(&args.subject, &agents, &source, STDIN_LIMIT)?;
@@ -178,6 +180,10 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         on_failure: OnFailure::Continue,
         output,
     })
+}
+
+fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>, BadAgents> {
+    agents::select(&subject.agents, subject.config_file.as_deref())
 }
 
 /// The target of each agent.

@@ -82,7 +82,7 @@ pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
             or(&keys.regions, &file.regions),
         )?)
     } else {
-        Watched::Named(agents::select(named)?)
+        Watched::Named(agents::select(named, None)?)
     };
     let time = |typed: Option<Duration>, filed: Option<file::Time>, default| {
         typed.or(filed.map(|time| time.0)).unwrap_or(default)
