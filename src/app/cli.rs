@@ -143,6 +143,8 @@ pub(crate) struct StatusArgs {
     pub(crate) api: ApiArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) survey: SurveyArgs,
 
     /// Restarts per started replica at which crashing is a failure
     #[arg(
@@ -153,6 +155,36 @@ pub(crate) struct StatusArgs {
         help_heading = "Verdict"
     )]
     pub(crate) max_restarts: NonZeroU32,
+}
+
+/// `status --all`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "All agents")]
+pub(crate) struct SurveyArgs {
+    /// Check every agent of the organization; the worst verdict decides
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Only agents whose name fits this pattern; may be repeated [default: *]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    pub(crate) include: Vec<String>,
+
+    /// No agents whose name fits this pattern; may be repeated
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Only agents in this region; may be repeated
+    #[arg(
+        long = "region",
+        value_name = "REGION",
+        value_delimiter = ',',
+        requires = "all"
+    )]
+    pub(crate) regions: Vec<String>,
+
+    /// Check again and again, and redraw the table, until Ctrl-C
+    #[arg(long, requires = "all")]
+    pub(crate) watch: bool,
 }
 
 /// What is watched.
@@ -509,6 +541,7 @@ impl Cli {
         let matches = command.try_get_matches_from_mut(arguments)?;
         check_simulation(&mut command, &matches)?;
         check_agents(&mut command, &matches)?;
+        check_all(&mut command, &matches)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Some((_, matches)), Some(api)) = (matches.subcommand(), cli.command.api()) {
             api.prefer_typed(matches);
@@ -532,6 +565,32 @@ fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
         arg.env(Resettable::<clap::builder::OsStr>::Reset)
     } else {
         arg
+    }
+}
+
+/// `--all` is about every agent: what names one of them is a mistake where it is typed, and is passed over
+/// where it is a variable.
+fn check_all(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    const OF_ONE: [(&str, &str); 6] = [
+        ("agents", "AGENT"),
+        ("config_file", "--config-file"),
+        ("deployment", "--deployment"),
+        ("baseline", "--baseline"),
+        ("not_deployment", "--not-deployment"),
+        ("simulate", "--simulate"),
+    ];
+    let Some(("status", matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let of_one = OF_ONE.into_iter().find(|(id, _)| typed(id));
+    match of_one.filter(|_| matches.get_flag("all")) {
+        Some((_, name)) => {
+            let message =
+                format!("--all is about every agent of the organization: leave out {name}");
+            Err(command.error(ErrorKind::ArgumentConflict, message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod run;
 mod sidecar;
 mod signals;
 mod simulate;
+mod survey;
 
 use std::io::{self, IsTerminal as _};
 
@@ -37,8 +38,13 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             report_errors(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {
-            // A single check has no progress, only an end.
-            let output = OutputPlan::of(&args.output, Auto::Plain, Verbosity::Ending, Mode::Status);
+            // A single check has no progress, only an end; that of many agents takes its time.
+            let auto = if args.survey.all {
+                Auto::ByPlace
+            } else {
+                Auto::Plain
+            };
+            let output = OutputPlan::of(&args.output, auto, Verbosity::Ending, Mode::Status);
             report_errors(output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
@@ -84,6 +90,10 @@ async fn deploy(args: RunArgs, output: OutputPlan, level: Level) -> Result<Endin
 
 async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
+    if args.survey.all {
+        let (plan, survey) = plan::survey_plan(args, output)?;
+        return survey::survey(plan, survey).await;
+    }
     judge::judge(plan::status_plan(args, output)?).await
 }
 

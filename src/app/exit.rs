@@ -46,6 +46,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Store(_)
             | Error::Http(_)
             | Error::Sink { .. }
+            | Error::NoneSelected(_)
             | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,

@@ -7,6 +7,7 @@ mod target;
 mod vendor_command;
 mod watch;
 
+use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,12 +20,13 @@ pub(crate) use self::target::TargetError;
 pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
 pub use self::watch::{Slip, check_watch_file};
 use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
+use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
     ApiArgs, DEFAULT_API_URL, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs,
     UntilArg, WaitArgs,
 };
-use crate::core::fleet::{BadFilter, BadPattern};
+use crate::core::fleet::{BadFilter, BadPattern, Scope};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
@@ -50,6 +52,12 @@ pub(crate) enum ConfigError {
     Policy(#[from] InvalidPolicy),
     #[error("--poll-interval must be longer than zero")]
     NoInterval,
+    #[error("--watch redraws a table on a terminal, and stdout is none; leave --watch out")]
+    NoTerminal,
+    #[error(
+        "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
+    )]
+    WatchedJson,
     #[error(
         "{switch} names a deployment of one agent, but {agents} agents are given; run one for each"
     )]
@@ -82,6 +90,22 @@ pub(crate) struct Plan {
     pub(crate) max_rps: NonZeroU32,
     pub(crate) on_failure: OnFailure,
     pub(crate) output: OutputPlan,
+}
+
+/// Which agents of the list are checked, how, and how often.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) scope: Scope,
+    pub(crate) limits: Limits,
+    pub(crate) rounds: Rounds,
+}
+
+/// How often the agents are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounds {
+    One,
+    /// Again and again, until a signal.
+    Endless,
 }
 
 /// What the end of one agent's watch means for the others.
@@ -184,6 +208,45 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
 
 fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>, BadAgents> {
     agents::select(&subject.agents, subject.config_file.as_deref())
+}
+
+/// What `status --all` will do: the agents of the plan are those that the API lists.
+pub(crate) fn survey_plan(
+    args: StatusArgs,
+    mut output: OutputPlan,
+) -> Result<(Plan, Survey), ConfigError> {
+    let survey = args.survey;
+    let rounds = match (survey.watch, output.result) {
+        (false, _) => Rounds::One,
+        (true, ResultFormat::Json) => return Err(ConfigError::WatchedJson),
+        (true, ResultFormat::Text) if !io::stdout().is_terminal() => {
+            return Err(ConfigError::NoTerminal);
+        }
+        (true, ResultFormat::Text) => Rounds::Endless,
+    };
+    // Neither a block for each that is not ready, nor their logs.
+    output.for_table();
+    let plan = Plan {
+        agents: Vec::new(),
+        max_rps: args.api.max_rps,
+        source: source(ApiArgs {
+            simulate: None,
+            ..args.api
+        })?,
+        policies: Vec::new(),
+        pace: Pace::Adaptive,
+        on_failure: OnFailure::Continue,
+        output,
+    };
+    let survey = Survey {
+        scope: Scope::new(&survey.include, &survey.exclude, survey.regions)?,
+        limits: Limits {
+            max_restarts: args.max_restarts,
+            ..Limits::default()
+        },
+        rounds,
+    };
+    Ok((plan, survey))
 }
 
 /// The target of each agent.

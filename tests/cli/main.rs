@@ -28,6 +28,7 @@ mod runner;
 mod scenarios;
 mod server;
 mod signals;
+mod status;
 mod target;
 mod tls;
 mod tls_server;

@@ -265,7 +265,7 @@ fn the_simulator_serves_until_a_signal_ends_it() {
         "{status} {body}"
     );
     Test::against(&url, "status a --progress none")
-        .stdout("a: ready, deployment ID\n")
+        .stdout_starts("a: ready, deployment ID\n  image ")
         .run();
     for agent in ["a", "b"] {
         let (status, _) = ask(address, &format!("POST /v1/agents/{agent}"));

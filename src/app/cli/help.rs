@@ -64,6 +64,7 @@ pub(super) const STATUS: &str = concat!(
 Examples:
   pipecat-rollout status my-agent
   pipecat-rollout status my-agent --output json > before.json
+  pipecat-rollout status --all --include 'prod-*' --region us-west
 
 ",
     exit_codes!()
