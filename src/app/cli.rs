@@ -226,6 +226,15 @@ pub(crate) struct SubjectArgs {
         help_heading = "Target"
     )]
     pub(crate) not_deployment: Option<String>,
+
+    /// Judge the deployment of this commit, of an agent that deploys on a push to GitHub
+    #[arg(
+        long,
+        value_name = "SHA",
+        env = "PIPECAT_ROLLOUT_COMMIT",
+        help_heading = "Target"
+    )]
+    pub(crate) commit: Option<String>,
 }
 
 impl Command {
@@ -258,7 +267,7 @@ impl SubjectArgs {
         command: &mut clap::Command,
         matches: &ArgMatches,
     ) -> Result<(), clap::Error> {
-        const SWITCHES: [(&str, &str, &str); 3] = [
+        const SWITCHES: [(&str, &str, &str); 4] = [
             ("deployment", "--deployment", "PIPECAT_ROLLOUT_DEPLOYMENT"),
             ("baseline", "--baseline", "PIPECAT_ROLLOUT_BASELINE"),
             (
@@ -266,6 +275,7 @@ impl SubjectArgs {
                 "--not-deployment",
                 "PIPECAT_ROLLOUT_NOT_DEPLOYMENT",
             ),
+            ("commit", "--commit", "PIPECAT_ROLLOUT_COMMIT"),
         ];
         let from = |source| {
             SWITCHES
@@ -290,6 +300,7 @@ impl SubjectArgs {
         self.deployment.take_if(|_| !is("deployment"));
         self.baseline.take_if(|_| !is("baseline"));
         self.not_deployment.take_if(|_| !is("not_deployment"));
+        self.commit.take_if(|_| !is("commit"));
         Ok(())
     }
 }
@@ -571,12 +582,13 @@ fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
 /// `--all` is about every agent: what names one of them is a mistake where it is typed, and is passed over
 /// where it is a variable.
 fn check_all(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
-    const OF_ONE: [(&str, &str); 6] = [
+    const OF_ONE: [(&str, &str); 7] = [
         ("agents", "AGENT"),
         ("config_file", "--config-file"),
         ("deployment", "--deployment"),
         ("baseline", "--baseline"),
         ("not_deployment", "--not-deployment"),
+        ("commit", "--commit"),
         ("simulate", "--simulate"),
     ];
     let Some(("status", matches)) = matches.subcommand() else {

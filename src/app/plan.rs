@@ -148,7 +148,15 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let limits = limits(&args.limits);
-    let targets = targets(&args.subject, &agents, &source, limits.timeout)?;
+    let mut targets = targets(&args.subject, &agents, &source, limits.timeout)?;
+    if let Some(sha) = target::pushed_commit() {
+        for target in targets
+            .iter_mut()
+            .filter(|it| **it == TargetRule::FirstSeen)
+        {
+            *target = TargetRule::Pushed(sha.clone());
+        }
+    }
     let pace = pace(args.limits.poll_interval)?;
     let policies = targets
         .into_iter()
@@ -282,6 +290,10 @@ fn targets(
             target::Source::File(path)
         };
         return Ok(target::baselines(source, agents, limit)?);
+    }
+    if let Some(given) = &subject.commit {
+        let rule = TargetRule::Commit(target::commit("--commit", given)?);
+        return Ok(vec![rule; agents.len()]);
     }
     Ok(agents
         .iter()

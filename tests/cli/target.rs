@@ -114,3 +114,97 @@ fn the_first_characters_of_an_id_are_no_other_deployment() {
         });
     });
 }
+
+/// An agent that deploys on a push: what its details say of commits.
+fn pushed(id: &str, commit: &str, status: &str) -> String {
+    details(&json!({
+        "ready": true, "desiredDeploymentId": id, "reconciledDeploymentId": id,
+        "git": {"repoFullName": "acme/bot", "branch": "main", "autoDeploy": true},
+        "deployedCommit": {"sha": commit, "ref": "refs/heads/main"},
+        "latestDeploy": {
+            "id": "push-1", "status": status, "commitSha": NEW_COMMIT, "reason": "exit code 1",
+        },
+    }))
+}
+
+const OLD_COMMIT: &str = "1111111111111111111111111111111111111111";
+const NEW_COMMIT: &str = "2222222222222222222222222222222222222222";
+
+/// In a workflow that a push has started.
+fn on_a_push(test: Test) -> Test {
+    test.env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_SHA", NEW_COMMIT)
+        .arg("--progress=plain")
+}
+
+#[test]
+fn a_push_is_followed_from_its_build_to_its_deployment() {
+    let built = || {
+        let building = pushed("old", OLD_COMMIT, "building");
+        play(vec![
+            building.clone(),
+            building,
+            pushed("new", NEW_COMMIT, "succeeded"),
+        ])
+    };
+    let by_hand = Test::against(&built().url(), "wait my-agent --progress plain --commit")
+        .arg(NEW_COMMIT[..7].to_uppercase());
+    let in_ci = on_a_push(Test::against(&built().url(), "wait my-agent"));
+    for test in [by_hand, in_ci] {
+        let left = test
+            .stdout("my-agent: ready after TIME, deployment new\n")
+            .stderr_any()
+            .run();
+        for words in [
+            "my-agent: building (waiting took ",
+            "my-agent: following deployment new\n",
+            "my-agent: active (building took ",
+        ] {
+            assert!(left.stderr.contains(words), "{words}: {}", left.stderr);
+        }
+    }
+    // The merge commit of a pull request is deployed by nobody.
+    on_a_push(Test::against(&built().url(), "wait my-agent"))
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .stdout("my-agent: ready after TIME, deployment old\n")
+        .stderr_any()
+        .run();
+}
+
+#[test]
+fn a_push_whose_build_fails_fails_with_the_platform_s_reason() {
+    let failed = play(vec![pushed("old", OLD_COMMIT, "failed")]);
+    Test::against(&failed.url(), "wait my-agent --progress none --commit")
+        .arg(NEW_COMMIT)
+        .status(10)
+        .stdout("my-agent: failed after TIME: the deploy of commit 222222222222 failed before there was a deployment: exit code 1\n")
+        .run();
+}
+
+#[test]
+fn a_commit_that_never_deploys_is_unchanged() {
+    let deployed = play(vec![pushed("old", OLD_COMMIT, "succeeded")]);
+    Test::against(
+        &deployed.url(),
+        "wait my-agent --progress none --appear-timeout 1 --commit 3333333",
+    )
+    .status(13)
+    .stdout("my-agent: unchanged after TIME: no deployment of commit 3333333 came; commit 111111111111 is deployed\n")
+    .run();
+    Test::against(
+        &deployed.url(),
+        "status my-agent --progress none --commit 1111111",
+    )
+    .stdout("my-agent: ready, deployment old\n")
+    .run();
+    for commit in ["main", "123", "", "222222g"] {
+        Test::against(&deployed.url(), "wait my-agent --commit")
+            .arg(commit)
+            .status(2)
+            .stderr(&format!(
+                "error: --commit: {commit:?} cannot be a commit: give its hash, or at least the first 7 characters of it\n"
+            ))
+            .run();
+    }
+}

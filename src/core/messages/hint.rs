@@ -190,7 +190,11 @@ fn failed_step(report: &AgentReport) -> Option<String> {
             .iter()
             .any(|code| code.eq_ignore_ascii_case(&reason.code))
     };
-    let own_step = if is(&["ErrImagePull", "ImagePullBackOff"]) {
+    let own_step = if is(&["PushFailed"]) {
+        "read the build in the dashboard, fix what failed, and push again"
+    } else if is(&["PushCancelled"]) {
+        "push again, or wait for the push that took its place"
+    } else if is(&["ErrImagePull", "ImagePullBackOff"]) {
         "check the image's name and tag, and the image pull secret"
     } else if is(&["InvalidImageName"]) {
         "the image's name is not a valid reference: fix it and deploy again"

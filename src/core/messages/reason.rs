@@ -10,7 +10,7 @@ use crate::core::rollout::{
     Proof, Reason, StepBack, TargetRule, Until, Verdict,
 };
 use crate::core::text::short_duration;
-use crate::core::wire::{AgentDetails, Health, Revision};
+use crate::core::wire::{AgentDetails, Health, LatestDeploy, Revision};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
@@ -67,6 +67,7 @@ pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
         Ending::RevisionUnchanged { running } => {
             plain("RevisionUnchanged", unchanged_revision(running))
         }
+        Ending::PushFailed(push) => push_failed(push),
         Ending::Stalled(lasted) => pending(
             "Stalled",
             format!(
@@ -123,6 +124,7 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         | Indication::PhaseFailed
         | Indication::FewerRestarts
         | Indication::Problem(_)
+        | Indication::PushFailed(_)
         | Indication::Superseded {
             proof: Proof::Newer,
             ..
@@ -327,6 +329,29 @@ fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     }
 }
 
+/// The push that was to bring the target has brought none.
+fn push_failed(push: &LatestDeploy) -> Reason {
+    let (code, ended) = match push.status.as_deref() {
+        Some("cancelled") => ("PushCancelled", "was cancelled"),
+        _ => ("PushFailed", "failed"),
+    };
+    let commit = push.commit_sha.as_deref().map(short_commit);
+    let of = commit.map_or(String::new(), |commit| format!(" of commit {commit}"));
+    let reason = push.reason.as_deref().filter(|reason| !reason.is_empty());
+    let first_line = reason.and_then(|reason| reason.lines().next());
+    let why = first_line.map_or(String::new(), |why| format!(": {why}"));
+    Reason {
+        code: code.to_owned(),
+        summary: format!("the deploy{of} {ended} before there was a deployment{why}"),
+        message: reason.map(str::to_owned),
+    }
+}
+
+/// The first characters of a commit, as git shows it.
+fn short_commit(sha: &str) -> String {
+    sha.chars().take(12).collect()
+}
+
 fn unchanged_revision(running: &str) -> String {
     format!("the deploy changed no revision: that of deployment {running} serves it")
 }
@@ -339,6 +364,19 @@ fn unchanged(facts: &Facts<'_>) -> String {
     match facts.rule {
         TargetRule::Deployment(id) => {
             format!("deployment {id} never was the desired one; {desired} is")
+        }
+        TargetRule::Commit(sha) | TargetRule::Pushed(sha) => {
+            let deployed = facts
+                .latest
+                .and_then(|details| details.deployed_commit.as_deref());
+            let deployed = match deployed {
+                Some(deployed) => format!("commit {} is deployed", short_commit(deployed)),
+                None => "the platform names no commit that is deployed".to_owned(),
+            };
+            format!(
+                "no deployment of commit {} came; {deployed}",
+                short_commit(sha)
+            )
         }
         TargetRule::Deploy | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
             let created = match (facts.desired_created_at, facts.deploy_began) {

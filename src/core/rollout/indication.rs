@@ -11,7 +11,7 @@ use super::problem::{Problem, ProblemClass};
 use super::streak::Needs;
 use super::verdict::{Interruption, Verdict};
 use crate::core::rollout::Failure;
-use crate::core::wire::{ContainerState, RevisionPhase};
+use crate::core::wire::{ContainerState, LatestDeploy, RevisionPhase};
 
 /// What one answer points at. Several can hold at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) enum Indication {
     FewerRestarts,
     /// The target has a problem.
     Problem(Problem),
+    /// The push that was to bring the target failed, or was cancelled, before there was a deployment.
+    PushFailed(LatestDeploy),
     /// Another deployment is desired in the target's place.
     Superseded { by: String, proof: Proof },
     /// The agent, seen before, does not exist.
@@ -104,6 +106,8 @@ pub(crate) enum Ending {
     Problem(Problem, Duration),
     /// Ready on another deployment's revision, where a new one was asked for.
     RevisionUnchanged { running: String },
+    /// The push that was to bring the target failed, or was cancelled.
+    PushFailed(LatestDeploy),
     /// Nothing about the target has moved for this long.
     Stalled(Duration),
     /// Another deployment took the target's place.
@@ -126,6 +130,7 @@ impl Indication {
             Self::Baseline(_)
                 | Self::NotInView
                 | Self::Absent
+                | Self::PushFailed(_)
                 | Self::Deleted
                 | Self::Unauthorized(_)
                 | Self::Refused(_)
@@ -154,6 +159,7 @@ impl Indication {
             | Self::Superseded {
                 proof: Proof::None, ..
             }
+            | Self::PushFailed(_)
             | Self::Deleted
             | Self::StepBack(_)
             | Self::FewerRestarts
@@ -202,6 +208,7 @@ impl Indication {
             },
             Self::Problem(problem) => Ending::Problem(problem.clone(), lasted),
             Self::Superseded { by, .. } => Ending::Superseded { by: by.clone() },
+            Self::PushFailed(push) => Ending::PushFailed(push.clone()),
             Self::Deleted => Ending::Deleted,
             Self::Unmoved(_) => Ending::Stalled(lasted),
             Self::Unauthorized(_) => Ending::Unauthorized,
@@ -226,7 +233,7 @@ impl Ending {
             Ending::NotFound | Ending::Deleted => Verdict::NotFound,
             Ending::Unavailable => Verdict::Unavailable,
             Ending::PhaseFailed | Ending::Problem(..) => blame(Verdict::Failed),
-            Ending::RevisionUnchanged { .. } => Verdict::Failed,
+            Ending::RevisionUnchanged { .. } | Ending::PushFailed(_) => Verdict::Failed,
             Ending::Stalled(_) => blame(Verdict::Stalled),
             Ending::Superseded { .. } => Verdict::Superseded,
             Ending::Unchanged => Verdict::Unchanged,

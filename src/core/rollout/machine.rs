@@ -24,6 +24,7 @@ use super::pacing::Moment;
 use super::phase::Phase;
 use super::policy::{Baseline, Limits, Policy, TargetRule};
 use super::problem::{Earlier, Problem};
+use super::push::Pushes;
 use super::report::Outcome;
 use super::streak::{ShownTime, Streaks};
 use super::target::Search;
@@ -112,6 +113,7 @@ pub struct Machine {
     earlier: Earlier,
     /// Whether any answer has shown a reconciled deployment.
     ever_reconciled: bool,
+    pushes: Pushes,
     restarts: RestartCount,
     shown: ShownTime,
     streaks: Streaks,
@@ -156,6 +158,7 @@ impl Machine {
             rank: None,
             earlier: Earlier::default(),
             ever_reconciled: false,
+            pushes: Pushes::default(),
             restarts: RestartCount::default(),
             shown: ShownTime::default(),
             streaks: Streaks::default(),
@@ -346,6 +349,7 @@ impl Machine {
     /// A 404: not yet there, or gone.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
+        self.pushes.is_under_way = false;
         self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
         let deploying = *self.policy.target() == TargetRule::Deploy && self.in_view_since.is_none();
@@ -384,7 +388,8 @@ impl Machine {
         self.absent = None;
         self.available = details.available;
         self.find_target(&details);
-        let indications = self.indications(&details);
+        let mut indications = self.indications(&details);
+        indications.extend(self.failed_push(at, &details));
         self.see(at, indications);
         let steps_back = |indication: &Indication| matches!(indication, Indication::StepBack(_));
         if self.streaks.find(steps_back).is_some() {

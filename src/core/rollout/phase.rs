@@ -12,6 +12,9 @@ use crate::core::wire::{Revision, RevisionPhase};
 pub enum Phase {
     /// No target in view yet. Left when the target becomes the desired deployment.
     Waiting,
+    /// No target in view yet, and a push to GitHub is being built that may bring it. Left when it has
+    /// failed, or when the target becomes the desired deployment.
+    Building,
     /// The target is desired, another deployment is reconciled. Left when the operator has
     /// processed the target.
     Reconciling,
@@ -32,8 +35,9 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order in which a rollout goes through them.
-    pub const ALL: [Phase; 8] = [
+    pub const ALL: [Phase; 9] = [
         Phase::Waiting,
+        Phase::Building,
         Phase::Reconciling,
         Phase::Creating,
         Phase::Validating,
@@ -48,6 +52,7 @@ impl Phase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Phase::Waiting => "waiting",
+            Phase::Building => "building",
             Phase::Reconciling => "reconciling",
             Phase::Creating => "creating",
             Phase::Validating => "validating",

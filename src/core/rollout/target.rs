@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::order::{Newest, ServerClock};
 use super::policy::{Baseline, TargetRule};
+use super::push::runs_commit;
 use crate::core::wire::AgentDetails;
 
 /// The target, once there is one.
@@ -40,11 +41,19 @@ impl Search {
                 id: id.clone(),
                 settled: true,
             }),
-            TargetRule::NewerThan(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
+            TargetRule::NewerThan(_)
+            | TargetRule::Deploy
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => None,
         };
         let baseline = match &rule {
             TargetRule::NewerThan(baseline) => Some(baseline.clone()),
-            TargetRule::Deployment(_) | TargetRule::Deploy | TargetRule::FirstSeen => None,
+            TargetRule::Deployment(_)
+            | TargetRule::Deploy
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => None,
         };
         if let Some(Baseline {
             deployment_id: Some(id),
@@ -108,6 +117,19 @@ impl Search {
             });
             return;
         }
+        if let TargetRule::Commit(sha) = &self.rule {
+            let runs = runs_commit(details, sha);
+            let known = self.target_id() == Some(desired);
+            if runs && !known {
+                self.target = Some(Target {
+                    id: desired.to_owned(),
+                    settled: false,
+                });
+            } else if known && !runs {
+                self.target = None;
+            }
+            return;
+        }
         let began = self.deploy_began.and_then(|at| clock.at(at));
         // What was learned since may show that the target is an older one.
         if let Some(target) = self.target.take() {
@@ -137,12 +159,14 @@ impl Search {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
             TargetRule::Deploy => newest.created_at(&target).is_some() && began.is_some(),
-            TargetRule::NewerThan(_) | TargetRule::Deployment(_) | TargetRule::FirstSeen => {
-                self.baseline_id().is_some_and(|baseline| {
-                    newest.is_older(baseline, &target)
-                        || target == desired && mentions(details, baseline)
-                })
-            }
+            TargetRule::NewerThan(_)
+            | TargetRule::Deployment(_)
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => self.baseline_id().is_some_and(|baseline| {
+                newest.is_older(baseline, &target)
+                    || target == desired && mentions(details, baseline)
+            }),
         };
         if let Some(target) = &mut self.target {
             target.settled = proven;

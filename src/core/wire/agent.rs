@@ -163,7 +163,7 @@ impl Deployment {
 }
 
 /// A deploy on a push to GitHub. Not in the contract; the vendor's clients read it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LatestDeploy {
     /// Its own id, which is not that of a deployment.
     pub id: Option<String>,

@@ -35,7 +35,11 @@ impl Machine {
         self.note_ready(at, settled);
         let needs = |indication: &Indication| self.needs(indication);
         let mut met = self.streaks.met(needs).filter(|streak| {
-            let counts = settled || streak.indication == Indication::Deleted;
+            let counts = settled
+                || matches!(
+                    streak.indication,
+                    Indication::Deleted | Indication::PushFailed(_)
+                );
             counts && self.is_final(streak)
         });
         let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
@@ -128,7 +132,7 @@ impl Machine {
                     Ending::Unauthorized
                 }
                 Some(_) => Ending::Unavailable,
-                None if self.in_view_since.is_some() => Ending::Timeout,
+                None if self.in_view_since.is_some() || self.pushes.is_under_way => Ending::Timeout,
                 // Answers disagree about whether one has come.
                 None if self.is_disputed() => Ending::Timeout,
                 None => match self.command {
@@ -184,14 +188,25 @@ impl Machine {
                 limits.appear_timeout.min(judged)
             }
         };
-        match (self.policy.target(), self.command) {
-            (TargetRule::Deploy, Command::None | Command::Running) => None,
-            (TargetRule::Deploy, Command::Ended(at, 0)) => Some(at.saturating_add(may_take)),
-            (TargetRule::Deploy, Command::Ended(at, _)) => Some(at),
-            (TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen, _) => {
-                Some(may_take)
-            }
-        }
+        let by = match (self.policy.target(), self.command) {
+            (TargetRule::Deploy, Command::None | Command::Running) => return None,
+            (TargetRule::Deploy, Command::Ended(at, 0)) => at.saturating_add(may_take),
+            (TargetRule::Deploy, Command::Ended(at, _)) => return Some(at),
+            (
+                TargetRule::Deployment(_)
+                | TargetRule::NewerThan(_)
+                | TargetRule::Commit(_)
+                | TargetRule::Pushed(_)
+                | TargetRule::FirstSeen,
+                _,
+            ) => may_take,
+        };
+        // What is being built may take its time.
+        let built = self
+            .pushes
+            .under_way_at
+            .map(|at| at.saturating_add(may_take));
+        Some(by.max(built.unwrap_or_default()))
     }
 
     /// By when the API has to answer again: a pause that it asks for is no outage.
@@ -211,7 +226,9 @@ impl Machine {
 
     /// Whether anything may end the watch: not while the deploy command runs and has deployed nothing.
     fn may_end(&self) -> bool {
-        self.command != Command::Running || self.in_view_since.is_some()
+        self.command != Command::Running
+            || self.in_view_since.is_some()
+            || self.meets(|indication| matches!(indication, Indication::PushFailed(_)))
     }
 
     fn needs(&self, indication: &Indication) -> Option<Needs> {

@@ -12,6 +12,7 @@ use crate::core::rollout::phase::{self, Phase};
 use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged};
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
 use crate::core::rollout::streak::Streak;
+use crate::core::rollout::target::Search;
 use crate::core::rollout::view::{Instead, Restarts};
 use crate::core::wire::{AgentDetails, Revision};
 
@@ -19,6 +20,10 @@ impl Machine {
     /// Finds the target among the deployments that are desired.
     pub(super) fn find_target(&mut self, details: &AgentDetails) {
         self.ever_reconciled |= details.reconciled_deployment_id.is_some();
+        if let TargetRule::Pushed(_) = self.policy.target() {
+            self.policy.decide_pushed(details.auto_deploy == Some(true));
+            self.search = Search::new(self.policy.target().clone(), &mut self.newest);
+        }
         let Some(desired) = details.desired() else {
             return;
         };
@@ -36,6 +41,23 @@ impl Machine {
         if comes && !self.earlier.is_known() && self.ever_reconciled {
             self.earlier.note(details);
         }
+    }
+
+    /// The push that was to bring the target, if an answer shows that it has failed, and the target is not
+    /// there.
+    pub(super) fn failed_push(
+        &mut self,
+        at: Duration,
+        details: &AgentDetails,
+    ) -> Option<Indication> {
+        let latest = details.latest_deploy.as_ref();
+        if self.search.awaits_baseline() {
+            self.pushes.note_before_deploy(latest);
+        }
+        let failed = self.pushes.see(at, latest, self.policy.target())?;
+        let target = self.search.target_id();
+        let in_view = target.is_some_and(|id| is_desired(details, id));
+        (!in_view).then_some(Indication::PushFailed(failed))
     }
 
     /// What an answer indicates, the gravest first.
@@ -370,7 +392,11 @@ impl Machine {
         // What was indicated of it says nothing of the next one.
         self.streaks.end(Indication::is_about_target);
         self.view.target = None;
-        self.view.phase = Phase::Waiting;
+        self.view.phase = if self.pushes.is_under_way {
+            Phase::Building
+        } else {
+            Phase::Waiting
+        };
         self.restarts = RestartCount::default();
         self.view.restarts = Restarts::default();
         self.forget_progress();

@@ -57,9 +57,11 @@ impl Machine {
     fn rollout_began(&self) -> Duration {
         match self.policy.target() {
             TargetRule::Deploy => self.in_view_since.unwrap_or_default(),
-            TargetRule::Deployment(_) | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
-                Duration::ZERO
-            }
+            TargetRule::Deployment(_)
+            | TargetRule::NewerThan(_)
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => Duration::ZERO,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::core::rollout::policy::Limits;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::streak::Needs;
 use crate::core::text::short_duration;
+use crate::core::wire::LatestDeploy;
 
 /// The table in Markdown, under these limits.
 fn table(limits: &Limits) -> String {
@@ -76,6 +77,9 @@ fn describe(indication: &Indication) -> &'static str {
             }
             ProblemClass::Unknown => "a reason that this program does not know",
         },
+        Indication::PushFailed(_) => {
+            "`latestDeploy`, which was to bring the target, failed or was cancelled, and there is no deployment"
+        }
         Indication::Superseded {
             proof: Proof::Newer,
             ..
@@ -139,6 +143,7 @@ fn samples() -> Vec<Indication> {
         problem(ProblemClass::NotPulling, "timeout"),
         problem(ProblemClass::Degraded, ""),
         problem(ProblemClass::Unknown, ""),
+        Indication::PushFailed(LatestDeploy::default()),
         Indication::Superseded {
             by: id(),
             proof: Proof::Newer,
@@ -183,7 +188,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
     }
 
     #[test]
