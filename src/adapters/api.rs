@@ -33,7 +33,7 @@ use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::redact::Redaction;
 use crate::core::wire::{
-    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
+    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, Sessions, first_organization,
     parse_list, retry_after,
 };
 
@@ -207,6 +207,21 @@ impl Client {
             answer.unexpected(Expected::Logs, why)
         })?;
         Ok(page.lines_of(deployment, max))
+    }
+
+    /// Asks for the sessions of an agent that are under way, `max` at most, and takes at most `limit`.
+    async fn sessions(
+        &self,
+        name: &AgentName,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Sessions, RequestError> {
+        let url = self.agents(limit).await?.sessions(name, max);
+        let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
+        Sessions::parse(answer.body.as_bytes()).map_err(|_| {
+            let why = self.describe(&answer.body);
+            answer.unexpected(Expected::Sessions, why)
+        })
     }
 
     /// Where the agents are that the credentials are for. Where that is the first organization of an

@@ -426,7 +426,7 @@ pub(crate) enum UntilArg {
     Ready,
     /// And it has as many ready replicas as the agent keeps at least
     Warm,
-    /// And nothing of the old one is left
+    /// And nothing of the old one is left, nor any call on it
     Drained,
 }
 

@@ -13,9 +13,11 @@ mod repair_json;
 mod retry_after;
 mod revision;
 mod service;
+mod sessions;
 
 pub use agent::{
     AgentDetails, AgentError, Condition, Deployment, ErrorBody, LatestDeploy, NotAnAgent,
+    OlderSessions,
 };
 pub use logs::LogPage;
 pub use name::{AgentName, InvalidAgentName};
@@ -25,6 +27,7 @@ pub(crate) use repair_json::repair_json;
 pub use retry_after::retry_after;
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
+pub use sessions::Sessions;
 
 /// The deployment that an entry is about. The contract spells it in two ways.
 fn deployment_of(entry: &json::Object<'_>) -> Option<String> {

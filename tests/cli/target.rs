@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::harness::Test;
-use crate::server::{Server, details, play};
+use crate::server::{Server, answer, details, play};
 
 const OLD: &str = "deployment-old";
 const NEW: &str = "deployment-new";
@@ -207,4 +207,60 @@ fn a_commit_that_never_deploys_is_unchanged() {
             ))
             .run();
     }
+}
+
+/// An agent that is ready, with a previous revision or not, whose sessions are answered with this.
+fn draining(sessions: &'static [(&'static str, &'static str)], previous: bool) -> Server {
+    let answered = std::sync::atomic::AtomicUsize::new(0);
+    Server::start_by_head(move |head| {
+        if !head.contains("/sessions?status=active&limit=1000 ") {
+            let previous = previous.then(|| json!({"deploymentID": "old", "readyReplicas": 1}));
+            return details(&json!({"ready": true, "previousRevision": previous}));
+        }
+        let number = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (status, body) = sessions.get(number).or(sessions.last()).unwrap();
+        answer(status, "", body)
+    })
+}
+
+const TWO_OLD: (&str, &str) = (
+    "200 OK",
+    r#"{"sessions": [{"deploymentId": "old"}, {"deploymentId": "older"}, {"deploymentId": "new"}]}"#,
+);
+const ALL_NEW: (&str, &str) = ("200 OK", r#"{"sessions": [{"deploymentId": "new"}]}"#);
+
+#[test]
+fn drained_waits_for_the_calls_on_older_deployments_where_they_can_be_read() {
+    let drain = |server: &Server, switches: &str| {
+        let line = format!("wait my-agent --progress none --until drained {switches}");
+        Test::against(&server.url(), &line)
+    };
+    let ready = "my-agent: ready after TIME, deployment new\n";
+    // That they cannot be read once says nothing.
+    let server = draining(&[TWO_OLD, ("503 Service Unavailable", ""), ALL_NEW], false);
+    drain(&server, "").stdout(ready).run();
+    assert_eq!(server.requests().len(), 6);
+    drain(&draining(&[TWO_OLD], false), "--timeout 2")
+        .status(124)
+        .stdout("my-agent: timed out after TIME, deployment new: ready, but 2 calls still run on the old version after TIME\n")
+        .run();
+    // Where the platform does not say it, the previous revision decides.
+    for answered in [
+        ("404 Not Found", r#"{"error":"no","code":"404"}"#),
+        ("403 Forbidden", ""),
+        ("200 OK", "{}"),
+    ] {
+        let answers: &'static [_] = Box::leak(Box::new([answered]));
+        drain(&draining(answers, false), "").stdout(ready).run();
+    }
+    drain(&draining(&[("404 Not Found", "")], true), "--timeout 1")
+        .status(124)
+        .stdout("my-agent: timed out after TIME, deployment new: ready, but the previous revision still drains after TIME\n")
+        .run();
+    // Nobody else asks for them.
+    let server = draining(&[TWO_OLD], false);
+    Test::against(&server.url(), "wait my-agent --progress none")
+        .stdout(ready)
+        .run();
+    assert_eq!(server.requests().len(), 1);
 }

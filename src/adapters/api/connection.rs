@@ -5,13 +5,18 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::rate_limiter::RateLimiter;
 use super::{Client, RequestError};
 use crate::core::rollout::{FailureClass, Observation, Route};
-use crate::core::wire::{AgentName, RequestOutcome, Service};
+use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service};
+
+/// The most sessions that are asked for.
+const MAX_SESSIONS: usize = 1000;
+/// From so many on there may be more than were listed, whatever the platform makes of the number above.
+const FULL_PAGE: usize = 100;
 
 /// The connection to the API, shared by all who hold it.
 #[derive(Debug, Clone)]
@@ -102,6 +107,60 @@ impl Connection {
         };
         let answer = self.send(request).await;
         answer.unwrap_or_else(RequestError::into_observation)
+    }
+
+    /// Asks for the details of an agent, and, if its desired deployment is ready, for the sessions that others
+    /// serve; both together take at most `limit`. The second request acquires its own permit.
+    pub(crate) async fn observe_draining(
+        &self,
+        agent: &AgentName,
+        limit: Duration,
+        route: Route,
+    ) -> Observation {
+        let began = Instant::now();
+        let mut observation = self.observe(agent, limit, route).await;
+        if let Observation::Details { details, .. } = &mut observation
+            && details.ready
+            && let Some(desired) = details.desired().map(str::to_owned)
+            && details.reconciled_deployment_id.as_deref() == Some(&desired)
+        {
+            let left = limit.saturating_sub(began.elapsed());
+            let under_way = details.active_session_count;
+            let asked = timeout(left, self.older_sessions(agent, &desired, under_way, left));
+            details.older_sessions = asked.await.unwrap_or(Some(OlderSessions::Unknown));
+        }
+        observation
+    }
+
+    /// The sessions that other deployments than this one serve, of so many that are `under_way`; none where
+    /// the platform does not say.
+    async fn older_sessions(
+        &self,
+        agent: &AgentName,
+        deployment: &str,
+        under_way: Option<u64>,
+        limit: Duration,
+    ) -> Option<OlderSessions> {
+        self.acquire(Priority::Normal).await;
+        let sessions = self
+            .send(|client| async move { client.sessions(agent, MAX_SESSIONS, limit).await })
+            .await;
+        match sessions {
+            Ok(sessions) => {
+                let listed = sessions.count();
+                let all = under_way.and_then(|count| usize::try_from(count).ok());
+                let is_whole = listed < FULL_PAGE || all.is_some_and(|all| listed >= all);
+                Some(match sessions.elsewhere(deployment) {
+                    0 if !is_whole => OlderSessions::Unknown,
+                    count => OlderSessions::Count(count),
+                })
+            }
+            Err(error) if error.is_for_good() => {
+                debug!(agent = agent.as_str(), %error, "sessions cannot be read");
+                None
+            }
+            Err(_) => Some(OlderSessions::Unknown),
+        }
     }
 
     /// Asks for the organization's agents; acquires the permit itself.

@@ -113,6 +113,7 @@ pub(super) enum Expected {
     List,
     Logs,
     Organizations,
+    Sessions,
 }
 
 impl Expected {
@@ -122,6 +123,7 @@ impl Expected {
             Expected::List => "a list of agents",
             Expected::Logs => "logs",
             Expected::Organizations => "a list of organizations",
+            Expected::Sessions => "a list of sessions",
         }
     }
 }
@@ -157,6 +159,16 @@ impl RequestError {
             | Problem::BodyCut
             | Problem::BodyTooLarge { .. }
             | Problem::Unexpected { .. } => FailureClass::Transient { retry_after: None },
+        }
+    }
+
+    /// Whether the API said, in whichever way, that what was asked for is not to be had.
+    #[must_use]
+    pub(super) fn is_for_good(&self) -> bool {
+        match &self.problem {
+            Problem::NotTheApi { .. } | Problem::Unexpected { .. } => true,
+            Problem::Status { .. } => !matches!(self.class(), FailureClass::Transient { .. }),
+            _ => false,
         }
     }
 
@@ -204,6 +216,7 @@ impl RequestError {
                 Expected::List => "NotAList",
                 Expected::Logs => "NotLogs",
                 Expected::Organizations => "NotOrganizations",
+                Expected::Sessions => "NotSessions",
             },
         };
         code.to_owned()
@@ -365,6 +378,7 @@ mod tests {
                 "unreadable",
                 "NotOrganizations",
             ),
+            (unexpected(Expected::Sessions), "unreadable", "NotSessions"),
             (
                 Problem::NoOrganization(word()),
                 "unreadable",

@@ -123,6 +123,15 @@ impl AgentsUrl {
             .append_pair("order", "desc");
         url
     }
+
+    /// The address of the sessions of an agent that are under way.
+    pub(super) fn sessions(&self, name: &AgentName, max: usize) -> Url {
+        let mut url = below(&self.0, [name.as_str(), "sessions"]);
+        url.query_pairs_mut()
+            .append_pair("status", "active")
+            .append_pair("limit", &max.to_string());
+        url
+    }
 }
 
 /// An address with more segments, each percent-encoded.

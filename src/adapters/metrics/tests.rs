@@ -167,8 +167,8 @@ fn a_state_set_has_one_state() {
         ..agent("a")
     };
     metrics.agent_stands(&failed);
-    expected[4] = expected[4].replace(" 1", " 0");
-    expected[6] = expected[6].replace(" 0", " 1");
+    expected[5] = expected[5].replace(" 1", " 0");
+    expected[7] = expected[7].replace(" 0", " 1");
     assert_eq!(lines(&metrics, "agent_phase"), expected);
     metrics.agent_stands(&AgentView::remembered(agent("a").record));
     assert_eq!(lines(&metrics, "agent_phase"), Vec::<String>::new());

@@ -13,7 +13,7 @@ use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
 use crate::core::messages::Mode;
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
+use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Until, Verdict};
 use crate::core::wire::AgentName;
 
 /// The longest that the logs may take, with the wait for a permit to ask for them: the verdict is
@@ -61,7 +61,14 @@ impl AgentTask {
         let (connection, agent, sender, index) =
             (&self.connection, &self.agent, &self.sender, self.index);
         let permit = || connection.acquire(Priority::Normal);
-        let fetch = |limit, route| connection.observe(agent, limit, route);
+        let drains = machine.limits().until == Until::Drained;
+        let fetch = |limit, route| async move {
+            if drains {
+                connection.observe_draining(agent, limit, route).await
+            } else {
+                connection.observe(agent, limit, route).await
+            }
+        };
         let emit = |at, event| {
             // The listener outlives all watches.
             let _ = sender.send((index, TaskMessage::Happened(at, event)));

@@ -10,7 +10,7 @@ use crate::core::rollout::{
     Proof, Reason, StepBack, TargetRule, Until, Verdict,
 };
 use crate::core::text::short_duration;
-use crate::core::wire::{AgentDetails, Health, LatestDeploy, Revision};
+use crate::core::wire::{AgentDetails, Health, LatestDeploy, OlderSessions, Revision};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
@@ -422,10 +422,13 @@ fn timed_out(facts: &Facts<'_>) -> String {
             "too few answers show that this is the new deployment and not one from before"
                 .to_owned()
         }
-        Some(_) if limits.until == Until::Drained && facts.phase == Phase::Draining => format!(
-            "ready, but the previous revision still drains after {}",
-            short_duration(facts.waited)
-        ),
+        Some(_) if limits.until == Until::Drained && facts.phase == Phase::Draining => {
+            format!(
+                "ready, but {} after {}",
+                drains(facts),
+                short_duration(facts.waited)
+            )
+        }
         Some(held) if held < limits.stable_for => format!(
             "ready for only {} of {}",
             short_duration(held),
@@ -448,6 +451,20 @@ fn timed_out(facts: &Facts<'_>) -> String {
             facts.phase,
             short_duration(facts.phase_lasted)
         ),
+    }
+}
+
+/// What of the older versions still serves.
+fn drains(facts: &Facts<'_>) -> String {
+    match facts.latest.and_then(|details| details.older_sessions) {
+        Some(OlderSessions::Count(1)) => "1 call still runs on the old version".to_owned(),
+        Some(OlderSessions::Count(calls @ 2..)) => {
+            format!("{calls} calls still run on the old version")
+        }
+        Some(OlderSessions::Unknown) => {
+            "it cannot be read whether calls still run on the old version".to_owned()
+        }
+        Some(OlderSessions::Count(0)) | None => "the previous revision still drains".to_owned(),
     }
 }
 

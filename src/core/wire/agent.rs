@@ -49,6 +49,18 @@ pub struct AgentDetails {
     pub latest_deploy: Option<LatestDeploy>,
     /// Whether the agent deploys on a push (`git.autoDeploy`).
     pub auto_deploy: Option<bool>,
+    /// Sessions that other deployments than the desired one serve. No field of the details: who waits for
+    /// their end asks for it beside them. None where the platform does not say.
+    pub older_sessions: Option<OlderSessions>,
+}
+
+/// Sessions that other deployments than the desired one serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderSessions {
+    /// So many.
+    Count(u64),
+    /// The platform says it, but did not say it now, or not of all of them.
+    Unknown,
 }
 
 impl AgentDetails {
@@ -119,6 +131,7 @@ impl AgentDetails {
                 .as_ref()
                 .map(LatestDeploy::read),
             auto_deploy: agent.object("git")?.flag("autoDeploy"),
+            older_sessions: None,
         })
     }
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::{Duration, Failure, FailureClass, Observation};
 use crate::core::wire::{
-    AgentDetails, AgentError, Condition, ContainerState, Deployment, Health, LatestDeploy, Revision,
+    AgentDetails, AgentError, Condition, ContainerState, Deployment, Health, LatestDeploy,
+    OlderSessions, Revision,
 };
 
 /// The server's clock when a watch begins, in the seconds in which answers give their dates.
@@ -86,6 +87,10 @@ fn describe(details: &mut AgentDetails, word: &str) {
         }
         Some(("exit", code)) => return health(details).last_exit_code = code.parse().ok(),
         Some(("err", error)) => return details.errors.push(listed_error(error)),
+        Some(("older", count)) => {
+            let count = count.parse().map(OlderSessions::Count);
+            return details.older_sessions = Some(count.unwrap_or(OlderSessions::Unknown));
+        }
         Some(("deployed", sha)) => return details.deployed_commit = Some(sha.to_owned()),
         Some(("push", push)) => return details.latest_deploy = Some(latest_push(push)),
         Some(("degraded", reason)) => return details.conditions.push(degraded("True", reason)),
