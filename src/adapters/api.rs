@@ -6,6 +6,7 @@ mod credentials;
 mod error;
 mod proxy;
 mod rate_limiter;
+mod session;
 mod tls;
 mod transport;
 mod url;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{ClientBuilder, Response, StatusCode, Url, redirect, retry};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
@@ -33,7 +34,7 @@ use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::redact::Redaction;
 use crate::core::wire::{
-    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, Sessions, first_organization,
+    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
     parse_list, retry_after,
 };
 
@@ -200,28 +201,16 @@ impl Client {
         max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        let url = self.agents(limit).await?.logs(name, deployment, max);
+        let url = self
+            .agents(limit)
+            .await?
+            .logs(name, "deploymentId", deployment, max);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
         let page = LogPage::parse(answer.body.as_bytes()).map_err(|_| {
             let why = self.describe(&answer.body);
             answer.unexpected(Expected::Logs, why)
         })?;
         Ok(page.lines_of(deployment, max))
-    }
-
-    /// Asks for the sessions of an agent that are under way, `max` at most, and takes at most `limit`.
-    async fn sessions(
-        &self,
-        name: &AgentName,
-        max: usize,
-        limit: Duration,
-    ) -> Result<Sessions, RequestError> {
-        let url = self.agents(limit).await?.sessions(name, max);
-        let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        Sessions::parse(answer.body.as_bytes()).map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(Expected::Sessions, why)
-        })
     }
 
     /// Where the agents are that the credentials are for. Where that is the first organization of an
@@ -272,19 +261,36 @@ impl Client {
             Route::Pooled => &self.pooled,
             Route::Fresh => &self.fresh,
         };
-        let sent = client
-            .get(url)
+        self.send(client.get(url), max, limit).await
+    }
+
+    /// Sends a request, and reads its answer whole, up to `max` bytes: a 200, or of what is not only read
+    /// any success.
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Answer, RequestError> {
+        let mut is_read = true;
+        let request = request
             .header(AUTHORIZATION, self.credentials.secret().header())
             .header(ACCEPT, "application/json")
-            .timeout(limit)
-            .send()
-            .await;
+            .timeout(limit);
+        let (client, request) = request.build_split();
+        let sent = match request {
+            Ok(request) => {
+                is_read = request.method() == Method::GET;
+                client.execute(request).await
+            }
+            Err(error) => Err(error),
+        };
         let response =
             sent.map_err(|error| transport::send_problem(&error, limit, self.proxy.as_ref()))?;
         let status = response.status();
         let request_id = self.request_id(response.headers());
         let server_time = date(response.headers());
-        let read = if status == StatusCode::OK {
+        let read = if status == StatusCode::OK || !is_read && status.is_success() {
             self.read(response, max, limit).await
         } else {
             Err(self.refusal(response, limit).await)

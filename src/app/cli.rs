@@ -95,6 +95,8 @@ pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
+    pub(crate) smoke: SmokeArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 
     /// Give up on all agents as soon as one of them ends and is not ready
@@ -118,6 +120,8 @@ pub(crate) struct RunArgs {
     pub(crate) api: ApiArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) smoke: SmokeArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 
@@ -437,6 +441,29 @@ pub(crate) enum IfUnchangedArg {
     Fail,
     /// Judge the current deployment
     Accept,
+}
+
+/// Whether a session has to run as well.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Smoke session")]
+pub(crate) struct SmokeArgs {
+    /// When it is ready, start a session on it, check that it runs there and logs no exception, and end
+    /// it. It costs what a session of up to a quarter of a minute costs, takes an instance meanwhile, and
+    /// runs your bot with all that it does
+    #[arg(long, env = "PIPECAT_ROLLOUT_SMOKE", value_parser = BoolishValueParser::new())]
+    pub(crate) smoke: bool,
+
+    /// File with the public API key that starts it; without it, `PIPECAT_PUBLIC_API_KEY`
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_SMOKE_KEY_FILE")]
+    pub(crate) smoke_key_file: Option<PathBuf>,
+
+    /// File with the JSON that the bot is started with
+    #[arg(long, value_name = "FILE", env = "PIPECAT_ROLLOUT_SMOKE_BODY")]
+    pub(crate) smoke_body: Option<PathBuf>,
+
+    /// How long it may take, a wait for a free instance included
+    #[arg(long, value_name = "TIME", default_value = "2m", env = "PIPECAT_ROLLOUT_SMOKE_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) smoke_timeout: Duration,
 }
 
 /// What is shown, and where.

@@ -9,6 +9,7 @@ mod run;
 mod sidecar;
 mod signals;
 mod simulate;
+mod smoke;
 mod survey;
 
 use std::io::{self, IsTerminal as _};

@@ -3,6 +3,7 @@
 mod agents;
 mod output;
 mod scenario;
+mod smoke;
 mod target;
 mod vendor_command;
 mod watch;
@@ -10,12 +11,14 @@ mod watch;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::agents::BadAgents;
 pub use self::agents::{BadDeployFile, agent_of_deploy_file};
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
+pub(crate) use self::smoke::{Smoke, SmokeError};
 pub(crate) use self::target::TargetError;
 pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
 pub use self::watch::{Slip, check_watch_file};
@@ -65,6 +68,8 @@ pub(crate) enum ConfigError {
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error(transparent)]
+    Smoke(#[from] SmokeError),
+    #[error(transparent)]
     File(#[from] BadFile),
     #[error(transparent)]
     Pattern(#[from] BadPattern),
@@ -89,6 +94,8 @@ pub(crate) struct Plan {
     /// The most requests a second, over all agents.
     pub(crate) max_rps: NonZeroU32,
     pub(crate) on_failure: OnFailure,
+    /// The session to start when an agent is ready.
+    pub(crate) smoke: Option<Arc<Smoke>>,
     pub(crate) output: OutputPlan,
 }
 
@@ -158,6 +165,7 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         }
     }
     let pace = pace(args.limits.poll_interval)?;
+    let smoke = smoke::smoke(&args.smoke, &source)?.map(Arc::new);
     let policies = targets
         .into_iter()
         .map(|target| Policy::new(target, limits.clone()));
@@ -172,6 +180,7 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         } else {
             OnFailure::Continue
         },
+        smoke,
         output,
     })
 }
@@ -179,10 +188,14 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
 /// What `run` will do around its command: which deployment to wait for shows before it.
 pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let (named, file) = (args.agent.as_deref(), args.config_file.as_deref());
+    let agents = vec![agents::of_deploy(named, file, &args.command)?];
+    let max_rps = args.api.max_rps;
+    let source = source(args.api)?;
     Ok(Plan {
-        agents: vec![agents::of_deploy(named, file, &args.command)?],
-        max_rps: args.api.max_rps,
-        source: source(args.api)?,
+        agents,
+        max_rps,
+        smoke: smoke::smoke(&args.smoke, &source)?.map(Arc::new),
+        source,
         policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
         pace: pace(args.limits.poll_interval)?,
         on_failure: OnFailure::Continue,
@@ -210,6 +223,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         pace: Pace::Adaptive,
         max_rps,
         on_failure: OnFailure::Continue,
+        smoke: None,
         output,
     })
 }
@@ -244,6 +258,7 @@ pub(crate) fn survey_plan(
         policies: Vec::new(),
         pace: Pace::Adaptive,
         on_failure: OnFailure::Continue,
+        smoke: None,
         output,
     };
     let survey = Survey {

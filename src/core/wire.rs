@@ -27,7 +27,7 @@ pub(crate) use repair_json::repair_json;
 pub use retry_after::retry_after;
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
-pub use sessions::Sessions;
+pub use sessions::{SessionState, Sessions, started_session};
 
 /// The deployment that an entry is about. The contract spells it in two ways.
 fn deployment_of(entry: &json::Object<'_>) -> Option<String> {

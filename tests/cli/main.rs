@@ -28,6 +28,7 @@ mod runner;
 mod scenarios;
 mod server;
 mod signals;
+mod smoke;
 mod status;
 mod target;
 mod tls;

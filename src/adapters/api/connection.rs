@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::rate_limiter::RateLimiter;
-use super::{Client, RequestError};
+use super::{Client, Credentials, RequestError};
 use crate::core::rollout::{FailureClass, Observation, Route};
-use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service};
+use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service, SessionState};
 
 /// The most sessions that are asked for.
 const MAX_SESSIONS: usize = 1000;
@@ -186,6 +186,67 @@ impl Connection {
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
         self.send(|client| async move { client.logs(agent, deployment, max, limit).await })
+            .await
+    }
+
+    /// Starts a session with a public key, and gives its id.
+    ///
+    /// # Errors
+    /// When there is no session.
+    pub(crate) async fn start_session(
+        &self,
+        agent: &AgentName,
+        public_key: &Credentials,
+        body: &serde_json::Value,
+        limit: Duration,
+    ) -> Result<String, RequestError> {
+        self.acquire(Priority::Normal).await;
+        let client = self.client();
+        client.start_session(agent, public_key, body, limit).await
+    }
+
+    /// Asks for one session.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub(crate) async fn session(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        limit: Duration,
+    ) -> Result<SessionState, RequestError> {
+        self.acquire(Priority::Normal).await;
+        self.send(|client| async move { client.session(agent, id, limit).await })
+            .await
+    }
+
+    /// Asks for the newest `max` lines that a session logged; the oldest comes first.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub(crate) async fn session_logs(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Vec<String>, RequestError> {
+        self.acquire(Priority::Normal).await;
+        self.send(|client| async move { client.session_logs(agent, id, max, limit).await })
+            .await
+    }
+
+    /// Ends a session, without a permit: it is not to go on.
+    ///
+    /// # Errors
+    /// When the API does not say that it has ended.
+    pub(crate) async fn end_session(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        limit: Duration,
+    ) -> Result<(), RequestError> {
+        self.send(|client| async move { client.end_session(agent, id, limit).await })
             .await
     }
 

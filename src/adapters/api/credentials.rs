@@ -23,6 +23,9 @@ const TOKEN_VARIABLE: &str = "PIPECAT_TOKEN";
 /// The organization that a token or a login asks for.
 const ORGANIZATION_VARIABLE: &str = "PIPECAT_ORG";
 
+/// The public key, which starts sessions; in the vendor's templates it is the first of [`KEY_VARIABLES`].
+const PUBLIC_VARIABLE: &str = "PIPECAT_PUBLIC_API_KEY";
+
 /// The most that is read of a file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -55,6 +58,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     KeyFile(PathBuf),
+    SmokeKeyFile(PathBuf),
     Variable(&'static str),
     LoginFile(PathBuf),
     /// It was made up for a simulator of our own.
@@ -86,14 +90,26 @@ pub(crate) enum CredentialsError {
     #[error("{0} is not text")]
     NotText(&'static str),
     /// The key's file cannot be read.
-    #[error("--api-key-file: cannot read {}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{switch}: cannot read {}", path.display())]
+    Unreadable {
+        switch: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The key's file has more in it than a key.
     #[error(
-        "--api-key-file: {} is larger than {MAX_FILE} bytes, so that it cannot be a key's",
+        "{switch}: {} is larger than {MAX_FILE} bytes, so that it cannot be a key's",
         path.display()
     )]
-    TooLarge { path: PathBuf },
+    TooLarge { switch: &'static str, path: PathBuf },
+    /// There is no key to start a session with.
+    #[error(
+        "--smoke: no public key; put one (pk_…) into PIPECAT_PUBLIC_API_KEY, or its file into --smoke-key-file"
+    )]
+    NoPublic,
+    /// A session is started with a public key only.
+    #[error("--smoke: a public key (pk_…) is needed, and this is {0}")]
+    NotPublic(String),
     /// The login file of the vendor's CLI is not what it should be.
     #[error("{}: {why}; write it anew: pipecat cloud auth login", path.display())]
     LoginFile { path: PathBuf, why: String },
@@ -134,6 +150,28 @@ impl Credentials {
             (None, Some(variable)) => CredentialsError::SetButEmpty(variable),
             (None, None) => CredentialsError::Missing,
         })
+    }
+
+    /// The public key in `file`, else in the environment.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find_public(file: Option<&Path>) -> Result<Self, CredentialsError> {
+        if let Some(path) = file {
+            let text = read_text("--smoke-key-file", path)?;
+            let kind = Kind::of(&text, Kind::PublicKey);
+            let place = Place::SmokeKeyFile(path.to_owned());
+            return Self::new(&text, None, kind, place)?.public();
+        }
+        for variable in [PUBLIC_VARIABLE, KEY_VARIABLES[0]] {
+            let text = variable_text(variable)?.unwrap_or_default();
+            let kind = Kind::of(&text, Kind::PublicKey);
+            let is_meant = variable == PUBLIC_VARIABLE || text.starts_with("pk_");
+            if is_meant && !text.trim().is_empty() {
+                return Self::new(&text, None, kind, Place::Variable(variable))?.public();
+            }
+        }
+        Err(CredentialsError::NoPublic)
     }
 
     /// Credentials for a simulator of our own, which takes any.
@@ -190,19 +228,7 @@ impl Credentials {
     }
 
     fn from_key_file(path: &Path) -> Result<Self, CredentialsError> {
-        let unreadable = |source| CredentialsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let bytes = read(path).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_FILE {
-            let path = path.to_owned();
-            return Err(CredentialsError::TooLarge { path });
-        }
-        let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
-        let text = String::from_utf8(bytes).map_err(no_text)?;
-        // Editors end a file with a line break.
-        let text = text.trim_end_matches(['\n', '\r']);
+        let text = &read_text("--api-key-file", path)?;
         let kind = Kind::of(text, Kind::PrivateKey);
         if kind == Kind::PublicKey {
             let place = format!("--api-key-file {}", path.display());
@@ -223,6 +249,16 @@ impl Credentials {
             expires_at: login.expires_at.filter(|_| kind == Kind::Login),
             ..found
         })
+    }
+
+    /// The same, if it is a public key.
+    fn public(self) -> Result<Self, CredentialsError> {
+        match self.kind {
+            Kind::PublicKey => Ok(self),
+            Kind::PrivateKey | Kind::AccessToken | Kind::Login => {
+                Err(CredentialsError::NotPublic(self.to_string()))
+            }
+        }
     }
 
     /// The organization that a token asks for: the variable's, or the one of the login file.
@@ -269,6 +305,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::KeyFile(path) => write!(f, "in {} (--api-key-file)", path.display()),
+            Place::SmokeKeyFile(path) => write!(f, "in {} (--smoke-key-file)", path.display()),
             Place::Variable(name) => write!(f, "in {name}"),
             Place::LoginFile(path) => write!(f, "in {}", path.display()),
             Place::Simulator => f.write_str("of the simulator"),
@@ -327,6 +364,23 @@ fn variable_text(name: &'static str) -> Result<Option<String>, CredentialsError>
     };
     let text = value.into_string();
     text.map(Some).map_err(|_| CredentialsError::NotText(name))
+}
+
+/// The text of a key's file, without the line break with which editors end it.
+fn read_text(switch: &'static str, path: &Path) -> Result<String, CredentialsError> {
+    let unreadable = |source| CredentialsError::Unreadable {
+        switch,
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = read(path).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let path = path.to_owned();
+        return Err(CredentialsError::TooLarge { switch, path });
+    }
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
+    let text = String::from_utf8(bytes).map_err(no_text)?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// A file, as far as a secret's can reach and one byte more.

@@ -114,6 +114,7 @@ pub(super) enum Expected {
     Logs,
     Organizations,
     Sessions,
+    Session,
 }
 
 impl Expected {
@@ -124,6 +125,7 @@ impl Expected {
             Expected::Logs => "logs",
             Expected::Organizations => "a list of organizations",
             Expected::Sessions => "a list of sessions",
+            Expected::Session => "a session",
         }
     }
 }
@@ -174,7 +176,7 @@ impl RequestError {
 
     /// How the request counts in the metrics, and for the rate limiter.
     #[must_use]
-    pub(super) fn outcome(&self) -> RequestOutcome {
+    pub(crate) fn outcome(&self) -> RequestOutcome {
         match &self.problem {
             Problem::Certificate(_)
             | Problem::Proxy(_)
@@ -199,7 +201,7 @@ impl RequestError {
     }
 
     /// One word for machines.
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let code = match &self.problem {
             Problem::Certificate(_) => "CertificateNotTrusted",
             Problem::Proxy(_) => "ProxyFailed",
@@ -217,6 +219,7 @@ impl RequestError {
                 Expected::Logs => "NotLogs",
                 Expected::Organizations => "NotOrganizations",
                 Expected::Sessions => "NotSessions",
+                Expected::Session => "NotASession",
             },
         };
         code.to_owned()
@@ -379,6 +382,7 @@ mod tests {
                 "NotOrganizations",
             ),
             (unexpected(Expected::Sessions), "unreadable", "NotSessions"),
+            (unexpected(Expected::Session), "unreadable", "NotASession"),
             (
                 Problem::NoOrganization(word()),
                 "unreadable",

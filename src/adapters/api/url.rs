@@ -97,6 +97,11 @@ impl ApiUrl {
         AgentsUrl(below(&self.0, ["organizations", organization, "services"]))
     }
 
+    /// The address at which a session of an agent is started.
+    pub(super) fn start(&self, name: &AgentName) -> Url {
+        below(&self.0, ["public", name.as_str(), "start"])
+    }
+
     /// The address of the list of organizations.
     pub(super) fn organizations(&self) -> Url {
         below(&self.0, ["organizations"])
@@ -114,14 +119,20 @@ impl AgentsUrl {
         below(&self.0, [name.as_str()])
     }
 
-    /// The address of the newest `max` lines that a deployment of an agent logged.
-    pub(super) fn logs(&self, name: &AgentName, deployment: &str, max: usize) -> Url {
+    /// The address of the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a
+    /// session.
+    pub(super) fn logs(&self, name: &AgentName, key: &str, id: &str, max: usize) -> Url {
         let mut url = below(&self.0, [name.as_str(), "logs"]);
         url.query_pairs_mut()
-            .append_pair("deploymentId", deployment)
+            .append_pair(key, id)
             .append_pair("limit", &max.to_string())
             .append_pair("order", "desc");
         url
+    }
+
+    /// The address of a session of an agent.
+    pub(super) fn session(&self, name: &AgentName, id: &str) -> Url {
+        below(&self.0, [name.as_str(), "sessions", id])
     }
 
     /// The address of the sessions of an agent that are under way.

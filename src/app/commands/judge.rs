@@ -95,6 +95,7 @@ impl Prepared {
                 pace: plan.pace,
                 logs: plan.output.logs,
                 connection: connection.clone(),
+                smoke: plan.smoke.clone(),
                 signals: signals.clone(),
                 command: of_command.take(),
                 sender: sender.clone(),

@@ -192,6 +192,12 @@ fn failed_step(report: &AgentReport) -> Option<String> {
     };
     let own_step = if is(&["PushFailed"]) {
         "read the build in the dashboard, fix what failed, and push again"
+    } else if is(&["SmokeException"]) {
+        "fix the exception shown above, and deploy again: the deployment is ready, and every session of it fails"
+    } else if is(&["SmokeElsewhere"]) {
+        "the old version still takes sessions: wait until it is drained (--until drained), and try again"
+    } else if is(&["SmokeNotStarted"]) {
+        "every instance is busy: raise max-agents, or try again later"
     } else if is(&["PushCancelled"]) {
         "push again, or wait for the push that took its place"
     } else if is(&["ErrImagePull", "ImagePullBackOff"]) {

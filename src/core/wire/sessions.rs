@@ -49,6 +49,39 @@ impl Sessions {
     }
 }
 
+/// One session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionState {
+    /// The deployment that serves it, once that is known.
+    pub deployment_id: Option<String>,
+    /// Whether it is over.
+    pub has_ended: bool,
+}
+
+impl SessionState {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+        json::parse(body, |answer| {
+            let wrapped = answer.nested("body")?;
+            let session = wrapped.as_ref().unwrap_or(answer);
+            Ok(Self {
+                deployment_id: deployment_of(session),
+                has_ended: !is_under_way(session),
+            })
+        })
+    }
+}
+
+/// The id of the session that a start answers with.
+#[must_use]
+pub fn started_session(body: &[u8]) -> Option<String> {
+    let id = json::parse(body, |answer| Ok(answer.id("sessionId")));
+    id.ok().flatten()
+}
+
 fn is_under_way(session: &Object<'_>) -> bool {
     let status = session.id("status");
     let is_active = status.is_none_or(|status| status.eq_ignore_ascii_case("active"));
@@ -58,6 +91,33 @@ fn is_under_way(session: &Object<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_says_where_it_runs_and_whether_it_is_over() {
+        let state = |deployment: Option<&str>, has_ended| SessionState {
+            deployment_id: deployment.map(str::to_owned),
+            has_ended,
+        };
+        for (body, expected) in [
+            (
+                r#"{"sessionId": "1", "deploymentId": "NEW"}"#,
+                state(Some("new"), false),
+            ),
+            (
+                r#"{"body": {"deploymentId": "new", "endedAt": "x"}}"#,
+                state(Some("new"), true),
+            ),
+            ("{}", state(None, false)),
+        ] {
+            assert_eq!(SessionState::parse(body.as_bytes()).unwrap(), expected);
+        }
+        assert!(SessionState::parse(b"<html>").is_err());
+        assert_eq!(
+            started_session(br#"{"sessionId": "1"}"#).as_deref(),
+            Some("1")
+        );
+        assert_eq!(started_session(b"{}"), None);
+    }
 
     #[test]
     fn sessions_under_way_are_counted_by_their_deployment() {
