@@ -132,12 +132,16 @@ impl Check<'_> {
                 ),
             ),
             (_, class) => {
-                let verdict = match class {
-                    FailureClass::Unauthorized => Verdict::Unauthorized,
-                    FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
+                let (verdict, code) = match class {
+                    FailureClass::Unauthorized => {
+                        (Verdict::Unauthorized, "SmokeUnauthorized".to_owned())
+                    }
+                    FailureClass::Transient { .. } | FailureClass::Refused => {
+                        (Verdict::Unavailable, error.code())
+                    }
                 };
                 let summary = format!("it is ready, but no smoke session could be started: {why}");
-                (verdict, reason(&error.code(), summary))
+                (verdict, reason(&code, summary))
             }
         }
     }

@@ -78,6 +78,11 @@ pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
         .is_some_and(|(phase, _)| phase == Phase::Draining);
     let step = match outcome.verdict {
         Verdict::Ready => return None,
+        Verdict::Unauthorized if code == "SmokeUnauthorized" => {
+            "start the session with a public key of the agent's organization: PIPECAT_PUBLIC_API_KEY, or \
+             --smoke-key-file"
+                .to_owned()
+        }
         Verdict::Unauthorized => {
             "ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), or \
              with a login that may read it"

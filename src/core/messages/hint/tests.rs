@@ -168,6 +168,10 @@ fn the_step_fits_how_it_came_to_the_ending() {
             step(Verdict::Unauthorized, "Http401", |_| ()),
             "ask with a private API key",
         ),
+        (
+            step(Verdict::Unauthorized, "SmokeUnauthorized", |_| ()),
+            "start the session with a public key",
+        ),
         (step(Verdict::Unchanged, "Unchanged", named), "check the id"),
         (
             step(Verdict::Unchanged, "Unchanged", |_| ()),
