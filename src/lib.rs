@@ -16,7 +16,7 @@ pub mod fuzzing {
     pub mod written {
         pub use crate::app::cli::parse_duration;
         pub use crate::app::plan::{
-            BadAgents, FileProblem, agent_of_deploy_file, check_watch_file,
+            BadDeployFile, FileProblem, agent_of_deploy_file, check_watch_file,
         };
     }
 }

@@ -2,33 +2,40 @@
 
 mod body;
 pub(crate) mod connection;
+mod credentials;
 mod error;
-mod key;
 mod proxy;
 mod rate_limiter;
+mod session;
 mod tls;
 mod transport;
 mod url;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{ClientBuilder, Response, StatusCode, Url, redirect, retry};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
+use tokio::sync::OnceCell;
+use tracing::debug;
 
+use self::credentials::Scope;
+pub(crate) use self::credentials::{Credentials, CredentialsError};
 pub(crate) use self::error::{ClientError, RequestError};
 use self::error::{Expected, Problem};
-pub(crate) use self::key::{ApiKey, BadApiKey};
 use self::proxy::Proxy;
 pub(crate) use self::tls::config as tls_config;
+use self::url::AgentsUrl;
 pub(crate) use self::url::{ApiUrl, BadApiUrl, PlainHttp};
 use crate::core::rollout::{Observation, Route};
 use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
+use crate::core::text::redact::Redaction;
 use crate::core::wire::{
-    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, http_date, parse_list,
-    retry_after,
+    AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
+    http_date, parse_list, retry_after,
 };
 
 /// How long a connection may take to be made.
@@ -47,7 +54,7 @@ const MAX_REQUEST_ID: usize = 128;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A client of the agents API, with one key.
+/// A client of the agents API, with one key or token.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     /// Keeps its connections for the next request.
@@ -57,7 +64,9 @@ pub(crate) struct Client {
     /// What both of them go through.
     proxy: Option<Proxy>,
     url: ApiUrl,
-    key: ApiKey,
+    credentials: Credentials,
+    /// The organization that is asked for where nothing names one.
+    first_organization: Arc<OnceCell<String>>,
 }
 
 /// A 200, read whole.
@@ -89,7 +98,7 @@ impl Client {
     /// When the certificates cannot be read.
     pub(crate) fn new(
         url: ApiUrl,
-        key: ApiKey,
+        credentials: Credentials,
         ca_file: Option<&Path>,
     ) -> Result<Self, ClientError> {
         let tls = if url.is_https() {
@@ -116,29 +125,33 @@ impl Client {
                 // Nor does a resolver decide where this machine is.
                 .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
         };
+        debug!(%url, "asking with {credentials}");
         let build = |builder: ClientBuilder| builder.build().map_err(ClientError::Build);
         Ok(Self {
             pooled: build(builder())?,
             fresh: build(builder().pool_max_idle_per_host(0))?,
-            proxy: Proxy::from_environment(&url.agents()).filter(|_| url.is_https()),
+            proxy: Proxy::from_environment(&url.organizations()).filter(|_| url.is_https()),
             url,
-            key,
+            credentials,
+            first_organization: Arc::default(),
         })
     }
 
-    /// The same client, with another key.
-    #[must_use]
-    pub(crate) fn with_key(&self, key: ApiKey) -> Self {
-        Self {
-            key,
-            ..self.clone()
-        }
+    /// Whether it asks with the same credentials.
+    fn asks_as(&self, other: &Self) -> bool {
+        self.credentials == other.credentials
     }
 
-    /// Whether it asks with this key.
-    #[must_use]
-    pub(crate) fn has_key(&self, key: &ApiKey) -> bool {
-        self.key == *key
+    /// The same client with the credentials that have replaced its own in the file that they are from, if
+    /// any have.
+    fn reloaded(&self) -> Option<Self> {
+        let credentials = self.credentials.reload()?;
+        debug!("asking with {credentials}");
+        Some(Self {
+            credentials,
+            first_organization: Arc::default(),
+            ..self.clone()
+        })
     }
 
     /// Asks for the details of an agent, and takes at most `limit` for it.
@@ -152,7 +165,7 @@ impl Client {
         limit: Duration,
         route: Route,
     ) -> Result<Observation, RequestError> {
-        let url = self.url.agent(name);
+        let url = self.agents(limit).await?.agent(name);
         let answer = self.get(url, MAX_BODY, limit, route).await?;
         let why = match AgentDetails::parse(answer.body.as_bytes(), name.as_str()) {
             Ok(details) => {
@@ -171,7 +184,7 @@ impl Client {
 
     /// Asks for the organization's agents, and takes at most `limit` for it.
     async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
-        let url = self.url.agents();
+        let url = self.agents(limit).await?.list();
         let answer = self.get(url, MAX_LIST, limit, Route::Pooled).await?;
         parse_list(answer.body.as_bytes()).map_err(|_| {
             let why = self.describe(&answer.body);
@@ -188,13 +201,49 @@ impl Client {
         max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        let url = self.url.logs(name, deployment, max);
+        let url = self
+            .agents(limit)
+            .await?
+            .logs(name, "deploymentId", deployment, max);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
         let page = LogPage::parse(answer.body.as_bytes()).map_err(|_| {
             let why = self.describe(&answer.body);
             answer.unexpected(Expected::Logs, why)
         })?;
         Ok(page.lines_of(deployment, max))
+    }
+
+    /// Where the agents are that the credentials are for. Where that is the first organization of an
+    /// account, it is asked for once, and that takes at most `limit`.
+    async fn agents(&self, limit: Duration) -> Result<AgentsUrl, RequestError> {
+        let first = self.first_organization.as_ref();
+        match self.credentials.scope() {
+            Scope::OfTheKey => Ok(self.url.agents()),
+            Scope::Organization(name) => Ok(self.url.services(name)),
+            Scope::FirstOrganization => {
+                let name = first.get_or_try_init(|| self.ask_for_organization(limit));
+                Ok(self.url.services(name.await?))
+            }
+        }
+    }
+
+    async fn ask_for_organization(&self, limit: Duration) -> Result<String, RequestError> {
+        let url = self.url.organizations();
+        let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await;
+        let answer = answer.map_err(RequestError::not_of_an_agent)?;
+        match first_organization(answer.body.as_bytes()) {
+            Ok(Some(name)) => {
+                debug!("asking for {name}, the first organization of the account");
+                Ok(name)
+            }
+            Ok(None) => Err(RequestError::from(Problem::NoOrganization(
+                self.credentials.to_string(),
+            ))),
+            Err(_) => {
+                let why = self.describe(&answer.body);
+                Err(answer.unexpected(Expected::Organizations, why))
+            }
+        }
     }
 
     /// Gets a 200 whole, up to `max` bytes.
@@ -212,19 +261,36 @@ impl Client {
             Route::Pooled => &self.pooled,
             Route::Fresh => &self.fresh,
         };
-        let sent = client
-            .get(url)
-            .header(AUTHORIZATION, self.key.header())
+        self.send(client.get(url), max, limit).await
+    }
+
+    /// Sends a request, and reads its answer whole, up to `max` bytes: a 200, or of what is not only read
+    /// any success.
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Answer, RequestError> {
+        let mut is_read = true;
+        let request = request
+            .header(AUTHORIZATION, self.credentials.secret().header())
             .header(ACCEPT, "application/json")
-            .timeout(limit)
-            .send()
-            .await;
+            .timeout(limit);
+        let (client, request) = request.build_split();
+        let sent = match request {
+            Ok(request) => {
+                is_read = request.method() == Method::GET;
+                client.execute(request).await
+            }
+            Err(error) => Err(error),
+        };
         let response =
             sent.map_err(|error| transport::send_problem(&error, limit, self.proxy.as_ref()))?;
         let status = response.status();
         let request_id = self.request_id(response.headers());
         let server_time = date(response.headers());
-        let read = if status == StatusCode::OK {
+        let read = if status == StatusCode::OK || !is_read && status.is_success() {
             self.read(response, max, limit).await
         } else {
             Err(self.refusal(response, limit).await)
@@ -256,7 +322,7 @@ impl Client {
                     return Err(Problem::BodyTooLarge { max });
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(self.key.redaction().json(body)),
+                Ok(None) => return Ok(self.redaction().json(body)),
                 Err(error) => return Err(transport::body_problem(&error, limit)),
             }
         }
@@ -268,7 +334,7 @@ impl Client {
         let url = response.url().to_string();
         let headers = response.headers();
         let location = header(headers, LOCATION)
-            .map(|location| text::one_line(&self.key.redaction().text(&location)));
+            .map(|location| text::one_line(&self.redaction().text(&location)));
         let retry_after = header(headers, RETRY_AFTER)
             .and_then(|value| retry_after(&value, date(headers).unwrap_or_else(Timestamp::now)));
         let body = self.read(response, MAX_ERROR_BODY, limit).await;
@@ -288,20 +354,47 @@ impl Client {
                 words: error.and_then(error_words),
                 location,
                 retry_after,
+                asked_with: self
+                    .may_blame_credentials(status, retry_after)
+                    .then(|| self.asked_with()),
             },
         }
     }
 
+    /// Whether what was asked with may be why an answer has this status.
+    fn may_blame_credentials(&self, status: StatusCode, retry_after: Option<Duration>) -> bool {
+        match status {
+            StatusCode::UNAUTHORIZED => true,
+            // Else it is a limit on requests.
+            StatusCode::FORBIDDEN => retry_after.is_none(),
+            // There may be such an agent in another organization of the account.
+            StatusCode::NOT_FOUND => self.credentials.scope() != Scope::OfTheKey,
+            _ => false,
+        }
+    }
+
+    /// What was asked with, and for whose agents.
+    fn asked_with(&self) -> String {
+        match self.first_organization.get() {
+            Some(name) => format!("{}, for organization {name}", self.credentials),
+            None => self.credentials.to_string(),
+        }
+    }
+
+    fn redaction(&self) -> &Redaction {
+        self.credentials.secret().redaction()
+    }
+
     /// What is wrong with a body, without the key in any form.
     fn describe(&self, body: &str) -> String {
-        body::describe(&self.key.redaction().text(body))
+        body::describe(&self.redaction().text(body))
     }
 
     /// What the platform's support asks for: the id of the request in its logs.
     fn request_id(&self, headers: &HeaderMap) -> Option<String> {
         let mut id = header(headers, REQUEST_ID)?;
         id.retain(|char| char.is_ascii_graphic());
-        let mut id = text::one_line(&self.key.redaction().text(&id));
+        let mut id = text::one_line(&self.redaction().text(&id));
         id.truncate(MAX_REQUEST_ID);
         Some(id).filter(|id| !id.is_empty())
     }

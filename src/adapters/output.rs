@@ -1,5 +1,6 @@
 //! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
+mod counted;
 mod file;
 mod files;
 mod folded;
@@ -10,6 +11,7 @@ mod junit;
 mod logging;
 mod plain;
 pub(crate) mod print;
+mod redraw;
 #[cfg(test)]
 pub(crate) mod samples;
 mod summary;
@@ -37,6 +39,7 @@ use tracing::error;
 pub(crate) use self::file::FileError;
 pub(crate) use self::files::{FilePlan, Files};
 pub(crate) use self::logging::{BadFilter, Level, install};
+pub(crate) use self::redraw::redraw;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Event, Report, Verdict};
 use crate::core::text::{harmless_json, one_line, short_duration};
@@ -92,6 +95,7 @@ pub(crate) enum Progress {
     Plain(plain::Plain),
     Folded(folded::Folded),
     Json(json::Json),
+    Counted(counted::Counted),
     None,
 }
 
@@ -114,6 +118,16 @@ impl Progress {
         }
     }
 
+    /// Begins to count how many of these agents have been checked.
+    pub(crate) fn counting(style: Style, agents: usize) -> Self {
+        match style {
+            Style::Json | Style::None => Progress::None,
+            Style::Tty | Style::Plain | Style::Github | Style::Gitlab => {
+                Progress::Counted(counted::Counted::begin(style, agents))
+            }
+        }
+    }
+
     /// Shows what happened to the `agent`th agent, `at` after the beginning.
     pub(crate) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
         match self {
@@ -121,7 +135,7 @@ impl Progress {
             Progress::Plain(plain) => plain.on_event(agent, at, event),
             Progress::Folded(folded) => folded.on_event(agent, at, event),
             Progress::Json(json) => json.on_event(agent, at, event),
-            Progress::None => {}
+            Progress::Counted(_) | Progress::None => {}
         }
     }
 
@@ -131,6 +145,7 @@ impl Progress {
             Progress::Tty(tty) => tty.end(agent, report),
             Progress::Plain(plain) => plain.end(report),
             Progress::Folded(folded) => folded.end(agent, report),
+            Progress::Counted(counted) => counted.end(),
             // The event that it has finished says it all.
             Progress::Json(_) | Progress::None => {}
         }
@@ -164,8 +179,15 @@ pub(crate) fn print_report(
         (ResultFormat::Text, agents) if agents.iter().all(|it| is_shown(it, style, display)) => {
             return Ok(());
         }
-        (ResultFormat::Text, [one]) => messages::result_line(one, display.mode),
-        (ResultFormat::Text, several) => messages::result_table(several, display.mode).join("\n"),
+        (ResultFormat::Text, agents) => match (display.mode, agents) {
+            (Mode::Status, [one]) => messages::check_block(one).join("\n"),
+            (Mode::Status, several) => {
+                let table = messages::check_table(several).join("\n");
+                format!("{table}\n\n{}", messages::tally(several))
+            }
+            (Mode::Watch | Mode::Run, [one]) => messages::result_line(one, display.mode),
+            (Mode::Watch | Mode::Run, several) => messages::result_table(several).join("\n"),
+        },
     };
     print::out_while_read(&(text + "\n"))
 }

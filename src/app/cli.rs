@@ -97,6 +97,8 @@ pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
+    pub(crate) smoke: SmokeArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 
     /// Give up on all agents as soon as one of them ends and is not ready
@@ -107,14 +109,21 @@ pub(crate) struct WaitArgs {
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The agent; without it, `agent_name` of ./pcc-deploy.toml
+    /// The agent; without it, the one that COMMAND deploys, if that is the vendor's CLI, else
+    /// `agent_name` of ./pcc-deploy.toml
     #[arg(value_name = "AGENT")]
     pub(crate) agent: Option<String>,
+
+    /// The agent is `agent_name` of this file, instead of ./pcc-deploy.toml
+    #[arg(long, value_name = "FILE", env = "PIPECAT_DEPLOY_CONFIG_PATH")]
+    pub(crate) config_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) api: ApiArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) smoke: SmokeArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 
@@ -140,6 +149,8 @@ pub(crate) struct StatusArgs {
     pub(crate) api: ApiArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) survey: SurveyArgs,
 
     /// Restarts per started replica at which crashing is a failure
     #[arg(
@@ -152,12 +163,46 @@ pub(crate) struct StatusArgs {
     pub(crate) max_restarts: NonZeroU32,
 }
 
+/// `status --all`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "All agents")]
+pub(crate) struct SurveyArgs {
+    /// Check every agent of the organization; the worst verdict decides
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Only agents whose name fits this pattern; may be repeated [default: *]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    pub(crate) include: Vec<String>,
+
+    /// No agents whose name fits this pattern; may be repeated
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Only agents in this region; may be repeated
+    #[arg(
+        long = "region",
+        value_name = "REGION",
+        value_delimiter = ',',
+        requires = "all"
+    )]
+    pub(crate) regions: Vec<String>,
+
+    /// Check again and again, and redraw the table, until Ctrl-C
+    #[arg(long, requires = "all")]
+    pub(crate) watch: bool,
+}
+
 /// What is watched.
 #[derive(Debug, Args)]
 pub(crate) struct SubjectArgs {
     /// The agents; without any, `agent_name` of ./pcc-deploy.toml
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
+
+    /// The agent is `agent_name` of this file, instead of ./pcc-deploy.toml
+    #[arg(long, value_name = "FILE", env = "PIPECAT_DEPLOY_CONFIG_PATH")]
+    pub(crate) config_file: Option<PathBuf>,
 
     /// Judge this deployment, also while reads lag and still show another; - reads stdin: the id, or
     /// the JSON that `pipecat cloud deploy` prints
@@ -187,6 +232,15 @@ pub(crate) struct SubjectArgs {
         help_heading = "Target"
     )]
     pub(crate) not_deployment: Option<String>,
+
+    /// Judge the deployment of this commit, of an agent that deploys on a push to GitHub
+    #[arg(
+        long,
+        value_name = "SHA",
+        env = "PIPECAT_ROLLOUT_COMMIT",
+        help_heading = "Target"
+    )]
+    pub(crate) commit: Option<String>,
 }
 
 impl Command {
@@ -219,7 +273,7 @@ impl SubjectArgs {
         command: &mut clap::Command,
         matches: &ArgMatches,
     ) -> Result<(), clap::Error> {
-        const SWITCHES: [(&str, &str, &str); 3] = [
+        const SWITCHES: [(&str, &str, &str); 4] = [
             ("deployment", "--deployment", "PIPECAT_ROLLOUT_DEPLOYMENT"),
             ("baseline", "--baseline", "PIPECAT_ROLLOUT_BASELINE"),
             (
@@ -227,6 +281,7 @@ impl SubjectArgs {
                 "--not-deployment",
                 "PIPECAT_ROLLOUT_NOT_DEPLOYMENT",
             ),
+            ("commit", "--commit", "PIPECAT_ROLLOUT_COMMIT"),
         ];
         let from = |source| {
             SWITCHES
@@ -251,6 +306,7 @@ impl SubjectArgs {
         self.deployment.take_if(|_| !is("deployment"));
         self.baseline.take_if(|_| !is("baseline"));
         self.not_deployment.take_if(|_| !is("not_deployment"));
+        self.commit.take_if(|_| !is("commit"));
         Ok(())
     }
 }
@@ -259,17 +315,17 @@ impl SubjectArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
-    /// Address of the API
+    /// Address of the API; without it, `PIPECAT_API_HOST` [default: <https://api.pipecat.daily.co/v1>]
     #[arg(
         long,
         value_name = "URL",
         env = "PIPECAT_API_URL",
-        hide_env_values = true,
-        default_value = DEFAULT_API_URL
+        hide_env_values = true
     )]
-    pub(crate) api_url: String,
+    pub(crate) api_url: Option<String>,
 
-    /// File with the private API key; without it, `PIPECAT_API_KEY` or `PCC_API_KEY` holds it
+    /// File with the private API key; without it, `PIPECAT_API_KEY`, `PCC_API_KEY` or
+    /// `PIPECAT_CLOUD_API_KEY`, else what the vendor's CLI uses: `PIPECAT_TOKEN`, or its login
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_API_KEY_FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
 
@@ -376,7 +432,7 @@ pub(crate) enum UntilArg {
     Ready,
     /// And it has as many ready replicas as the agent keeps at least
     Warm,
-    /// And nothing of the old one is left
+    /// And nothing of the old one is left, nor any call on it
     Drained,
 }
 
@@ -387,6 +443,29 @@ pub(crate) enum IfUnchangedArg {
     Fail,
     /// Judge the current deployment
     Accept,
+}
+
+/// Whether a session has to run as well.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Smoke session")]
+pub(crate) struct SmokeArgs {
+    /// When it is ready, start a session on it, check that it runs there and logs no exception, and end
+    /// it. It costs what a session of up to a quarter of a minute costs, takes an instance meanwhile, and
+    /// runs your bot with all that it does
+    #[arg(long, env = "PIPECAT_ROLLOUT_SMOKE", value_parser = BoolishValueParser::new())]
+    pub(crate) smoke: bool,
+
+    /// File with the public API key that starts it; without it, `PIPECAT_PUBLIC_API_KEY`
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_SMOKE_KEY_FILE")]
+    pub(crate) smoke_key_file: Option<PathBuf>,
+
+    /// File with the JSON that the bot is started with
+    #[arg(long, value_name = "FILE", env = "PIPECAT_ROLLOUT_SMOKE_BODY")]
+    pub(crate) smoke_body: Option<PathBuf>,
+
+    /// How long it may take, a wait for a free instance included
+    #[arg(long, value_name = "TIME", default_value = "2m", env = "PIPECAT_ROLLOUT_SMOKE_TIMEOUT", value_parser = duration::parse)]
+    pub(crate) smoke_timeout: Duration,
 }
 
 /// What is shown, and where.
@@ -501,6 +580,8 @@ impl Cli {
         let mut command = Self::command().mut_subcommands(|sub| sub.mut_args(pass_over_empty));
         let matches = command.try_get_matches_from_mut(arguments)?;
         check_simulation(&mut command, &matches)?;
+        check_agents(&mut command, &matches)?;
+        check_all(&mut command, &matches)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Some((_, matches)), Some(api)) = (matches.subcommand(), cli.command.api()) {
             api.prefer_typed(matches);
@@ -525,6 +606,49 @@ fn pass_over_empty(arg: clap::Arg) -> clap::Arg {
     } else {
         arg
     }
+}
+
+/// `--all` is about every agent: what names one of them is a mistake where it is typed, and is passed over
+/// where it is a variable.
+fn check_all(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    const OF_ONE: [(&str, &str); 7] = [
+        ("agents", "AGENT"),
+        ("config_file", "--config-file"),
+        ("deployment", "--deployment"),
+        ("baseline", "--baseline"),
+        ("not_deployment", "--not-deployment"),
+        ("commit", "--commit"),
+        ("simulate", "--simulate"),
+    ];
+    let Some(("status", matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let of_one = OF_ONE.into_iter().find(|(id, _)| typed(id));
+    match of_one.filter(|_| matches.get_flag("all")) {
+        Some((_, name)) => {
+            let message =
+                format!("--all is about every agent of the organization: leave out {name}");
+            Err(command.error(ErrorKind::ArgumentConflict, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// An agent that is typed is not the one of a file that is typed as well; that of a variable is passed
+/// over.
+fn check_agents(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let named = match matches.subcommand() {
+        Some(("run", matches)) => (matches, "agent"),
+        Some(("wait-for-ready" | "status", matches)) => (matches, "agents"),
+        _ => return Ok(()),
+    };
+    let typed = |id| named.0.value_source(id) == Some(ValueSource::CommandLine);
+    if typed(named.1) && typed("config_file") {
+        let message = "AGENT and --config-file both name the agent: give only one";
+        return Err(command.error(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(())
 }
 
 /// `--simulate` takes the API's place: a typed address beside it is a mistake, one from the

@@ -8,6 +8,8 @@ mod manual;
 mod run;
 mod signals;
 mod simulate;
+mod smoke;
+mod survey;
 mod watch;
 
 use std::io::{self, IsTerminal as _};
@@ -37,8 +39,13 @@ pub(crate) async fn run(cli: Cli) -> Ending {
             report_errors(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {
-            // A single check has no progress, only an end.
-            let output = OutputPlan::of(&args.output, Auto::Plain, Verbosity::Ending, Mode::Status);
+            // A single check has no progress, only an end; that of many agents takes its time.
+            let auto = if args.survey.all {
+                Auto::ByPlace
+            } else {
+                Auto::Plain
+            };
+            let output = OutputPlan::of(&args.output, auto, Verbosity::Ending, Mode::Status);
             report_errors(output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
@@ -71,19 +78,23 @@ async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending
     judge::judge(plan::wait_plan(args, output)?).await
 }
 
-async fn deploy(mut args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
+async fn deploy(args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
-    let command = std::mem::take(&mut args.command);
     let end = if args.let_command_finish {
         CommandEnd::ByItself
     } else {
         CommandEnd::WithTheVerdict
     };
+    let command = args.command.clone();
     run::run(plan::run_plan(args, output)?, command, end).await
 }
 
 async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
+    if args.survey.all {
+        let (plan, survey) = plan::survey_plan(args, output)?;
+        return survey::survey(plan, survey).await;
+    }
     judge::judge(plan::status_plan(args, output)?).await
 }
 

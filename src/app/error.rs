@@ -25,6 +25,9 @@ pub(crate) enum Error {
     /// A simulated agent's name cannot be one.
     #[error("--agent: {0}")]
     Agent(#[from] InvalidAgentName),
+    /// There is nothing that `status --all` could check.
+    #[error("no agent of the organization is selected: {0}")]
+    NoneSelected(String),
     /// The API client cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),

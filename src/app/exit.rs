@@ -45,6 +45,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::File(_)
             | Error::Store(_)
             | Error::Http(_)
+            | Error::NoneSelected(_)
             | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,

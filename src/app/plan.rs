@@ -1,31 +1,36 @@
 //! What we will do: the command line, the environment and the files that go with it, checked.
 
 mod agents;
-mod key;
 mod output;
 mod scenario;
+mod smoke;
 mod target;
+mod vendor_command;
 mod watch;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::agents::{BadAgents, agent_of_deploy_file};
-pub(crate) use self::key::KeyError;
+use self::agents::BadAgents;
+pub use self::agents::{BadDeployFile, agent_of_deploy_file};
 pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
+pub(crate) use self::smoke::{Smoke, SmokeError};
 pub(crate) use self::target::TargetError;
 pub use self::watch::{FileProblem, check_watch_file};
 pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
-use crate::adapters::api::{ApiKey, ApiUrl, BadApiUrl, PlainHttp};
+use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
+use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
-    ApiArgs, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+    ApiArgs, DEFAULT_API_URL, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs,
+    UntilArg, WaitArgs,
 };
 use crate::app::poll_loop::Tempo;
-use crate::core::fleet::{BadFilter, BadPattern};
+use crate::core::fleet::{BadFilter, BadPattern, Scope};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
@@ -40,20 +45,31 @@ const STDIN_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum ConfigError {
     #[error(transparent)]
     Agents(#[from] BadAgents),
-    #[error("--api-url (or PIPECAT_API_URL): {0}")]
-    Url(#[from] BadApiUrl),
+    #[error("{place}: {error}")]
+    Url {
+        place: &'static str,
+        error: BadApiUrl,
+    },
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Credentials(#[from] CredentialsError),
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
     #[error("--poll-interval must be longer than zero")]
     NoInterval,
+    #[error("--watch redraws a table on a terminal, and stdout is none; leave --watch out")]
+    NoTerminal,
+    #[error(
+        "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
+    )]
+    WatchedJson,
     #[error(
         "{switch} names a deployment of one agent, but {agents} agents are given; run one for each"
     )]
     OneTargetForMany { switch: &'static str, agents: usize },
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error(transparent)]
+    Smoke(#[from] SmokeError),
     #[error("{}{}", place(.0, .1), .1.what)]
     File(PathBuf, FileProblem),
     #[error("{0}")]
@@ -87,7 +103,25 @@ pub(crate) struct Plan {
     /// The most requests a second, over all agents.
     pub(crate) max_rps: NonZeroU32,
     pub(crate) on_failure: OnFailure,
+    /// The session to start when an agent is ready.
+    pub(crate) smoke: Option<Arc<Smoke>>,
     pub(crate) output: OutputPlan,
+}
+
+/// Which agents of the list are checked, how, and how often.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) scope: Scope,
+    pub(crate) limits: Limits,
+    pub(crate) rounds: Rounds,
+}
+
+/// How often the agents are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounds {
+    One,
+    /// Again and again, until a signal.
+    Endless,
 }
 
 /// What the end of one agent's watch means for the others.
@@ -114,7 +148,7 @@ pub(crate) enum Source {
     /// The API.
     Api {
         url: ApiUrl,
-        key: ApiKey,
+        credentials: Box<Credentials>,
         ca_file: Option<PathBuf>,
     },
     /// A simulator of our own.
@@ -138,12 +172,21 @@ impl Plan {
 
 /// What `wait-for-ready` will do.
 pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(&args.subject.agents)?;
+    let agents = select(&args.subject)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let limits = limits(&args.limits);
-    let targets = targets(&args.subject, &agents, &source, limits.timeout)?;
+    let mut targets = targets(&args.subject, &agents, &source, limits.timeout)?;
+    if let Some(sha) = target::pushed_commit() {
+        for target in targets
+            .iter_mut()
+            .filter(|it| **it == TargetRule::FirstSeen)
+        {
+            *target = TargetRule::Pushed(sha.clone());
+        }
+    }
     let pace = pace(args.limits.poll_interval)?;
+    let smoke = smoke::smoke(&args.smoke, &source)?.map(Arc::new);
     let policies = targets
         .into_iter()
         .map(|target| Policy::new(target, limits.clone()));
@@ -158,17 +201,22 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         } else {
             OnFailure::Continue
         },
+        smoke,
         output,
     })
 }
 
 /// What `run` will do around its command: which deployment to wait for shows before it.
 pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(args.agent.as_slice())?;
+    let (named, file) = (args.agent.as_deref(), args.config_file.as_deref());
+    let agents = vec![agents::of_deploy(named, file, &args.command)?];
+    let max_rps = args.api.max_rps;
+    let source = source(args.api)?;
     Ok(Plan {
         agents,
-        max_rps: args.api.max_rps,
-        source: source(args.api)?,
+        max_rps,
+        smoke: smoke::smoke(&args.smoke, &source)?.map(Arc::new),
+        source,
         policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
         pace: pace(args.limits.poll_interval)?,
         on_failure: OnFailure::Continue,
@@ -178,7 +226,7 @@ pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, Config
 
 /// What `status` will do.
 pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = agents::select(&args.subject.agents)?;
+    let agents = select(&args.subject)?;
     let max_rps = args.api.max_rps;
     let source = source(args.api)?;
     let targets = targets(&args.subject, &agents, &source, STDIN_LIMIT)?;
@@ -196,8 +244,53 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         pace: Pace::Adaptive,
         max_rps,
         on_failure: OnFailure::Continue,
+        smoke: None,
         output,
     })
+}
+
+fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>, BadAgents> {
+    agents::select(&subject.agents, subject.config_file.as_deref())
+}
+
+/// What `status --all` will do: the agents of the plan are those that the API lists.
+pub(crate) fn survey_plan(
+    args: StatusArgs,
+    mut output: OutputPlan,
+) -> Result<(Plan, Survey), ConfigError> {
+    let survey = args.survey;
+    let rounds = match (survey.watch, output.result) {
+        (false, _) => Rounds::One,
+        (true, ResultFormat::Json) => return Err(ConfigError::WatchedJson),
+        (true, ResultFormat::Text) if !io::stdout().is_terminal() => {
+            return Err(ConfigError::NoTerminal);
+        }
+        (true, ResultFormat::Text) => Rounds::Endless,
+    };
+    // Neither a block for each that is not ready, nor their logs.
+    output.for_table();
+    let plan = Plan {
+        agents: Vec::new(),
+        max_rps: args.api.max_rps,
+        source: source(ApiArgs {
+            simulate: None,
+            ..args.api
+        })?,
+        policies: Vec::new(),
+        pace: Pace::Adaptive,
+        on_failure: OnFailure::Continue,
+        smoke: None,
+        output,
+    };
+    let survey = Survey {
+        scope: Scope::new(&survey.include, &survey.exclude, survey.regions)?,
+        limits: Limits {
+            max_restarts: args.max_restarts,
+            ..Limits::default()
+        },
+        rounds,
+    };
+    Ok((plan, survey))
 }
 
 /// The target of each agent.
@@ -233,6 +326,10 @@ fn targets(
             target::Source::File(path)
         };
         return Ok(target::baselines(source, agents, limit)?);
+    }
+    if let Some(given) = &subject.commit {
+        let rule = TargetRule::Commit(target::commit("--commit", given)?);
+        return Ok(vec![rule; agents.len()]);
     }
     Ok(agents
         .iter()
@@ -271,10 +368,22 @@ fn source(args: ApiArgs) -> Result<Source, ConfigError> {
         PlainHttp::LoopbackOnly
     };
     Ok(Source::Api {
-        url: ApiUrl::parse(&args.api_url, plain_http)?,
-        key: key::find(args.api_key_file.as_deref())?,
+        url: api_url(args.api_url.as_deref(), plain_http)?,
+        credentials: Box::new(Credentials::find(args.api_key_file.as_deref())?),
         ca_file: args.ca_file,
     })
+}
+
+/// Where the API is: `given`, else where the vendor's CLI is told that it is, else the vendor's.
+fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl, ConfigError> {
+    const HOST: &str = "PIPECAT_API_HOST";
+    let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
+    let (place, url) = match (given, &host) {
+        (Some(given), _) => ("--api-url (or PIPECAT_API_URL)", given),
+        (None, Some(host)) => (HOST, host.as_str()),
+        (None, None) => ("--api-url", DEFAULT_API_URL),
+    };
+    ApiUrl::parse(url, plain_http).map_err(|error| ConfigError::Url { place, error })
 }
 
 fn pace(interval: Option<Duration>) -> Result<Pace, ConfigError> {

@@ -9,11 +9,12 @@ mod hint;
 mod history;
 mod reason;
 
+use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::block::{ending_block, failure_block, warnings, wrap_block};
+pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_block};
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
@@ -191,25 +192,67 @@ pub fn result_line(report: &AgentReport, mode: Mode) -> String {
 
 /// How it ended with several agents, as a table.
 #[must_use]
-pub fn result_table(reports: &[AgentReport], mode: Mode) -> Vec<String> {
+pub fn result_table(reports: &[AgentReport]) -> Vec<String> {
     let rows = reports.iter().map(|report| {
         let outcome = &report.outcome;
-        let verdict = match (mode, outcome.verdict) {
-            (Mode::Status, Verdict::Timeout) => "still progressing".to_owned(),
-            (_, verdict) => verdict.to_string(),
-        };
         [
             line_start(&report.agent),
-            verdict,
+            outcome.verdict.to_string(),
             short_duration(outcome.elapsed),
-            outcome
-                .deployment_id
-                .as_deref()
-                .map_or("-".to_owned(), one_line),
+            known(outcome.deployment_id.as_deref().map(one_line)),
             why(report).unwrap_or_default(),
         ]
     });
     table("AGENT VERDICT AFTER DEPLOYMENT REASON", rows)
+}
+
+/// How a single check found several agents, as a table.
+#[must_use]
+pub fn check_table<'a>(reports: impl IntoIterator<Item = &'a AgentReport>) -> Vec<String> {
+    let rows = reports.into_iter().map(|report| {
+        let outcome = &report.outcome;
+        let revision = outcome.revision.as_ref();
+        [
+            line_start(&report.agent),
+            verdict_words(outcome.verdict, Mode::Status).to_owned(),
+            known(outcome.region.as_deref().map(one_line)),
+            known(revision.and_then(|revision| revision.ready_replicas)),
+            known(outcome.active_sessions),
+            known(report.deployment_age().map(short_duration)),
+            known(outcome.deployment_id.as_deref().map(one_line)),
+            why(report).unwrap_or_default(),
+        ]
+    });
+    table(
+        "AGENT VERDICT REGION REPLICAS SESSIONS AGE DEPLOYMENT REASON",
+        rows,
+    )
+}
+
+/// How many agents there are of each verdict, the worst first, in words.
+#[must_use]
+pub fn tally(reports: &[AgentReport]) -> String {
+    let mut counts: Vec<(&str, u64)> = Vec::new();
+    let mut worst_first: Vec<Verdict> = reports.iter().map(|it| it.outcome.verdict).collect();
+    worst_first.sort_by_key(|verdict| verdict.rank());
+    for verdict in worst_first {
+        let words = verdict_words(verdict, Mode::Status);
+        match counts.last_mut() {
+            Some((last, count)) if *last == words => *count += 1,
+            _ => counts.push((words, 1)),
+        }
+    }
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(words, count)| format!("{count} {words}"))
+        .collect();
+    let all = agents(u64::try_from(reports.len()).unwrap_or(u64::MAX));
+    format!("{all}: {}", parts.join(", "))
+}
+
+/// What is known, or a dash.
+fn known<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// Rows below a head of one word each, their columns aligned.
@@ -219,7 +262,7 @@ fn table<const COLUMNS: usize>(
 ) -> Vec<String> {
     let mut words = head.split(' ').map(str::to_owned);
     let head = std::array::from_fn(|_| words.next().unwrap_or_default());
-    let rows: Vec<[String; COLUMNS]> = std::iter::once(head).chain(rows).collect();
+    let rows: Vec<[String; COLUMNS]> = iter::once(head).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |row: &[String; COLUMNS]| {

@@ -12,6 +12,7 @@ pub mod pacing;
 mod phase;
 mod policy;
 mod problem;
+mod push;
 mod report;
 mod streak;
 mod target;

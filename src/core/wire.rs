@@ -7,22 +7,27 @@ mod agent;
 mod json;
 mod logs;
 mod name;
+mod organization;
 mod outcome;
 mod repair_json;
 mod retry_after;
 mod revision;
 mod service;
+mod sessions;
 
 pub use agent::{
     AgentDetails, AgentError, Condition, Deployment, ErrorBody, LatestDeploy, NotAnAgent,
+    OlderSessions,
 };
 pub use logs::LogPage;
 pub use name::{AgentName, InvalidAgentName};
+pub(crate) use organization::first_organization;
 pub(crate) use outcome::RequestOutcome;
 pub(crate) use repair_json::repair_json;
 pub use retry_after::{http_date, retry_after};
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
+pub use sessions::{SessionState, Sessions, started_session};
 
 /// The requested deployment of an agent, by its name of today or by the deprecated one.
 fn desired(agent: &json::Object<'_>) -> Option<String> {

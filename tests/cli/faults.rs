@@ -331,9 +331,14 @@ const REFUSALS: [(&str, &str, i32, &str); 4] = [
         "401 Unauthorized",
         r#"{"error":"Unauthorized","code":"401"}"#,
         3,
-        "the API answered 401 Unauthorized: Unauthorized (401)",
+        "the API answered 401 Unauthorized: Unauthorized (401); asked with the private API key in PIPECAT_API_KEY",
     ),
-    ("403 Forbidden", "", 3, "the API answered 403 Forbidden"),
+    (
+        "403 Forbidden",
+        "",
+        3,
+        "the API answered 403 Forbidden; asked with the private API key in PIPECAT_API_KEY",
+    ),
     ("400 Bad Request", "", 5, "the API answered 400 Bad Request"),
     (
         "302 Found",
@@ -430,7 +435,7 @@ fn a_key_that_the_server_repeats_is_not_shown() {
         Server::start(move |_, stream| send(stream, &answer("401 Unauthorized", "", &refused)));
     Test::against(&server.url(), "status my-agent --progress none")
         .status(3)
-        .stdout("my-agent: unauthorized: the API answered 401 Unauthorized: no such key: [the API key]\n")
+        .stdout("my-agent: unauthorized: the API answered 401 Unauthorized: no such key: [the API key]; asked with the private API key in PIPECAT_API_KEY\n")
         .run();
     for key in [KEY, &KEY.replace('_', "%5F")] {
         let elsewhere = format!("Location: https://x/?key={key}\r\n");

@@ -107,7 +107,7 @@ fn progress_can_be_chosen_and_a_single_check_has_no_section() {
     .stderr_lines("[TIME] my-agent: ready after TIME")
     .run();
     in_a_job(Test::against(&ready().url(), "status my-agent"))
-        .stdout("my-agent: ready, deployment new\n")
+        .stdout("my-agent: ready, deployment new\n  replicas    1 ready\n")
         .run();
     in_a_job(Test::against(&ready().url(), "wait my-agent -q"))
         .stdout("my-agent: ready after TIME, deployment new\n")

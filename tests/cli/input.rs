@@ -155,45 +155,36 @@ fn addresses() {
 }
 
 #[test]
-fn keys() {
-    let without = || {
-        Test::new("wait a")
-            .env("PIPECAT_API_URL", NOWHERE)
-            .status(2)
+fn the_vendor_s_address_is_a_host() {
+    let paths = |url: &dyn Fn(&Server) -> String, variable: &str| {
+        let server = play(vec![agent(true)]);
+        Test::new("status my-agent --progress none")
+            .env("PIPECAT_API_KEY", KEY)
+            .env(variable, url(&server))
+            .stdout_any()
+            .run();
+        let head = server.requests().remove(0).head;
+        head.split(' ').nth(1).unwrap().to_owned()
     };
-    without()
-        .stderr("error: no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file\n")
+    let host = |server: &Server| server.url().replace("/v1", "");
+    for variable in ["PIPECAT_API_URL", "PIPECAT_API_HOST"] {
+        assert_eq!(paths(&host, variable), "/v1/agents/my-agent");
+        assert_eq!(
+            paths(&|server| server.url(), variable),
+            "/v1/agents/my-agent"
+        );
+        let below = |server: &Server| format!("{}/api/", host(server));
+        assert_eq!(paths(&below, variable), "/api/agents/my-agent");
+    }
+    let server = play(vec![agent(true)]);
+    Test::against(&server.url(), "status my-agent --progress none")
+        .env("PIPECAT_API_HOST", "http://127.0.0.1:9")
+        .stdout_any()
         .run();
-    without()
-        .env("PIPECAT_API_KEY", "")
-        .stderr("error: no API key: PIPECAT_API_KEY is set but empty; does the pipeline have access to the secret?\n")
-        .run();
-    without()
-        .env("PIPECAT_API_KEY", format!("{KEY}\n"))
-        .stderr("error: the API key in PIPECAT_API_KEY holds a line break; give the key alone, on one line\n")
-        .run();
-    without()
-        .env("PCC_API_KEY", format!("\"{KEY}\" "))
-        .stderr("error: the API key in PCC_API_KEY holds a character that no API key has; copy the key again, without quotes or blanks\n")
-        .run();
-    without()
-        .arg("--api-key-file=missing")
-        .stderr(
-            "error: --api-key-file: cannot read missing: No such file or directory (os error 2)\n",
-        )
-        .run();
-    without()
-        .file("key", "\n")
-        .arg("--api-key-file=key")
-        .env("PIPECAT_API_KEY", KEY)
-        .stderr("error: --api-key-file: the API key in key is empty\n")
-        .run();
-    without()
-        .file("key", "k".repeat(64 * 1024 + 1))
-        .arg("--api-key-file=key")
-        .stderr(
-            "error: --api-key-file: key is larger than 65536 bytes, so that it cannot be a key's\n",
-        )
+    Test::new("status my-agent")
+        .env("PIPECAT_API_HOST", "api.pipecat.daily.co")
+        .status(2)
+        .stderr("error: PIPECAT_API_HOST: it is not a URL; one looks like https://api.pipecat.daily.co/v1\n")
         .run();
 }
 
@@ -339,34 +330,6 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
 }
 
 #[test]
-fn the_key_comes_from_the_file_then_from_either_variable() {
-    let asked = |test: fn(Test) -> Test| {
-        let server = Server::start(|_, stream| send(stream, &agent(true)));
-        let run = Test::new("wait my-agent --progress none").env("PIPECAT_API_URL", server.url());
-        test(run)
-            .stdout("my-agent: ready after TIME, deployment new\n")
-            .run();
-        let head = server.requests().remove(0).head;
-        let bearer = head.lines().find_map(|line| line.split_once("Bearer "));
-        bearer.unwrap().1.to_owned()
-    };
-    let both = |test: Test| {
-        test.env("PIPECAT_API_KEY", "first")
-            .env("PCC_API_KEY", "second")
-    };
-    assert_eq!(asked(both), "first");
-    assert_eq!(
-        asked(|test| test.env("PIPECAT_API_KEY", "").env("PCC_API_KEY", "second")),
-        "second"
-    );
-    let file = |test: Test| {
-        let test = test.file("key", "filed\n").arg("--api-key-file").arg("key");
-        test.env("PIPECAT_API_KEY", "first")
-    };
-    assert_eq!(asked(file), "filed");
-}
-
-#[test]
 fn the_vendor_s_file_names_the_agent() {
     let server = Server::start(|_, stream| send(stream, &agent(true)));
     Test::against(&server.url(), "wait --progress none")
@@ -392,7 +355,7 @@ fn the_vendor_s_file_names_the_agent() {
         .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = '..'\n")
-        .stderr("error: pcc-deploy.toml, agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
+        .stderr("error: pcc-deploy.toml: agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
         .run();
     bad(b"\xff")
         .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; fix it, or name an agent: stream did not contain valid UTF-8\n")
@@ -401,6 +364,167 @@ fn the_vendor_s_file_names_the_agent() {
         .status(2)
         .stderr("error: no agent is named, and there is no pcc-deploy.toml here; name one: pipecat-rollout wait-for-ready my-agent\n")
         .run();
+}
+
+#[test]
+fn another_file_names_the_agent() {
+    let ready = || play(vec![agent(true)]);
+    let staging = "agent_name = \"my-agent\"\n";
+    let check = |server: &Server| {
+        Test::against(&server.url(), "status --progress none")
+            .file("pcc-deploy.toml", "agent_name = \"production\"\n")
+            .file("pcc-deploy.staging.toml", staging)
+            .stdout_starts("my-agent: ready, deployment new\n")
+    };
+    check(&ready())
+        .arg("--config-file=pcc-deploy.staging.toml")
+        .env("PIPECAT_DEPLOY_CONFIG_PATH", "missing.toml")
+        .run();
+    let of_variable =
+        |test: Test| test.env("PIPECAT_DEPLOY_CONFIG_PATH", "pcc-deploy.staging.toml");
+    of_variable(check(&ready())).run();
+    // An agent that is typed wins over the variable.
+    of_variable(check(&ready()).file("pcc-deploy.staging.toml", ""))
+        .arg("my-agent")
+        .run();
+
+    refused(
+        &["wait", "--config-file", "missing.toml"],
+        "no agent is named, and missing.toml cannot be read; fix it, or name an agent: No such file or directory (os error 2)",
+    );
+    refused_by_clap(
+        &["wait", "a", "--config-file", "f.toml"],
+        "error: AGENT and --config-file both name the agent: give only one",
+    );
+    refused_by_clap(
+        &["run", "a", "--config-file", "f.toml", "--", "true"],
+        "error: AGENT and --config-file both name the agent: give only one",
+    );
+}
+
+/// Where no script of the vendor's CLI is, nothing may be run.
+fn run_of_the_vendor_s_cli(switches: &str, command: &str) -> Test {
+    let line = format!("run --progress none {switches} -- {command}");
+    Test::against(NOWHERE, &line)
+        .file("pcc-deploy.toml", "agent_name = \"production\"\n")
+        .file("staging.toml", "agent_name = \"staging\"\n")
+        .file("torn.toml", "agent_name = ")
+        .status(2)
+}
+
+#[test]
+fn a_deploy_command_that_deploys_another_agent_is_refused() {
+    for (switches, command, theirs, their_place, ours, our_place) in [
+        (
+            "staging",
+            "pipecat cloud deploy --yes",
+            "production",
+            "pcc-deploy.toml",
+            "staging",
+            "AGENT",
+        ),
+        (
+            "a",
+            "pcc deploy b",
+            "b",
+            "named by the command",
+            "a",
+            "AGENT",
+        ),
+        (
+            "--config-file staging.toml",
+            "uv run pipecat cloud deploy",
+            "production",
+            "pcc-deploy.toml",
+            "staging",
+            "staging.toml",
+        ),
+        (
+            "production",
+            "pipecat cloud deploy --config-file staging.toml",
+            "staging",
+            "staging.toml",
+            "production",
+            "AGENT",
+        ),
+        (
+            "--config-file pcc-deploy.toml",
+            "pipecat cloud deploy --config-file staging.toml",
+            "staging",
+            "staging.toml",
+            "production",
+            "pcc-deploy.toml",
+        ),
+    ] {
+        run_of_the_vendor_s_cli(switches, command)
+            .stderr(&format!(
+                "error: the command deploys agent \"{theirs}\" ({their_place}), but \"{ours}\" is to be judged \
+                 ({our_place}); name the same one in both, or leave ours out\n"
+            ))
+            .run();
+    }
+    run_of_the_vendor_s_cli("staging", "pcc deploy")
+        .env("PIPECAT_DEPLOY_CONFIG_PATH", "pcc-deploy.toml")
+        .stderr_any()
+        .run();
+    run_of_the_vendor_s_cli("", "pcc deploy --config-file torn.toml")
+        .stderr_any()
+        .run();
+    run_of_the_vendor_s_cli("", "pcc deploy ..")
+        .stderr_any()
+        .run();
+}
+
+#[test]
+fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
+    let nothing = || {
+        play(vec![answer(
+            "404 Not Found",
+            "",
+            r#"{"error":"none","code":"404"}"#,
+        )])
+    };
+    for (switches, command, agent) in [
+        ("", "pcc deploy b", "b"),
+        ("b", "pcc deploy b", "b"),
+        ("", "pcc deploy", "production"),
+        ("", "pcc deploy --config-file staging.toml", "staging"),
+        (
+            "staging",
+            "pcc deploy --config-file staging.toml",
+            "staging",
+        ),
+        (
+            "--config-file staging.toml",
+            "pcc deploy staging",
+            "staging",
+        ),
+        // What it cannot read it says itself.
+        ("b", "pcc deploy --config-file torn.toml", "b"),
+        ("b", "uv run --directory elsewhere pcc deploy", "b"),
+    ] {
+        let server = nothing();
+        let line = format!("run --progress none {switches} -- {command}");
+        let test = Test::against(&server.url(), &line)
+            .file("pcc-deploy.toml", "agent_name = \"production\"\n")
+            .file("staging.toml", "agent_name = \"staging\"\n")
+            .file("torn.toml", "agent_name = ")
+            .file("pcc", "#!/bin/sh\nexit 7\n")
+            .file("uv", "#!/bin/sh\nexit 7\n")
+            .status(7)
+            .stderr_any()
+            .stdout_any();
+        let folder = test.folder();
+        for name in ["pcc", "uv"] {
+            fs::set_permissions(folder.join(name), Permissions::from_mode(0o755)).unwrap();
+        }
+        test.env("PATH", &folder).run();
+        let head = &server.requests()[0].head;
+        assert!(
+            head.starts_with(&format!("GET /v1/agents/{agent} ")),
+            "{head}"
+        );
+    }
 }
 
 #[test]

@@ -48,10 +48,10 @@ fn a_suite_with_a_case_an_agent() {
   deployment  new</failure>
 </testcase>
 <testcase classname="pipecat-rollout" name="shut" time="">
-<error type="Http401" message="shut: unauthorized after TIME: the API answered 401 Unauthorized (N failed polls in a row, over TIME)">shut: unauthorized after TIME (exit code 3)
-  reason      the API answered 401 Unauthorized (N failed polls in a row, over TIME)
+<error type="Http401" message="shut: unauthorized after TIME: the API answered 401 Unauthorized; asked with the private API key in PIPECAT_API_KEY (N failed polls in a row, over TIME)">shut: unauthorized after TIME (exit code 3)
+  reason      the API answered 401 Unauthorized; asked with the private API key in PIPECAT_API_KEY (N failed polls in a row, over TIME)
   phase       waiting, for TIME
-  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)</error>
+  next        ask with a private API key of the agent&apos;s organization (Dashboard, Settings, API Keys), or with a login that may read it</error>
 </testcase>
 </testsuite>
 </testsuites>

@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod action;
 mod agents;
+mod credentials;
 mod deploy_command;
 #[cfg(target_os = "linux")]
 mod ends;
@@ -27,6 +28,8 @@ mod runner;
 mod scenarios;
 mod server;
 mod signals;
+mod smoke;
+mod status;
 mod target;
 mod tls;
 mod tls_server;

@@ -269,7 +269,7 @@ fn the_report_holds_all_that_is_known() {
             "startedAt": null, "elapsedMs": null,
             "phases": ["waiting", "reconciling", "creating", "validating", "active"],
             "polls": 10, "failedPolls": 1, "logs": [], "requestId": null,
-            "deploymentCreatedAt": null, "image": null, "region": null,
+            "deploymentCreatedAt": null, "image": null, "region": null, "activeSessions": null,
             "warnings": [{
                 "code": "RevisionUnchanged",
                 "summary": "the deploy changed no revision: that of deployment deployment-old serves it; the old code may go on serving",
@@ -327,7 +327,7 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
 fn status_polls_once() {
     let server = play(vec![agent(true)]);
     Test::against(&server.url(), "status my-agent")
-        .stdout("my-agent: ready, deployment new\n")
+        .stdout("my-agent: ready, deployment new\n  replicas    1 ready\n")
         .run();
     assert_eq!(server.requests().len(), 1);
     Test::against(&play(vec![revision("Creating", &Value::Null)]).url(), "status my-agent")
@@ -370,7 +370,7 @@ fn on_a_terminal(test: Test, status: i32) -> String {
 }
 
 /// A terminal of 80 columns, and what reads all that is drawn on it.
-fn terminal() -> (File, std::thread::JoinHandle<String>) {
+pub(crate) fn terminal() -> (File, std::thread::JoinHandle<String>) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();

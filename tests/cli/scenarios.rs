@@ -120,14 +120,14 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         4,
         "not found after TIME: there is no such agent (404)",
         "    | agent \"voice-starter\" not found (NOT_FOUND)\n\
-         \x20 next        check the agent's name, and that the key belongs to the organization it was deployed to",
+         \x20 next        check the agent's name, and that the key or login is of the organization it was deployed to",
     ),
     (
         "unauthorized",
         "",
         3,
-        "unauthorized after TIME: the API answered 401 Unauthorized: invalid API key (UNAUTHORIZED) (",
-        "  next        check the key: it must be a private API key of this organization (Dashboard, Settings, API Keys)",
+        "unauthorized after TIME: the API answered 401 Unauthorized: invalid API key (UNAUTHORIZED); asked with the private API key of the simulator (",
+        "  next        ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), or with a login that may read it",
     ),
     (
         "outage",
@@ -287,7 +287,7 @@ fn the_simulator_serves_until_a_signal_ends_it() {
         "{status} {body}"
     );
     Test::against(&url, "status a --progress none")
-        .stdout("a: ready, deployment ID\n")
+        .stdout_starts("a: ready, deployment ID\n  image ")
         .run();
     for agent in ["a", "b"] {
         let (status, _) = ask(address, &format!("POST /v1/agents/{agent}"));

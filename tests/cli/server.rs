@@ -1,6 +1,6 @@
 //! A server that answers as a test wants, down to the bytes and resets.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,7 @@ pub(crate) struct Request {
     pub(crate) at: Instant,
     /// Request line and headers.
     pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// A server on loopback that hands the `n`th request, from 0 on, to a test's handler.
@@ -62,22 +63,36 @@ fn serve(
     seen: &Mutex<Vec<Request>>,
     handler: &impl Fn(usize, &str, &mut TcpStream),
 ) {
-    let Some(head) = read_head(&stream) else {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let Some(head) = read_head_from(&mut reader) else {
         return;
     };
+    // What is left unread would reset the connection.
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.parse::<usize>().unwrap())
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    let body = String::from_utf8(body).unwrap();
     let number = {
         let mut seen = seen.lock().unwrap();
         seen.push(Request {
             at: Instant::now(),
             head: head.clone(),
+            body,
         });
         seen.len() - 1
     };
     handler(number, &head, &mut stream);
 }
 
-pub(crate) fn read_head(stream: impl std::io::Read) -> Option<String> {
-    let mut reader = BufReader::new(stream);
+pub(crate) fn read_head(stream: impl Read) -> Option<String> {
+    read_head_from(&mut BufReader::new(stream))
+}
+
+fn read_head_from(reader: &mut impl BufRead) -> Option<String> {
     let mut head = String::new();
     loop {
         let start = head.len();

@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::harness::{KEY, Test};
-use crate::server::{Server, details, play};
+use crate::server::{Server, answer, details, play};
 
 const OLD: &str = "deployment-old";
 const NEW: &str = "deployment-new";
@@ -140,4 +140,154 @@ fn the_first_characters_of_an_id_are_no_other_deployment() {
                 .run();
         });
     });
+}
+
+/// An agent that deploys on a push: what its details say of commits.
+fn pushed(id: &str, commit: &str, status: &str) -> String {
+    details(&json!({
+        "ready": true, "desiredDeploymentId": id, "reconciledDeploymentId": id,
+        "git": {"repoFullName": "acme/bot", "branch": "main", "autoDeploy": true},
+        "deployedCommit": {"sha": commit, "ref": "refs/heads/main"},
+        "latestDeploy": {
+            "id": "push-1", "status": status, "commitSha": NEW_COMMIT, "reason": "exit code 1",
+        },
+    }))
+}
+
+const OLD_COMMIT: &str = "1111111111111111111111111111111111111111";
+const NEW_COMMIT: &str = "2222222222222222222222222222222222222222";
+
+/// In a workflow that a push has started.
+fn on_a_push(test: Test) -> Test {
+    test.env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_SHA", NEW_COMMIT)
+        .arg("--progress=plain")
+}
+
+#[test]
+fn a_push_is_followed_from_its_build_to_its_deployment() {
+    let built = || {
+        let building = pushed("old", OLD_COMMIT, "building");
+        play(vec![
+            building.clone(),
+            building,
+            pushed("new", NEW_COMMIT, "succeeded"),
+        ])
+    };
+    let by_hand = Test::against(&built().url(), "wait my-agent --progress plain --commit")
+        .arg(NEW_COMMIT[..7].to_uppercase());
+    let in_ci = on_a_push(Test::against(&built().url(), "wait my-agent"));
+    for test in [by_hand, in_ci] {
+        let left = test
+            .stdout("my-agent: ready after TIME, deployment new\n")
+            .stderr_any()
+            .run();
+        for words in [
+            "my-agent: building (waiting took ",
+            "my-agent: following deployment new\n",
+            "my-agent: active (building took ",
+        ] {
+            assert!(left.stderr.contains(words), "{words}: {}", left.stderr);
+        }
+    }
+    // The merge commit of a pull request is deployed by nobody.
+    on_a_push(Test::against(&built().url(), "wait my-agent"))
+        .env("GITHUB_EVENT_NAME", "pull_request")
+        .stdout("my-agent: ready after TIME, deployment old\n")
+        .stderr_any()
+        .run();
+}
+
+#[test]
+fn a_push_whose_build_fails_fails_with_the_platform_s_reason() {
+    let failed = play(vec![pushed("old", OLD_COMMIT, "failed")]);
+    Test::against(&failed.url(), "wait my-agent --progress none --commit")
+        .arg(NEW_COMMIT)
+        .status(10)
+        .stdout("my-agent: failed after TIME: the deploy of commit 222222222222 failed before there was a deployment: exit code 1\n")
+        .run();
+}
+
+#[test]
+fn a_commit_that_never_deploys_is_unchanged() {
+    let deployed = play(vec![pushed("old", OLD_COMMIT, "succeeded")]);
+    Test::against(
+        &deployed.url(),
+        "wait my-agent --progress none --appear-timeout 1 --commit 3333333",
+    )
+    .status(13)
+    .stdout("my-agent: unchanged after TIME: no deployment of commit 3333333 came; commit 111111111111 is deployed\n")
+    .run();
+    Test::against(
+        &deployed.url(),
+        "status my-agent --progress none --commit 1111111",
+    )
+    .stdout("my-agent: ready, deployment old\n")
+    .run();
+    for commit in ["main", "123", "", "222222g"] {
+        Test::against(&deployed.url(), "wait my-agent --commit")
+            .arg(commit)
+            .status(2)
+            .stderr(&format!(
+                "error: --commit: {commit:?} cannot be a commit: give its hash, or at least the first 7 characters of it\n"
+            ))
+            .run();
+    }
+}
+
+/// An agent that is ready, with a previous revision or not, whose sessions are answered with this.
+fn draining(sessions: &'static [(&'static str, &'static str)], previous: bool) -> Server {
+    let answered = std::sync::atomic::AtomicUsize::new(0);
+    Server::start_by_head(move |head| {
+        if !head.contains("/sessions?status=active&limit=1000 ") {
+            let previous = previous.then(|| json!({"deploymentID": "old", "readyReplicas": 1}));
+            return details(&json!({"ready": true, "previousRevision": previous}));
+        }
+        let number = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (status, body) = sessions.get(number).or(sessions.last()).unwrap();
+        answer(status, "", body)
+    })
+}
+
+const TWO_OLD: (&str, &str) = (
+    "200 OK",
+    r#"{"sessions": [{"deploymentId": "old"}, {"deploymentId": "older"}, {"deploymentId": "new"}]}"#,
+);
+const ALL_NEW: (&str, &str) = ("200 OK", r#"{"sessions": [{"deploymentId": "new"}]}"#);
+
+#[test]
+fn drained_waits_for_the_calls_on_older_deployments_where_they_can_be_read() {
+    let drain = |server: &Server, switches: &str| {
+        let line = format!("wait my-agent --progress none --until drained {switches}");
+        Test::against(&server.url(), &line)
+    };
+    let ready = "my-agent: ready after TIME, deployment new\n";
+    // That they cannot be read once says nothing.
+    let server = draining(&[TWO_OLD, ("503 Service Unavailable", ""), ALL_NEW], false);
+    drain(&server, "").stdout(ready).run();
+    assert_eq!(server.requests().len(), 6);
+    drain(&draining(&[TWO_OLD], false), "--timeout 2")
+        .status(124)
+        .stdout("my-agent: timed out after TIME, deployment new: ready, but 2 calls still run on the old version after TIME\n")
+        .run();
+    // Where the platform does not say it, the previous revision decides.
+    for answered in [
+        ("404 Not Found", r#"{"error":"no","code":"404"}"#),
+        ("403 Forbidden", ""),
+        ("200 OK", "{}"),
+    ] {
+        let answers: &'static [_] = Box::leak(Box::new([answered]));
+        drain(&draining(answers, false), "").stdout(ready).run();
+    }
+    drain(&draining(&[("404 Not Found", "")], true), "--timeout 1")
+        .status(124)
+        .stdout("my-agent: timed out after TIME, deployment new: ready, but the previous revision still drains after TIME\n")
+        .run();
+    // Nobody else asks for them.
+    let server = draining(&[TWO_OLD], false);
+    Test::against(&server.url(), "wait my-agent --progress none")
+        .stdout(ready)
+        .run();
+    assert_eq!(server.requests().len(), 1);
 }

@@ -340,6 +340,8 @@ impl<'a> Story<'a> {
             TargetRule::Deployment(_) => target == TARGET,
             TargetRule::NewerThan(_) => target != BASELINE,
             TargetRule::Deploy => outcome.baseline_deployment_id.as_deref() != id,
+            // No answer of the alphabet names a commit.
+            TargetRule::Commit(_) | TargetRule::Pushed(_) => false,
             TargetRule::FirstSeen => {
                 let first = self.0.iter().find_map(|(_, letter)| agent(letter));
                 first.is_some_and(|first| first.desires(target))

@@ -35,7 +35,7 @@ fn understood(arguments: &Value) {
     let ended = place.other(&arguments);
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(
-        ended.stdout.contains("key      there is one\n"),
+        ended.stdout.contains("key      the private API key in "),
         "{}",
         ended.stdout
     );

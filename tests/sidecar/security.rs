@@ -10,6 +10,7 @@ use crate::http::get;
 use crate::receiver::{Receiver, Reply};
 
 const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const TOKEN: &str = "pcc_pat_5ecret_of_the_cli";
 const SECRET_PATH: &str = "T0000-s3cret-path";
 
 #[test]
@@ -42,6 +43,7 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
         .args("-vv");
     let mut command = place.sidecar();
     command.env("RUST_LOG", "trace");
+    command.env("PIPECAT_TOKEN", TOKEN);
     let sidecar = place.start_command(command);
     sidecar.wait_for_log("\"message\":\"watching ");
     api.deploy("a", "d2");
@@ -66,6 +68,7 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
     told.push(sidecar.stop().stderr);
     let secrets = [
         KEY,
+        TOKEN,
         SECRET_PATH,
         SIGNING_SECRET.strip_prefix("whsec_").unwrap(),
     ];

@@ -87,13 +87,14 @@ fn failure(class: FailureClass, summary: &str) -> Observation {
 }
 
 fn policy(steering: &mut Steering<'_>) -> Option<Policy> {
-    let target = match steering.choice(4) {
+    let target = match steering.choice(5) {
         0 => TargetRule::FirstSeen,
         1 => TargetRule::Deployment("new".to_owned()),
         2 => TargetRule::NewerThan(Baseline {
             deployment_id: Some("old".to_owned()),
             created_at: steering.flag().then_some(Timestamp::UNIX_EPOCH),
         }),
+        3 => TargetRule::Commit("abc".to_owned()),
         _ => TargetRule::Deploy,
     };
     let mut limits = Limits {
@@ -234,7 +235,11 @@ impl Watch {
             TargetRule::Deploy if self.policy.limits().unchanged == Unchanged::Fail => {
                 assert_ne!(desired, report.outcome.baseline_deployment_id.as_deref());
             }
-            TargetRule::NewerThan(_) | TargetRule::Deploy | TargetRule::FirstSeen => {}
+            TargetRule::NewerThan(_)
+            | TargetRule::Deploy
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => {}
         }
     }
 

@@ -222,7 +222,10 @@ fn assert_own(line: &str) {
 /// The log, line by line as the runners read it.
 fn log(report: &Report, title: &str) {
     for mode in [Mode::Watch, Mode::Status] {
-        let mut shown = messages::result_table(&report.agents, mode);
+        let mut shown = match mode {
+            Mode::Watch | Mode::Run => messages::result_table(&report.agents),
+            Mode::Status => messages::check_table(&report.agents),
+        };
         for agent in &report.agents {
             shown.push(messages::result_line(agent, mode));
             shown.extend(messages::failure_block(agent, mode));

@@ -5,13 +5,18 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::rate_limiter::RateLimiter;
-use super::{ApiKey, Client, RequestError};
+use super::{Client, Credentials, RequestError};
 use crate::core::rollout::{FailureClass, Observation, Route};
-use crate::core::wire::{AgentName, RequestOutcome, Service};
+use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service, SessionState};
+
+/// The most sessions that are asked for.
+const MAX_SESSIONS: usize = 1000;
+/// From so many on there may be more than were listed, whatever the platform makes of the number above.
+const FULL_PAGE: usize = 100;
 
 /// The connection to the API, shared by all who hold it.
 #[derive(Debug, Clone)]
@@ -23,23 +28,19 @@ struct Shared {
     hooks: Hooks,
 }
 
-/// What a sidecar wants to know of its requests, and does for them.
+/// What a sidecar wants to know of its requests.
 #[derive(Default)]
 pub(crate) struct Hooks {
     /// Called with how each request ended, and how long it took.
     pub(crate) on_request: Option<OnRequest>,
     /// Called with how long each permit of normal priority took.
     pub(crate) on_wait: Option<OnWait>,
-    /// Reads the key again, after a 401: it may have been replaced.
-    pub(crate) reload_key: Option<ReloadKey>,
 }
 
 /// Takes how a request ended, and how long it took.
 pub(crate) type OnRequest = Box<dyn Fn(RequestOutcome, Duration) + Send + Sync>;
 /// Takes how long a permit took.
 pub(crate) type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
-/// Reads the key, if it can be read.
-pub(crate) type ReloadKey = Box<dyn Fn() -> Option<ApiKey> + Send + Sync>;
 
 /// How much a request matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl fmt::Debug for Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 enum Retry {
-    /// There is another key now.
+    /// There are other credentials now.
     Now,
     /// The same would happen again.
     No,
@@ -89,7 +90,7 @@ impl Connection {
     }
 
     /// Asks for the details of an agent, and takes at most `limit` for each request. The caller has
-    /// acquired the permit, or does without; only a second request, with another key, acquires its own.
+    /// acquired the permit, or does without; only a second request, with other credentials, acquires its own.
     pub(crate) async fn observe(
         &self,
         agent: &AgentName,
@@ -106,6 +107,60 @@ impl Connection {
         };
         let answer = self.send(request).await;
         answer.unwrap_or_else(RequestError::into_observation)
+    }
+
+    /// Asks for the details of an agent, and, if its desired deployment is ready, for the sessions that others
+    /// serve; both together take at most `limit`. The second request acquires its own permit.
+    pub(crate) async fn observe_draining(
+        &self,
+        agent: &AgentName,
+        limit: Duration,
+        route: Route,
+    ) -> Observation {
+        let began = Instant::now();
+        let mut observation = self.observe(agent, limit, route).await;
+        if let Observation::Details { details, .. } = &mut observation
+            && details.ready
+            && let Some(desired) = details.desired().map(str::to_owned)
+            && details.reconciled_deployment_id.as_deref() == Some(&desired)
+        {
+            let left = limit.saturating_sub(began.elapsed());
+            let under_way = details.active_session_count;
+            let asked = timeout(left, self.older_sessions(agent, &desired, under_way, left));
+            details.older_sessions = asked.await.unwrap_or(Some(OlderSessions::Unknown));
+        }
+        observation
+    }
+
+    /// The sessions that other deployments than this one serve, of so many that are `under_way`; none where
+    /// the platform does not say.
+    async fn older_sessions(
+        &self,
+        agent: &AgentName,
+        deployment: &str,
+        under_way: Option<u64>,
+        limit: Duration,
+    ) -> Option<OlderSessions> {
+        self.acquire(Priority::Normal).await;
+        let sessions = self
+            .send(|client| async move { client.sessions(agent, MAX_SESSIONS, limit).await })
+            .await;
+        match sessions {
+            Ok(sessions) => {
+                let listed = sessions.count();
+                let all = under_way.and_then(|count| usize::try_from(count).ok());
+                let is_whole = listed < FULL_PAGE || all.is_some_and(|all| listed >= all);
+                Some(match sessions.elsewhere(deployment) {
+                    0 if !is_whole => OlderSessions::Unknown,
+                    count => OlderSessions::Count(count),
+                })
+            }
+            Err(error) if error.is_for_good() => {
+                debug!(agent = agent.as_str(), %error, "sessions cannot be read");
+                None
+            }
+            Err(_) => Some(OlderSessions::Unknown),
+        }
     }
 
     /// Asks for the organization's agents; acquires the permit itself.
@@ -134,7 +189,68 @@ impl Connection {
             .await
     }
 
-    /// Sends a request, and sends it again if it is refused and the key has been replaced.
+    /// Starts a session with a public key, and gives its id.
+    ///
+    /// # Errors
+    /// When there is no session.
+    pub(crate) async fn start_session(
+        &self,
+        agent: &AgentName,
+        public_key: &Credentials,
+        body: &serde_json::Value,
+        limit: Duration,
+    ) -> Result<String, RequestError> {
+        self.acquire(Priority::Normal).await;
+        let client = self.client();
+        client.start_session(agent, public_key, body, limit).await
+    }
+
+    /// Asks for one session.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub(crate) async fn session(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        limit: Duration,
+    ) -> Result<SessionState, RequestError> {
+        self.acquire(Priority::Normal).await;
+        self.send(|client| async move { client.session(agent, id, limit).await })
+            .await
+    }
+
+    /// Asks for the newest `max` lines that a session logged; the oldest comes first.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub(crate) async fn session_logs(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Vec<String>, RequestError> {
+        self.acquire(Priority::Normal).await;
+        self.send(|client| async move { client.session_logs(agent, id, max, limit).await })
+            .await
+    }
+
+    /// Ends a session, without a permit: it is not to go on.
+    ///
+    /// # Errors
+    /// When the API does not say that it has ended.
+    pub(crate) async fn end_session(
+        &self,
+        agent: &AgentName,
+        id: &str,
+        limit: Duration,
+    ) -> Result<(), RequestError> {
+        self.send(|client| async move { client.end_session(agent, id, limit).await })
+            .await
+    }
+
+    /// Sends a request, and sends it again if it is refused and the credentials have been replaced.
     async fn send<T, Answered: Future<Output = Result<T, RequestError>>>(
         &self,
         request: impl Fn(Client) -> Answered,
@@ -159,28 +275,35 @@ impl Connection {
         }
     }
 
-    /// Does what a failed request asks of everybody: to slow down, or to take another key.
+    /// Does what a failed request asks of everybody: to slow down, or to take other credentials.
     fn after_failure(&self, client: &Client, error: &RequestError) -> Retry {
         match (error.outcome(), error.class()) {
             (RequestOutcome::Throttled, FailureClass::Transient { retry_after }) => {
                 self.0.rate_limiter.slow_down(retry_after);
                 Retry::No
             }
-            (_, FailureClass::Unauthorized) => self.take_new_key(client),
+            (_, FailureClass::Unauthorized) => self.take_new_credentials(client),
             (_, FailureClass::Transient { .. } | FailureClass::Refused) => Retry::No,
         }
     }
 
-    /// Takes the key that has replaced the refused one, if one has.
-    fn take_new_key(&self, refused: &Client) -> Retry {
-        let reload_key = self.0.hooks.reload_key.as_ref();
-        match reload_key.and_then(|reload_key| reload_key()) {
-            Some(key) if !refused.has_key(&key) => {
-                let client = &self.0.client;
-                *client.write().unwrap_or_else(PoisonError::into_inner) = refused.with_key(key);
+    /// Takes the credentials that have replaced the refused ones, if any have: another request may have
+    /// taken them already.
+    fn take_new_credentials(&self, refused: &Client) -> Retry {
+        let mut client = self
+            .0
+            .client
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !client.asks_as(refused) {
+            return Retry::Now;
+        }
+        match refused.reloaded() {
+            Some(reloaded) => {
+                *client = reloaded;
                 Retry::Now
             }
-            _ => Retry::No,
+            None => Retry::No,
         }
     }
 

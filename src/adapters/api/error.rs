@@ -64,11 +64,17 @@ pub(super) enum Problem {
     #[error("{0}")]
     Timeout(String),
     /// An answer of the API, or of something before it, that is not a 200.
-    #[error("{}", status_words(*status, words.as_deref(), location.as_deref(), *retry_after))]
+    #[error(
+        "{}{}",
+        status_words(*status, words.as_deref(), location.as_deref(), *retry_after),
+        asked_with.as_ref().map(|with| format!("; asked with {with}")).unwrap_or_default()
+    )]
     Status {
         status: StatusCode,
         /// What its body says, in the API's form of an error.
         words: Option<String>,
+        /// What it was asked with, where that is what it refuses.
+        asked_with: Option<String>,
         /// Where it redirects to.
         location: Option<String>,
         /// How long the server asks us to wait.
@@ -80,6 +86,15 @@ pub(super) enum Problem {
          in /v1?): the body {why}"
     )]
     NotTheApi { url: String, why: String },
+    /// The account has no organization, so that there are no agents to ask for.
+    #[error(
+        "the account has no organization (asked with {0}); name one in PIPECAT_ORG, or log in again: \
+         pipecat cloud auth login"
+    )]
+    NoOrganization(String),
+    /// The list of organizations is not there.
+    #[error("the list of organizations was not found; name yours in PIPECAT_ORG: {0}")]
+    NoOrganizations(String),
     /// The body was cut short.
     #[error("the answer was cut short")]
     BodyCut,
@@ -97,6 +112,9 @@ pub(super) enum Expected {
     Agent,
     List,
     Logs,
+    Organizations,
+    Sessions,
+    Session,
 }
 
 impl Expected {
@@ -105,6 +123,9 @@ impl Expected {
             Expected::Agent => "this agent",
             Expected::List => "a list of agents",
             Expected::Logs => "logs",
+            Expected::Organizations => "a list of organizations",
+            Expected::Sessions => "a list of sessions",
+            Expected::Session => "a session",
         }
     }
 }
@@ -124,7 +145,9 @@ impl RequestError {
     #[must_use]
     pub(crate) fn class(&self) -> FailureClass {
         match &self.problem {
-            Problem::Certificate(_) => FailureClass::Refused,
+            Problem::Certificate(_) | Problem::NoOrganization(_) | Problem::NoOrganizations(_) => {
+                FailureClass::Refused
+            }
             Problem::Status {
                 status,
                 retry_after,
@@ -141,9 +164,19 @@ impl RequestError {
         }
     }
 
+    /// Whether the API said, in whichever way, that what was asked for is not to be had.
+    #[must_use]
+    pub(super) fn is_for_good(&self) -> bool {
+        match &self.problem {
+            Problem::NotTheApi { .. } | Problem::Unexpected { .. } => true,
+            Problem::Status { .. } => !matches!(self.class(), FailureClass::Transient { .. }),
+            _ => false,
+        }
+    }
+
     /// How the request counts in the metrics, and for the rate limiter.
     #[must_use]
-    pub(super) fn outcome(&self) -> RequestOutcome {
+    pub(crate) fn outcome(&self) -> RequestOutcome {
         match &self.problem {
             Problem::Certificate(_)
             | Problem::Proxy(_)
@@ -158,7 +191,9 @@ impl RequestError {
             // One that holds no agent is not the usable answer that its status promises.
             Problem::Status { status, .. } if status.is_success() => RequestOutcome::Unreadable,
             Problem::Status { status, .. } => RequestOutcome::of_status(status.as_u16()),
+            Problem::NoOrganizations(_) => RequestOutcome::NotFound,
             Problem::NotTheApi { .. }
+            | Problem::NoOrganization(_)
             | Problem::BodyCut
             | Problem::BodyTooLarge { .. }
             | Problem::Unexpected { .. } => RequestOutcome::Unreadable,
@@ -166,7 +201,7 @@ impl RequestError {
     }
 
     /// One word for machines.
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let code = match &self.problem {
             Problem::Certificate(_) => "CertificateNotTrusted",
             Problem::Proxy(_) => "ProxyFailed",
@@ -175,15 +210,33 @@ impl RequestError {
             Problem::Timeout(_) => "RequestTimeout",
             Problem::Status { status, .. } => return format!("Http{}", status.as_u16()),
             Problem::NotTheApi { .. } => "NotTheApi",
+            Problem::NoOrganization(_) | Problem::NoOrganizations(_) => "NoOrganization",
             Problem::BodyCut => "BodyCut",
             Problem::BodyTooLarge { .. } => "BodyTooLarge",
             Problem::Unexpected { expected, .. } => match expected {
                 Expected::Agent => "NotAnAgent",
                 Expected::List => "NotAList",
                 Expected::Logs => "NotLogs",
+                Expected::Organizations => "NotOrganizations",
+                Expected::Sessions => "NotSessions",
+                Expected::Session => "NotASession",
             },
         };
         code.to_owned()
+    }
+
+    /// The same of a request that was not for an agent: that it was not found says nothing about one.
+    pub(super) fn not_of_an_agent(self) -> Self {
+        match self.problem {
+            Problem::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            } => Self {
+                problem: Problem::NoOrganizations(self.problem.to_string()),
+                ..self
+            },
+            _ => self,
+        }
     }
 
     /// What it teaches about the agent that was asked for: the API's own 404 says that there is none.
@@ -192,10 +245,13 @@ impl RequestError {
         if let Problem::Status {
             status: StatusCode::NOT_FOUND,
             words,
+            asked_with,
             ..
         } = self.problem
         {
-            return Observation::Absent(words);
+            let with = asked_with.map(|with| format!("asked with {with}"));
+            let words: Vec<String> = [words, with].into_iter().flatten().collect();
+            return Observation::Absent((!words.is_empty()).then(|| one_line(&words.join("; "))));
         }
         Observation::Failed(Failure {
             class: self.class(),
@@ -248,6 +304,7 @@ mod tests {
         RequestError::from(Problem::Status {
             status: StatusCode::from_u16(code).unwrap(),
             words: None,
+            asked_with: None,
             location: None,
             retry_after,
         })
@@ -319,6 +376,23 @@ mod tests {
             (unexpected(Expected::Agent), "unreadable", "NotAnAgent"),
             (unexpected(Expected::List), "unreadable", "NotAList"),
             (unexpected(Expected::Logs), "unreadable", "NotLogs"),
+            (
+                unexpected(Expected::Organizations),
+                "unreadable",
+                "NotOrganizations",
+            ),
+            (unexpected(Expected::Sessions), "unreadable", "NotSessions"),
+            (unexpected(Expected::Session), "unreadable", "NotASession"),
+            (
+                Problem::NoOrganization(word()),
+                "unreadable",
+                "NoOrganization",
+            ),
+            (
+                Problem::NoOrganizations(word()),
+                "not-found",
+                "NoOrganization",
+            ),
         ] {
             let error = RequestError::from(problem);
             assert_eq!(error.outcome().as_str(), outcome, "{error:?}");

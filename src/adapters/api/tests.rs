@@ -43,12 +43,20 @@ impl Server {
 
     fn client(&self) -> Client {
         let url = ApiUrl::parse(&self.url, PlainHttp::LoopbackOnly).unwrap();
-        Client::new(url, ApiKey::parse(KEY).unwrap(), None).unwrap()
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        Client::new(url, keyed(&file, KEY), None).unwrap()
     }
 
     fn connection(&self, hooks: Hooks) -> Connection {
         Connection::new(self.client(), NonZeroU32::new(10).unwrap(), hooks)
     }
+}
+
+/// What there is to ask with when `file` holds this key.
+fn keyed(file: &Path, key: &str) -> Credentials {
+    std::fs::write(file, key).unwrap();
+    Credentials::find(Some(file)).unwrap()
 }
 
 async fn serve(mut stream: TcpStream, answer: impl Fn(&str) -> String) {
@@ -291,32 +299,33 @@ async fn a_replaced_key_is_used_at_once_and_only_that_acquires_a_permit() {
         Arc::<Mutex<Vec<_>>>::default(),
     );
     let (counted, noted) = (Arc::clone(&waits), Arc::clone(&requests));
-    let connection = server.connection(Hooks {
+    let hooks = Hooks {
         on_request: Some(Box::new(move |outcome, _| {
             noted.lock().unwrap().push(outcome);
         })),
         on_wait: Some(Box::new(move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
         })),
-        reload_key: Some(Box::new(move || ApiKey::parse(new_key).ok())),
-    });
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let url = ApiUrl::parse(&server.url, PlainHttp::LoopbackOnly).unwrap();
+    let client = Client::new(url, keyed(&file, KEY), None).unwrap();
+    let connection = Connection::new(client, NonZeroU32::new(10).unwrap(), hooks);
+    let name = name();
+    let observe = || connection.observe(&name, LIMIT, Route::Pooled);
+    // The same key again is no reason to ask again.
+    assert!(matches!(observe().await, Observation::Failed(_)));
+    std::fs::write(&file, new_key).unwrap();
     for _ in 0..2 {
-        let observation = connection.observe(&name(), LIMIT, Route::Pooled).await;
-        assert!(matches!(observation, Observation::Details { .. }));
+        assert!(matches!(observe().await, Observation::Details { .. }));
         assert_eq!(waits.load(Ordering::Relaxed), 1);
     }
     let expected = [
+        RequestOutcome::Unauthorized,
         RequestOutcome::Unauthorized,
         RequestOutcome::Ok,
         RequestOutcome::Ok,
     ];
     assert_eq!(*requests.lock().unwrap(), expected);
-    // The same key again is no reason to ask again.
-    let server = Server::start(|_| answer("401 Unauthorized", "", "")).await;
-    let connection = server.connection(Hooks {
-        reload_key: Some(Box::new(|| ApiKey::parse(KEY).ok())),
-        ..Hooks::default()
-    });
-    let observation = connection.observe(&name(), LIMIT, Route::Pooled).await;
-    assert!(matches!(observation, Observation::Failed(_)));
 }

@@ -12,6 +12,13 @@ use crate::core::wire::AgentName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiUrl(Url);
 
+/// Where agents are asked for, without its last slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AgentsUrl(Url);
+
+/// What the vendor's addresses end with, and its users leave out.
+const VERSION: &str = "v1";
+
 /// Why a text cannot be the address of the API. The text itself, which may be a key, is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadApiUrl {
@@ -41,12 +48,12 @@ impl fmt::Display for ApiUrl {
 }
 
 impl ApiUrl {
-    /// Checks an address.
+    /// Checks an address. One without a path is the host of the API, as the vendor's CLI is given it.
     ///
     /// # Errors
     /// When it is no address of an API, or would carry the key in the open.
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, BadApiUrl> {
-        let url = Url::parse(text).map_err(|_| BadApiUrl::NotAUrl)?;
+        let mut url = Url::parse(text).map_err(|_| BadApiUrl::NotAUrl)?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(BadApiUrl::Scheme(url.scheme().to_owned()));
         }
@@ -60,6 +67,9 @@ impl ApiUrl {
         if url.scheme() == "http" && plain_http == PlainHttp::LoopbackOnly && !is_loopback(host) {
             return Err(BadApiUrl::Insecure(host.to_owned()));
         }
+        if url.path() == "/" {
+            url.set_path(VERSION);
+        }
         Ok(Self(url))
     }
 
@@ -69,39 +79,71 @@ impl ApiUrl {
         self.0.scheme() == "https"
     }
 
+    /// Where the agents are that a private key is for.
+    pub(super) fn agents(&self) -> AgentsUrl {
+        AgentsUrl(below(&self.0, ["agents"]))
+    }
+
+    /// Where the agents of an organization are.
+    pub(super) fn services(&self, organization: &str) -> AgentsUrl {
+        AgentsUrl(below(&self.0, ["organizations", organization, "services"]))
+    }
+
+    /// The address at which a session of an agent is started.
+    pub(super) fn start(&self, name: &AgentName) -> Url {
+        below(&self.0, ["public", name.as_str(), "start"])
+    }
+
+    /// The address of the list of organizations.
+    pub(super) fn organizations(&self) -> Url {
+        below(&self.0, ["organizations"])
+    }
+}
+
+impl AgentsUrl {
     /// The address of the list of agents.
-    #[must_use]
-    pub(crate) fn agents(&self) -> Url {
-        let mut url = self.0.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push("agents");
-        }
-        url
+    pub(super) fn list(self) -> Url {
+        self.0
     }
 
-    /// The address of an agent: its name as one percent-encoded path segment.
-    #[must_use]
-    pub(crate) fn agent(&self, name: &AgentName) -> Url {
-        let mut url = self.0.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push("agents").push(name.as_str());
-        }
-        url
+    /// The address of an agent.
+    pub(super) fn agent(&self, name: &AgentName) -> Url {
+        below(&self.0, [name.as_str()])
     }
 
-    /// The address of the newest `most` lines that a deployment of an agent logged.
-    #[must_use]
-    pub(crate) fn logs(&self, name: &AgentName, deployment: &str, most: usize) -> Url {
-        let mut url = self.agent(name);
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.push("logs");
-        }
+    /// The address of the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a
+    /// session.
+    pub(super) fn logs(&self, name: &AgentName, key: &str, id: &str, max: usize) -> Url {
+        let mut url = below(&self.0, [name.as_str(), "logs"]);
         url.query_pairs_mut()
-            .append_pair("deploymentId", deployment)
-            .append_pair("limit", &most.to_string())
+            .append_pair(key, id)
+            .append_pair("limit", &max.to_string())
             .append_pair("order", "desc");
         url
     }
+
+    /// The address of a session of an agent.
+    pub(super) fn session(&self, name: &AgentName, id: &str) -> Url {
+        below(&self.0, [name.as_str(), "sessions", id])
+    }
+
+    /// The address of the sessions of an agent that are under way.
+    pub(super) fn sessions(&self, name: &AgentName, max: usize) -> Url {
+        let mut url = below(&self.0, [name.as_str(), "sessions"]);
+        url.query_pairs_mut()
+            .append_pair("status", "active")
+            .append_pair("limit", &max.to_string());
+        url
+    }
+}
+
+/// An address with more segments, each percent-encoded.
+fn below<'a>(url: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
 }
 
 #[cfg(test)]
@@ -159,12 +201,14 @@ mod tests {
                 "https://x/v1/agents/voice-starter",
             ),
             ("https://x/v1/", "a/../b", "https://x/v1/agents/a%2F..%2Fb"),
-            ("https://x", "a?b#c d", "https://x/agents/a%3Fb%23c%20d"),
+            ("https://x", "a?b#c d", "https://x/v1/agents/a%3Fb%23c%20d"),
+            ("https://x/api/", "a", "https://x/api/agents/a"),
             ("https://x/v1", "%2e%2e", "https://x/v1/agents/%252e%252e"),
             ("https://x/v1", "a\\b", "https://x/v1/agents/a%5Cb"),
         ] {
             let name = name.parse().unwrap();
-            assert_eq!(parse(base).unwrap().agent(&name).as_str(), url);
+            let agents = parse(base).unwrap().agents();
+            assert_eq!(agents.agent(&name).as_str(), url);
         }
     }
 }

@@ -107,6 +107,26 @@ impl Tty {
     }
 }
 
+/// Draws one status line, until [`set_line`] takes it away.
+pub(super) fn begin_line(words: String) {
+    screen().statuses = vec![Some((Instant::now(), words))];
+    // Without a thread the line only stands still.
+    let _ = thread::Builder::new().name("status".to_owned()).spawn(tick);
+}
+
+/// Draws other words in the one status line, or takes it away.
+pub(super) fn set_line(words: Option<String>) {
+    let mut screen = screen();
+    let mut began = screen.statuses.iter().flatten().map(|(began, _)| *began);
+    let began = began.next_back().unwrap_or_else(Instant::now);
+    screen.statuses = vec![words.map(|words| (began, words))];
+    if screen.statuses.iter().all(Option::is_none) {
+        let erasure = screen.erasure();
+        screen.drawn = 0;
+        print::err_raw(erasure);
+    }
+}
+
 /// Writes lines to stderr, above the status lines if there are any.
 pub(super) fn above(lines: &str) {
     screen().print(lines);

@@ -24,7 +24,8 @@ Examples:
   pipecat-rollout wait voice-starter --simulate crash-loop
                                                    a rehearsal, without an account
 
-The private API key is in PIPECAT_API_KEY, in PCC_API_KEY, or in a file (--api-key-file).
+It asks with a private API key (--api-key-file, PIPECAT_API_KEY, PCC_API_KEY, PIPECAT_CLOUD_API_KEY), else
+as the vendor's CLI does: with PIPECAT_TOKEN, or the login of `pipecat cloud auth login`.
 
 ",
     exit_codes!()
@@ -63,6 +64,7 @@ pub(super) const STATUS: &str = concat!(
 Examples:
   pipecat-rollout status my-agent
   pipecat-rollout status my-agent --output json > before.json
+  pipecat-rollout status --all --include 'prod-*' --region us-west
 
 ",
     exit_codes!()

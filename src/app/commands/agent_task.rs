@@ -1,6 +1,7 @@
 //! The watch of one agent: followed or looked at once, then asked for its logs if it is not ready.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,10 +10,12 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
+use super::smoke;
 use crate::adapters::api::connection::{Connection, Priority};
+use crate::app::plan::Smoke;
 use crate::app::poll_loop::{MAX_REQUEST, Signal, Tempo, follow};
 use crate::core::messages::Mode;
-use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Verdict};
+use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Until, Verdict};
 use crate::core::wire::AgentName;
 
 /// The longest that the logs may take, with the wait for a permit to ask for them: the verdict is
@@ -36,6 +39,8 @@ pub(super) struct AgentTask {
     /// The most lines of its log to ask for.
     pub(super) logs: usize,
     pub(super) connection: Connection,
+    /// The session to start when it is ready.
+    pub(super) smoke: Option<Arc<Smoke>>,
     pub(super) signals: Signals,
     /// What the deploy command of `run` does.
     pub(super) command: Option<mpsc::UnboundedReceiver<Signal>>,
@@ -47,7 +52,10 @@ impl AgentTask {
     pub(super) async fn run(mut self, machine: Machine, mode: Mode) {
         let started_at = Timestamp::now();
         let outcome = match mode {
-            Mode::Watch | Mode::Run => self.follow(machine).await,
+            Mode::Watch | Mode::Run => {
+                let outcome = self.follow(machine).await;
+                self.after_smoke(outcome).await
+            }
             Mode::Status => self.look_once(machine).await,
         };
         let name = self.agent.as_str().to_owned();
@@ -56,12 +64,47 @@ impl AgentTask {
         self.on_event(TaskMessage::Ended(Box::new(report)));
     }
 
+    /// What comes of a session on a deployment that is ready, where one is asked for.
+    async fn after_smoke(&mut self, mut outcome: Outcome) -> Outcome {
+        let Some(smoke) = self.smoke.clone() else {
+            return outcome;
+        };
+        let target = outcome.deployment_id.clone();
+        if let (Verdict::Ready, Some(target)) = (outcome.verdict, target) {
+            let (connection, signals) = (&self.connection, &mut self.signals);
+            let ran = smoke::run(&smoke, connection, signals, &self.agent, &target).await;
+            if let Err((verdict, reason)) = ran {
+                outcome.verdict = verdict;
+                outcome.reason = Some(reason);
+            }
+        }
+        let finished = Event::Finished {
+            verdict: outcome.verdict,
+            reason: outcome.reason.clone(),
+            elapsed: outcome.elapsed,
+        };
+        self.on_event(TaskMessage::Happened(outcome.elapsed, finished));
+        outcome
+    }
+
     async fn follow(&mut self, machine: Machine) -> Outcome {
         let (connection, agent, sender, index) =
             (&self.connection, &self.agent, &self.sender, self.index);
         let permit = || connection.acquire(Priority::Normal);
-        let fetch = |limit, route| connection.observe(agent, limit, route);
+        let drains = machine.limits().until == Until::Drained;
+        let fetch = |limit, route| async move {
+            if drains {
+                connection.observe_draining(agent, limit, route).await
+            } else {
+                connection.observe(agent, limit, route).await
+            }
+        };
+        let smokes = self.smoke.is_some();
         let emit = |at, event| {
+            // A session may still say otherwise.
+            if smokes && matches!(event, Event::Finished { .. }) {
+                return;
+            }
             // The listener outlives all watches.
             let _ = sender.send((index, TaskMessage::Happened(at, event)));
         };

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::adapters::api::connection::{Connection, Hooks};
-use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
+use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
 use crate::adapters::simulator::{Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::app::error::Error;
 use crate::app::plan::{Plan, Source};
@@ -18,19 +18,28 @@ pub(super) async fn connect(
     start: Start,
 ) -> Result<(Connection, Option<Deployer>), Error> {
     let (client, deployer) = match &plan.source {
-        Source::Api { url, key, ca_file } => {
-            let client = Client::new(url.clone(), key.clone(), ca_file.as_deref())?;
+        Source::Api {
+            url,
+            credentials,
+            ca_file,
+        } => {
+            let client = Client::new(
+                url.clone(),
+                Credentials::clone(credentials),
+                ca_file.as_deref(),
+            )?;
             (client, None)
         }
         Source::Simulator { scenario, speed } => {
             let simulator = simulator(scenario, *speed, &plan.agents, start).await?;
             let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
             let url = url.expect("the simulator's address is loopback");
-            let key =
-                ApiKey::parse("a-key-of-the-simulator-s").expect("a word without blanks is a key");
             let deployer = simulator.deployer();
             tokio::spawn(simulator.serve());
-            (Client::new(url, key, None)?, Some(deployer))
+            (
+                Client::new(url, Credentials::of_simulator(), None)?,
+                Some(deployer),
+            )
         }
     };
     // Nobody has to be spared of requests but the API.

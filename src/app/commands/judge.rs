@@ -62,17 +62,29 @@ impl Prepared {
     }
 
     /// Follows the agents, `run` with its deploy command, and reports.
-    pub(super) async fn judge(self, mut deploy: Option<Deploy>) -> Result<Ending, Error> {
+    pub(super) async fn judge(self, deploy: Option<Deploy>) -> Result<Ending, Error> {
+        let output = &self.plan.output;
+        let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
+        let (names, began) = (names.collect(), Timestamp::now());
+        let progress = Progress::begin(output.style, output.display, began, names);
+        let report = self.follow(progress, deploy).await?;
+        Ok(self.report(report))
+    }
+
+    /// Follows the agents, `run` with its deploy command, to their verdicts.
+    pub(super) async fn follow(
+        &self,
+        mut progress: Progress,
+        mut deploy: Option<Deploy>,
+    ) -> Result<Report, Error> {
         let Self {
-            ref plan,
-            ref connection,
-            ref signals,
+            plan,
+            connection,
+            signals,
             ..
         } = self;
         let mode = plan.output.display.mode;
-        let names = plan.agents.iter().map(|name| name.as_str().to_owned());
-        let (style, began) = (plan.output.style, Timestamp::now());
-        let mut progress = Progress::begin(style, plan.output.display, began, names.collect());
+        let style = plan.output.style;
         let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
@@ -83,6 +95,7 @@ impl Prepared {
                 tempo: plan.tempo(),
                 logs: plan.output.logs,
                 connection: connection.clone(),
+                smoke: plan.smoke.clone(),
                 signals: signals.clone(),
                 command: of_command.take(),
                 sender: sender.clone(),
@@ -136,7 +149,7 @@ impl Prepared {
         if let Some(deploy) = &mut deploy {
             self.finish_command(deploy, &mut report).await;
         }
-        Ok(self.report(report))
+        Ok(report)
     }
 
     /// Waits for the end of the deploy command, or brings it about: a rollout that is not ready needs
@@ -179,22 +192,37 @@ impl Prepared {
     }
 
     /// Hands the report over.
-    fn report(self, report: Report) -> Ending {
+    pub(super) fn report(self, report: Report) -> Ending {
         let output = &self.plan.output;
         // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
         let printed = print_report(&report, output.result, output.style, output.display);
         let printed = printed.err().map(Unreported::Stdout).into_iter();
         let failures = printed.chain(written.into_iter().map(Unreported::File));
-        let mut ending = Ending::Judged(report);
-        for failure in failures {
-            if let Ending::Judged(report) = ending {
-                ending = Ending::Unreported(report);
-            }
-            print_error(output.style, &error::chain(&failure), exit::code(&ending));
-        }
-        ending
+        ended_with(report, failures, output.style)
     }
+
+    /// Writes the report into the files that were asked for, and nothing to stdout.
+    pub(super) fn write(self, report: Report) -> Ending {
+        let written = self.files.write(&report, || fastrand::u64(..));
+        ended_with(
+            report,
+            written.into_iter().map(Unreported::File),
+            self.plan.output.style,
+        )
+    }
+}
+
+/// The ending of a report that could not be handed over where these failures say so.
+fn ended_with(report: Report, failures: impl Iterator<Item = Unreported>, style: Style) -> Ending {
+    let mut ending = Ending::Judged(report);
+    for failure in failures {
+        if let Ending::Judged(report) = ending {
+            ending = Ending::Unreported(report);
+        }
+        print_error(style, &error::chain(&failure), exit::code(&ending));
+    }
+    ending
 }
 
 /// Warns where the limit on requests is too low to poll so many agents in time.

@@ -118,6 +118,11 @@ impl Signals {
         });
     }
 
+    /// Whether the watch is to end, and why.
+    pub(super) fn interrupted(&self) -> Option<Interruption> {
+        *self.receiver.borrow()
+    }
+
     /// Waits until the watch is to end.
     pub(super) async fn interruption(&mut self) -> Interruption {
         match self

@@ -33,7 +33,11 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         plan::check_files(&plan).map_err(report_all_but_last)?;
         return check(&plan);
     }
-    let client = Client::new(plan.url.clone(), plan.key()?, plan.ca_file.as_deref())?;
+    let client = Client::new(
+        plan.url.clone(),
+        plan.credentials()?,
+        plan.ca_file.as_deref(),
+    )?;
     // A terminal that is closed ends it; what has none reads its configuration anew.
     let hangup = if io::stderr().is_terminal() {
         Hangup::Ends
@@ -63,7 +67,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         info!("watching {}", messages::agents(count));
     }
     let sidecar = Sidecar::new(Parts {
-        connection: Connection::new(client, plan.rules.max_rps, hooks(&plan, &metrics)),
+        connection: Connection::new(client, plan.rules.max_rps, hooks(&metrics)),
         shared,
         store,
         dispatch: Dispatch::start(sinks, dispatch_parts).await,
@@ -94,8 +98,8 @@ fn report_all_but_last(mut problems: Vec<ConfigError>) -> Error {
 
 /// Says that the configuration is in order, and what it comes to.
 fn check(plan: &WatchPlan) -> Result<Ending, Error> {
-    let key = match plan.key() {
-        Ok(_) => "there is one".to_owned(),
+    let key = match plan.credentials() {
+        Ok(credentials) => credentials.to_string(),
         Err(error) => format!("none here ({error})"),
     };
     let names: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -137,14 +141,13 @@ async fn remembered_fleet(plan: &WatchPlan, store: &StoreHandle) -> Result<Fleet
     Ok(Fleet::restore(plan.rules.clone(), records, alive_at))
 }
 
-fn hooks(plan: &WatchPlan, metrics: &Arc<Metrics>) -> Hooks {
+fn hooks(metrics: &Arc<Metrics>) -> Hooks {
     let (requests, waits) = (Arc::clone(metrics), Arc::clone(metrics));
     Hooks {
         on_request: Some(Box::new(move |outcome, took| {
             requests.api_request(outcome, took);
         })),
         on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
-        reload_key: plan.reload_key(),
     }
 }
 

@@ -74,6 +74,18 @@ impl OutputPlan {
     }
 }
 
+impl OutputPlan {
+    /// Shows a table of all agents instead of each by itself.
+    pub(super) fn for_table(&mut self) {
+        self.style = match self.style {
+            Style::Github | Style::Gitlab => Style::Plain,
+            style => style,
+        };
+        self.display.on_same_terminal = false;
+        self.logs = 0;
+    }
+}
+
 /// Whether stderr can show moving lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Terminal {

@@ -17,6 +17,9 @@ use crate::core::wire::AgentName;
 const MIN_ID: usize = 8;
 /// The characters of a UUID.
 const UUID: usize = 36;
+/// How many characters of a commit are given: as many as git shows, and all of a SHA-256.
+const MIN_COMMIT: usize = 7;
+const MAX_COMMIT: usize = 64;
 /// The most that is read of stdin or of a baseline file, in bytes.
 const MAX_READ: u64 = 16 * 1024 * 1024;
 
@@ -36,6 +39,10 @@ pub(crate) enum TargetError {
         given: String,
         why: &'static str,
     },
+    #[error(
+        "{switch}: {given:?} cannot be a commit: give its hash, or at least the first {MIN_COMMIT} characters of it"
+    )]
+    Commit { switch: &'static str, given: String },
     #[error("{switch} -: cannot read stdin")]
     Stdin {
         switch: &'static str,
@@ -106,6 +113,31 @@ fn begins_a_uuid(text: &str) -> bool {
         _ => char.is_ascii_hexdigit(),
     };
     text.len() < UUID && text.chars().enumerate().all(fits)
+}
+
+/// A commit, in lower case, or its first characters.
+pub(super) fn commit(switch: &'static str, given: &str) -> Result<String, TargetError> {
+    let text = given.trim();
+    let is_commit = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit && (MIN_COMMIT..=MAX_COMMIT).contains(&text.len()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let given = one_line(given).chars().take(80).collect();
+    Err(TargetError::Commit { switch, given })
+}
+
+/// The commit that was pushed, where GitHub Actions runs because of that. That of a pull request is one that
+/// nobody has pushed.
+pub(super) fn pushed_commit() -> Option<String> {
+    let variable = |name| std::env::var(name).ok();
+    if variable("GITHUB_ACTIONS")? != "true" {
+        return None;
+    }
+    let event = variable("GITHUB_EVENT_NAME").unwrap_or_default();
+    if event.starts_with("pull_request") {
+        return None;
+    }
+    commit("GITHUB_SHA", &variable("GITHUB_SHA")?).ok()
 }
 
 /// The id that a deploy command hands over through a pipe: alone, or in the JSON of the vendor's CLI.

@@ -12,11 +12,10 @@ use std::time::Duration;
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-use super::{ConfigError, agents, key};
-use crate::adapters::api::connection::ReloadKey;
-use crate::adapters::api::{self, ApiKey, ApiUrl, PlainHttp};
+use super::{ConfigError, agents, api_url};
+use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
-use crate::app::cli::{DEFAULT_API_URL, Listen, WatchArgs, WatchKeys};
+use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{Mode, Rules, Scope, Watched};
@@ -47,18 +46,12 @@ pub(crate) struct WatchPlan {
 }
 
 impl WatchPlan {
-    /// The key that the API is asked with, as it is now.
+    /// What the API is asked with.
     ///
     /// # Errors
-    /// When there is none.
-    pub(crate) fn key(&self) -> Result<ApiKey, ConfigError> {
-        Ok(key::find(self.key_file.as_deref())?)
-    }
-
-    /// Reads the key anew, where it is in a file and can change.
-    pub(crate) fn reload_key(&self) -> Option<ReloadKey> {
-        let path = self.key_file.clone()?;
-        Some(Box::new(move || key::find_again(&path)))
+    /// When there is nothing.
+    pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
+        Ok(Credentials::find(self.key_file.as_deref())?)
     }
 }
 
@@ -86,8 +79,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
-    let url = keys.api_url.as_deref().unwrap_or(DEFAULT_API_URL);
-    let url = ApiUrl::parse(url, plain_http);
+    let url = api_url(keys.api_url.as_deref(), plain_http);
     match (sinks, url, watched(&keys)) {
         (Ok(sinks), Ok(url), Ok(watched)) => Ok(WatchPlan {
             url,
@@ -111,7 +103,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>
         }),
         (sinks, url, watched) => {
             let mut problems = sinks.err().unwrap_or_default();
-            problems.extend(url.err().map(ConfigError::from));
+            problems.extend(url.err());
             problems.extend(watched.err());
             Err(problems)
         }
@@ -137,7 +129,7 @@ fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {
 
 fn watched(keys: &WatchKeys) -> Result<Watched, ConfigError> {
     if !keys.agents.is_empty() {
-        return Ok(Watched::Named(agents::select(&keys.agents)?));
+        return Ok(Watched::Named(agents::select(&keys.agents, None)?));
     }
     let scope = Scope::new(&keys.include, &keys.exclude, keys.regions.clone())?;
     Ok(Watched::Listed(scope))

@@ -181,7 +181,7 @@ impl Api {
 mod tests {
     use super::*;
     use crate::adapters::api::connection::Hooks;
-    use crate::adapters::api::{ApiKey, ApiUrl, Client, PlainHttp};
+    use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
     use crate::core::fleet::{Fleet, Mode, Rules, Scope, Watched};
 
     fn tasks() -> Tasks {
@@ -195,7 +195,7 @@ mod tests {
             mode: Mode::Daemon,
         };
         let url = ApiUrl::parse("http://127.0.0.1:9", PlainHttp::LoopbackOnly).unwrap();
-        let client = Client::new(url, ApiKey::parse("sk_key").unwrap(), None).unwrap();
+        let client = Client::new(url, Credentials::of_simulator(), None).unwrap();
         let max_rps = rules.max_rps;
         let shared = Arc::new(Shared::new(Fleet::restore(rules, Vec::new(), None)));
         let connection = Connection::new(client, max_rps, Hooks::default());

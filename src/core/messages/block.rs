@@ -1,7 +1,5 @@
 //! The block that says to a person who was woken at night what is wrong and what to do.
 
-use std::time::Duration;
-
 use super::{Mode, count, decode_exit_code, ending_words, next_step, result_line};
 use crate::core::rollout::{AgentReport, Interruption, RevisionReport, Verdict, Warning};
 use crate::core::text::{lines, one_line, short_duration, wrap};
@@ -28,6 +26,41 @@ pub fn ending_block(report: &AgentReport, mode: Mode) -> Vec<String> {
     bare.outcome.revision_unchanged = false;
     let head = [result_line(&bare, mode)];
     head.into_iter().chain(warning_rows(report)).collect()
+}
+
+/// How a single check found an agent: a line, and below it what is known of one that is ready.
+#[must_use]
+pub fn check_block(report: &AgentReport) -> Vec<String> {
+    let mut block = vec![result_line(report, Mode::Status)];
+    let outcome = &report.outcome;
+    if outcome.verdict != Verdict::Ready {
+        return block;
+    }
+    let text = |text: &Option<String>| text.as_deref().map(one_line);
+    let sessions = outcome.active_sessions;
+    let rows = [
+        ("image", text(&outcome.image)),
+        ("region", text(&outcome.region)),
+        ("replicas", outcome.revision.as_ref().and_then(replicas)),
+        ("sessions", sessions.map(|count| count.to_string())),
+        ("created", created(report)),
+    ];
+    let known = rows
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)));
+    block.extend(known.map(|(name, text)| row(name, &text)));
+    block
+}
+
+/// The replicas of an agent that is ready.
+fn replicas(revision: &RevisionReport) -> Option<String> {
+    Some(
+        match (revision.ready_replicas?, revision.replicas_started) {
+            (0, _) => "none: it scales to zero".to_owned(),
+            (ready, Some(started)) => format!("{ready} of {started} ready"),
+            (ready, None) => format!("{ready} ready"),
+        },
+    )
 }
 
 /// What to show about an agent that is not ready: verdict, reason, phase, deployment, exit code,
@@ -163,16 +196,18 @@ fn failed_command(report: &AgentReport) -> Option<String> {
 /// The target, when it was created, and how old it was at the end of the watch.
 fn deployment(report: &AgentReport) -> Option<String> {
     let id = one_line(report.outcome.deployment_id.as_deref()?);
-    let Some(created) = report.outcome.deployment_created_at else {
-        return Some(id);
-    };
-    let until_start = report.started_at.duration_since(created);
-    let elapsed = report.outcome.elapsed;
-    // Two clocks: what seems to lie ahead has no age.
-    let age = Duration::try_from(until_start).map_or(Duration::ZERO, |before| before + elapsed);
-    Some(match age {
-        Duration::ZERO => format!("{id}, created {created:.0}"),
-        age => format!("{id}, created {created:.0}, {} ago", short_duration(age)),
+    Some(match created(report) {
+        Some(created) => format!("{id}, created {created}"),
+        None => id,
+    })
+}
+
+/// When the target was created, and how old it was at the end of the watch.
+fn created(report: &AgentReport) -> Option<String> {
+    let created = report.outcome.deployment_created_at?;
+    Some(match report.deployment_age() {
+        Some(age) if !age.is_zero() => format!("{created:.0}, {} ago", short_duration(age)),
+        _ => format!("{created:.0}"),
     })
 }
 

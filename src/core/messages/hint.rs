@@ -137,15 +137,19 @@ pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
             });
             return Some(format!("it may still come up: {wait} {agent}{id}"));
         }
+        Verdict::Unauthorized if code == "SmokeUnauthorized" => {
+            "start the session with a public key of the agent's organization: PIPECAT_PUBLIC_API_KEY, \
+             or --smoke-key-file"
+        }
         Verdict::Unauthorized => {
-            "check the key: it must be a private API key of this organization (Dashboard, Settings, \
-             API Keys)"
+            "ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), \
+             or with a login that may read it"
         }
         Verdict::NotFound if code == "Deleted" => {
             "somebody deleted it meanwhile: deploy it again if that was not meant"
         }
         Verdict::NotFound => {
-            "check the agent's name, and that the key belongs to the organization it was deployed to"
+            "check the agent's name, and that the key or login is of the organization it was deployed to"
         }
         Verdict::Stalled => {
             "nothing was scheduled or moved: check the region's capacity and the replica limits, \
@@ -218,6 +222,17 @@ fn failed_step(report: &AgentReport) -> Option<&'static str> {
     let words: Vec<&str> = reason.message.as_deref().into_iter().chain(logs).collect();
     let says = |text: &str| words.iter().any(|words| words.contains(text));
     Some(match reason.code.to_ascii_lowercase().as_str() {
+        "pushfailed" => "read the build in the dashboard, fix what failed, and push again",
+        "pushcancelled" => "push again, or wait for the push that took its place",
+        "smokeexception" => {
+            "fix the exception shown above, and deploy again: the deployment is ready, and every \
+             session of it fails"
+        }
+        "smokeelsewhere" => {
+            "the old version still takes sessions: wait until it is drained (--until drained), and \
+             try again"
+        }
+        "smokenotstarted" => "every instance is busy: raise max-agents, or try again later",
         "errimagepull" | "imagepullbackoff" => {
             "check the image's name and tag, and the image pull secret"
         }

@@ -10,7 +10,7 @@ use crate::core::rollout::{
     Proof, Reason, StepBack, TargetRule, Until, Verdict, View,
 };
 use crate::core::text::short_duration;
-use crate::core::wire::{AgentDetails, Health};
+use crate::core::wire::{AgentDetails, Health, LatestDeploy, OlderSessions};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
@@ -71,6 +71,7 @@ fn reason_shown(indication: &Indication, lasted: Duration, facts: &Facts<'_>) ->
             let summary = format!("nothing has moved for {lasted}: {phase}");
             pending("Stalled", summary, facts)
         }
+        Indication::PushFailed(push) => push_failed(push),
         Indication::Superseded { by, .. } => superseded(by, facts),
         // The others end nothing, or well.
         _ => return None,
@@ -306,6 +307,29 @@ fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     beside("Superseded", summary, "; before that, ", facts.last_problem)
 }
 
+/// The push that was to bring the target has brought none.
+fn push_failed(push: &LatestDeploy) -> Reason {
+    let (code, ended) = match push.status.as_deref() {
+        Some("cancelled") => ("PushCancelled", "was cancelled"),
+        _ => ("PushFailed", "failed"),
+    };
+    let commit = push.commit_sha.as_deref().map(short_commit);
+    let of = commit.map_or(String::new(), |commit| format!(" of commit {commit}"));
+    let reason = push.reason.as_deref().filter(|reason| !reason.is_empty());
+    let first_line = reason.and_then(|reason| reason.lines().next());
+    let why = first_line.map_or(String::new(), |why| format!(": {why}"));
+    Reason {
+        code: code.to_owned(),
+        summary: format!("the deploy{of} {ended} before there was a deployment{why}"),
+        message: reason.map(str::to_owned),
+    }
+}
+
+/// The first characters of a commit, as git shows it.
+fn short_commit(sha: &str) -> String {
+    sha.chars().take(12).collect()
+}
+
 fn unchanged_revision(running: &str) -> String {
     format!("the deploy changed no revision: that of deployment {running} serves it")
 }
@@ -318,6 +342,17 @@ fn unchanged(facts: &Facts<'_>) -> String {
     match facts.rule {
         TargetRule::Deployment(id) => {
             format!("deployment {id} never was the desired one; {desired} is")
+        }
+        TargetRule::Commit(sha) | TargetRule::Pushed(sha) => {
+            let deployed = facts
+                .latest
+                .and_then(|details| details.deployed_commit.as_deref());
+            let deployed = match deployed {
+                Some(deployed) => format!("commit {} is deployed", short_commit(deployed)),
+                None => "the platform names no commit that is deployed".to_owned(),
+            };
+            let wanted = short_commit(sha);
+            format!("no deployment of commit {wanted} came; {deployed}")
         }
         TargetRule::Deploy | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
             let created = match (facts.desired_created_at, facts.deploy_began) {
@@ -357,7 +392,7 @@ fn timed_out(facts: &Facts<'_>) -> String {
                 .to_owned()
         }
         Some(_) if limits.until == Until::Drained && phase == Phase::Draining => {
-            format!("ready, but the previous revision still drains after {waited}")
+            format!("ready, but {} after {waited}", drains(facts))
         }
         Some(held) if held < limits.stable_for => {
             format!("ready for only {} of {stable_for}", short_duration(held))
@@ -376,6 +411,20 @@ fn timed_out(facts: &Facts<'_>) -> String {
             let lasted = short_duration(facts.at.saturating_sub(facts.view.phase_since));
             format!("not ready after {waited}: {phase} for {lasted}")
         }
+    }
+}
+
+/// What of the older versions still serves.
+fn drains(facts: &Facts<'_>) -> String {
+    match facts.latest.and_then(|details| details.older_sessions) {
+        Some(OlderSessions::Count(1)) => "1 call still runs on the old version".to_owned(),
+        Some(OlderSessions::Count(calls @ 2..)) => {
+            format!("{calls} calls still run on the old version")
+        }
+        Some(OlderSessions::Unknown) => {
+            "it cannot be read whether calls still run on the old version".to_owned()
+        }
+        Some(OlderSessions::Count(0)) | None => "the previous revision still drains".to_owned(),
     }
 }
 

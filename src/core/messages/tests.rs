@@ -163,7 +163,7 @@ fn several_results_are_a_table() {
         });
     });
     assert_eq!(
-        result_table(&[ready, missing], Mode::Watch),
+        result_table(&[ready, missing]),
         [
             "AGENT     VERDICT    AFTER  DEPLOYMENT  REASON",
             "my-agent  ready      12.0s  new",

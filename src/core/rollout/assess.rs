@@ -3,7 +3,9 @@
 use super::indication::Progress;
 use super::phase::{self, Phase};
 use super::policy::Until;
-use crate::core::wire::{AgentDetails, ContainerState, Health, Revision, RevisionPhase};
+use crate::core::wire::{
+    AgentDetails, ContainerState, Health, OlderSessions, Revision, RevisionPhase,
+};
 
 /// Whether the deployment is the one that is requested.
 pub(super) fn is_desired(details: &AgentDetails, id: &str) -> bool {
@@ -65,7 +67,11 @@ fn older_serves(details: &AgentDetails, id: &str) -> bool {
     let previous = details.previous_revision.as_ref().is_some_and(|previous| {
         previous.deployment_id.as_deref() != Some(id) && previous.ready_replicas != Some(0)
     });
-    previous || running_elsewhere(details, id).is_some()
+    let sessions = match details.older_sessions {
+        None | Some(OlderSessions::Count(0)) => false,
+        Some(OlderSessions::Count(_) | OlderSessions::Unknown) => true,
+    };
+    previous || sessions || running_elsewhere(details, id).is_some()
 }
 
 /// The phase of the target's rollout.
@@ -93,7 +99,11 @@ pub(super) fn progress(details: &AgentDetails, id: &str) -> Progress {
         own: own_revision(details, id).map(without_texts),
         draining: drains.then(|| {
             let previous = details.previous_revision.as_ref();
-            (previous.map(without_texts), details.active_session_count)
+            let sessions = match details.older_sessions {
+                Some(OlderSessions::Count(count)) => Some(count),
+                None | Some(OlderSessions::Unknown) => details.active_session_count,
+            };
+            (previous.map(without_texts), sessions)
         }),
     }
 }

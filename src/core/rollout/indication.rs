@@ -10,7 +10,7 @@ use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
 use super::streak::Needs;
 use super::verdict::Verdict;
-use crate::core::wire::Revision;
+use crate::core::wire::{LatestDeploy, Revision};
 
 /// How long a refusal has to last before the API has ever answered: then nothing is known to work.
 const FIRST_REFUSAL: Duration = Duration::from_secs(2);
@@ -38,6 +38,8 @@ pub(crate) enum Indication {
     FewerRestarts,
     /// The target has a problem.
     Problem(Problem),
+    /// The push that was to bring the target failed, or was cancelled, before there was a deployment.
+    PushFailed(LatestDeploy),
     /// Another deployment is desired in the target's place.
     Superseded { by: String, proof: Proof },
     /// The agent, seen before, does not exist.
@@ -93,6 +95,7 @@ impl Indication {
             Self::Baseline(_)
                 | Self::NotInView
                 | Self::Absent
+                | Self::PushFailed(_)
                 | Self::Deleted
                 | Self::Unauthorized { .. }
                 | Self::Refused { .. }
@@ -139,6 +142,7 @@ impl Indication {
             | Self::Superseded {
                 proof: Proof::None, ..
             }
+            | Self::PushFailed(_)
             | Self::Deleted
             | Self::StepBack(_)
             | Self::FewerRestarts
@@ -177,6 +181,7 @@ impl Indication {
             Self::Contradiction
             | Self::PhaseFailed
             | Self::RevisionUnchanged { .. }
+            | Self::PushFailed(_)
             | Self::Problem(_) => Verdict::Failed,
             Self::Superseded { .. } => Verdict::Superseded,
             Self::Deleted => Verdict::NotFound,
@@ -206,7 +211,13 @@ impl From<Verdict> for Ending {
 impl Ending {
     /// The verdict; what fails, stalls or times out under an infrastructure issue is the platform's fault.
     pub(super) fn final_verdict(&self, infrastructure_issue: bool) -> Verdict {
-        let is_ours = matches!(self.shown, Some((Indication::RevisionUnchanged { .. }, _)));
+        let is_ours = matches!(
+            self.shown,
+            Some((
+                Indication::RevisionUnchanged { .. } | Indication::PushFailed(_),
+                _
+            ))
+        );
         match self.verdict {
             Verdict::Failed | Verdict::Stalled | Verdict::Timeout
                 if infrastructure_issue && !is_ours =>

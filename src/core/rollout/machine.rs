@@ -28,6 +28,7 @@ use super::pacing::Moment;
 use super::phase::Phase;
 use super::policy::{Baseline, Limits, Policy};
 use super::problem::{Earlier, Problem};
+use super::push::Pushes;
 use super::report::Outcome;
 use super::streak::Streaks;
 use super::target::Search;
@@ -109,6 +110,7 @@ pub struct Machine {
     /// When the target was first the desired deployment in an answer that was believed.
     in_view_since: Option<Duration>,
     earlier: Earlier,
+    pushes: Pushes,
     restarts: RestartCount,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
@@ -140,6 +142,7 @@ impl Machine {
             absent: None,
             in_view_since: None,
             earlier: Earlier::default(),
+            pushes: Pushes::default(),
             restarts: RestartCount::default(),
             last_problem: None,
             command: Command::None,
@@ -305,6 +308,7 @@ impl Machine {
     /// A 404: not yet there, or deleted.
     fn on_absent(&mut self, at: Duration, message: Option<String>) {
         self.note_answer();
+        self.pushes.is_under_way = false;
         self.absent = Some(message.unwrap_or_default());
         // A deploy may delete an agent and make it anew.
         let deploying = self.search.deploys() && self.in_view_since.is_none();
@@ -338,7 +342,8 @@ impl Machine {
         self.absent = None;
         self.report.available = details.available;
         self.find_target(&details);
-        let indications = self.indications(&details);
+        let mut indications = self.indications(&details);
+        indications.extend(self.failed_push(at, &details));
         self.see(at, indications);
         let steps_back = |indication: &Indication| matches!(indication, Indication::StepBack(_));
         if self.streaks.find(steps_back).is_some() {

@@ -88,7 +88,7 @@ fn longest_wait(moment: Moment) -> Duration {
     let fresh = moment.phase_age < FRESH;
     match moment.phase {
         _ if moment.phase_age >= IDLE_AFTER => IDLE,
-        Phase::Waiting | Phase::Reconciling if first || !fresh => FAR,
+        Phase::Waiting | Phase::Building | Phase::Reconciling if first || !fresh => FAR,
         Phase::Progressing if first => FAR,
         _ => NEAR,
     }

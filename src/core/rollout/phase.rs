@@ -26,6 +26,9 @@ pub enum Phase {
     /// No target in view yet. Left when the target becomes the desired deployment.
     #[default]
     Waiting,
+    /// No target in view yet, and a push to GitHub is being built that may bring it. Left when it has
+    /// failed, or when the target becomes the desired deployment.
+    Building,
     /// The target is desired, another deployment is reconciled. Left when the operator has
     /// processed the target.
     Reconciling,

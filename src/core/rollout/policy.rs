@@ -15,6 +15,11 @@ pub enum TargetRule {
     /// What a deploy command makes that is started once the baseline has been read. The time limit
     /// counts from when the target shows.
     Deploy,
+    /// The deployment of this commit, in lower case, of an agent that deploys on a push.
+    Commit(String),
+    /// The same if the agent deploys on a push, else [`TargetRule::FirstSeen`]: the first usable answer
+    /// says which.
+    Pushed(String),
     /// The deployment that the first usable answer shows as desired.
     FirstSeen,
 }
@@ -164,6 +169,17 @@ impl Policy {
     #[must_use]
     pub fn target(&self) -> &TargetRule {
         &self.target
+    }
+
+    /// Decides what depends on whether the agent deploys on a push.
+    pub(super) fn decide_pushed(&mut self, auto_deploy: bool) {
+        if let TargetRule::Pushed(sha) = &self.target {
+            self.target = if auto_deploy {
+                TargetRule::Commit(sha.clone())
+            } else {
+                TargetRule::FirstSeen
+            };
+        }
     }
 
     /// The limits.

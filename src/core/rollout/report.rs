@@ -86,6 +86,8 @@ pub struct Outcome {
     pub image: Option<String>,
     /// Where the agent is deployed.
     pub region: Option<String>,
+    /// Sessions under way when the agent was seen last, whichever deployment serves them.
+    pub active_sessions: Option<u64>,
     /// When, counted from the beginning of the watch, the rollout began that is timed here.
     #[serde(skip)]
     pub began_after: Duration,
@@ -157,6 +159,15 @@ impl AgentReport {
             logs: Vec::new(),
             command: None,
         }
+    }
+
+    /// How old the target was when the watch ended; none where that is not known. Two clocks say so: what
+    /// seems to lie ahead has no age.
+    #[must_use]
+    pub fn deployment_age(&self) -> Option<Duration> {
+        let created = self.outcome.deployment_created_at?;
+        let before = Duration::try_from(self.started_at.duration_since(created)).ok()?;
+        Some(before.saturating_add(self.outcome.elapsed))
     }
 
     /// The phase in which the watch ended, and how long it had lasted.

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::order::Order;
 use super::policy::{Baseline, TargetRule};
+use super::push::runs_commit;
 use crate::core::wire::AgentDetails;
 
 /// How far the clocks of the servers may differ.
@@ -44,7 +45,10 @@ impl Search {
                 }
                 baseline = Some(given.clone());
             }
-            TargetRule::Deploy | TargetRule::FirstSeen => {}
+            TargetRule::Deploy
+            | TargetRule::Commit(_)
+            | TargetRule::Pushed(_)
+            | TargetRule::FirstSeen => {}
         }
         Self {
             rule,
@@ -56,6 +60,11 @@ impl Search {
             earlier: BTreeSet::new(),
             before_deploy: BTreeSet::new(),
         }
+    }
+
+    /// Follows another rule from now on: nothing has been found by the one before.
+    pub(super) fn follow(&mut self, rule: TargetRule) {
+        self.rule = rule;
     }
 
     /// Whether the target is what a deploy command of our own makes.
@@ -95,6 +104,14 @@ impl Search {
         if self.rule == TargetRule::FirstSeen {
             self.target = Some(desired.to_owned());
             return self.settle();
+        }
+        if let TargetRule::Commit(sha) = &self.rule {
+            if runs_commit(details, sha) {
+                self.target = Some(desired.to_owned());
+            } else if self.target_id() == Some(desired) {
+                self.target = None;
+            }
+            return;
         }
         // What was learned since may show that the target is an older one.
         let older = self.target_id().filter(|id| self.is_from_before(id));

@@ -73,6 +73,17 @@ impl Verdict {
         Verdict::Ready,
     ];
 
+    /// Its place among them, the worst first.
+    #[must_use]
+    pub(crate) fn rank(self) -> usize {
+        let same = |other: &Verdict| match (self, *other) {
+            (Verdict::Interrupted(one), Verdict::Interrupted(other)) => one == other,
+            (one, other) => one.as_str() == other.as_str(),
+        };
+        let place = Verdict::WORST_FIRST.iter().position(same);
+        place.unwrap_or_default()
+    }
+
     /// The process's exit code for this verdict.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
@@ -104,12 +115,7 @@ impl Verdict {
 /// The worst of several verdicts; `None` of none.
 #[must_use]
 pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
-    let same = |a: &Verdict, b: &Verdict| match (a, b) {
-        (Verdict::Interrupted(a), Verdict::Interrupted(b)) => a == b,
-        (a, b) => a.as_str() == b.as_str(),
-    };
-    let weight = |verdict: &Verdict| Verdict::WORST_FIRST.iter().position(|v| same(v, verdict));
-    verdicts.into_iter().min_by_key(weight)
+    verdicts.into_iter().min_by_key(|verdict| verdict.rank())
 }
 
 impl TryFrom<String> for Verdict {

@@ -50,6 +50,18 @@ pub struct AgentDetails {
     pub latest_deploy: Option<LatestDeploy>,
     /// Whether the agent deploys on a push (`git.autoDeploy`).
     pub auto_deploy: Option<bool>,
+    /// Sessions that other deployments than the desired one serve. No field of the details: who waits for
+    /// their end asks for it beside them. None where the platform does not say.
+    pub older_sessions: Option<OlderSessions>,
+}
+
+/// Sessions that other deployments than the desired one serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderSessions {
+    /// So many.
+    Count(u64),
+    /// The platform says it, but did not say it now, or not of all of them.
+    Unknown,
 }
 
 impl AgentDetails {
@@ -66,12 +78,17 @@ impl AgentDetails {
         (deployment.id.as_deref() == self.desired()).then_some(deployment)
     }
 
-    /// Reads the body of a 200 that was asked for about `name`.
+    /// Reads the body of a 200 that was asked for about `name`. Who asks with the login of the vendor's
+    /// CLI gets the details in `body`.
     ///
     /// # Errors
     /// When the body is not JSON, not an object with an agent's features, or about another agent.
     pub fn parse(body: &[u8], name: &str) -> std::result::Result<Self, NotAnAgent> {
-        let details = json::parse(body, Self::read).map_err(NotAnAgent::NotJson)?;
+        let read = |answer: &Object<'_>| match answer.nested("body")? {
+            Some(details) if !answer.has("name") => Self::read(&details),
+            _ => Self::read(answer),
+        };
+        let details = json::parse(body, read).map_err(NotAnAgent::NotJson)?;
         match details.name.as_deref() {
             Some(found) if found != name => Err(NotAnAgent::Another(found.to_owned())),
             None if details.desired().is_none() => Err(NotAnAgent::Unrecognisable),
@@ -99,6 +116,7 @@ impl AgentDetails {
             deployed_commit: agent.object("deployedCommit")?.id("sha"),
             latest_deploy: agent.record("latestDeploy")?,
             auto_deploy: agent.object("git")?.flag("autoDeploy"),
+            older_sessions: None,
         })
     }
 }
@@ -143,7 +161,7 @@ impl Record for Deployment {
 }
 
 /// A deploy on a push to GitHub. Not in the contract; the vendor's clients read it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LatestDeploy {
     /// Its own id, which is not that of a deployment.
     pub id: Option<String>,

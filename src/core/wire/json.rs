@@ -106,7 +106,8 @@ impl<'a> Object<'a> {
         self.nested(key)?.as_ref().map(T::read).transpose()
     }
 
-    fn nested(&self, key: &str) -> Result<Option<Self>> {
+    /// The object of a field, if there is one.
+    pub(super) fn nested(&self, key: &str) -> Result<Option<Self>> {
         self.0.get(key).map_or(Ok(None), |value| Self::of(value))
     }
 

@@ -31,6 +31,15 @@ impl LogPage {
         Ok(Self { logs })
     }
 
+    /// All lines, the oldest first, at most the newest `max`.
+    #[must_use]
+    pub fn lines(self, max: usize) -> Vec<String> {
+        let newest = self.logs.into_iter().filter_map(|line| line.log);
+        let mut lines: Vec<String> = newest.take(max).collect();
+        lines.reverse();
+        lines
+    }
+
     /// What this deployment logged, the oldest first, at most the newest `max` lines.
     #[must_use]
     pub fn lines_of(self, deployment: &str, max: usize) -> Vec<String> {

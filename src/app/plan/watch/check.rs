@@ -19,7 +19,7 @@ use crate::app::plan::ConfigError;
 pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<ConfigError>> {
     let mut problems = Vec::new();
     if plan.key_file.is_some() {
-        problems.extend(plan.key().err());
+        problems.extend(plan.credentials().err());
     }
     if plan.ca_file.is_some() {
         let tls = api::tls_config(plan.ca_file.as_deref());

@@ -166,7 +166,7 @@ fn the_step_fits_how_it_came_to_the_ending() {
         ),
         (
             step(Verdict::Unauthorized, "Http401", |_| ()),
-            "check the key",
+            "ask with a private API key",
         ),
         (step(Verdict::Unchanged, "Unchanged", named), "check the id"),
         (
@@ -244,6 +244,12 @@ fn the_step_fits_how_it_came_to_the_ending() {
     ] {
         assert!(said.starts_with(expected), "{said:?} {expected:?}");
     }
+}
+
+#[test]
+fn a_refused_smoke_session_wants_the_other_key() {
+    let said = step(Verdict::Unauthorized, "SmokeUnauthorized", |_| ());
+    assert!(said.starts_with("start the session with a public key"));
 }
 
 #[test]

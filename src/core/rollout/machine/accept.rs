@@ -10,7 +10,7 @@ use crate::core::rollout::assess::{
 };
 use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
-use crate::core::rollout::policy::Unchanged;
+use crate::core::rollout::policy::{TargetRule, Unchanged};
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::view::{Instead, View};
 use crate::core::wire::{AgentDetails, Health, Revision};
@@ -19,6 +19,10 @@ impl Machine {
     /// Finds the target among the deployments that are desired.
     pub(super) fn find_target(&mut self, details: &AgentDetails) {
         self.earlier.ever_reconciled |= details.reconciled_deployment_id.is_some();
+        if let TargetRule::Pushed(_) = self.policy.target() {
+            self.policy.decide_pushed(details.auto_deploy == Some(true));
+            self.search.follow(self.policy.target().clone());
+        }
         let Some(desired) = details.desired() else {
             return;
         };
@@ -136,7 +140,11 @@ impl Machine {
     pub(super) fn refresh_view(&mut self, at: Duration) {
         let shown = self.in_view();
         let until = self.policy.limits().until;
-        let phase = shown.map_or(Phase::Waiting, |(details, id)| phase_of(details, id, until));
+        let phase = match shown {
+            Some((details, id)) => phase_of(details, id, until),
+            None if self.pushes.is_under_way => Phase::Building,
+            None => Phase::Waiting,
+        };
         let own = shown.and_then(|(details, id)| own_revision(details, id));
         let health = own.and_then(|revision| revision.health.as_ref());
         let before = &self.view;

@@ -29,7 +29,11 @@ impl Machine {
         let settled = self.search.is_settled() || self.is_single_check();
         self.note_ready(at, settled);
         let counts = |streak: &Streak| {
-            (settled || streak.indication == Indication::Deleted) && self.is_final(streak)
+            let of_another = matches!(
+                streak.indication,
+                Indication::Deleted | Indication::PushFailed(_)
+            );
+            (settled || of_another) && self.is_final(streak)
         };
         let ending = self.first_ending(&self.streaks, counts);
         ending.or_else(|| self.not_appeared(at).map(Ending::from))
@@ -129,6 +133,8 @@ impl Machine {
             (Some(_), _) => Verdict::Unavailable,
             // A target is in view, or answers disagree about whether one has come.
             (None, _) if self.in_view_since.is_some() || self.is_disputed() => Verdict::Timeout,
+            // One is being built.
+            (None, _) if self.pushes.is_under_way => Verdict::Timeout,
             (None, Command::Ended(_, code @ 1..)) => Verdict::CommandFailed(code),
             // Nothing but answers from the past, or that disagree about the baseline.
             (None, _) if self.view.stale || self.search.awaits_baseline() => Verdict::Unavailable,
@@ -176,12 +182,16 @@ impl Machine {
                 limits.appear_timeout.min(judged)
             }
         };
-        match self.command {
-            _ if !self.search.deploys() => Some(may_take),
-            Command::None | Command::Running => None,
-            Command::Ended(at, 0) => Some(at.saturating_add(may_take)),
-            Command::Ended(at, _) => Some(at),
-        }
+        let by = match self.command {
+            _ if !self.search.deploys() => may_take,
+            Command::None | Command::Running => return None,
+            Command::Ended(at, 0) => at.saturating_add(may_take),
+            Command::Ended(at, _) => return Some(at),
+        };
+        // What is being built may take its time.
+        let built = self.pushes.under_way_at;
+        let built = built.map(|at| at.saturating_add(may_take));
+        Some(by.max(built.unwrap_or_default()))
     }
 
     /// By when the API has to answer again: a pause that it asks for is no outage.
@@ -201,7 +211,9 @@ impl Machine {
 
     /// Whether anything may end the watch: not while the deploy command runs and has deployed nothing.
     fn may_end(&self) -> bool {
-        self.command != Command::Running || self.in_view_since.is_some()
+        self.command != Command::Running
+            || self.in_view_since.is_some()
+            || self.meets(|i| matches!(i, Indication::PushFailed(_)))
     }
 
     pub(super) fn is_single_check(&self) -> bool {

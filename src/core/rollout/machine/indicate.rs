@@ -1,5 +1,7 @@
 //! What an answer indicates about the target.
 
+use std::time::Duration;
+
 use super::Machine;
 use crate::core::rollout::assess::{
     has_failed, is_complete, is_desired, is_reconciled, own_revision, progress, replicas_started,
@@ -12,6 +14,23 @@ use crate::core::rollout::problem::{self, Problem, ProblemClass};
 use crate::core::wire::{AgentDetails, Revision};
 
 impl Machine {
+    /// The push that was to bring the target, if an answer shows that it has failed, and the target is not
+    /// there.
+    pub(super) fn failed_push(
+        &mut self,
+        at: Duration,
+        details: &AgentDetails,
+    ) -> Option<Indication> {
+        let latest = details.latest_deploy.as_ref();
+        if self.search.awaits_baseline() {
+            self.pushes.note_before_deploy(latest);
+        }
+        let failed = self.pushes.see(at, latest, self.policy.target())?;
+        let target = self.search.target_id();
+        let in_view = target.is_some_and(|id| is_desired(details, id));
+        (!in_view).then_some(Indication::PushFailed(failed))
+    }
+
     /// What an answer indicates, the gravest first.
     pub(super) fn indications(&mut self, details: &AgentDetails) -> Vec<Indication> {
         let desired = details.desired();

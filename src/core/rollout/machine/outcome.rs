@@ -42,6 +42,7 @@ impl Machine {
             revision: self.own_revision().map(RevisionReport::of),
             image: own_deployment.and_then(|deployment| deployment.image.clone()),
             region: latest.and_then(|details| details.region.clone()),
+            active_sessions: latest.and_then(|details| details.active_session_count),
             phases: self.phases_since(began),
             began_after: began,
             elapsed: ready_at.unwrap_or(at).saturating_sub(began),

@@ -23,7 +23,7 @@ fn wait_ms(phase: Phase, phase_age_ms: u64, elapsed_ms: u64) -> u128 {
 fn waits_twice_as_long_before_reconciliation() {
     for &phase in Phase::ALL {
         let expected = match phase {
-            Phase::Waiting | Phase::Reconciling => 1800,
+            Phase::Waiting | Phase::Building | Phase::Reconciling => 1800,
             _ => 900,
         };
         assert_eq!(wait_ms(phase, 500, 20_000), expected, "{phase}");
@@ -35,7 +35,7 @@ fn waits_twice_as_long_before_reconciliation() {
 fn first_wait_is_long_unless_the_rollout_is_under_way() {
     for &phase in Phase::ALL {
         let expected = match phase {
-            Phase::Waiting | Phase::Reconciling | Phase::Progressing => 1800,
+            Phase::Waiting | Phase::Building | Phase::Reconciling | Phase::Progressing => 1800,
             _ => 900,
         };
         assert_eq!(wait_ms(phase, 0, 999), expected, "{phase}");

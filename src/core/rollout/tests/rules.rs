@@ -8,6 +8,7 @@ use crate::core::rollout::policy::Limits;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::streak::Needs;
 use crate::core::text::short_duration;
+use crate::core::wire::LatestDeploy;
 
 /// The table in Markdown, under these limits.
 fn table(limits: &Limits) -> String {
@@ -75,6 +76,9 @@ fn describe(indication: &Indication) -> &'static str {
             }
             ProblemClass::Unknown => "a reason that this program does not know",
         },
+        Indication::PushFailed(_) => {
+            "`latestDeploy`, which was to bring the target, failed or was cancelled, and there is no deployment"
+        }
         Indication::Superseded {
             proof: Proof::Newer,
             ..
@@ -132,6 +136,7 @@ fn samples() -> Vec<Indication> {
         problem(ProblemClass::NotPulling, "timeout"),
         problem(ProblemClass::Degraded, ""),
         problem(ProblemClass::Unknown, ""),
+        Indication::PushFailed(LatestDeploy::default()),
         Indication::Superseded {
             by: id(),
             proof: Proof::Newer,
@@ -176,7 +181,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn reads_every_field_with_deployment_ids_in_lower_case() {
         headline: text("Out of memory"),
     };
     let expected = AgentDetails {
+        older_sessions: None,
         name: text("Voice-Starter"),
         region: text("us-west"),
         ready: true,

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::{Duration, Failure, FailureClass, Observation};
 use crate::core::wire::{
-    AgentDetails, AgentError, Condition, ContainerState, Deployment, Health, Revision,
+    AgentDetails, AgentError, Condition, ContainerState, Deployment, Health, LatestDeploy,
+    OlderSessions, Revision,
 };
 
 /// The server's clock when a watch begins, in the seconds in which answers give their dates.
@@ -94,6 +95,12 @@ fn describe(details: &mut AgentDetails, word: &str) {
         }
         Some(("exit", code)) => return health(details).last_exit_code = code.parse().ok(),
         Some(("err", error)) => return details.errors.push(listed_error(error)),
+        Some(("older", count)) => {
+            let count = count.parse().map(OlderSessions::Count);
+            return details.older_sessions = Some(count.unwrap_or(OlderSessions::Unknown));
+        }
+        Some(("deployed", sha)) => return details.deployed_commit = Some(sha.to_owned()),
+        Some(("push", push)) => return details.latest_deploy = Some(latest_push(push)),
         Some(("degraded", reason)) => return details.conditions.push(degraded("True", reason)),
         Some(("condition", status)) => return details.conditions.push(degraded(status, "Why")),
         Some(("prev", "none-ready")) => {
@@ -115,6 +122,7 @@ fn describe(details: &mut AgentDetails, word: &str) {
         "ready" => details.ready = true,
         "up" => details.available = Some(true),
         "down" => details.available = Some(false),
+        "auto" => details.auto_deploy = Some(true),
         "issue" => revision(details).has_infrastructure_issue = true,
         "degraded" => details.conditions.push(degraded("True", "Why")),
         "prev" => {
@@ -158,6 +166,17 @@ fn crash(details: &mut AgentDetails, word: &str) {
         message: Some("Traceback".to_owned()),
         ..Health::default()
     };
+}
+
+/// `id:status:commit`, and a reason after one more colon.
+fn latest_push(word: &str) -> LatestDeploy {
+    let mut parts = word.splitn(4, ':').map(|part| Some(part.to_owned()));
+    LatestDeploy {
+        id: parts.next().flatten(),
+        status: parts.next().flatten(),
+        commit_sha: parts.next().flatten(),
+        reason: parts.next().flatten(),
+    }
 }
 
 fn is_number(text: &str) -> bool {

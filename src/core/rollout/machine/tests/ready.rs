@@ -95,6 +95,12 @@ fn until_drained_waits_for_the_previous_revision_to_go() {
     check("
         first, until drained: 0..5 new/new ready prev | 6 new/new ready => ready 6
         # The old code may serve without a previous revision.
+        # Where the platform says which calls run, those on older deployments count as well.
+        first, until drained: 0..5 new/new ready older=2 | 6 new/new ready older=0 => ready 6
+        first, until drained: 0..5 new/new ready older=? | 6 new/new ready older=0 => ready 6
+        first, until drained: 0..5 new/new ready older=0 prev | 6 new/new ready older=0 => ready 6
+        first, until drained, stall 5: 0..4 new/new ready older=2 | 5..20 new/new ready older=1 => stalled 10
+        first: 0 new/new ready older=2 => ready 0
         first, until drained: 0..5 new/new ready old:Active | 6 new/new ready Active => ready 6
         first, until drained: 0..5 new/new Active | 6..9 new/new ready prev => goes on
         first, until drained: 0..5 new/new ready prev | 6 new/new ready prev=none-ready => ready 6

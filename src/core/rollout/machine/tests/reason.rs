@@ -14,6 +14,9 @@ fn every_ending_has_its_sentence() {
         first, timeout 20, stable 15: 0..9 new/new | 10..20 new/new ready up => DeadlineExceeded: ready for only 10.0s of 15.0s
         first, timeout 20, stable 5: 10..14 new/new ready up | 15..19 503 | 20 new/new ready up => DeadlineExceeded: ready for 10.0s, but the answers do not show that it lasted for 5.0s
         first, timeout 20, until drained: 10..20 new/new ready prev up => DeadlineExceeded: ready, but the previous revision still drains after 20.0s
+        first, timeout 20, until drained: 10..20 new/new ready older=3 up => DeadlineExceeded: ready, but 3 calls still run on the old version after 20.0s
+        first, timeout 20, until drained: 10..20 new/new ready older=1 prev up => DeadlineExceeded: ready, but 1 call still runs on the old version after 20.0s
+        first, timeout 20, until drained: 10..20 new/new ready older=? up => DeadlineExceeded: ready, but it cannot be read whether calls still run on the old version after 20.0s
         first, timeout 20, until warm: 10..20 new/new ready min=2 up => DeadlineExceeded: ready, but with fewer replicas than the agent keeps at least
         first, timeout 20, require-new: 10..20 new/new ready up => DeadlineExceeded: ready, but no answer shows that it runs on a revision of its own; the agent still takes sessions
         not base, timeout 4: 0..4 new/new ready => DeadlineExceeded: too few answers show that this is the new deployment and not one from before

@@ -1,0 +1,393 @@
+//! What the API is asked with: found in files and the environment, never in an argument, and recognised
+//! by its form before the first request.
+
+mod login;
+mod secret;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use tracing::warn;
+
+use self::login::LoginFile;
+use self::secret::{BadSecret, Secret};
+
+/// The variables that may hold a private API key, in the order in which they are looked at. In the
+/// vendor's own templates the first one is a public key.
+const KEY_VARIABLES: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_CLOUD_API_KEY"];
+/// What the vendor's CLI is given in place of a login.
+const TOKEN_VARIABLE: &str = "PIPECAT_TOKEN";
+/// The organization that a token or a login asks for.
+const ORGANIZATION_VARIABLE: &str = "PIPECAT_ORG";
+
+/// The public key, which starts sessions; in the vendor's templates it is the first of [`KEY_VARIABLES`].
+const PUBLIC_VARIABLE: &str = "PIPECAT_PUBLIC_API_KEY";
+
+/// The most that is read of a file, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// A secret, what it is, and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    secret: Secret,
+    kind: Kind,
+    place: Place,
+    /// Whose agents are asked for, where that is said; a private key belongs to one organization.
+    organization: Option<String>,
+    /// When a login ends, if it says so.
+    expires_at: Option<Timestamp>,
+}
+
+/// What a secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `sk_…`, or whatever is where a private key should be.
+    PrivateKey,
+    /// `pk_…`: starts sessions, and reads nothing.
+    PublicKey,
+    /// `pcc_pat_…`: a personal access token of the vendor's CLI.
+    AccessToken,
+    /// What the vendor's CLI got when somebody logged in.
+    Login,
+}
+
+/// Where a secret was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    KeyFile(PathBuf),
+    SmokeKeyFile(PathBuf),
+    Variable(&'static str),
+    LoginFile(PathBuf),
+    /// It was made up for a simulator of our own.
+    Simulator,
+}
+
+/// Why there are no credentials. It never repeats a secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialsError {
+    /// Nothing gives any.
+    #[error(
+        "no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file, or log \
+         in: pipecat cloud auth login"
+    )]
+    Missing,
+    /// A variable is there, but empty: a secret that the pipeline may not see, for example.
+    #[error("no API key: {0} is set but empty; does the pipeline have access to the secret?")]
+    SetButEmpty(&'static str),
+    /// All that there is can only start sessions.
+    #[error(
+        "{0} holds a public key (pk_…), which only starts sessions; a private API key (sk_…) is needed: \
+         Dashboard, Settings, API Keys"
+    )]
+    Public(String),
+    /// What is there cannot be what it should be.
+    #[error("{what} {error}")]
+    Unusable { what: String, error: BadSecret },
+    /// A variable holds no text.
+    #[error("{0} is not text")]
+    NotText(&'static str),
+    /// The key's file cannot be read.
+    #[error("{switch}: cannot read {}", path.display())]
+    Unreadable {
+        switch: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// The key's file has more in it than a key.
+    #[error(
+        "{switch}: {} is larger than {MAX_FILE} bytes, so that it cannot be a key's",
+        path.display()
+    )]
+    TooLarge { switch: &'static str, path: PathBuf },
+    /// There is no key to start a session with.
+    #[error(
+        "--smoke: no public key; put one (pk_…) into PIPECAT_PUBLIC_API_KEY, or its file into --smoke-key-file"
+    )]
+    NoPublic,
+    /// A session is started with a public key only.
+    #[error("--smoke: a public key (pk_…) is needed, and this is {0}")]
+    NotPublic(String),
+    /// The login file of the vendor's CLI is not what it should be.
+    #[error("{}: {why}; write it anew: pipecat cloud auth login", path.display())]
+    LoginFile { path: PathBuf, why: String },
+}
+
+impl Credentials {
+    /// What is in `key_file`, else in the environment, else in the login file of the vendor's CLI.
+    ///
+    /// # Errors
+    /// When there is nothing, or what is there first cannot be used.
+    pub(crate) fn find(key_file: Option<&Path>) -> Result<Self, CredentialsError> {
+        if let Some(path) = key_file {
+            return Self::from_key_file(path);
+        }
+        let mut public = None;
+        let mut empty = None;
+        for variable in KEY_VARIABLES.into_iter().chain([TOKEN_VARIABLE]) {
+            let Some(text) = variable_text(variable)? else {
+                continue;
+            };
+            let kind = Kind::of(&text, otherwise(variable));
+            if text.trim().is_empty() {
+                empty = empty.or(Some(variable));
+            } else if kind == Kind::PublicKey {
+                public = public.or(Some(variable));
+            } else {
+                pass_over(public, variable);
+                return Self::new(&text, None, kind, Place::Variable(variable))?
+                    .with_organization();
+            }
+        }
+        if let Some(login) = LoginFile::find()? {
+            pass_over(public, "the login of the vendor's CLI");
+            return Self::from_login(login);
+        }
+        Err(match (public, empty) {
+            (Some(variable), _) => CredentialsError::Public(variable.to_owned()),
+            (None, Some(variable)) => CredentialsError::SetButEmpty(variable),
+            (None, None) => CredentialsError::Missing,
+        })
+    }
+
+    /// The public key in `file`, else in the environment.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find_public(file: Option<&Path>) -> Result<Self, CredentialsError> {
+        if let Some(path) = file {
+            let text = read_text("--smoke-key-file", path)?;
+            let kind = Kind::of(&text, Kind::PublicKey);
+            let place = Place::SmokeKeyFile(path.to_owned());
+            return Self::new(&text, None, kind, place)?.public();
+        }
+        for variable in [PUBLIC_VARIABLE, KEY_VARIABLES[0]] {
+            let text = variable_text(variable)?.unwrap_or_default();
+            let kind = Kind::of(&text, Kind::PublicKey);
+            let is_meant = variable == PUBLIC_VARIABLE || text.starts_with("pk_");
+            if is_meant && !text.trim().is_empty() {
+                return Self::new(&text, None, kind, Place::Variable(variable))?.public();
+            }
+        }
+        Err(CredentialsError::NoPublic)
+    }
+
+    /// Credentials for a simulator of our own, which takes any.
+    pub(crate) fn of_simulator() -> Self {
+        let word = "a-key-of-the-simulator-s";
+        Self::new(word, None, Kind::PrivateKey, Place::Simulator)
+            .expect("a word without blanks is a key")
+    }
+
+    /// What is in the same file by now, if it can be read and has changed: a key was replaced, or somebody
+    /// has logged in again. A pipe gave its key when it was first read, and reading it again may block
+    /// for ever.
+    pub(super) fn reload(&self) -> Option<Self> {
+        let reloaded = match &self.place {
+            Place::KeyFile(path) if path.is_file() => Self::from_key_file(path).ok()?,
+            Place::LoginFile(path) if path.is_file() => {
+                Self::from_login(LoginFile::read(path).ok()?).ok()?
+            }
+            _ => return None,
+        };
+        (reloaded != *self).then_some(reloaded)
+    }
+
+    pub(super) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Whose agents are asked for.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        match (self.kind, &self.organization) {
+            (Kind::PrivateKey | Kind::PublicKey, _) => Scope::OfTheKey,
+            (Kind::AccessToken | Kind::Login, Some(name)) => Scope::Organization(name),
+            (Kind::AccessToken | Kind::Login, None) => Scope::FirstOrganization,
+        }
+    }
+
+    fn new(
+        text: &str,
+        renewal: Option<String>,
+        kind: Kind,
+        place: Place,
+    ) -> Result<Self, CredentialsError> {
+        let secret = Secret::parse(text, renewal).map_err(|error| CredentialsError::Unusable {
+            what: format!("{} {place}", kind.as_str()),
+            error,
+        })?;
+        Ok(Self {
+            secret,
+            kind,
+            place,
+            organization: None,
+            expires_at: None,
+        })
+    }
+
+    fn from_key_file(path: &Path) -> Result<Self, CredentialsError> {
+        let text = &read_text("--api-key-file", path)?;
+        let kind = Kind::of(text, Kind::PrivateKey);
+        if kind == Kind::PublicKey {
+            let place = format!("--api-key-file {}", path.display());
+            return Err(CredentialsError::Public(place));
+        }
+        Self::new(text, None, kind, Place::KeyFile(path.to_owned()))?.with_organization()
+    }
+
+    fn from_login(login: LoginFile) -> Result<Self, CredentialsError> {
+        let kind = Kind::of(&login.token, Kind::Login);
+        let place = Place::LoginFile(login.path);
+        if kind == Kind::PublicKey {
+            return Err(CredentialsError::Public(place.to_string()));
+        }
+        let found = Self::new(&login.token, login.refresh_token, kind, place)?;
+        Ok(Self {
+            organization: organization_variable()?.or(login.organization),
+            expires_at: login.expires_at.filter(|_| kind == Kind::Login),
+            ..found
+        })
+    }
+
+    /// The same, if it is a public key.
+    fn public(self) -> Result<Self, CredentialsError> {
+        match self.kind {
+            Kind::PublicKey => Ok(self),
+            Kind::PrivateKey | Kind::AccessToken | Kind::Login => {
+                Err(CredentialsError::NotPublic(self.to_string()))
+            }
+        }
+    }
+
+    /// The organization that a token asks for: the variable's, or the one of the login file.
+    fn with_organization(self) -> Result<Self, CredentialsError> {
+        let organization = match (self.kind, organization_variable()?) {
+            (Kind::PrivateKey | Kind::PublicKey, _) => None,
+            (_, Some(organization)) => Some(organization),
+            (_, None) => LoginFile::find()?.and_then(|login| login.organization),
+        };
+        Ok(Self {
+            organization,
+            ..self
+        })
+    }
+}
+
+/// Whose agents are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope<'a> {
+    /// The key belongs to one organization.
+    OfTheKey,
+    Organization(&'a str),
+    /// The first one of the account, which is the vendor's default.
+    FirstOrganization,
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.place)?;
+        if let Scope::Organization(name) = self.scope() {
+            write!(f, ", for organization {name}")?;
+        }
+        match self.expires_at {
+            Some(at) if at <= Timestamp::now() => write!(
+                f,
+                ", which expired at {at}; renew it: pipecat cloud auth login"
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::KeyFile(path) => write!(f, "in {} (--api-key-file)", path.display()),
+            Place::SmokeKeyFile(path) => write!(f, "in {} (--smoke-key-file)", path.display()),
+            Place::Variable(name) => write!(f, "in {name}"),
+            Place::LoginFile(path) => write!(f, "in {}", path.display()),
+            Place::Simulator => f.write_str("of the simulator"),
+        }
+    }
+}
+
+impl Kind {
+    /// What a secret is by its form; `otherwise` where that says nothing.
+    fn of(text: &str, otherwise: Self) -> Self {
+        let text = text.trim_start();
+        if text.starts_with("pk_") {
+            Kind::PublicKey
+        } else if text.starts_with("sk_") {
+            Kind::PrivateKey
+        } else if text.starts_with("pcc_pat_") {
+            Kind::AccessToken
+        } else {
+            otherwise
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Kind::PrivateKey => "the private API key",
+            Kind::PublicKey => "the public key",
+            Kind::AccessToken => "the personal access token",
+            Kind::Login => "the login",
+        }
+    }
+}
+
+/// What the secret of a variable is where its form does not show it.
+fn otherwise(variable: &str) -> Kind {
+    if variable == TOKEN_VARIABLE {
+        Kind::Login
+    } else {
+        Kind::PrivateKey
+    }
+}
+
+fn pass_over(public: Option<&str>, used: &str) {
+    if let Some(public) = public {
+        warn!("{public} holds a public key (pk_…) and is passed over; {used} is used");
+    }
+}
+
+fn organization_variable() -> Result<Option<String>, CredentialsError> {
+    let name = variable_text(ORGANIZATION_VARIABLE)?;
+    Ok(name.filter(|name| !name.trim().is_empty()))
+}
+
+fn variable_text(name: &'static str) -> Result<Option<String>, CredentialsError> {
+    let Some(value) = std::env::var_os(name) else {
+        return Ok(None);
+    };
+    let text = value.into_string();
+    text.map(Some).map_err(|_| CredentialsError::NotText(name))
+}
+
+/// The text of a key's file, without the line break with which editors end it.
+fn read_text(switch: &'static str, path: &Path) -> Result<String, CredentialsError> {
+    let unreadable = |source| CredentialsError::Unreadable {
+        switch,
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = read(path).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let path = path.to_owned();
+        return Err(CredentialsError::TooLarge { switch, path });
+    }
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
+    let text = String::from_utf8(bytes).map_err(no_text)?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// A file, as far as a secret's can reach and one byte more.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,118 @@
+//! The secret that the API is asked with, which never leaves its header.
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+
+use crate::core::text::redact::Redaction;
+
+/// What is before the secret in its header.
+const SCHEME: &str = "Bearer ";
+/// The shortest secret that is searched for in answers; a shorter one may be a word of its own.
+const MIN_SOUGHT: usize = 8;
+
+/// A key or a token, checked to fit a header.
+///
+/// It has no way to be shown: its `Debug` names only the type.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret {
+    header: HeaderValue,
+    redaction: Redaction,
+}
+
+/// Why a text cannot be a key or a token. The text itself is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadSecret {
+    /// Nothing but blanks.
+    #[error("is empty")]
+    Empty,
+    /// A line break, most often at the end.
+    #[error("holds a line break; give it alone, on one line")]
+    LineBreak,
+    /// A blank, a control character or a character outside ASCII.
+    #[error("holds a character that none has; copy it again, without quotes or blanks")]
+    Character,
+}
+
+impl Secret {
+    /// Checks a key or a token. `renewal` renews it, and must be shown as little.
+    ///
+    /// # Errors
+    /// When it is empty or holds what a header cannot carry.
+    pub(super) fn parse(text: &str, renewal: Option<String>) -> Result<Self, BadSecret> {
+        if text.trim().is_empty() {
+            return Err(BadSecret::Empty);
+        }
+        if text.contains(['\n', '\r']) {
+            return Err(BadSecret::LineBreak);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadSecret::Character);
+        }
+        let mut header =
+            HeaderValue::try_from(format!("{SCHEME}{text}")).map_err(|_| BadSecret::Character)?;
+        header.set_sensitive(true);
+        let sought = [Some(text.to_owned()), renewal].into_iter().flatten();
+        let sought = sought.filter(|secret| secret.len() >= MIN_SOUGHT);
+        Ok(Self {
+            header,
+            redaction: Redaction::new(sought, "[the API key]"),
+        })
+    }
+
+    /// Strikes the secret out of what a server says: an error that repeats it, a crash message that
+    /// lists the environment.
+    pub(in crate::adapters::api) fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    pub(in crate::adapters::api) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Secret, BadSecret> {
+        Secret::parse(text, None)
+    }
+
+    #[test]
+    fn secrets_that_no_header_carries_are_refused() {
+        assert!(parse("sk_abc-123.DEF").is_ok());
+        for (text, error) in [
+            ("", BadSecret::Empty),
+            (" \n", BadSecret::Empty),
+            ("abc\n", BadSecret::LineBreak),
+            ("abc\r\nX-Evil: 1", BadSecret::LineBreak),
+            ("ab c", BadSecret::Character),
+            ("ab\u{1b}c", BadSecret::Character),
+            ("schlüssel", BadSecret::Character),
+        ] {
+            assert_eq!(parse(text).err(), Some(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_cannot_be_shown() {
+        let secret = parse("sk_secret").unwrap();
+        assert!(!format!("{secret:?} {:?}", secret.header()).contains("secret"));
+    }
+
+    #[test]
+    fn a_secret_and_what_renews_it_are_struck_out_of_what_is_said() {
+        let secret = Secret::parse("sk_secret", Some("rt_renewal".to_owned())).unwrap();
+        let struck = secret.redaction().text("sk_secret sk_secre rt_renewal");
+        assert_eq!(struck, "[the API key] sk_secre [the API key]");
+        let word = parse("my-name").unwrap();
+        assert_eq!(word.redaction().text("my-name"), "my-name");
+    }
+}

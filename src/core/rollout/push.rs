@@ -1,0 +1,80 @@
+//! A deploy on a push to GitHub, for as long as there is no deployment yet: queued, built, failed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::policy::TargetRule;
+use crate::core::wire::{AgentDetails, LatestDeploy};
+
+/// What answers have shown of deploys on a push.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pushes {
+    /// Those that were there before the deploy command was started: none of them is its own.
+    before_deploy: BTreeSet<String>,
+    /// Those that were seen under way.
+    seen_under_way: BTreeSet<String>,
+    /// Whether the newest answer shows one under way that may bring the target.
+    pub(super) is_under_way: bool,
+    /// When an answer last showed that.
+    pub(super) under_way_at: Option<Duration>,
+}
+
+impl Pushes {
+    /// Takes in what an answer says of the latest one, where it may bring the target of this rule;
+    /// gives it if it has failed.
+    pub(super) fn see(
+        &mut self,
+        at: Duration,
+        latest: Option<&LatestDeploy>,
+        rule: &TargetRule,
+    ) -> Option<LatestDeploy> {
+        self.is_under_way = false;
+        let deploy = latest?;
+        let id = deploy.id.as_deref().unwrap_or_default();
+        let named = match rule {
+            TargetRule::Commit(sha) if !is_commit(deploy.commit_sha.as_deref(), sha) => {
+                return None;
+            }
+            TargetRule::Commit(_) => true,
+            TargetRule::NewerThan(_) | TargetRule::Deploy => false,
+            TargetRule::Deployment(_) | TargetRule::FirstSeen | TargetRule::Pushed(_) => {
+                return None;
+            }
+        };
+        if self.before_deploy.contains(id) {
+            return None;
+        }
+        match deploy.status.as_deref() {
+            Some("pending" | "queued" | "building" | "deploying") => {
+                self.is_under_way = true;
+                self.under_way_at = Some(at);
+                self.seen_under_way.insert(id.to_owned());
+                None
+            }
+            // One that is not named may have failed long ago.
+            Some("failed" | "cancelled") if named || self.seen_under_way.contains(id) => {
+                Some(deploy.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in that an answer came before the deploy command was started.
+    pub(super) fn note_before_deploy(&mut self, latest: Option<&LatestDeploy>) {
+        let id = latest.and_then(|deploy| deploy.id.clone());
+        self.before_deploy.extend(id);
+    }
+}
+
+/// Whether an answer shows that the desired deployment is the one of this commit.
+pub(super) fn runs_commit(details: &AgentDetails, sha: &str) -> bool {
+    let latest = details.latest_deploy.as_ref();
+    let has_brought = latest.filter(|deploy| deploy.status.as_deref() == Some("succeeded"));
+    let deployed = details.deployed_commit.as_deref();
+    is_commit(deployed.or_else(|| has_brought?.commit_sha.as_deref()), sha)
+}
+
+/// Whether this is the commit that is meant, which may be given by its first characters.
+fn is_commit(found: Option<&str>, sha: &str) -> bool {
+    found.is_some_and(|found| found.to_ascii_lowercase().starts_with(sha))
+}

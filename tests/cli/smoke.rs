@@ -1,0 +1,254 @@
+//! `--smoke`: a session that is started on the deployment once it is ready.
+
+use serde_json::{Value, json};
+
+use crate::harness::{KEY, Test};
+use crate::output::validate;
+use crate::server::{Server, agent, answer};
+
+const PUBLIC_KEY: &str = "pk_test_5ecret";
+
+/// How the platform answers about a session: its start, what it is, what it logs.
+#[derive(Clone, Copy)]
+struct Session {
+    start: (&'static str, &'static str),
+    shown: &'static str,
+    logs: &'static str,
+    end: &'static str,
+}
+
+/// A session that runs, and ends by itself.
+const GOOD: Session = Session {
+    start: ("200 OK", r#"{"sessionId": "session-1"}"#),
+    shown: r#"{"sessionId": "session-1", "deploymentId": "new", "endedAt": "2026-11-23T15:00:00Z"}"#,
+    logs: r#"{"logs": [{"log": "hello"}]}"#,
+    end: "204 No Content",
+};
+
+fn platform(session: Session) -> Server {
+    Server::start_by_head(move |head| {
+        let (method, path) = head.split_once(' ').unwrap();
+        let path = path.split([' ', '?']).next().unwrap();
+        match (method, path) {
+            ("POST", "/v1/public/my-agent/start") => answer(session.start.0, "", session.start.1),
+            ("GET", "/v1/agents/my-agent/sessions/session-1") => {
+                answer("200 OK", "", session.shown)
+            }
+            ("GET", "/v1/agents/my-agent/logs") => answer("200 OK", "", session.logs),
+            ("DELETE", "/v1/agents/my-agent/sessions/session-1") => answer(session.end, "", ""),
+            _ => agent(true),
+        }
+    })
+}
+
+fn smoke(server: &Server) -> Test {
+    Test::against(&server.url(), "wait my-agent --smoke")
+        .env("PIPECAT_PUBLIC_API_KEY", PUBLIC_KEY)
+        .env("PIPECAT_ROLLOUT_PROGRESS", "none")
+}
+
+/// The requests: method, path and with which key.
+fn asked(server: &Server) -> Vec<String> {
+    let requests = server.requests().into_iter();
+    requests
+        .map(|request| {
+            let line = request.head.lines().next().unwrap();
+            let public = request.head.contains(PUBLIC_KEY);
+            assert!(public != request.head.contains(KEY));
+            let line = line.trim_end_matches(" HTTP/1.1");
+            format!("{line}{}", if public { " (public key)" } else { "" })
+        })
+        .collect()
+}
+
+#[test]
+fn a_session_is_started_checked_and_ended() {
+    let server = platform(GOOD);
+    smoke(&server)
+        .file("body.json", r#"{"greet": true}"#)
+        .arg("--smoke-body=body.json")
+        .arg("--progress=plain")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .stderr_lines("[TIME] my-agent: ready after TIME")
+        .run();
+    assert_eq!(
+        asked(&server),
+        [
+            "GET /v1/agents/my-agent",
+            "POST /v1/public/my-agent/start (public key)",
+            "GET /v1/agents/my-agent/sessions/session-1",
+            "GET /v1/agents/my-agent/sessions/session-1",
+            "GET /v1/agents/my-agent/logs?sessionId=session-1&limit=200&order=desc",
+            "DELETE /v1/agents/my-agent/sessions/session-1",
+        ]
+    );
+    let body: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
+    assert_eq!(
+        body,
+        json!({"createDailyRoom": false, "body": {"greet": true}})
+    );
+}
+
+/// Runs into this fault, and gives the report.
+fn fails(session: Session, switches: &[&str], code: i32) -> (Value, Vec<String>) {
+    let server = platform(session);
+    let test = switches.iter().fold(smoke(&server), Test::arg);
+    let left = test
+        .arg("--output=json")
+        .status(code)
+        .stdout_any()
+        .stderr_any()
+        .run();
+    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    validate("report.schema.json", &report);
+    (report["agents"][0]["reason"].clone(), asked(&server))
+}
+
+#[test]
+fn what_goes_wrong_with_the_session_fails_with_a_reason_of_its_own() {
+    const END: &str = "DELETE /v1/agents/my-agent/sessions/session-1";
+    let exception = Session {
+        logs: r#"{"logs": [{"log": "KeyError: 'X'"}, {"log": "ERROR Exception running bot(): 'X'"}, {"log": "hello"}]}"#,
+        ..GOOD
+    };
+    let (reason, asked) = fails(exception, &[], 10);
+    assert_eq!(reason["code"], "SmokeException");
+    assert_eq!(
+        reason["summary"],
+        "the bot fails when a session starts: Exception running bot()"
+    );
+    assert_eq!(
+        reason["message"],
+        "ERROR Exception running bot(): 'X'\nKeyError: 'X'"
+    );
+    assert!(asked.iter().any(|line| line == END), "{asked:?}");
+
+    let elsewhere = Session {
+        shown: r#"{"deploymentId": "old"}"#,
+        ..GOOD
+    };
+    let (reason, asked) = fails(elsewhere, &[], 10);
+    assert_eq!(
+        reason["summary"],
+        "the smoke session runs on deployment old, and not on this one"
+    );
+    assert!(asked.iter().any(|line| line == END), "{asked:?}");
+
+    let silent = Session {
+        shown: r#"{"sessionId": "session-1"}"#,
+        ..GOOD
+    };
+    let (reason, asked) = fails(silent, &["--smoke-timeout=2s"], 10);
+    assert_eq!(
+        reason["summary"],
+        "the smoke session was started, and no deployment was shown to serve it within 2.0s"
+    );
+    assert!(asked.iter().any(|line| line == END), "{asked:?}");
+
+    let busy = Session {
+        start: ("429 Too Many Requests", r#"{"error": "no instance"}"#),
+        ..GOOD
+    };
+    let (reason, asked) = fails(busy, &["--smoke-timeout=2s"], 10);
+    assert_eq!(reason["code"], "SmokeNotStarted");
+    let summary = reason["summary"].as_str().unwrap();
+    assert!(
+        summary.starts_with("no instance was free for the smoke session within 2.0s: "),
+        "{summary}"
+    );
+    assert!(!asked.iter().any(|line| line.starts_with("DELETE")));
+
+    for (start, code, words) in [
+        (
+            ("401 Unauthorized", ""),
+            3,
+            "it is ready, but no smoke session could be started: the API answered 401 Unauthorized; asked with \
+             the public key in PIPECAT_PUBLIC_API_KEY",
+        ),
+        (
+            (
+                "404 Not Found",
+                r#"{"error": "no such agent", "code": "404"}"#,
+            ),
+            5,
+            "it is ready, but no smoke session could be started: the API answered 404 Not Found: no such agent (404)",
+        ),
+        (
+            ("200 OK", "{}"),
+            5,
+            "it is ready, but no smoke session could be started: the body is not the JSON of a session: it starts with {}",
+        ),
+    ] {
+        let (reason, _) = fails(Session { start, ..GOOD }, &[], code);
+        assert_eq!(reason["summary"], words);
+    }
+}
+
+#[test]
+fn a_busy_agent_is_waited_for_and_a_session_that_cannot_be_ended_is_named() {
+    let started = std::sync::atomic::AtomicUsize::new(0);
+    let good = platform(GOOD);
+    let server = Server::start_by_head(move |head| {
+        let first = started.fetch_add(
+            usize::from(head.starts_with("POST")),
+            std::sync::atomic::Ordering::Relaxed,
+        );
+        match head.split(' ').next().unwrap() {
+            "POST" if first == 0 => answer("429 Too Many Requests", "Retry-After: 1\r\n", ""),
+            "POST" => answer(GOOD.start.0, "", GOOD.start.1),
+            "DELETE" => answer("500 Internal Server Error", "", ""),
+            _ if head.contains("/sessions/") => answer("200 OK", "", GOOD.shown),
+            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs),
+            _ => agent(true),
+        }
+    });
+    drop(good);
+    let left = smoke(&server)
+        .arg("--progress=plain")
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .stderr_any()
+        .run();
+    let words = "my-agent: the smoke session session-1 could not be ended, and may go on: the API answered 500 Internal Server Error\n";
+    assert!(left.stderr.contains(words), "{}", left.stderr);
+}
+
+#[test]
+fn a_smoke_session_that_cannot_be_started_is_found_out_before_the_wait() {
+    let refused = |switches: &str, line: &str, give: &dyn Fn(Test) -> Test| {
+        let test = Test::against(
+            "http://127.0.0.1:9/v1",
+            &format!("wait a --smoke {switches}"),
+        );
+        give(test)
+            .status(2)
+            .stderr(&format!("error: {line}\n"))
+            .run();
+    };
+    let none = |test: Test| test;
+    refused(
+        "",
+        "--smoke: no public key; put one (pk_…) into PIPECAT_PUBLIC_API_KEY, or its file into --smoke-key-file",
+        &none,
+    );
+    refused(
+        "",
+        "--smoke: a public key (pk_…) is needed, and this is the private API key in PIPECAT_PUBLIC_API_KEY",
+        &|test| test.env("PIPECAT_PUBLIC_API_KEY", KEY),
+    );
+    refused(
+        "--smoke-key-file key",
+        "--smoke-key-file: cannot read key: No such file or directory (os error 2)",
+        &none,
+    );
+    let keyed = |test: Test| test.file("key", PUBLIC_KEY).file("body.json", "{");
+    refused(
+        "--smoke-key-file key --smoke-body body.json",
+        "--smoke-body: body.json is not JSON: EOF while parsing an object at line 1 column 1",
+        &keyed,
+    );
+    refused(
+        "--smoke-key-file key --smoke-timeout 0",
+        "--smoke-timeout must be longer than zero",
+        &keyed,
+    );
+}
