@@ -35,7 +35,7 @@ pub use self::filter::{BadFilter, Filter, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
-pub use self::retry::{DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
+pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::scope::{BadPattern, Scope};
 pub use self::source::{Source, Sources};
 pub use self::stats::{Period, Stats};

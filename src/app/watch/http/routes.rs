@@ -13,7 +13,6 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -24,7 +23,7 @@ use super::guard::admit;
 use super::query::{AgentsQuery, DeadLettersQuery, EventsQuery, RolloutsQuery, StatsQuery, Strict};
 use super::views::{AgentView, event};
 use super::{Endpoints, PATHS};
-use crate::adapters::metrics::{Format, SinkBacklog, Snapshot};
+use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::{EventQuery, RolloutQuery, StoreError};
 use crate::app::error::chain;
 use crate::core::fleet::{FinishedRollout, Stats};
@@ -346,16 +345,6 @@ impl Endpoints {
         for sink in shared.sinks() {
             backlogs.entry(sink).or_default();
         }
-        let sinks = backlogs.into_iter().map(|(sink, backlog)| {
-            let age = |at: Timestamp| Duration::try_from(now.wall.duration_since(at)).ok();
-            let backlog = SinkBacklog {
-                pending: backlog.pending,
-                oldest_age: backlog.oldest.and_then(age),
-                dead_letters: backlog.dead_letters,
-            };
-            (sink, backlog)
-        });
-        let sinks = sinks.collect();
         let fleet = shared.fleet();
         Snapshot {
             agents: fleet.agents().cloned().collect(),
@@ -368,7 +357,8 @@ impl Endpoints {
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved(),
             config_ok: shared.reload().is_ok(),
-            sinks,
+            sinks: backlogs,
+            now: now.wall,
         }
     }
 }
