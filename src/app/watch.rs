@@ -27,7 +27,6 @@ use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::core::fleet::{Action, EventKind, Input, PassEnd, Rules};
 use crate::core::messages::Severity;
-use crate::core::rollout::Verdict;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -81,9 +80,7 @@ pub(crate) enum Ended {
     /// It was asked to stop.
     Stopped,
     /// Its one pass is over.
-    Passed,
-    /// Its one pass came to nothing, with this verdict on the API and for this reason.
-    PassFailed(Verdict, String),
+    Passed(PassEnd),
     /// What happened last could not be written: what that is, and why.
     Unsaved(String),
 }
@@ -115,8 +112,8 @@ impl Sidecar {
             self.supervisor.alive(&self.shared);
             self.start_due();
             self.unsaved.start(&self.dispatch);
-            if let Some(ended) = self.pass_end() {
-                break ended;
+            if let Some(end) = self.shared.fleet().pass_end() {
+                break Ended::Passed(end);
             }
             let wake = self.next_wake();
             tokio::select! {
@@ -203,29 +200,21 @@ impl Sidecar {
         wakes.into_iter().flatten().fold(tick, Instant::min)
     }
 
-    fn pass_end(&self) -> Option<Ended> {
-        self.shared.fleet().pass_end().map(|end| match end {
-            PassEnd::Passed => Ended::Passed,
-            PassEnd::Failed(verdict, why) => Ended::PassFailed(verdict, why),
-        })
-    }
-
     async fn reload(&mut self, reload: Reload) {
-        match reload {
-            Ok(reloaded) => {
-                let now = self.shared.now();
-                self.shared.fleet_mut().reload(now, &reloaded.rules);
-                self.unsaved.retention = reloaded.retention;
-                let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
-                self.shared.set_sinks(names);
-                self.dispatch.reload(reloaded.sinks).await;
-                self.shared.set_reload(Ok(()));
-                info!("the configuration was reloaded");
-            }
+        self.shared.set_reload_ok(reload.is_ok());
+        let reloaded = match reload {
+            Ok(reloaded) => reloaded,
             Err(why) => {
                 error!(%why, "the configuration cannot be reloaded, and stays as it was: {why}");
-                self.shared.set_reload(Err(why));
+                return;
             }
-        }
+        };
+        let now = self.shared.now();
+        self.shared.fleet_mut().reload(now, &reloaded.rules);
+        self.unsaved.retention = reloaded.retention;
+        let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
+        self.shared.set_sinks(names);
+        self.dispatch.reload(reloaded.sinks).await;
+        info!("the configuration was reloaded");
     }
 }

@@ -74,6 +74,14 @@ pub(crate) struct DeadLetter {
     pub(crate) why: String,
 }
 
+impl Events {
+    /// The number after which the next part goes on, if there is one.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let last = self.found.last().filter(|_| self.more);
+        last.map(|event| event.number)
+    }
+}
+
 impl Reader {
     /// Reads the store that is there, if it is one.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {

@@ -22,7 +22,7 @@ use crate::app::watch::http::{Endpoints, Http, Limits};
 use crate::app::watch::{
     Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
 };
-use crate::core::fleet::{AgentRecord, Fleet, Watched};
+use crate::core::fleet::{AgentRecord, Fleet, PassEnd, Watched};
 use crate::core::messages;
 use crate::core::text::one_line;
 
@@ -77,8 +77,8 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         None => sidecar.run().await,
     };
     match ended {
-        Ended::Stopped | Ended::Passed => Ok(Ending::Done),
-        Ended::PassFailed(verdict, why) => Ok(Ending::PassFailed { verdict, why }),
+        Ended::Stopped | Ended::Passed(PassEnd::Passed) => Ok(Ending::Done),
+        Ended::Passed(PassEnd::Failed(verdict, why)) => Ok(Ending::PassFailed { verdict, why }),
         Ended::Unsaved(what) => Err(Error::Unsaved(what)),
     }
 }
