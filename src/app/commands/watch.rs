@@ -59,8 +59,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         metrics: Arc::clone(&metrics),
     };
     if let Watched::Named(names) = &plan.rules.watched {
-        let count = u64::try_from(names.len()).unwrap_or(u64::MAX);
-        info!("watching {}", messages::agents(count));
+        info!("watching {}", messages::agents(names.len()));
     }
     let sidecar = Sidecar::new(Parts {
         connection: Connection::new(client, plan.rules.max_rps, hooks(&plan, &metrics)),
