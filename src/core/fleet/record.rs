@@ -127,7 +127,8 @@ pub struct Incident {
 }
 
 /// What the last answer about an agent showed; it is not kept over a restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Live {
     /// The phase of the present deployment.
     pub phase: Option<Phase>,
