@@ -5,7 +5,7 @@ use super::scope::{BadPattern, Patterns};
 use crate::core::rollout::Verdict;
 use crate::core::text::diagnostics::nearest;
 
-/// Which notices a sink is told of: those that fit all three.
+/// Which events a sink gets: those that fit all three.
 #[derive(Debug, Clone)]
 pub struct Filter {
     events: Patterns,
@@ -45,7 +45,7 @@ const FINAL: [Verdict; 6] = [
 ];
 
 impl Filter {
-    /// Notices of the kinds that one of `events` fits, about agents whose name one of `agents`
+    /// Events of the kinds that one of `events` fits, about agents whose name one of `agents`
     /// fits, and, where they have a verdict, with one of `verdicts`. An empty list means all.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Filter {
         })
     }
 
-    /// Whether the sink is told of it.
+    /// Whether the sink gets it.
     #[must_use]
     pub fn passes(&self, event: &FleetEvent) -> bool {
         let verdict = event.data.verdict;
