@@ -8,4 +8,5 @@ pub mod rollout;
 #[cfg(test)]
 pub(crate) mod schema;
 pub mod text;
+pub(crate) mod trace;
 pub mod wire;

@@ -100,6 +100,8 @@ pub(crate) struct WaitArgs {
     pub(crate) smoke: SmokeArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 
     /// Give up on all agents as soon as one of them ends and is not ready
     #[arg(long, env = "PIPECAT_ROLLOUT_FAIL_FAST", value_parser = BoolishValueParser::new(), help_heading = "Verdict")]
@@ -126,6 +128,8 @@ pub(crate) struct RunArgs {
     pub(crate) smoke: SmokeArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 
     /// Do not ask the command to end when the rollout has failed; only wait for it
     #[arg(
@@ -512,6 +516,21 @@ pub(crate) struct OutputArgs {
     /// Write the verdict to this file as variables for later jobs (a dotenv artifact of GitLab's)
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_DOTENV")]
     pub(crate) dotenv: Option<PathBuf>,
+}
+
+/// Where rollouts go as traces.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct TraceArgs {
+    /// Send each rollout as a trace to this OpenTelemetry receiver (OTLP/HTTP); without it,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its like
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PIPECAT_ROLLOUT_OTLP_ENDPOINT",
+        hide_env_values = true
+    )]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 /// `--progress`.

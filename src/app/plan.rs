@@ -5,6 +5,7 @@ mod output;
 mod scenario;
 mod smoke;
 mod target;
+mod telemetry;
 mod vendor_command;
 mod watch;
 
@@ -23,6 +24,7 @@ pub(crate) use self::target::TargetError;
 pub use self::watch::{FileProblem, check_watch_file};
 pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
 use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
+use crate::adapters::otlp::ExporterError;
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
@@ -30,6 +32,7 @@ use crate::app::cli::{
     UntilArg, WaitArgs,
 };
 use crate::app::poll_loop::Tempo;
+use crate::app::telemetry::Telemetry;
 use crate::core::fleet::{BadFilter, BadPattern, Scope};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
@@ -68,6 +71,11 @@ pub(crate) enum ConfigError {
     OneTargetForMany { switch: &'static str, agents: usize },
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error("{place}: {error}")]
+    Otlp {
+        place: &'static str,
+        error: ExporterError,
+    },
     #[error(transparent)]
     Smoke(#[from] SmokeError),
     #[error("{}{}", place(.0, .1), .1.what)]
@@ -106,6 +114,8 @@ pub(crate) struct Plan {
     /// The session to start when an agent is ready.
     pub(crate) smoke: Option<Arc<Smoke>>,
     pub(crate) output: OutputPlan,
+    /// Where the rollouts go as traces.
+    pub(crate) telemetry: Option<Telemetry>,
 }
 
 /// Which agents of the list are checked, how, and how often.
@@ -174,6 +184,7 @@ impl Plan {
 pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
     let agents = select(&args.subject)?;
     let max_rps = args.api.max_rps;
+    let telemetry = telemetry::telemetry(&args.trace, args.api.ca_file.as_deref())?;
     let source = source(args.api)?;
     let limits = limits(&args.limits);
     let mut targets = targets(&args.subject, &agents, &source, limits.timeout)?;
@@ -203,6 +214,7 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, Conf
         },
         smoke,
         output,
+        telemetry,
     })
 }
 
@@ -211,9 +223,11 @@ pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, Config
     let (named, file) = (args.agent.as_deref(), args.config_file.as_deref());
     let agents = vec![agents::of_deploy(named, file, &args.command)?];
     let max_rps = args.api.max_rps;
+    let telemetry = telemetry::telemetry(&args.trace, args.api.ca_file.as_deref())?;
     let source = source(args.api)?;
     Ok(Plan {
         agents,
+        telemetry,
         max_rps,
         smoke: smoke::smoke(&args.smoke, &source)?.map(Arc::new),
         source,
@@ -246,6 +260,7 @@ pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, 
         on_failure: OnFailure::Continue,
         smoke: None,
         output,
+        telemetry: None,
     })
 }
 
@@ -281,6 +296,7 @@ pub(crate) fn survey_plan(
         on_failure: OnFailure::Continue,
         smoke: None,
         output,
+        telemetry: None,
     };
     let survey = Survey {
         scope: Scope::new(&survey.include, &survey.exclude, survey.regions)?,

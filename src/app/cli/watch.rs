@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::TraceArgs;
 use super::values::{Listen, MaxRps, PositiveTime, Time, list};
 
 /// `watch`.
@@ -31,6 +32,9 @@ pub(crate) struct WatchArgs {
         env = "PIPECAT_ROLLOUT_PROGRESS"
     )]
     pub(crate) progress: LogArg,
+
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 
     #[command(flatten)]
     pub(crate) keys: WatchKeys,

@@ -67,8 +67,15 @@ impl Prepared {
         let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
         let (names, began) = (names.collect(), Timestamp::now());
         let progress = Progress::begin(output.style, output.display, began, names);
+        let of_run = deploy.is_some().then_some(began);
         let report = self.follow(progress, deploy).await?;
-        Ok(self.report(report))
+        let telemetry = self.plan.telemetry.clone();
+        let ending = self.report(report);
+        // Last, so that nobody who waits for the result waits for it.
+        if let (Some(telemetry), Some(report)) = (telemetry, ending.verdicts()) {
+            telemetry.export(report, of_run).await;
+        }
+        Ok(ending)
     }
 
     /// Follows the agents, `run` with its deploy command, to their verdicts.
