@@ -50,9 +50,11 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     let log = folder.path().join("log");
     let stand_ins = r#"
 pipecat-rollout() { printf '%s\n' "$@" >>"$LOG"; echo "end of call" >>"$LOG"; echo id; }
-cargo() { while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || { shift; pipecat-rollout "$@"; }; }
+cargo() { :; }
+uv() { :; }
+uvx() { "$@"; }
 docker() { [ "$1" = run ] || return 0; while [ $# -gt 0 ] && [ "$1" != pipecat-rollout ]; do shift; done; [ $# -lt 2 ] || { shift; pipecat-rollout "$@"; }; }
-pipecat() { :; }
+pipecat() { [ "$1" != rollout ] || { shift; pipecat-rollout "$@"; }; }
 jq() { read -r line; echo "$line"; }
 "#;
     let done = Command::new("/bin/bash")
