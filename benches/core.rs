@@ -3,11 +3,12 @@
 //! `cargo bench --bench core`
 
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::fleet::Fleet;
+use pipecat_rollout::fuzzing::fleet::{Fleet, Input, Mode, Moment, Rules, Scope, Watched};
 use pipecat_rollout::fuzzing::rollout::{Limits, Machine, Observation, Policy, TargetRule};
 use pipecat_rollout::fuzzing::text::redact::Redaction;
 use pipecat_rollout::fuzzing::wire::{AgentDetails, parse_list};
@@ -98,10 +99,27 @@ fn redact(criterion: &mut Criterion) {
 
 fn fleet(criterion: &mut Criterion) {
     let services = parse_list(&list(10_000)).expect("this is a list");
-    let mut fleet = Fleet::restore(Vec::new());
-    let _ = fleet.on_list(Timestamp::UNIX_EPOCH, &services);
-    criterion.bench_function("take in a list of 10,000 at rest", |bencher| {
-        bencher.iter(|| black_box(fleet.on_list(Timestamp::UNIX_EPOCH, black_box(&services))));
+    let rules = Rules {
+        watched: Watched::Listed(Scope::new(&[], &[], Vec::new()).expect("all agents")),
+        interval: Duration::from_secs(15),
+        health_interval: Duration::from_mins(5),
+        unready_for: Duration::from_secs(30),
+        limits: Limits::default(),
+        max_rps: NonZeroU32::MIN,
+        mode: Mode::Daemon,
+    };
+    let now = Moment {
+        at: Duration::ZERO,
+        wall: Timestamp::UNIX_EPOCH,
+    };
+    let mut fleet = Fleet::restore(rules, Vec::new(), None);
+    let _ = fleet.handle(now, Input::Listed(services.clone()));
+    criterion.bench_function("take in a list of 10,000 idle agents", |bencher| {
+        bencher.iter_batched(
+            || services.clone(),
+            |services| fleet.handle(now, Input::Listed(services)),
+            BatchSize::LargeInput,
+        );
     });
 }
 

@@ -15,7 +15,9 @@ pub mod fuzzing {
     /// What people type and write, read as the program reads it.
     pub mod written {
         pub use crate::app::cli::parse_duration;
-        pub use crate::app::plan::{BadDeployFile, Slip, agent_of_deploy_file, check_watch_file};
+        pub use crate::app::plan::{
+            BadDeployFile, FileProblem, agent_of_deploy_file, check_watch_file,
+        };
     }
 }
 

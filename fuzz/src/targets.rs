@@ -6,11 +6,11 @@
 mod body;
 mod ci;
 mod config;
+mod event;
 mod fleet;
 mod list;
 mod logs;
 mod moment;
-mod notice;
 mod redact;
 mod retry_after;
 mod scenario;
@@ -29,7 +29,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("list", list::run),
     ("logs", logs::run),
     ("moment", moment::run),
-    ("notice", notice::run),
+    ("event", event::run),
     ("redact", redact::run),
     ("retry_after", retry_after::run),
     ("scenario", scenario::run),

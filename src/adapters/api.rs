@@ -35,7 +35,7 @@ use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::redact::Redaction;
 use crate::core::wire::{
     AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
-    parse_list, retry_after,
+    http_date, parse_list, retry_after,
 };
 
 /// How long a connection may take to be made.
@@ -415,7 +415,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// The server's clock, by its Date header.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let value = header(headers, DATE)?;
-    Timestamp::try_from(httpdate::parse_http_date(&value).ok()?).ok()
+    http_date(&value)
 }
 
 #[cfg(test)]

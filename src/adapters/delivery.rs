@@ -1,11 +1,11 @@
-//! Tells the world of a notice: one attempt to deliver one notice to one sink.
+//! Sinks: one attempt to deliver one event to one receiver. When to try again, and in which order, is
+//! decided elsewhere.
 //!
-//! When to try again, in which order and what was delivered already is for others to know.
+//! A new kind of sink is a file with a `Config` and a `Sink`, and a line in the list below.
 
 mod address;
 mod exec;
-mod post;
-mod retry_after;
+mod http;
 mod secret;
 mod slack;
 mod webhook;
@@ -15,198 +15,196 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use tokio::time::timeout;
 
-pub use self::address::BadAddress;
-pub use self::exec::BadCommand;
-use self::exec::Program;
-pub use self::secret::{BadSecretFile, BadSecrets, Secrets};
-use self::slack::Slack;
-use self::webhook::Webhook;
-use crate::core::fleet::Notice;
+pub(crate) use self::http::Network;
+pub use self::secret::Secrets;
+use crate::core::fleet::{DeliveryFailure, StoredEvent};
+use crate::core::text::{one_line, short_duration};
 
-/// Where notices go, as it was configured.
+/// How long an attempt may take unless it is configured.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The most that can be configured.
+const MAX_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Declares the kinds of sinks: each has its module, and its word in the configuration.
+macro_rules! sinks {
+    ($($kind:ident = $word:literal in $module:ident,)*) => {
+        /// How a sink delivers: its `kind` in the configuration.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+        pub(crate) enum Kind {
+            $(#[serde(rename = $word)] $kind,)*
+        }
+
+        /// The keys that only sinks of one kind have. They may hold secrets, so that they cannot be shown.
+        #[derive(Clone, PartialEq, Eq)]
+        pub(crate) enum Config {
+            $($kind($module::Config),)*
+        }
+
+        enum AnySink {
+            $($kind($module::Sink),)*
+        }
+
+        impl Config {
+            /// Reads the keys of a sink of this kind.
+            pub(crate) fn read<'de, D: Deserializer<'de>>(kind: Kind, keys: D) -> Result<Self, D::Error> {
+                match kind {
+                    $(Kind::$kind => $module::Config::deserialize(keys).map(Config::$kind),)*
+                }
+            }
+        }
+
+        impl AnySink {
+            fn new(config: Config, network: &Network) -> Result<Self, SinkError> {
+                match config {
+                    $(Config::$kind(config) => $module::Sink::new(config, network).map(AnySink::$kind),)*
+                }
+            }
+
+            async fn deliver(&self, event: &StoredEvent, source: &str, now: Timestamp) -> Result<(), DeliveryError> {
+                match self {
+                    $(AnySink::$kind(sink) => sink.deliver(event, source, now).await,)*
+                }
+            }
+        }
+
+        impl fmt::Display for AnySink {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(AnySink::$kind(sink) => sink.fmt(f),)*
+                }
+            }
+        }
+    };
+}
+
+sinks! {
+    Webhook = "webhook" in webhook,
+    Slack = "slack" in slack,
+    Exec = "exec" in exec,
+}
+
+/// A receiver of events.
 ///
-/// Its `Debug` shows no secret, and of a URL the host only.
-#[derive(Clone, PartialEq, Eq)]
-pub enum SinkSettings {
-    /// A receiver of CloudEvents, as Standard Webhooks has it.
-    Webhook {
-        /// Where to post.
-        url: String,
-        /// The file of the secrets with which to sign.
-        secret_file: Option<PathBuf>,
-    },
-    /// An incoming webhook of Slack, or of what takes the same.
-    Slack {
-        /// Where to post, which is a secret.
-        url: SlackUrl,
-    },
-    /// A program that reads the notice from its stdin.
-    Exec {
-        /// The program and its arguments. No shell sees them.
-        command: Vec<String>,
-    },
+/// It is shown by its kind and its host or program; nothing shows more.
+pub(crate) struct Sink {
+    config: Config,
+    kind: AnySink,
+    network: Network,
+    timeout: Duration,
 }
 
-/// Where the URL of an incoming webhook of Slack is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum SlackUrl {
-    /// Here.
-    Text(String),
-    /// In this file, which is read anew for every attempt.
-    File(PathBuf),
-}
-
-/// Whether a notice may leave this machine unencrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlainText {
-    /// Only to loopback.
-    LoopbackOnly,
-    /// To anywhere, for all on the way to read.
-    Anywhere,
-}
-
-/// A receiver of notices.
-///
-/// It is shown by its kind and its host or program; there is no way to see more.
-pub struct Sink(Kind);
-
-enum Kind {
-    Webhook(Webhook),
-    Slack(Box<Slack>),
-    Exec(Program),
-}
-
-/// Why a sink cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum SinkError {
-    /// The URL is none, or would carry the notice in the open.
-    #[error("cannot use the sink's URL: {0}")]
-    Address(#[from] BadAddress),
-    /// The file of the secrets, or of a URL that is one, is unusable.
-    #[error(transparent)]
-    SecretFile(#[from] BadSecretFile),
-    /// There is no program to run.
-    #[error("cannot use the sink's command: {0}")]
-    Command(#[from] BadCommand),
-    /// The HTTP client cannot be set up.
-    #[error("cannot set up the sink's HTTP client")]
-    Client(#[source] reqwest::Error),
-}
-
-/// A notice that was not delivered.
+/// Why a sink cannot be used, in one line that names the key and repeats no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Undelivered {
-    /// Why not: one line, harmless, without secrets and URLs.
-    pub why: String,
-    /// What follows from it.
-    pub then: Then,
+#[error("{key}: {reason}")]
+pub(crate) struct SinkError {
+    /// The key of the configuration that is wrong.
+    pub(crate) key: &'static str,
+    reason: String,
 }
 
-/// What follows from an attempt that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// Another attempt may succeed.
-    Retry {
-        /// How long the receiver asks us to wait.
-        after: Option<Duration>,
-    },
-    /// The receiver wants no more of them.
-    Gone,
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct DeliveryError {
+    /// Why: one harmless line, without secrets and URLs.
+    pub(crate) reason: String,
+    /// What it means.
+    pub(crate) failure: DeliveryFailure,
+}
+
+impl Config {
+    /// The keys of a webhook.
+    pub(crate) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
+        Self::Webhook(webhook::Config {
+            url: Some(url),
+            url_file: None,
+            secret_file,
+        })
+    }
 }
 
 impl Sink {
-    /// A sink, checked as far as it can be without sending anything. `tls` says whom to trust.
+    /// A sink, checked as far as it can be without sending anything. An attempt may take `timeout`.
     ///
     /// # Errors
-    /// When its settings cannot work: a bad URL, an unusable secret, no program.
-    pub fn new(
-        settings: SinkSettings,
-        tls: &rustls::ClientConfig,
-        plain: PlainText,
+    /// When it cannot work: an invalid URL, an unusable secret, no program.
+    pub(crate) fn new(
+        config: Config,
+        timeout: Option<Duration>,
+        network: &Network,
     ) -> Result<Self, SinkError> {
-        Ok(Self(match settings {
-            SinkSettings::Webhook { url, secret_file } => {
-                Kind::Webhook(Webhook::new(&url, secret_file, tls, plain)?)
-            }
-            SinkSettings::Slack { url } => Kind::Slack(Box::new(Slack::new(url, tls, plain)?)),
-            SinkSettings::Exec { command } => Kind::Exec(Program::new(command)?),
-        }))
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        if timeout > MAX_TIMEOUT {
+            let reason = format!("{} is the most", short_duration(MAX_TIMEOUT));
+            return Err(SinkError::new("timeout", reason));
+        }
+        let kind = AnySink::new(config.clone(), network)?;
+        Ok(Self {
+            config,
+            kind,
+            network: network.clone(),
+            timeout,
+        })
     }
 
-    /// Makes one attempt, at `now`, to deliver a notice; `source` says who tells it, as a URI.
+    /// Whether both are configured in the same way: then what is known of one is true of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.config == other.config
+            && self.timeout == other.timeout
+            && self.network.is_same(&other.network)
+    }
+
+    /// Makes one attempt, at `now`, to deliver an event; `source` is the API that is watched, as a URI.
     ///
     /// Dropped before its end, it leaves no program behind.
     ///
     /// # Errors
-    /// When the sink did not take the notice.
-    pub async fn deliver(
+    /// When the sink did not take the event.
+    pub(crate) async fn deliver(
         &self,
-        notice: &Notice,
+        event: &StoredEvent,
         source: &str,
         now: Timestamp,
-    ) -> Result<(), Undelivered> {
-        match &self.0 {
-            Kind::Webhook(webhook) => webhook.deliver(notice, source, now).await,
-            Kind::Slack(slack) => slack.deliver(notice, now).await,
-            Kind::Exec(program) => program.deliver(notice, source).await,
-        }
+    ) -> Result<(), DeliveryError> {
+        let attempt = self.kind.deliver(event, source, now);
+        timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
+            Err(DeliveryError {
+                reason: format!("it took longer than {}", short_duration(self.timeout)),
+                failure: DeliveryFailure::TimedOut,
+            })
+        })
     }
 }
 
-impl Undelivered {
-    /// A failure of which nothing is known but that another attempt may succeed.
-    fn retry(why: String) -> Self {
+impl SinkError {
+    fn new(key: &'static str, reason: impl fmt::Display) -> Self {
+        let reason = one_line(&reason.to_string());
+        Self { key, reason }
+    }
+}
+
+impl DeliveryError {
+    /// The receiver, or the way to it, does not work at the moment.
+    fn unavailable(reason: &str) -> Self {
         Self {
-            why,
-            then: Then::Retry { after: None },
+            reason: one_line(reason),
+            failure: DeliveryFailure::Unavailable { retry_after: None },
         }
     }
 }
 
 impl fmt::Display for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Webhook(webhook) => write!(f, "webhook to {}", webhook.host()),
-            Kind::Slack(slack) => write!(f, "Slack at {}", slack.host()),
-            Kind::Exec(program) => write!(f, "program {}", program.name()),
-        }
+        self.kind.fmt(f)
     }
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sink({self})")
-    }
-}
-
-impl fmt::Debug for SinkSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SinkSettings::Webhook { url, secret_file } => f
-                .debug_struct("Webhook")
-                .field("host", &address::host_of(url))
-                .field("secret_file", secret_file)
-                .finish_non_exhaustive(),
-            SinkSettings::Slack { url } => f.debug_struct("Slack").field("url", url).finish(),
-            SinkSettings::Exec { command } => f
-                .debug_struct("Exec")
-                .field("program", &command.first())
-                .finish_non_exhaustive(),
-        }
-    }
-}
-
-impl fmt::Debug for SlackUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SlackUrl::Text(url) => f
-                .debug_struct("Text")
-                .field("host", &address::host_of(url))
-                .finish_non_exhaustive(),
-            SlackUrl::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
     }
 }
 

@@ -1,13 +1,23 @@
-//! An agents API on loopback that plays scripted rollouts, to rehearse pipelines and alerts on.
+//! An API on loopback that plays scripted rollouts, to rehearse pipelines and alerts on.
 //!
-//! `script` is pure: what an agent answers follows from its scenario and the time it is told.
-//! `server` and `socket` carry those answers over HTTP, faults included.
+//! `scenario` is what a file says, `agent` what an agent that plays it answers at which time; neither
+//! knows a clock. `server` answers over HTTP, on the API's paths and on those of the vendor's tools.
 
-mod script;
+mod agent;
+mod answer;
+mod built_in;
+mod fault;
+mod ids;
+mod placeholder;
+mod query;
+mod scenario;
 mod server;
-mod socket;
+mod session;
+mod speed;
 
-pub use script::{
-    Answer, BadScenario, BadSpeed, CutAfter, LogQuery, Now, Play, Reply, Scenario, Speed, Start,
-};
-pub use server::{Cast, Deployer, Settings, Simulator, SimulatorError};
+pub use agent::{Now, Reply, SimulatedAgent, Start};
+pub use answer::{Answer, Outcome};
+pub use query::Query;
+pub use scenario::{InvalidScenario, Scenario};
+pub use server::{Deployer, Settings, Simulator, SimulatorError};
+pub use speed::{InvalidSpeed, Speed};

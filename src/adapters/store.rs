@@ -1,176 +1,230 @@
-//! What is kept from one start of the sidecar to the next, in one file: agents as they stand, the
-//! history of rollouts, and what is still to be delivered.
+//! What is kept from one start of the sidecar to the next, in one file: the log of events, a record of
+//! each agent, and what is still to be delivered.
 //!
 //! It is `SQLite`, with a write-ahead log that is synced with every commit: what has been applied
 //! survives a crash of the program and of the machine.
 
 mod error;
-mod history;
-mod outbox;
+mod queues;
+mod reader;
 mod schema;
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
-pub(crate) use self::history::{RolloutQuery, Rollouts};
-pub(crate) use self::outbox::{Backlog, Waiting};
-use crate::core::fleet::{AgentRecord, Change, Notice};
+pub(crate) use self::queues::{Delivery, Due, Outcome, Settled};
+pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
+use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
+use crate::core::rollout::Verdict;
 
-/// How long to wait for somebody who reads, or copies, the file.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another program that holds the file. Everything that is written waits for that, one
+/// after another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often, and how soon again, the file is tried to be locked: a program that is just being started by whoever
+/// had the lock holds it for a moment, until it is that program.
+const LOCK_TRIES: u32 = 10;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
+/// How many pages are given back to the file system at once.
+const FREED_PAGES: u32 = 20_000;
 
-/// The store, open.
+/// The store, open for writing.
 #[derive(Debug)]
 pub(crate) struct Store {
+    // The fields are dropped in this order: closing any handle of the file would take from SQLite the
+    // locks that it still needs.
     connection: Connection,
+    /// Locked as long as the store is open: one sidecar a file, under whichever name.
+    file: File,
     path: PathBuf,
-    /// Held as long as the store is open for writing: one sidecar a file.
-    _lock: Option<File>,
+    /// What the ids of the events of this opening begin with. It is another at every opening, so that
+    /// no copy of the file, and none that was put back, gives an id twice.
+    id: String,
+}
+
+/// The agents that are remembered.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Agents {
+    pub(crate) records: Vec<AgentRecord>,
+    /// The names of those whose record cannot be read, by a version as old as this for example.
+    pub(crate) unreadable: Vec<String>,
 }
 
 impl Store {
-    /// Opens the store for a sidecar, and makes it if there is none.
-    ///
-    /// # Errors
-    /// When it is in use, damaged, of a newer version or of another program, or cannot be written.
-    /// Nothing is changed in it then.
+    /// Opens the store for a sidecar, and makes it if there is none. One that cannot be used is left as
+    /// it is.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        make_folder(path)?;
-        let lock = lock(path)?;
-        // SQLite gives its other files the rights of this one, where it makes them.
-        drop(private(path).map_err(unusable(path))?);
-        let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Some(lock))?;
-        store.check_identity()?;
-        store.check_health()?;
-        store.prepare()?;
-        store.mend_queues()?;
-        // A link's other files are beside what it leads to.
-        let real = path.canonicalize().map_err(unusable(path))?;
-        for file in ["", "-wal", "-shm"].map(|suffix| beside(&real, suffix)) {
-            keep_private(&file).map_err(unusable(&file))?;
+        if let Some(folder) = path.parent() {
+            let mut builder = fs::DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| StoreError::file("make the folder", folder, error))?;
         }
-        Ok(store)
+        let file = private(path).map_err(|error| StoreError::file("open", path, error))?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Self::open_locked(path, file),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_AGAIN),
+                Err(TryLockError::Error(error)) => {
+                    return Err(StoreError::file("lock", path, error));
+                }
+            }
+        }
+        Err(StoreError::InUse(path.to_owned()))
     }
 
-    /// Opens the store for reading, also while a sidecar uses it.
-    ///
-    /// # Errors
-    /// When there is none, or it is damaged, of another version or of another program.
-    pub(crate) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing {
-                path: path.to_owned(),
-            });
+    fn open_locked(path: &Path, file: File) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(connection)
+        });
+        let mut connection = opened.map_err(|error| StoreError::of(path, error))?;
+        schema::check(&connection, path)?;
+        let id = schema::prepare(&mut connection).map_err(|error| StoreError::of(path, error))?;
+        // A copy, for example, may have been readable for others; what belongs to somebody else stays.
+        if let Ok(real) = path.canonicalize() {
+            for file in ["", "-wal", "-shm"].map(|suffix| beside(&real, suffix)) {
+                let _ = fs::set_permissions(file, Permissions::from_mode(0o600));
+            }
         }
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
-        store.check_identity()?;
-        store.check_is_current()?;
-        Ok(store)
-    }
-
-    fn connect(path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
-        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |error| StoreError::of(path, error);
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(PATIENCE).map_err(failed)?;
         Ok(Self {
             connection,
+            file,
             path: path.to_owned(),
-            _lock: lock,
+            id,
         })
     }
 
-    /// The agents as they stood last.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(crate) fn agents(&self) -> Result<Vec<AgentRecord>, StoreError> {
-        let rows = self.read(|connection| {
-            let mut query = connection.prepare("SELECT record FROM agents ORDER BY name")?;
-            let rows = query.query_map([], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<String>>>()
-        })?;
-        rows.iter().map(|text| self.record(text)).collect()
+    /// Reads the same store, without waiting for what is being written.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(&self.path)
     }
 
-    /// Writes down what has happened at `now`, and for which sinks its notices wait: all of it, or
-    /// nothing. It tells, notice by notice, which were not known already.
-    ///
-    /// # Errors
-    /// When the store cannot be written; then nothing has changed.
+    /// The agents that are remembered.
+    pub(crate) fn agents(&self) -> Result<Agents, StoreError> {
+        self.read(|connection| {
+            let mut agents = Agents::default();
+            let mut query = connection.prepare("SELECT name, record FROM agents ORDER BY name")?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let record = row.get_ref(1)?.as_str().ok();
+                match record.and_then(|record| serde_json::from_str(record).ok()) {
+                    Some(record) => agents.records.push(record),
+                    None => agents.unreadable.push(row.get(0)?),
+                }
+            }
+            Ok(agents)
+        })
+    }
+
+    /// Writes what changed at `now`, and for which sinks its events wait: all of it, or nothing. Gives
+    /// the events with their numbers.
     pub(crate) fn apply<'sinks>(
         &mut self,
         now: Timestamp,
         change: &Change,
-        sinks_of: impl Fn(&Notice) -> Vec<&'sinks str>,
-    ) -> Result<Vec<bool>, StoreError> {
+        sinks_of: impl Fn(&FleetEvent) -> Vec<&'sinks str>,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let id = self.id.clone();
         self.write(|transaction| {
-            for name in &change.removed {
-                transaction.execute("DELETE FROM agents WHERE name = ?1", [name])?;
+            let mut put = transaction
+                .prepare("INSERT OR REPLACE INTO agents (name, record) VALUES (?1, ?2)")?;
+            let mut delete = transaction.prepare("DELETE FROM agents WHERE name = ?1")?;
+            for (name, agent) in &change.agents {
+                match agent {
+                    Some(record) => put.execute(params![name, json(record)])?,
+                    None => delete.execute([name])?,
+                };
             }
-            for agent in &change.agents {
-                transaction.execute(
-                    "INSERT OR REPLACE INTO agents (name, record) VALUES (?1, ?2)",
-                    params![agent.name, json(agent)],
-                )?;
+            let mut insert = transaction.prepare(
+                "INSERT INTO events (store, agent, kind, at, dedup_key, verdict, started_at,
+                                     elapsed_ms, observed_late, data)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?;
+            let mut queues = queues::Pushes::new(transaction)?;
+            let mut stored = Vec::with_capacity(change.events.len());
+            for event in &change.events {
+                let data = &event.data;
+                insert.execute(params![
+                    id,
+                    data.agent,
+                    event.kind.as_str(),
+                    event.time.as_microsecond(),
+                    event.dedup_key,
+                    data.verdict.map(Verdict::as_str),
+                    data.started_at.map(Timestamp::as_microsecond),
+                    data.elapsed_ms.and_then(|took| i64::try_from(took).ok()),
+                    data.observed_late,
+                    json(data),
+                ])?;
+                let number = transaction.last_insert_rowid();
+                for sink in sinks_of(event) {
+                    queues.push(now, sink, number, event)?;
+                }
+                stored.push(StoredEvent {
+                    number: number.unsigned_abs(),
+                    store_id: id.clone(),
+                    event: event.clone(),
+                });
             }
-            for rollout in &change.rollouts {
-                history::insert(transaction, rollout)?;
-            }
-            let notices = change.notices.iter();
-            notices
-                .map(|notice| outbox::insert(transaction, now, notice, &sinks_of(notice)))
-                .collect()
+            Ok(stored)
         })
     }
 
-    /// Writes down that the sidecar is alive at `now`, which shows whether the store can be written.
-    ///
-    /// # Errors
-    /// When it cannot.
+    /// Writes that the sidecar is alive at `now`, which shows whether the store can be written.
     pub(crate) fn touch(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO facts (key, value) VALUES ('alive_at', ?1)",
                 [now.as_microsecond()],
-            )
-        })?;
-        Ok(())
+            )?;
+            queues::pull_in_retries(transaction, now)
+        })
     }
 
     /// When a sidecar was alive last; none where this is the first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub(crate) fn alive_at(&self) -> Result<Option<Timestamp>, StoreError> {
         let query = "SELECT max(value) FROM facts WHERE key = 'alive_at'";
         let at: Option<i64> = self.read(|file| file.query_row(query, [], |row| row.get(0)))?;
         Ok(at.and_then(|at| Timestamp::from_microsecond(at).ok()))
     }
 
-    /// Takes out what ended, or was given up on, before this moment.
+    /// Deletes what is older than `keep`, and gives the room back; what waits to be delivered stays, and
+    /// dead letters as long as anything.
     ///
-    /// # Errors
-    /// When the store cannot be written; then nothing has changed.
-    pub(crate) fn prune(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let before = before.as_microsecond();
+    /// Age is counted from the latest event: a clock that is wrong makes nothing old by itself.
+    pub(crate) fn prune(&mut self, now: Timestamp, keep: Duration) -> Result<(), StoreError> {
+        let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
         self.write(|transaction| {
-            transaction.execute("DELETE FROM rollouts WHERE finished_at < ?1", [before])?;
-            transaction.execute("DELETE FROM outbox WHERE given_up_at < ?1", [before])?;
+            let latest: Option<i64> =
+                transaction.query_row("SELECT max(at) FROM events", [], |row| row.get(0))?;
+            let Some(latest) = latest else { return Ok(()) };
+            let before = latest.min(now.as_microsecond()).saturating_sub(keep);
+            transaction.execute("DELETE FROM dead_letters WHERE dead_at < ?1", [before])?;
             transaction.execute(
                 "DELETE FROM events WHERE at < ?1
-                 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.event = events.number)",
+                 AND number NOT IN (SELECT event FROM deliveries)
+                 AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
-            )
+            )?;
+            Ok(())
         })?;
-        Ok(())
+        self.read(|connection| {
+            let mut vacuum =
+                connection.prepare(&format!("PRAGMA incremental_vacuum({FREED_PAGES})"))?;
+            let mut freed = vacuum.query([])?;
+            while freed.next()?.is_some() {}
+            Ok(())
+        })
     }
 
     fn read<T>(
@@ -185,10 +239,10 @@ impl Store {
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let behavior = TransactionBehavior::Immediate;
+        self.check_place()?;
         let written = self
             .connection
-            .transaction_with_behavior(behavior)
+            .transaction_with_behavior(TransactionBehavior::Immediate)
             .and_then(|transaction| {
                 let changed = change(&transaction)?;
                 transaction.commit()?;
@@ -197,50 +251,47 @@ impl Store {
         written.map_err(|error| StoreError::of(&self.path, error))
     }
 
-    fn record<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
-        serde_json::from_str(text).map_err(|source| StoreError::Record {
-            path: self.path.clone(),
-            source,
-        })
+    /// Makes sure that what is written goes where it will be looked for: `SQLite` would go on with a file
+    /// that has no name any more.
+    fn check_place(&mut self) -> Result<(), StoreError> {
+        let place = |found: &fs::Metadata| (found.dev(), found.ino());
+        let failed = |error| StoreError::file("look for", &self.path, error);
+        let own = self.file.metadata().map_err(failed)?;
+        match fs::metadata(&self.path) {
+            Ok(found) if place(&found) == place(&own) => Ok(()),
+            Ok(_) => Err(StoreError::Replaced(self.path.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.restore_deleted(),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Makes a store that was deleted anew, with all that was in it: the open file still has it.
+    fn restore_deleted(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |error| StoreError::file("restore the deleted", &path, error);
+        let file = private(&path).map_err(failed)?;
+        file.try_lock().map_err(|error| failed(error.into()))?;
+        let name = path.to_string_lossy();
+        self.read(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))?;
+        // The index of the log is still mapped: the new file needs one of its own.
+        let real = path.canonicalize().map_err(failed)?;
+        let _ = fs::remove_file(beside(&real, "-shm"));
+        let id = self.id.clone();
+        *self = Self {
+            id,
+            ..Self::open_locked(&path, file)?
+        };
+        tracing::warn!(
+            "the store {} was deleted while it was in use, and has been made again: nothing is lost",
+            path.display()
+        );
+        Ok(())
     }
 }
 
 /// A record as it is kept.
 fn json(record: &impl serde::Serialize) -> String {
     serde_json::to_string(record).expect("records have text for keys and cannot fail otherwise")
-}
-
-/// The folder of the store, for nobody else where it has to be made.
-fn make_folder(path: &Path) -> Result<(), StoreError> {
-    let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    else {
-        return Ok(());
-    };
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder);
-    made.map_err(|source| StoreError::Folder {
-        path: folder.to_owned(),
-        source,
-    })
-}
-
-/// Makes sure that no other sidecar uses the store. The lock is a file beside it, since closing any
-/// handle of the store itself would let go of `SQLite`'s own locks.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let beside = beside(path, ".lock");
-    let file = private(&beside).map_err(unusable(&beside))?;
-    keep_private(&beside).map_err(unusable(&beside))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(unusable(&beside)(source)),
-    }
 }
 
 /// The file that is named as the store, and more.
@@ -259,31 +310,6 @@ fn private(path: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path)
-}
-
-/// Takes from others what a file lets them do that was made by something else, a copy for example.
-/// One that belongs to somebody else stays as it is: its owner decides.
-fn keep_private(path: &Path) -> io::Result<()> {
-    let found = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    let others = found.permissions().mode() & 0o077;
-    if others == 0 {
-        return Ok(());
-    }
-    match fs::set_permissions(path, Permissions::from_mode(0o600)) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        done => done,
-    }
-}
-
-fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Unusable {
-        path: path.clone(),
-        source,
-    }
 }
 
 #[cfg(test)]

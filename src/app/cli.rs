@@ -3,6 +3,7 @@
 mod duration;
 mod help;
 mod history;
+mod values;
 mod watch;
 
 use std::ffi::OsString;
@@ -21,7 +22,8 @@ use clap_complete::Shell;
 
 pub use self::duration::parse as parse_duration;
 pub(crate) use self::history::{GroupArg, HistoryArgs};
-pub(crate) use self::watch::{Listen, LogArg, WatchArgs, WatchKeys};
+pub(crate) use self::values::{Listen, PositiveTime, list};
+pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::Speed;
 
@@ -348,7 +350,7 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "SCENARIO", env = "PIPECAT_ROLLOUT_SIMULATE")]
     pub(crate) simulate: Option<String>,
 
-    /// Play it this many times as fast
+    /// Run the scenario, and the clock of the watch, this many times as fast
     #[arg(
         long,
         value_name = "FACTOR",
@@ -554,7 +556,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) accept_key: Option<String>,
 
-    /// Play this many times as fast
+    /// Run the scenarios this many times as fast
     #[arg(long, value_name = "FACTOR", default_value = "1")]
     pub(crate) speed: Speed,
 

@@ -6,11 +6,11 @@ mod history;
 mod judge;
 mod manual;
 mod run;
-mod sidecar;
 mod signals;
 mod simulate;
 mod smoke;
 mod survey;
+mod watch;
 
 use std::io::{self, IsTerminal as _};
 
@@ -105,7 +105,7 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
         level => level,
     };
     install(style, level)?;
-    sidecar::watch(args).await
+    watch::watch(args).await
 }
 
 fn install(style: Style, level: Level) -> Result<(), Error> {
@@ -121,7 +121,7 @@ fn report_errors(style: Style, result: Result<Ending, Error>) -> Ending {
     let code = exit::code(&ending);
     match &ending {
         Ending::Failed(error) => print_error(style, &error::chain(error), code),
-        Ending::NoPass { why, .. } => print_error(style, why, code),
+        Ending::PassFailed { why, .. } => print_error(style, why, code),
         Ending::Judged(_) | Ending::Unreported(_) | Ending::Done => {}
     }
     ending

@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::adapters::api::ClientError;
-use crate::adapters::delivery::SinkError;
 use crate::adapters::output::{BadFilter, FileError};
 use crate::adapters::simulator::SimulatorError;
 use crate::adapters::store::StoreError;
@@ -44,9 +43,6 @@ pub(crate) enum Error {
     /// The sidecar's endpoints cannot be had.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A sink cannot be delivered to.
-    #[error("sink {name:?}: {source}")]
-    Sink { name: String, source: SinkError },
     /// A file cannot be written; found out before the wait.
     #[error(transparent)]
     File(#[from] FileError),

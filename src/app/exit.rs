@@ -15,7 +15,7 @@ pub(crate) enum Ending {
     /// With nothing to judge.
     Done,
     /// With a pass of the sidecar that came to nothing.
-    NoPass { verdict: Verdict, why: String },
+    PassFailed { verdict: Verdict, why: String },
     /// With an error.
     Failed(Error),
 }
@@ -31,7 +31,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         Ending::Unreported(report) if report.exit_code == 0 => INTERNAL,
         Ending::Judged(report) | Ending::Unreported(report) => report.exit_code,
         Ending::Done => 0,
-        Ending::NoPass { verdict, .. } => verdict.exit_code(),
+        Ending::PassFailed { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
             // What another start may find mended: a supervisor is to try again.
             Error::Store(error) if error.may_pass() => INTERNAL,
@@ -45,7 +45,6 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::File(_)
             | Error::Store(_)
             | Error::Http(_)
-            | Error::Sink { .. }
             | Error::NoneSelected(_)
             | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
@@ -83,7 +82,7 @@ mod tests {
             (Ending::Unreported(bad()), 10),
             (Ending::Done, 0),
             (
-                Ending::NoPass {
+                Ending::PassFailed {
                     verdict: Verdict::Unauthorized,
                     why: "no".to_owned(),
                 },
@@ -104,11 +103,11 @@ mod tests {
         let path = || "store.db".into();
         let file = |kind: ErrorKind| {
             let (path, source) = (path(), io::Error::from(kind));
-            Error::Store(StoreError::Unusable { path, source })
-        };
-        let folder = |kind: ErrorKind| {
-            let (path, source) = (path(), io::Error::from(kind));
-            Error::Store(StoreError::Folder { path, source })
+            Error::Store(StoreError::File {
+                what: "open",
+                path,
+                source,
+            })
         };
         let sqlite = |code: i32| {
             let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
@@ -119,7 +118,7 @@ mod tests {
             Error::Http(HttpError::Bind { address, source })
         };
         for (error, expected) in [
-            (Error::Store(StoreError::InUse { path: path() }), 1),
+            (Error::Store(StoreError::InUse(path())), 1),
             (sqlite(rusqlite::ffi::SQLITE_FULL), 1),
             (sqlite(rusqlite::ffi::SQLITE_BUSY), 1),
             (sqlite(rusqlite::ffi::SQLITE_IOERR), 1),
@@ -130,10 +129,10 @@ mod tests {
             (file(ErrorKind::StorageFull), 1),
             (file(ErrorKind::PermissionDenied), 1),
             (file(ErrorKind::IsADirectory), 2),
-            (folder(ErrorKind::ReadOnlyFilesystem), 1),
-            (folder(ErrorKind::NotADirectory), 2),
-            (folder(ErrorKind::AlreadyExists), 2),
-            (Error::Store(StoreError::Missing { path: path() }), 2),
+            (file(ErrorKind::ReadOnlyFilesystem), 1),
+            (file(ErrorKind::NotADirectory), 2),
+            (file(ErrorKind::AlreadyExists), 2),
+            (Error::Store(StoreError::Missing(path())), 2),
             (
                 Error::Http(HttpError::Taken(([127, 0, 0, 1], 9464).into())),
                 1,

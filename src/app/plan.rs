@@ -10,7 +10,7 @@ mod watch;
 
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub(crate) use self::output::{Auto, OutputPlan};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::smoke::{Smoke, SmokeError};
 pub(crate) use self::target::TargetError;
-pub(crate) use self::watch::{BadFile, BadSink, WatchPlan, default_store, watch_plan};
-pub use self::watch::{Slip, check_watch_file};
+pub use self::watch::{FileProblem, check_watch_file};
+pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
 use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
@@ -29,6 +29,7 @@ use crate::app::cli::{
     ApiArgs, DEFAULT_API_URL, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs,
     UntilArg, WaitArgs,
 };
+use crate::app::poll_loop::Tempo;
 use crate::core::fleet::{BadFilter, BadPattern, Scope};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
@@ -69,18 +70,26 @@ pub(crate) enum ConfigError {
     Target(#[from] TargetError),
     #[error(transparent)]
     Smoke(#[from] SmokeError),
-    #[error(transparent)]
-    File(#[from] BadFile),
+    #[error("{}{}", place(.0, .1), .1.what)]
+    File(PathBuf, FileProblem),
+    #[error("{0}")]
+    CaFile(String),
+    #[error("--store: {} cannot be opened or made", path.display())]
+    Store { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Pattern(#[from] BadPattern),
     #[error(transparent)]
     Verdict(#[from] BadFilter),
-    #[error("{0} must be longer than zero")]
-    ZeroTime(&'static str),
-    #[error(transparent)]
-    Sink(#[from] BadSink),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+}
+
+/// The place in the file where a problem is, if it is in one.
+fn place(path: &Path, problem: &FileProblem) -> String {
+    let line = problem.line;
+    line.map_or_else(String::new, |line| {
+        format!("{}, line {line}: ", path.display())
+    })
 }
 
 /// Agents to look at, and how.
@@ -147,6 +156,18 @@ pub(crate) enum Source {
         scenario: Box<Scenario>,
         speed: Speed,
     },
+}
+
+impl Plan {
+    /// How often to poll, and how fast the clock runs: that of a rehearsal as fast as its scenario.
+    pub(crate) fn tempo(&self) -> Tempo {
+        let speed = match self.source {
+            Source::Api { .. } => Speed::REAL,
+            Source::Simulator { speed, .. } => speed,
+        };
+        let pace = self.pace;
+        Tempo { pace, speed }
+    }
 }
 
 /// What `wait-for-ready` will do.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use self::retry::{Pause, Retry};
+use crate::adapters::simulator::Speed;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     Event, Failure, FailureClass, Interruption, Machine, Next, NextPoll, Observation, Outcome,
@@ -40,15 +41,32 @@ pub(crate) enum Signal {
     CommandEnded(u8),
 }
 
+/// How often to poll, and how fast the clock runs by which all is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tempo {
+    pub(crate) pace: Pace,
+    pub(crate) speed: Speed,
+}
+
+impl From<Pace> for Tempo {
+    fn from(pace: Pace) -> Self {
+        let speed = Speed::REAL;
+        Self { pace, speed }
+    }
+}
+
 /// Follows one rollout to its verdict.
 ///
 /// `permit` waits until a poll may be made, and `fetch` makes it, in no more time than it is given; the
 /// last poll, at the deadline, is made without a permit. `emit` hears of every event and of when it
 /// happened, counted from now. `signals` gives what comes from outside; it may be dropped and called
 /// again at any time.
+///
+/// In a rehearsal the clock of the watch runs as fast as the scenario, so that every limit, pause and report is
+/// in the time of the scenario. Only what a single request may take stays real: its socket is.
 pub(crate) async fn follow<Permit, Fetch, Signals>(
     machine: Machine,
-    pace: Pace,
+    tempo: impl Into<Tempo>,
     permit: impl FnMut() -> Permit,
     fetch: impl FnMut(Duration, Route) -> Fetch,
     emit: impl FnMut(Duration, Event),
@@ -59,10 +77,12 @@ where
     Fetch: Future<Output = Observation>,
     Signals: Future<Output = Signal>,
 {
+    let Tempo { pace, speed } = tempo.into();
     let mut poll_loop = PollLoop {
         next: machine.first_poll(),
         machine,
         pace,
+        speed,
         retry: Retry::new(),
         pause: Pause::None,
         start: Instant::now(),
@@ -73,7 +93,8 @@ where
         emit,
     };
     loop {
-        let timer = poll_loop.start.checked_add(poll_loop.timer());
+        let timer = poll_loop.speed.real(poll_loop.timer());
+        let timer = poll_loop.start.checked_add(timer);
         let input = tokio::select! {
             biased;
             signal = signals() => Input::Signal(signal),
@@ -121,6 +142,7 @@ struct PollLoop<Permit, Fetch, Permits, Fetches, Emit> {
     machine: Machine,
     next: NextPoll,
     pace: Pace,
+    speed: Speed,
     retry: Retry,
     pause: Pause,
     start: Instant,
@@ -152,7 +174,7 @@ where
 
     /// Takes in what has happened; gives the outcome when the watch has ended.
     fn handle(&mut self, input: Input) -> Option<Box<Outcome>> {
-        let now = self.start.elapsed();
+        let now = self.speed.scripted(self.start.elapsed());
         match input {
             Input::Signal(Signal::Interrupted(interruption)) => {
                 let step = self.machine.interrupt(now, interruption);
@@ -217,9 +239,10 @@ where
             .deadline
             .unwrap_or(Duration::MAX)
             .saturating_sub(now);
-        let limit = left.clamp(MIN_REQUEST, MAX_REQUEST);
+        let limit = self.speed.real(left).clamp(MIN_REQUEST, MAX_REQUEST);
         let fetch = (self.fetch)(limit, self.next.route);
-        self.doing = Doing::Fetching(Box::pin(fetch), now.saturating_add(limit + SLACK));
+        let given_up = now.saturating_add(self.speed.scripted(limit + SLACK));
+        self.doing = Doing::Fetching(Box::pin(fetch), given_up);
     }
 
     fn observed(&mut self, now: Duration, observation: Observation) -> Option<Box<Outcome>> {
@@ -236,7 +259,7 @@ where
             Pause::None => self.pace.wait(self.next.moment, fastrand::f64()),
             Pause::Backoff(delay) => delay,
             // Nothing is asked before the server wants to be asked.
-            Pause::Asked { delay, at_least } => return now.saturating_add(delay.max(at_least)),
+            Pause::Asked(delay) => return now.saturating_add(delay),
         };
         now.saturating_add(wait).min(self.next.no_later_than)
     }
@@ -244,7 +267,7 @@ where
     /// Something has changed beside the polls: the next one is due now, unless the API asked for a pause.
     fn wake_now(&mut self, now: Duration) {
         if let Doing::Sleeping(until) = &mut self.doing
-            && !matches!(self.pause, Pause::Asked { .. })
+            && !matches!(self.pause, Pause::Asked(_))
         {
             *until = now;
         }

@@ -1,162 +1,529 @@
-//! What is known of an organization's agents, and what the world is told of them. Pure.
+//! An organization's agents: what is known of them, what happens to them, and whom to ask next. Pure.
 //!
-//! The list says where to look; what a rollout is and how it ends, the machine says; here it
-//! becomes what is remembered and told.
+//! [`Fleet::handle`] takes in one thing that has happened and says what changed and what to do. The list
+//! of agents is only a hint where to look: what is believed comes from the agents' own details.
 
-mod figures;
+mod agent;
+mod checks;
+mod clock;
+mod event;
+
 mod filter;
-mod health;
+mod history;
 mod list;
 mod moment;
-mod notice;
 mod record;
 mod retry;
 mod rollouts;
 mod schedule;
 mod scope;
-mod view;
+mod source;
+mod stats;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use figures::{Figures, Judgement, Period};
-pub use filter::{BadFilter, Filter, final_verdict};
-pub use health::{Look, NextLook};
-pub use list::{Begin, ListStep};
-pub use moment::parse_moment;
-pub use notice::{Notice, NoticeData, NoticeKind};
-pub use record::{AgentRecord, Change, RolloutRecord, Standing};
-pub use retry::{LONGEST_WAIT, Retry, RetryPlan, SinkHealth};
-pub use schedule::Schedule;
-pub use scope::{BadPattern, Scope};
-pub use view::AgentView;
+pub use self::clock::{Moment, ServerClock};
+pub use self::event::{EventData, EventKind, FleetEvent, StoredEvent};
 
-/// How many lists in a row have to say what goes back behind what was known.
-const CONFIRMATIONS: u32 = 3;
+pub use self::filter::{BadFilter, Filter, final_verdict};
+pub use self::history::{FinishedRollout, RolloutSummary};
+pub use self::moment::parse_moment;
+pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
+pub use self::retry::{DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
+pub use self::scope::{BadPattern, Scope};
+pub use self::source::{Source, Sources};
+pub use self::stats::{Period, Stats};
+
+use self::agent::{Agent, Seen};
+use self::schedule::Schedule;
+use crate::core::messages::Severity;
+use crate::core::rollout::{Event, Failure, Limits, Observation, Outcome, Route, Verdict};
+use crate::core::wire::{AgentName, Service};
+
+/// How many checks may be under way at once.
+const MAX_CHECKS: usize = 8;
+
+/// What decides how an organization is watched.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Which agents.
+    pub watched: Watched,
+    /// How often the list is read or, without one, each agent is checked.
+    pub interval: Duration,
+    /// How often an agent is checked of which nothing new is known.
+    pub health_interval: Duration,
+    /// How long an agent must not be ready until that is reported.
+    pub unready_for: Duration,
+    /// The limits of each rollout.
+    pub limits: Limits,
+    /// How many requests there may be in a second.
+    pub max_rps: NonZeroU32,
+    /// How long it runs.
+    pub mode: Mode,
+}
+
+/// Which agents are watched.
+#[derive(Debug, Clone)]
+pub enum Watched {
+    /// Those of the organization's list that are in this scope.
+    Listed(Scope),
+    /// These, without the list.
+    Named(Vec<AgentName>),
+}
+
+/// How long the sidecar runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Until it is stopped.
+    Daemon,
+    /// Until every agent has been checked, and what was under way has ended.
+    Once,
+}
+
+/// Something that has happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The list was read.
+    Listed(Vec<Service>),
+    /// The list could not be read.
+    ListFailed(Failure),
+    /// An agent was checked.
+    Checked {
+        /// Which check.
+        check: TaskId,
+        /// What came of it.
+        observation: Observation,
+    },
+    /// An answer of the API had this Date.
+    ServerDate {
+        /// When the request was sent.
+        sent: Duration,
+        /// When its answer came.
+        received: Duration,
+        /// The Date.
+        date: Timestamp,
+    },
+    /// Something happened in a rollout that is followed.
+    Progressed(TaskId, Event),
+    /// The following of a rollout has ended.
+    Followed(TaskId, Box<Outcome>),
+    /// A task has ended without a result, by a fault of ours.
+    TaskLost(Task),
+}
+
+/// A check of an agent, or the following of its rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskId {
+    /// The agent.
+    pub agent: String,
+    /// Given once.
+    pub number: u64,
+}
+
+/// A task that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// The list is being read.
+    ReadList,
+    /// An agent is being checked.
+    Check(TaskId),
+    /// A rollout is being followed.
+    Follow(TaskId),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Read the list.
+    ReadList,
+    /// Check an agent once.
+    Check {
+        /// Which check.
+        check: TaskId,
+        /// The agent.
+        agent: AgentName,
+        /// By which way.
+        route: Route,
+        /// Whether it can wait for whatever else is to be asked.
+        is_urgent: bool,
+    },
+    /// Follow a rollout to its end.
+    Follow {
+        /// Which.
+        follow: TaskId,
+        /// The agent.
+        agent: AgentName,
+        /// The deployment that is rolled out.
+        deployment_id: String,
+        /// The limits that are left.
+        limits: Limits,
+    },
+    /// Say something in the log.
+    Log(Severity, String),
+}
+
+/// What follows from something that has happened.
+#[derive(Debug, Default, PartialEq)]
+#[must_use]
+pub struct Step {
+    /// What changed: to be written down.
+    pub change: Change,
+    /// What is to be done.
+    pub actions: Vec<Action>,
+}
 
 /// The agents of an organization.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Fleet {
-    agents: BTreeMap<String, Agent>,
-    /// What is kept of those that are gone, and those that are not in scope.
-    aside: BTreeMap<String, Agent>,
-    /// What was there when the list was read last; none before the first list.
-    listed: Option<Timestamp>,
-    /// Whether anything was remembered from before this start, be it out of scope: what is not known
-    /// then is new.
-    remembers: bool,
+    rules: Rules,
+    agents: BTreeMap<String, Entry>,
+    schedule: Schedule,
+    clock: ServerClock,
+    sources: Sources,
+    /// When the list is to be read; none while it is, and where there is none.
+    list_at: Option<Duration>,
+    /// Until when an earlier run had watched; none where this is the first.
+    watched_until: Option<Timestamp>,
+    /// How many entries of the latest list there were in all, and how many in scope; none before the first.
+    listed: Option<Listed>,
+    last_number: u64,
+    /// How many checks, and followed rollouts, are under way.
+    checks: usize,
+    follows: usize,
+    /// Names in the list that cannot be asked for and were reported, the latest.
+    invalid_names: VecDeque<String>,
 }
 
-/// An agent with what is known of it only while the program runs.
-#[derive(Debug, Clone)]
-struct Agent {
-    record: AgentRecord,
-    /// What may be from before, shown by a replica that lags.
-    doubted: Option<Doubt>,
-    /// How many lists in a row it has been missing from.
-    missing: u32,
-    /// The rollout that is being followed.
-    followed: Option<Followed>,
-    /// How many looks in a row found it not ready.
-    not_ready: u32,
-}
-
-/// Something that several lists in a row have to show before it is believed.
-#[derive(Debug, Clone)]
-struct Doubt {
-    shown: Shown,
-    /// How many lists in a row have shown it.
-    times: u32,
-    /// How a rollout is followed that began by the first of them.
-    followed: Followed,
-}
-
-/// What an entry of the list shows of an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Shown {
-    service_id: Option<String>,
-    deployment_id: Option<String>,
-    updated_at: Option<Timestamp>,
-}
-
-/// A rollout that is being followed.
+/// What the latest list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Followed {
-    /// It showed while the program ran.
-    InTime,
-    /// It showed in the first list: it may have begun, or even ended, while nobody watched.
-    Late,
+struct Listed {
+    in_scope: usize,
+    /// Whether it has suddenly lost so many agents that it is not trusted.
+    is_distrusted: bool,
+}
+
+/// An agent, or a name that may be one.
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    /// What is known of it; none until its details have been seen.
+    agent: Option<Agent>,
+    /// What the list shows, where that has still to be found true.
+    hint: Option<Service>,
+    /// Whether the latest list showed it.
+    is_listed: bool,
+    /// The check that is under way.
+    check: Option<u64>,
+    /// Whether it is to be checked once more as soon as that has ended.
+    check_again: bool,
+    /// Checks in a row that said that there is no such agent.
+    absent: Option<Seen>,
+    /// Checks in a row without a usable answer, and whether that was reported.
+    failing: Option<(Seen, bool)>,
+    /// Until when a hint of the list is passed over, since the details said otherwise.
+    passes_over_hints_until: Duration,
+}
+
+/// How the watching of an organization has ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassEnd {
+    /// The one pass is over.
+    Passed,
+    /// It came to nothing, with this verdict on the API and for this reason.
+    Failed(Verdict, String),
 }
 
 impl Fleet {
-    /// The agents as they were remembered; with none it is the first start.
+    /// The agents as they were remembered, by a sidecar that watched until then; with no moment this is
+    /// the first start.
     #[must_use]
-    pub fn restore(records: Vec<AgentRecord>) -> Self {
-        Self::restore_in_scope(records, |_| true)
+    pub fn restore(
+        rules: Rules,
+        records: Vec<AgentRecord>,
+        watched_until: Option<Timestamp>,
+    ) -> Self {
+        let mut fleet = Self {
+            agents: BTreeMap::new(),
+            schedule: Schedule::new(rules.health_interval, rules.max_rps),
+            clock: ServerClock::default(),
+            sources: Sources::new(rules.interval),
+            list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
+            watched_until,
+            listed: None,
+            last_number: 0,
+            checks: 0,
+            follows: 0,
+            invalid_names: VecDeque::new(),
+            rules,
+        };
+        for record in records {
+            let in_scope = match &fleet.rules.watched {
+                Watched::Listed(scope) => scope.holds_record(&record),
+                Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
+            };
+            // What is not in scope stays in the store as it is.
+            if in_scope {
+                fleet.schedule.add(Duration::ZERO, &record.name);
+                if record.is_rolling_out() {
+                    fleet.schedule.add_at_once(Duration::ZERO, &record.name);
+                }
+                let entry = Entry {
+                    agent: Some(Agent::new(record.clone())),
+                    ..Entry::default()
+                };
+                fleet.agents.insert(record.name, entry);
+            }
+        }
+        if let Watched::Named(names) = &fleet.rules.watched {
+            for name in names {
+                fleet.agents.entry(name.as_str().to_owned()).or_default();
+                fleet.schedule.add_at_once(Duration::ZERO, name.as_str());
+            }
+        }
+        fleet
+            .schedule
+            .set_interval(Duration::ZERO, fleet.idle_interval());
+        fleet
     }
 
-    /// The same where some are not in scope. They stay as they are until they are: who is not to be
-    /// watched is not gone.
+    /// Takes in something that has happened.
+    pub fn handle(&mut self, now: Moment, input: Input) -> Step {
+        let mut step = Step::default();
+        match input {
+            Input::Listed(services) => self.on_list(now, services, &mut step),
+            Input::ListFailed(failure) => self.on_list_failed(now, &failure, &mut step),
+            Input::Checked { check, observation } => {
+                self.on_checked(now, &check, observation, &mut step);
+            }
+            Input::ServerDate {
+                sent,
+                received,
+                date,
+            } => self.clock.note(sent, received, date),
+            Input::Progressed(follow, event) => self.on_progress(now, &follow, &event, &mut step),
+            Input::Followed(follow, outcome) => {
+                self.on_followed(now, &follow, &outcome, &mut step);
+            }
+            Input::TaskLost(task) => self.on_task_lost(now, task, &mut step),
+        }
+        step
+    }
+
+    /// What is due: the list, and checks.
+    pub fn due(&mut self, now: Moment) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.list_at.is_some_and(|due| due <= now.at) {
+            self.list_at = None;
+            actions.push(Action::ReadList);
+        }
+        while self.checks < MAX_CHECKS
+            && let Some(name) = self.schedule.take(now.at)
+        {
+            actions.extend(self.check(&name));
+        }
+        actions
+    }
+
+    /// When something is due next, on the monotonic clock.
     #[must_use]
-    pub fn restore_in_scope(
-        records: Vec<AgentRecord>,
-        in_scope: impl Fn(&AgentRecord) -> bool,
-    ) -> Self {
-        let remembers = !records.is_empty();
-        let (present, aside): (Vec<_>, Vec<_>) = records
-            .into_iter()
-            .map(|record| (record.name.clone(), Agent::new(record)))
-            .partition(|(_, agent)| !agent.is_gone() && in_scope(&agent.record));
-        Self {
-            agents: present.into_iter().collect(),
-            aside: aside.into_iter().collect(),
-            listed: None,
-            remembers,
+    pub fn next_due(&self) -> Option<Duration> {
+        let check = self.schedule.next().filter(|_| self.checks < MAX_CHECKS);
+        [check, self.list_at].into_iter().flatten().min()
+    }
+
+    /// Whether the one pass is over, if there is only one.
+    #[must_use]
+    pub fn pass_end(&self) -> Option<PassEnd> {
+        match self.rules.mode {
+            Mode::Daemon => None,
+            Mode::Once => self.end_of_pass(),
         }
     }
 
-    /// Keeps nothing any more of those that were gone before this moment.
-    pub fn forget(&mut self, before: Timestamp) -> Change {
-        let mut change = Change::default();
-        self.aside.retain(|name, agent| {
-            let gone_at = agent.record.gone_at;
-            let forgotten = gone_at.is_some_and(|gone_at| gone_at < before);
-            if forgotten {
-                change.removed.push(name.clone());
-            }
-            !forgotten
-        });
-        change
+    /// Takes other intervals and limits from now on.
+    pub fn reload(&mut self, now: Moment, rules: &Rules) {
+        self.rules.interval = rules.interval;
+        self.rules.health_interval = rules.health_interval;
+        self.rules.unready_for = rules.unready_for;
+        self.rules.limits = rules.limits.clone();
+        self.sources.set_interval(rules.interval);
+        self.schedule.set_interval(now.at, self.idle_interval());
     }
 
-    /// The agents, by name.
+    /// The agents that are known, by name.
     pub fn agents(&self) -> impl Iterator<Item = &AgentRecord> {
-        self.agents.values().map(|agent| &agent.record)
+        self.entries_after(None)
+    }
+
+    /// The agents that are known whose names come after this one.
+    pub fn agents_after<'a>(
+        &'a self,
+        name: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a AgentRecord> {
+        self.entries_after(name)
     }
 
     /// What is known of an agent.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
-        self.agents.get(name).map(|agent| &agent.record)
+        let agent = self.agents.get(name)?.agent.as_ref()?;
+        Some(&agent.record)
     }
-}
 
-impl Agent {
-    fn new(record: AgentRecord) -> Self {
-        Self {
-            record,
-            doubted: None,
-            missing: 0,
-            followed: None,
-            not_ready: 0,
+    /// How well the list and the agents' details can be read.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Whether there is a list to be read.
+    #[must_use]
+    pub fn reads_list(&self) -> bool {
+        matches!(self.rules.watched, Watched::Listed(_))
+    }
+
+    /// How many agents were named, or are in the list, without there being any.
+    #[must_use]
+    pub fn missing_agents(&self) -> usize {
+        self.agents
+            .values()
+            .filter(|entry| entry.agent.is_none() && entry.absent.is_some())
+            .count()
+    }
+
+    /// Whether the latest list has suddenly lost so many agents that it is not trusted.
+    #[must_use]
+    pub fn is_list_distrusted(&self) -> bool {
+        self.listed.is_some_and(|listed| listed.is_distrusted)
+    }
+
+    /// How many rollouts are followed.
+    #[must_use]
+    pub fn follows(&self) -> usize {
+        self.follows
+    }
+
+    /// How often agents are checked of which nothing new is known, and by how much that is longer than was
+    /// asked for.
+    #[must_use]
+    pub fn check_interval(&self) -> (Duration, f64) {
+        let interval = self.schedule.interval();
+        let asked = self.rules.health_interval.as_secs_f64();
+        (interval, interval.as_secs_f64() / asked)
+    }
+
+    fn entries_after<'a>(&'a self, name: Option<&'a str>) -> impl Iterator<Item = &'a AgentRecord> {
+        use std::ops::Bound;
+        let after = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.agents
+            .range::<str, _>((after, Bound::Unbounded))
+            .filter_map(|(_, entry)| entry.agent.as_ref().map(|agent| &agent.record))
+    }
+
+    /// How often agents are checked of which nothing new is known: as often as the list would be read,
+    /// where there is none or it cannot be.
+    fn idle_interval(&self) -> Duration {
+        let is_blind = self.sources.list.is_failing();
+        match self.rules.watched {
+            Watched::Listed(_) if !is_blind => self.rules.health_interval,
+            _ => self.rules.interval.min(self.rules.health_interval),
         }
     }
 
-    fn is_gone(&self) -> bool {
-        self.record.gone_at.is_some()
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Changes an agent: what of it has to be remembered goes into the step, with the events.
+    fn change(
+        &mut self,
+        name: &str,
+        step: &mut Step,
+        change: impl FnOnce(&mut Agent, &ServerClock) -> Vec<FleetEvent>,
+    ) {
+        let entry = self.agents.get_mut(name);
+        let Some(agent) = entry.and_then(|entry| entry.agent.as_mut()) else {
+            return;
+        };
+        let before = agent.record.clone();
+        let events = change(agent, &self.clock);
+        let is_same = before
+            == AgentRecord {
+                live: before.live.clone(),
+                ..agent.record.clone()
+            };
+        if !is_same {
+            let record = Some(agent.record.clone());
+            step.change.agents.insert(name.to_owned(), record);
+        }
+        step.change.events.extend(events);
+    }
+
+    /// An agent was deleted.
+    fn remove(&mut self, now: Moment, name: &str, step: &mut Step) {
+        self.change(name, step, |agent, clock| agent.removed(now, clock));
+        step.change.agents.insert(name.to_owned(), None);
+        match self.rules.watched {
+            // It goes on being asked for.
+            Watched::Named(_) => {
+                if let Some(entry) = self.agents.get_mut(name) {
+                    entry.agent = None;
+                }
+            }
+            Watched::Listed(_) => {
+                self.agents.remove(name);
+                self.schedule.remove(name);
+            }
+        }
+    }
+
+    fn end_of_pass(&self) -> Option<PassEnd> {
+        const TRIES: u32 = 3;
+        let list = &self.sources.list;
+        if let Some(failing) = list.failure()
+            && (failing.times >= TRIES || failing.verdict == Verdict::Unauthorized)
+        {
+            let why = format!("the list of agents cannot be read: {}", failing.why);
+            return Some(PassEnd::Failed(failing.verdict, why));
+        }
+        let reading = matches!(self.rules.watched, Watched::Listed(_))
+            && (self.listed.is_none() || self.list_at.is_some());
+        if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
+            return None;
+        }
+        let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
+        for (name, entry) in &self.agents {
+            if entry.failing.is_some() {
+                let failure = self.sources.details.failure();
+                let (verdict, why) = failure.map_or_else(
+                    || {
+                        (
+                            Verdict::Unavailable,
+                            "there was no usable answer".to_owned(),
+                        )
+                    },
+                    |failure| (failure.verdict, failure.why.clone()),
+                );
+                return failed(verdict, format!("{name} cannot be read: {why}"));
+            }
+            if entry.agent.is_none() && matches!(self.rules.watched, Watched::Named(_)) {
+                return failed(Verdict::NotFound, format!("there is no agent {name}"));
+            }
+        }
+        match (&self.rules.watched, self.listed) {
+            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
+                failed(
+                    Verdict::NotFound,
+                    "no agent of the list is in scope".to_owned(),
+                )
+            }
+            _ => Some(PassEnd::Passed),
+        }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,9 @@
 //! All foreign text leaves here harmless and on one line, and never begins a line.
 
 mod block;
+mod fleet_event;
 mod hint;
+
 mod history;
 mod reason;
 
@@ -13,8 +15,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_block};
+pub use self::fleet_event::event_line;
+pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{Bar, Glyphs, bar_chart, figures_lines, history_table};
+pub use self::history::{history_table, stats_lines};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,
@@ -55,29 +59,15 @@ pub fn severity(event: &Event) -> Severity {
             ..
         } => Severity::Error,
         Event::Finished { verdict, .. } => verdict_severity(*verdict),
-        Event::CommandEnded { exit_code, .. } => match exit_code {
-            0 => Severity::Info,
-            _ => Severity::Warning,
-        },
-        Event::ProblemDetected { .. }
+        Event::CommandEnded { exit_code: 1.., .. }
+        | Event::ProblemDetected { .. }
         | Event::Restarted { .. }
         | Event::InfrastructureIssue
         | Event::Unconfirmed { .. }
         | Event::PollFailed { .. }
         | Event::ReadyLost { .. }
         | Event::RevisionUnchanged { .. } => Severity::Warning,
-        Event::BaselineNoted { .. }
-        | Event::WaitingForTarget { .. }
-        | Event::WaitingForCommand
-        | Event::StaleAnswer
-        | Event::TargetFound { .. }
-        | Event::PhaseChanged { .. }
-        | Event::ReplicasChanged { .. }
-        | Event::ProblemResolved { .. }
-        | Event::InfrastructureRecovered
-        | Event::PollRecovered { .. }
-        | Event::Holding { .. }
-        | Event::Heartbeat { .. } => Severity::Info,
+        _ => Severity::Info,
     }
 }
 
@@ -86,54 +76,38 @@ pub fn severity(event: &Event) -> Severity {
 pub fn verdict_severity(verdict: Verdict) -> Severity {
     match verdict {
         Verdict::Ready => Severity::Success,
-        Verdict::CommandFailed(_) | Verdict::Interrupted(_) => Severity::Warning,
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Infrastructure
-        | Verdict::Timeout => Severity::Error,
+        Verdict::Interrupted(_) => Severity::Warning,
+        _ => Severity::Error,
     }
 }
 
 /// An event as one line, without the agent's name and the time.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one match of all events")]
 pub fn line(event: &Event) -> String {
     match event {
         Event::BaselineNoted {
-            deployment_id: None,
-            ..
-        } => "nothing is deployed yet".to_owned(),
-        Event::BaselineNoted {
-            deployment_id: Some(id),
+            deployment_id,
             created_at,
-        } => format!(
-            "before the deploy: deployment {}{}",
-            one_line(id),
-            created(*created_at)
-        ),
-        Event::WaitingForTarget { desired: None } => {
-            "waiting: there is no such agent yet, or it has no deployment".to_owned()
-        }
-        Event::WaitingForTarget { desired: Some(id) } => {
-            format!(
+        } => match deployment_id {
+            None => "nothing is deployed yet".to_owned(),
+            Some(id) => {
+                let (id, created) = (one_line(id), created(*created_at));
+                format!("before the deploy: deployment {id}{created}")
+            }
+        },
+        Event::WaitingForTarget { desired } => match desired {
+            None => "waiting: there is no such agent yet, or it has no deployment".to_owned(),
+            Some(id) => format!(
                 "waiting: deployment {} still is the desired one",
                 one_line(id)
-            )
-        }
+            ),
+        },
         Event::TargetFound {
             deployment_id,
             created_at,
         } => {
-            format!(
-                "following deployment {}{}",
-                one_line(deployment_id),
-                created(*created_at)
-            )
+            let (id, created) = (one_line(deployment_id), created(*created_at));
+            format!("following deployment {id}{created}")
         }
         Event::PhaseChanged {
             phase,
@@ -164,30 +138,23 @@ pub fn line(event: &Event) -> String {
         }
         Event::PollFailed { summary, .. } => format!("poll failed: {}", one_line(summary)),
         Event::WaitingForCommand => "ready; waiting for the deploy command to end".to_owned(),
-        Event::CommandEnded { exit_code, lasted } => match exit_code {
-            0 => format!(
-                "the deploy command has ended, after {}",
-                short_duration(*lasted)
-            ),
-            code => format!(
-                "the deploy command failed with exit code {code}, after {}",
-                short_duration(*lasted)
-            ),
-        },
-        Event::PollRecovered { failed, after } => format!(
-            "the API answers again, after {failed} failed {} in {}",
-            if *failed == 1 { "poll" } else { "polls" },
-            short_duration(*after)
-        ),
+        Event::CommandEnded { exit_code, lasted } => {
+            let how = match exit_code {
+                0 => "has ended".to_owned(),
+                code => format!("failed with exit code {code}"),
+            };
+            let lasted = short_duration(*lasted);
+            format!("the deploy command {how}, after {lasted}")
+        }
+        Event::PollRecovered { failed, after } => {
+            let (failed, after) = (count(*failed, "failed poll"), short_duration(*after));
+            format!("the API answers again, after {failed} in {after}")
+        }
         Event::Holding { stable_for } => {
-            format!(
-                "ready; must stay ready for {}",
-                humantime::format_duration(*stable_for)
-            )
+            let stable_for = humantime::format_duration(*stable_for);
+            format!("ready; must stay ready for {stable_for}")
         }
-        Event::ReadyLost { after } => {
-            format!("no longer ready, after {}", short_duration(*after))
-        }
+        Event::ReadyLost { after } => format!("no longer ready, after {}", short_duration(*after)),
         Event::RevisionUnchanged { running } => format!(
             "ready on the revision of deployment {}: the old code may go on serving",
             one_line(running)
@@ -204,14 +171,11 @@ pub fn line(event: &Event) -> String {
             verdict,
             reason,
             elapsed,
-        } => match reason {
-            None => format!("{verdict} after {}", short_duration(*elapsed)),
-            Some(reason) => format!(
-                "{verdict} after {}: {}",
-                short_duration(*elapsed),
-                one_line(&reason.summary)
-            ),
-        },
+        } => {
+            let why = reason.as_ref().map(|reason| one_line(&reason.summary));
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            format!("{verdict} after {}{why}", short_duration(*elapsed))
+        }
     }
 }
 
@@ -219,15 +183,9 @@ pub fn line(event: &Event) -> String {
 #[must_use]
 pub fn result_line(report: &AgentReport, mode: Mode) -> String {
     let ending = ending_words(report, mode);
-    let deployment = match &report.outcome.deployment_id {
-        Some(id) => format!(", deployment {}", one_line(id)),
-        None => String::new(),
-    };
-    let mark = if report.outcome.reason.is_some() {
-        ':'
-    } else {
-        ';'
-    };
+    let id = report.outcome.deployment_id.as_deref();
+    let deployment = id.map_or(String::new(), |id| format!(", deployment {}", one_line(id)));
+    let mark = report.outcome.reason.as_ref().map_or(';', |_| ':');
     let rest = why(report).map_or(String::new(), |why| format!("{mark} {why}"));
     format!("{ending}{deployment}{rest}")
 }
@@ -235,33 +193,22 @@ pub fn result_line(report: &AgentReport, mode: Mode) -> String {
 /// How it ended with several agents, as a table.
 #[must_use]
 pub fn result_table(reports: &[AgentReport]) -> Vec<String> {
-    let head = ["AGENT", "VERDICT", "AFTER", "DEPLOYMENT", "REASON"].map(str::to_owned);
     let rows = reports.iter().map(|report| {
+        let outcome = &report.outcome;
         [
             line_start(&report.agent),
-            report.outcome.verdict.to_string(),
-            short_duration(report.outcome.elapsed),
-            known(report.outcome.deployment_id.as_deref().map(one_line)),
+            outcome.verdict.to_string(),
+            short_duration(outcome.elapsed),
+            known(outcome.deployment_id.as_deref().map(one_line)),
             why(report).unwrap_or_default(),
         ]
     });
-    table(&iter::once(head).chain(rows).collect::<Vec<_>>())
+    table("AGENT VERDICT AFTER DEPLOYMENT REASON", rows)
 }
 
 /// How a single check found several agents, as a table.
 #[must_use]
 pub fn check_table<'a>(reports: impl IntoIterator<Item = &'a AgentReport>) -> Vec<String> {
-    let head = [
-        "AGENT",
-        "VERDICT",
-        "REGION",
-        "REPLICAS",
-        "SESSIONS",
-        "AGE",
-        "DEPLOYMENT",
-        "REASON",
-    ]
-    .map(str::to_owned);
     let rows = reports.into_iter().map(|report| {
         let outcome = &report.outcome;
         let revision = outcome.revision.as_ref();
@@ -276,7 +223,10 @@ pub fn check_table<'a>(reports: impl IntoIterator<Item = &'a AgentReport>) -> Ve
             why(report).unwrap_or_default(),
         ]
     });
-    table(&iter::once(head).chain(rows).collect::<Vec<_>>())
+    table(
+        "AGENT VERDICT REGION REPLICAS SESSIONS AGE DEPLOYMENT REASON",
+        rows,
+    )
 }
 
 /// How many agents there are of each verdict, the worst first, in words.
@@ -305,15 +255,19 @@ fn known<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// Rows as lines, their columns aligned.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+/// Rows below a head of one word each, their columns aligned.
+fn table<const COLUMNS: usize>(
+    head: &str,
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> Vec<String> {
+    let mut words = head.split(' ').map(str::to_owned);
+    let head = std::array::from_fn(|_| words.next().unwrap_or_default());
+    let rows: Vec<[String; COLUMNS]> = iter::once(head).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |row: &[String; COLUMNS]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(widths);
+        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
@@ -328,14 +282,7 @@ fn verdict_words(verdict: Verdict, mode: Mode) -> &'static str {
         Verdict::NotFound => "not found",
         Verdict::CommandFailed(_) => "the deploy command failed",
         Verdict::Interrupted(Interruption::FailFast) => "stopped",
-        Verdict::Ready
-        | Verdict::Unauthorized
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Interrupted(_) => verdict.as_str(),
+        _ => verdict.as_str(),
     }
 }
 
@@ -380,9 +327,9 @@ pub fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
         Verdict::Failed => "failed".to_owned(),
         Verdict::Stalled => "stalled".to_owned(),
         Verdict::Timeout => "timed out".to_owned(),
-        verdict => format!("is not ready ({verdict})"),
+        verdict => format!("is not ready, {verdict}"),
     };
-    reason.summary = format!("stopped because {} {did}", one_line(&other.agent));
+    reason.summary = format!("{} {did} (--fail-fast)", one_line(&other.agent));
 }
 
 /// How many replicas of those that were started are ready, in words.

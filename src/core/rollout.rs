@@ -35,3 +35,4 @@ pub use report::{
     AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
 };
 pub use verdict::{Interruption, Verdict, worst};
+pub(crate) use view::View;

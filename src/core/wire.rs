@@ -24,10 +24,16 @@ pub use name::{AgentName, InvalidAgentName};
 pub(crate) use organization::first_organization;
 pub(crate) use outcome::RequestOutcome;
 pub(crate) use repair_json::repair_json;
-pub use retry_after::retry_after;
+pub use retry_after::{http_date, retry_after};
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{NotAList, Service, parse_list};
 pub use sessions::{SessionState, Sessions, started_session};
+
+/// The requested deployment of an agent, by its name of today or by the deprecated one.
+fn desired(agent: &json::Object<'_>) -> Option<String> {
+    let id = agent.deployment_id("desiredDeploymentId");
+    id.or_else(|| agent.deployment_id("activeDeploymentId"))
+}
 
 /// The deployment that an entry is about. The contract spells it in two ways.
 fn deployment_of(entry: &json::Object<'_>) -> Option<String> {

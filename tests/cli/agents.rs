@@ -86,7 +86,7 @@ fn fail_fast_stops_the_others() {
         [vec!["slow", "interrupted"], vec!["bad", "failed"]]
     );
     assert!(
-        left.stdout.contains("stopped because bad failed"),
+        left.stdout.contains("bad failed (--fail-fast)"),
         "{}",
         left.stdout
     );

@@ -36,30 +36,23 @@ fn refused_by_clap(arguments: &[&str], lines: &str) {
 
 #[test]
 fn agent_names() {
-    refused(&["wait", ""], "an agent name cannot be empty");
+    refused(&["wait", ""], "\"\" cannot be an agent name: it is empty");
     refused(
         &["wait", ".."],
         "\"..\" cannot be an agent name: a URL path would resolve it away",
     );
     refused(
         &["wait", "a\u{1b}[31m\nb"],
-        "an agent name cannot hold control characters: \"a\\u{1b}[31m\\nb\"",
+        "\"a\\u{1b}[31m\\nb\" cannot be an agent name: it holds control characters",
     );
-}
-
-#[test]
-fn a_name_with_a_slash_is_one_path_segment() {
-    let server = Server::start(|_, stream| {
-        send(stream, &agent(true).replace("my-agent", "my/agent"));
-    });
-    Test::against(&server.url(), "wait my/agent --progress none")
-        .stdout("my/agent: ready after TIME, deployment new\n")
-        .run();
-    assert!(
-        server.requests()[0]
-            .head
-            .starts_with("GET /v1/agents/my%2Fagent HTTP/1.1\r\n")
-    );
+    let rule = "it may have lower-case letters, digits, hyphens and dots, and begins and ends with a letter or digit";
+    for name in ["My Agent!", "my_agent", "my/agent", "-my-agent."] {
+        let arguments = ["wait", "--", name];
+        refused(
+            &arguments,
+            &format!("{name:?} cannot be an agent name: {rule}"),
+        );
+    }
 }
 
 #[test]
@@ -595,6 +588,80 @@ fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
     })
     .stdout("my-agent: ready after TIME, deployment new\n")
     .run();
+}
+
+#[test]
+fn a_link_to_nothing_is_followed_and_not_replaced() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let run = Test::against(
+        &server.url(),
+        "wait my-agent --progress none --report-file link.json",
+    );
+    let folder = run.folder();
+    for (target, link) in [("other.json", "link.json"), ("report.json", "other.json")] {
+        std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
+    }
+    run.afterwards(move || {
+        let report = fs::symlink_metadata(folder.join("report.json")).unwrap();
+        assert!(report.is_file());
+        for link in ["link.json", "other.json"] {
+            assert!(
+                fs::symlink_metadata(folder.join(link))
+                    .unwrap()
+                    .is_symlink()
+            );
+        }
+    })
+    .stdout("my-agent: ready after TIME, deployment new\n")
+    .run();
+    for (target, words) in [
+        ("missing/report.json", "the folder missing does not exist"),
+        (
+            "link.json",
+            "cannot write link.json: Too many levels of symbolic links (os error 40)",
+        ),
+    ] {
+        let test = Test::against(NOWHERE, "wait my-agent --report-file link.json");
+        std::os::unix::fs::symlink(target, test.folder().join("link.json")).unwrap();
+        test.status(2)
+            .stderr(&format!("error: --report-file: {words}\n"))
+            .run();
+    }
+}
+
+#[test]
+fn a_pipe_is_written_to_where_somebody_reads_it() {
+    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let pipe = |test: &Test| {
+        let path = test.folder().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    };
+    let arguments = "wait my-agent --progress none --report-file pipe";
+    let unread = Test::against(NOWHERE, arguments);
+    pipe(&unread);
+    unread
+        .status(2)
+        .stderr("error: --report-file: nobody reads pipe; start what reads the pipe first\n")
+        .run();
+    let test = Test::against(&server.url(), arguments);
+    // One that is open for reading and writing needs no other end to be opened.
+    let path = pipe(&test);
+    let mut reader = File::options().read(true).write(true).open(path).unwrap();
+    test.stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+    let mut report = [0; 14];
+    std::io::Read::read_exact(&mut reader, &mut report).unwrap();
+    assert_eq!(&report, b"{\"exitCode\":0,");
+}
+
+#[test]
+fn a_dash_is_no_report_file() {
+    Test::against(NOWHERE, "wait my-agent --report-file -")
+        .status(2)
+        .stderr("error: --report-file: - is no file; the JSON report on stdout is --output json (-o json)\n")
+        .run();
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_suite_with_a_case_an_agent() {
 fn simulated_rollouts_in_a_step_leave_all_their_files() {
     let play = |scenario: &str, status: i32, verdict: &str, element: &str| {
         let arguments = format!(
-            "wait voice-starter --simulate {scenario} --speed 50 --junit rollout.xml --dotenv rollout.env --appear-timeout 1s"
+            "wait voice-starter --simulate {scenario} --speed 50 --junit rollout.xml --dotenv rollout.env"
         );
         let (test, step) = Step::around(Test::new(&arguments));
         let (expected, element) = (verdict.to_owned(), element.to_owned());

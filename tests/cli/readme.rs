@@ -28,9 +28,13 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs.
+/// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs;
+/// and those of the page on the simulator.
 fn scripts() -> Vec<String> {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let pages = ["README.md", "docs/simulator.md"];
+    let readme = pages
+        .map(|page| fs::read_to_string(project(page)).unwrap())
+        .concat();
     let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
     let inline = Regex::new(r"`(pipecat-rollout [^`]+)`").unwrap();
     let found = |pattern: &Regex| {
@@ -121,8 +125,8 @@ fn every_command_line_that_the_readme_shows_is_understood() {
                 } else {
                     10
                 };
-                Test::with(arguments)
-                    .arg("--speed=50")
+                let speed = (!call.iter().any(|word| word == "--speed")).then_some("--speed=50");
+                Test::with(arguments.chain(speed))
                     .status(status)
                     .stdout_starts("voice-starter: ")
                     .stderr_any()

@@ -19,9 +19,9 @@ fn signal(child: &Child, number: i32) {
 #[test]
 fn an_interrupted_watch_still_reports() {
     for (number, word, code) in [
-        (1, "the terminal is gone (SIGHUP)", 129),
-        (2, "interrupted (SIGINT)", 130),
-        (15, "terminated (SIGTERM)", 143),
+        (1, "by SIGHUP (the terminal is gone)", 129),
+        (2, "by SIGINT", 130),
+        (15, "by SIGTERM", 143),
     ] {
         let (asked, first_poll) = mpsc::channel();
         let server = Server::start(move |_, stream| {
@@ -38,9 +38,7 @@ fn an_interrupted_watch_still_reports() {
         assert_eq!(status.code(), Some(code), "{left:?}");
         assert_eq!(
             normal(&left.stdout),
-            format!(
-                "my-agent: interrupted after TIME, deployment new: {word} after TIME: validating\n"
-            )
+            format!("my-agent: interrupted after TIME, deployment new: {word}, while validating\n")
         );
         assert_eq!(
             left.stderr.lines().last().unwrap(),

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::harness::Test;
+use crate::harness::{KEY, Test};
 use crate::server::{Server, answer, details, play};
 
 const OLD: &str = "deployment-old";
@@ -90,6 +90,33 @@ fn wait_follows_what_comes_after_the_baseline() {
     Test::against(&server.url(), arguments)
         .stdin(&before.stdout)
         .stdout(READY)
+        .run();
+}
+
+#[test]
+fn the_beginning_of_a_uuid_is_no_id() {
+    for given in [
+        "19db578d",
+        "19DB578D-808c",
+        "19db578d-808c-420a-a047-",
+        "19db578d-808c-420a-a047-87edd93dc57",
+    ] {
+        for switch in ["--deployment", "--not-deployment"] {
+            Test::with(["wait", "my-agent", switch, given])
+                .env("PIPECAT_API_KEY", KEY)
+                .status(2)
+                .stderr(&format!("error: {switch}: \"{given}\" cannot be the id of a deployment: it is only the beginning of an id; give the whole\n"))
+                .run();
+        }
+    }
+    let ready = ready(
+        "19db578d-808c-420a-a047-87edd93dc57a",
+        "2026-11-23T15:00:00Z",
+    );
+    let arguments =
+        "wait my-agent --progress none --deployment 19db578d-808c-420a-a047-87edd93dc57a";
+    Test::against(&play(vec![ready]).url(), arguments)
+        .stdout_starts("my-agent: ready")
         .run();
 }
 

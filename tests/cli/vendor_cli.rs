@@ -169,20 +169,16 @@ const REPLACES_OLD: &str = r#"
 summary = "a scenario of a test"
 verdict = "failed"
 
-[deployments]
-old = "-1h"
-new = "0s"
-
 [before]
-desired = "old"
-reconciled = "old"
+desiredDeploymentId = "{old}"
+reconciledDeploymentId = "{old}"
 ready = true
 available = true
-current = { deployment = "old", phase = "Active", ready-replicas = 1, health = { ready = true, state = "running" } }
+currentRevision = { deploymentID = "{old}", phase = "Active", readyReplicas = 1 }
 
 [[state]]
 at = "0s"
-desired = "new"
+desiredDeploymentId = "{new}"
 "#;
 
 #[test]
@@ -191,7 +187,7 @@ fn an_error_before_reconciliation_fails_the_deployment_and_not_only_the_command(
         r#"{REPLACES_OLD}
 [[state]]
 at = "2s"
-extra.errors = [{{ code = "PCC_IMAGE_NOT_FOUND", message = "image not found" }}]
+errors = [{{ code = "PCC_IMAGE_NOT_FOUND", message = "image not found" }}]
 "#
     );
     let rehearsed = Rehearsal::scripted(&scenario).around_the_vendor_cli().end();
@@ -213,11 +209,9 @@ fn a_first_deploy_that_crashes_fails_while_the_command_waits() {
     let text = fs::read_to_string(project("config/scenarios/crash-loop.toml")).unwrap();
     let (head, rest) = text.split_once("[before]").unwrap();
     let (_, states) = rest.split_once("[[state]]").unwrap();
-    let states: Vec<&str> = states
-        .lines()
-        .filter(|line| !line.starts_with("previous"))
-        .collect();
-    let scenario = format!("{head}[[state]]\n{}", states.join("\n"));
+    let (before, rest) = states.split_once("[state.previousRevision]").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let scenario = format!("{head}[[state]]\n{before}{after}");
     let rehearsed = Rehearsal::scripted(&scenario).around_the_vendor_cli().end();
     rehearsed.expect("failed", 10, 143);
     assert_eq!(rehearsed.deployment(), Some(&*id("new")));
@@ -236,19 +230,18 @@ fn a_command_that_gives_up_in_an_outage_does_not_end_the_judging() {
         r#"{REPLACES_OLD}
 [[state]]
 at = "2s"
-reconciled = "new"
+reconciledDeploymentId = "{{new}}"
 ready = false
-current = {{ deployment = "new", phase = "Creating" }}
+currentRevision = {{ deploymentID = "{{new}}", phase = "Creating", readyReplicas = 0 }}
 
 [[state]]
 at = "44s"
 ready = true
-current = {{ phase = "Active", ready-replicas = 1, health = {{ ready = true, state = "running" }} }}
+currentRevision = {{ phase = "Active", readyReplicas = 1 }}
 
 [[fault]]
 from = "4s"
 until = "44s"
-kind = "status"
 status = 503
 headers = {{ Content-Type = "text/html" }}
 body = "<html><body>503 Service Unavailable</body></html>"

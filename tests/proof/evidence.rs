@@ -4,6 +4,11 @@ use pipecat_rollout::fuzzing::rollout::FailureClass;
 
 use crate::world::Ms;
 
+/// The five seconds and three answers of the contract.
+pub(crate) const CONFIRMED: Ms = 5000;
+/// And what a refusal needs before the API has ever answered.
+const FIRST_REFUSAL: Ms = 2000;
+
 /// What one poll says about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bears {
@@ -33,14 +38,24 @@ pub(crate) fn shown(backwards: impl IntoIterator<Item = (Ms, Bears)>) -> Option<
     (answers > 0).then_some((answers, lasted))
 }
 
-/// How often and how long failed polls have refused in this way; other failures show nothing.
-pub(crate) fn refused(
-    backwards: impl IntoIterator<Item = (Ms, FailureClass)>,
-    by: FailureClass,
-) -> Option<(usize, Ms)> {
-    shown(backwards.into_iter().map(|(at, class)| match class {
-        FailureClass::Transient { .. } => (at, Bears::Nothing),
-        _ if class == by => (at, Bears::Out),
-        _ => (at, Bears::Against),
-    }))
+/// Whether an answer has been shown for as long as a confirmation takes.
+pub(crate) fn is_confirmed(shown: Option<(usize, Ms)>) -> bool {
+    shown.is_some_and(|(answers, lasted)| answers >= 3 && lasted >= CONFIRMED)
+}
+
+/// Whether the newest of so many polls have refused in this way for long enough: as long as a
+/// confirmation takes, or less where the API has never answered. Other failures show nothing.
+pub(crate) fn is_refused(failures: &[(Ms, FailureClass)], polls: usize, by: FailureClass) -> bool {
+    let bears = |(at, class): &(Ms, FailureClass)| match class {
+        FailureClass::Transient { .. } => (*at, Bears::Nothing),
+        _ if *class == by => (*at, Bears::Out),
+        _ => (*at, Bears::Against),
+    };
+    let over = if failures.len() < polls {
+        CONFIRMED
+    } else {
+        FIRST_REFUSAL
+    };
+    let refusals = shown(failures.iter().map(bears));
+    refusals.is_some_and(|(refusals, lasted)| refusals >= 3 && lasted >= over)
 }

@@ -6,23 +6,24 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use pipecat_rollout::fuzzing::rollout::Machine;
 
 /// Fields that only pace polls or describe what happened.
-const DESCRIBES: [&str; 13] = [
+const DESCRIBES: [&str; 14] = [
     "policy",
+    "report",
     "phases",
     "phase_since",
     "paced_from",
+    "first_at",
+    "ready_since",
     "last_problem",
-    "polls",
-    "failed_polls",
     "failed",
-    "request_id",
+    "outages",
     "waiting_for",
     "unconfirmed",
     "stale",
     "command_ended",
 ];
 /// Fields of what has failed, which any answer clears.
-const FAILING: [&str; 3] = ["outage", "refusals", "refusals_shown"];
+const FAILING: [&str; 2] = ["outage", "refusals"];
 
 /// The key of a state.
 pub(crate) fn key(machine: &Machine, beside: impl std::hash::Hash) -> u64 {
@@ -31,22 +32,10 @@ pub(crate) fn key(machine: &Machine, beside: impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// All that decides, but for what has failed and whether the API has answered.
+/// All that decides, but for what has failed and what the server's clock says.
 pub(crate) fn known(machine: &Machine) -> String {
-    written(
-        machine,
-        &[
-            &DESCRIBES[..],
-            &FAILING,
-            &[
-                "answered",
-                "clock",
-                "last_answer",
-                "ready_before_command_end",
-            ],
-        ]
-        .concat(),
-    )
+    let beside = ["start", "last_answer", "ready_before_command_end"];
+    written(machine, &[&DESCRIBES[..], &FAILING, &beside].concat())
 }
 
 /// What `{:?}` writes, without these fields.

@@ -11,9 +11,8 @@ use pipecat_rollout::fuzzing::rollout::{
 };
 
 use crate::alphabet::{Brings, CREATED, Letter, TARGET, alphabet};
-use crate::evidence::{Bears, refused, shown};
+use crate::evidence::{Bears, is_confirmed, is_refused, shown};
 use crate::key::{key, known};
-use crate::truth::{CONFIRMED, FIRST_REFUSAL};
 use crate::watch::{millis, time};
 use crate::world::{BASELINE, Ms, State as Agent, date, rising};
 
@@ -49,40 +48,21 @@ fn watches() -> Vec<(String, Policy)> {
         ("another than the baseline", baseline(None)),
         ("of a command", TargetRule::Deploy),
     ];
-    let kinds = [
-        ("", limits()),
-        (
-            ", stable",
-            Limits {
-                stable_for: time(3000),
-                ..limits()
-            },
-        ),
-        (
-            ", stalling",
-            Limits {
-                stall_timeout: Some(time(6000)),
-                ..limits()
-            },
-        ),
-        (
-            ", of a new revision",
-            Limits {
-                new_revision: NewRevision::Required,
-                ..limits()
-            },
-        ),
-    ];
-    let watch = |(rule, kind): (&(&str, TargetRule), &(&str, Limits))| {
-        (
-            format!("{}{}", rule.0, kind.0),
-            Policy::new(rule.1.clone(), kind.1.clone()).unwrap(),
-        )
-    };
-    rules
-        .iter()
-        .flat_map(|rule| kinds.iter().map(move |kind| watch((rule, kind))))
-        .collect()
+    let mut watches = Vec::new();
+    for (name, rule) in rules {
+        for kind in ["", ", stable", ", stalling", ", of a new revision"] {
+            let mut limits = limits();
+            match kind {
+                ", stable" => limits.stable_for = time(3000),
+                ", stalling" => limits.stall_timeout = Some(time(6000)),
+                ", of a new revision" => limits.new_revision = NewRevision::Required,
+                _ => {}
+            }
+            let policy = Policy::new(rule.clone(), limits).unwrap();
+            watches.push((format!("{name}{kind}"), policy));
+        }
+    }
+    watches
 }
 
 #[test]
@@ -322,8 +302,7 @@ impl<'a> Story<'a> {
     }
 
     fn confirms(&self, holds: impl Fn(Option<&Agent>) -> bool) -> bool {
-        let (answers, lasted) = self.says(holds);
-        answers >= 3 && lasted >= CONFIRMED
+        is_confirmed(Some(self.says(holds)))
     }
 
     /// The newest failed polls, without a break, the newest first.
@@ -345,9 +324,7 @@ impl<'a> Story<'a> {
     }
 
     fn is_refused(&self, class: FailureClass) -> bool {
-        let answered = self.failures().len() < self.polls().count();
-        let over = if answered { CONFIRMED } else { FIRST_REFUSAL };
-        refused(self.failures(), class).is_some_and(|(times, lasted)| times >= 3 && lasted >= over)
+        is_refused(&self.failures(), self.polls().count(), class)
     }
 
     /// What the verdict needs to have been shown, and was not.

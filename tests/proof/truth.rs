@@ -14,14 +14,10 @@ use pipecat_rollout::fuzzing::rollout::{
     Event, FailureClass, NewRevision, Phase, Unchanged, Until, Verdict,
 };
 
-use crate::evidence::{Bears, refused, shown};
+use crate::evidence::{Bears, CONFIRMED, is_confirmed, is_refused, shown};
 use crate::watch::{Aim, Kind, Script, Seen, Watched, millis};
 use crate::world::{BASELINE, Before, Dates, Ms, State, rising};
 
-/// The five seconds and three answers of the contract.
-pub(crate) const CONFIRMED: Ms = 5000;
-/// And what a refusal needs before the API has ever answered.
-pub(crate) const FIRST_REFUSAL: Ms = 2000;
 /// The longest pause of the loop between two polls, with a poll that fails in between.
 const LONGEST_PAUSE: Ms = 12_000;
 
@@ -196,8 +192,7 @@ impl<'a> Check<'a> {
 
     /// A server that says 404 for as long as a confirmation takes is believed.
     fn is_denied(&self) -> bool {
-        let denied = self.shown(|seen| seen == Seen::Absent);
-        denied.is_some_and(|(answers, lasted)| answers >= 3 && lasted >= CONFIRMED)
+        is_confirmed(self.shown(|seen| seen == Seen::Absent))
     }
 
     /// Whether the last answer shows the target ready, and those before it for `stable_for`.
@@ -345,10 +340,8 @@ impl<'a> Check<'a> {
 
     /// Refused three times in a row over five seconds, or two where the API had never answered.
     fn is_refused(&self, by: FailureClass) -> bool {
-        let failures = self.failures().collect::<Vec<_>>();
-        let answered = failures.len() < self.watched.polls.len();
-        let over = if answered { CONFIRMED } else { FIRST_REFUSAL };
-        refused(failures, by).is_some_and(|(refusals, lasted)| refusals >= 3 && lasted >= over)
+        let failures: Vec<_> = self.failures().collect();
+        is_refused(&failures, self.watched.polls.len(), by)
     }
 
     /// Nothing but failed polls for `outage_timeout`, the pauses that were asked for not counted.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ struct Shown {
 }
 
 impl Api {
-    /// An API with these agents, all ready on deployment `d1`.
+    /// An API with these agents, all ready on deployment `d1` since yesterday.
     pub(crate) fn with(agents: &[&str]) -> Self {
         let shown = Arc::new(Mutex::new(Shown {
             agents: BTreeMap::new(),
@@ -39,8 +40,9 @@ impl Api {
         let served = Arc::clone(&shown);
         let address = http::serve(move |request, stream| serve(&served, &request, stream));
         let api = Self { address, shown };
+        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
         for agent in agents {
-            api.add(agent);
+            api.add_since(agent, yesterday);
         }
         api
     }
@@ -51,11 +53,18 @@ impl Api {
 
     /// A new agent, ready on deployment `d1`.
     pub(crate) fn add(&self, name: &str) {
+        self.add_since(name, Timestamp::now());
+    }
+
+    fn add_since(&self, name: &str, created_at: Timestamp) {
         let details = json!({
             "id": format!("id-of-{name}"), "name": name, "region": "us-west",
+            "createdAt": created_at, "updatedAt": created_at,
             "desiredDeploymentId": "d1", "reconciledDeploymentId": "d1",
             "ready": true, "available": true,
-            "currentRevision": {"deploymentID": "d1", "phase": "Active", "readyReplicas": 1},
+            "deployment": {"id": "d1", "createdAt": created_at},
+            "currentRevision": {"deploymentID": "d1", "phase": "Active", "readyReplicas": 1,
+                "phaseStartedAt": created_at},
         });
         self.lock().agents.insert(name.to_owned(), details);
     }
@@ -71,6 +80,7 @@ impl Api {
         for (key, value) in fields.as_object().unwrap() {
             agent[key] = value.clone();
         }
+        agent["updatedAt"] = json!(Timestamp::now());
     }
 
     /// A deploy that is under way.
@@ -80,15 +90,23 @@ impl Api {
             &json!({
                 "desiredDeploymentId": deployment, "reconciledDeploymentId": deployment,
                 "ready": false,
-                "currentRevision":
-                    {"deploymentID": deployment, "phase": "Validating", "readyReplicas": 0},
+                "deployment": {"id": deployment, "createdAt": Timestamp::now()},
+                "currentRevision": {"deploymentID": deployment, "phase": "Validating",
+                    "phaseStartedAt": Timestamp::now(), "readyReplicas": 0},
             }),
         );
     }
 
     /// The present deployment has become ready.
     pub(crate) fn ready(&self, name: &str) {
-        self.set(name, &json!({ "ready": true }));
+        let deployment = self.lock().agents[name]["desiredDeploymentId"].clone();
+        self.set(
+            name,
+            &json!({ "ready": true, "currentRevision":
+                {"deploymentID": deployment, "phase": "Active", "phaseStartedAt": Timestamp::now(),
+                 "readyReplicas": 1}
+            }),
+        );
     }
 
     /// The present deployment has failed.
@@ -97,7 +115,8 @@ impl Api {
         self.set(
             name,
             &json!({ "currentRevision":
-                {"deploymentID": deployment, "phase": "Failed", "readyReplicas": 0}
+                {"deploymentID": deployment, "phase": "Failed", "phaseStartedAt": Timestamp::now(),
+                 "readyReplicas": 0}
             }),
         );
     }
@@ -113,7 +132,12 @@ impl Api {
         failing.insert(name.to_owned(), status.to_owned());
     }
 
-    pub(crate) fn mend(&self) {
+    /// From now on whoever asks for this agent gets no answer.
+    pub(crate) fn hang(&self, name: &str) {
+        self.outage_of(name, "");
+    }
+
+    pub(crate) fn recover(&self) {
         let mut shown = self.lock();
         shown.outage = None;
         shown.failing.clear();
@@ -166,7 +190,11 @@ fn serve(shown: &Mutex<Shown>, request: &Request, stream: &mut TcpStream) {
         (status.to_owned(), String::new(), body)
     };
     drop(shown);
-    let headers = format!("{headers}content-type: application/json\r\n");
+    while status.is_empty() {
+        std::thread::park();
+    }
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    let headers = format!("{headers}content-type: application/json\r\ndate: {date}\r\n");
     answer(stream, &status, &headers, &body.to_string());
 }
 
@@ -176,6 +204,8 @@ fn entry(agent: &Value) -> Value {
         "id",
         "name",
         "region",
+        "createdAt",
+        "updatedAt",
         "desiredDeploymentId",
         "reconciledDeploymentId",
     ];

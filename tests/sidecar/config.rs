@@ -25,45 +25,57 @@ fn a_configuration_is_checked_without_being_run() {
 }
 
 #[test]
-fn a_slip_names_the_file_the_line_and_what_was_meant() {
-    for (text, told) in [
-        (
-            "max-rsp = 3\n",
-            "watch.toml, line 5: unknown key `max-rsp`; did you mean `max-rps`?",
-        ),
-        (
-            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\n",
-            "sink \"x\": a webhook needs either url or url-file",
-        ),
-        (
-            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"http://example.com/\"\n",
-            "sink \"x\": cannot use the sink's URL: plain http to example.com would send",
-        ),
-        (
-            "[[sink]]\nname = \"x\"\nkind = \"exec\"\ncommand = [\"page\"]\nevents = [\"rollout.done\"]\n",
-            "sink \"x\": events: \"rollout.done\" fits no event",
-        ),
-        (
-            "[[sink]]\nname = \"x\"\nkind = \"webhook\"\nurl = \"https://example.com/\"\nsecret-file = \"/no/such\"\n",
-            "sink \"x\": cannot use the secret file /no/such: ",
-        ),
-        ("include = [\"a[\"]\n", "\"a[\" is no pattern"),
-        (
-            "rollout-timeout = 0\n",
-            "rollout-timeout must be longer than zero",
-        ),
-    ] {
-        let ended = place().config(text).run();
-        assert_eq!(ended.code(), 2, "{text}: {ended:?}");
+fn a_check_shows_every_problem_on_a_line_and_exits_with_2() {
+    let text = "api-key-file = \"/no/such/key\"\n";
+    let switches = "--check-config --store watch.toml/store.db";
+    let ended = place().config(text).args(switches).run();
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("--api-key-file: cannot read /no/such/key: No such file"));
+    assert!(lines[1].contains("--store: watch.toml/store.db cannot be opened or made: "));
+    let text = "interval = 15s\n";
+    let ended = place().config(text).run();
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    let what = "watch.toml, line 6: interval: a text needs quotes, like interval = ";
+    assert!(ended.stderr.contains(what), "{}", ended.stderr);
+    let text = "max-rsp = 3\n[[sink]]\nname = \"x\"\nkind = \"exec\"\n\
+                [[sink]]\nname = \"y\"\nkind = \"slack\"\ncommand = [\"page\"]\n";
+    // With the check and without.
+    for arguments in ["", "--check-config"] {
+        let ended = place().config(text).args(arguments).run();
+        assert_eq!(ended.code(), 2, "{ended:?}");
         // The log is JSON: quotes are escaped there.
         let log = ended.stderr.replace("\\\"", "\"");
-        assert!(log.contains(told), "{text}: {log}");
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 3, "{log}");
+        for (line, what) in lines.iter().zip([
+            "watch.toml, line 6: unknown key `max-rsp`; did you mean `max-rps`?",
+            "watch.toml, line 7: sink \"x\": missing key `command`",
+            "watch.toml, line 13: sink \"y\": unknown key `command`; known here: ",
+        ]) {
+            assert!(line.contains(what), "{line}");
+            assert!(line.contains("\"level\":\"ERROR\""), "{line}");
+        }
     }
 }
 
 #[test]
+fn a_listener_beyond_loopback_is_a_warning() {
+    let warning = "anyone who can reach 0.0.0.0:";
+    let open = place().args("--listen :0").start_watching();
+    open.wait_for_log(warning);
+    assert!(open.stop().stderr.contains("\"level\":\"WARN\""));
+    let own = place().args("--listen localhost:0").start_watching();
+    let address = own.endpoints();
+    assert!(address.ip().is_loopback(), "{address}");
+    assert!(!own.stop().stderr.contains(warning));
+}
+
+#[test]
 fn switches_come_before_variables_and_those_before_the_file() {
-    let place = place().config("retry-for = \"1h\"\nstore = \"/from/the/file\"\n");
+    let place = place().config("delivery-timeout = \"1h\"\nstore = \"/from/the/file\"\n");
     let mut command = place.sidecar();
     command
         .arg("--check-config")

@@ -1,6 +1,7 @@
 //! What sinks are told, and how long it is tried.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +10,7 @@ use ring::hmac;
 use crate::api::Api;
 use crate::harness::{Place, wait_until};
 use crate::receiver::{Received, Receiver, Reply};
+use crate::tls_server::TlsServer;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -122,51 +124,58 @@ fn a_sink_that_hangs_holds_up_no_other() {
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_left_alone_and_what_it_did_not_want_is_kept() {
+fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
     let api = Api::with(&["a"]);
-    let hook = Receiver::replying(|_, _| Reply::Status("410 Gone", String::new()));
+    let hook = Receiver::replying(|number, _| match number {
+        0 => Reply::Status("410 Gone", String::new()),
+        _ => Reply::Take,
+    });
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     roll_out(&api, "a", "d2");
     sidecar.wait_for_log("the receiver wants no more");
     sidecar.wait_for_log("a: rollout ready");
-    let metrics = wait_until("one given up", || {
-        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
-        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 1")
-            .then_some(text)
-    });
-    assert!(
-        metrics.contains("deliveries_total{sink=\"hook\",outcome=\"given-up\"} 1"),
-        "{metrics}"
-    );
     sidecar.stop();
     assert_eq!(hook.received().len(), 1, "nothing was sent after that");
+    let sidecar = place.start();
+    let lines = hook.wait_for_line("a d2 rollout.finished ready");
+    assert_eq!(lines[0], "a d2 rollout.started", "nothing was lost");
+    sidecar.stop();
 }
 
 #[test]
-fn what_was_tried_for_long_enough_is_given_up_on_and_kept() {
-    let api = Api::with(&["a"]);
-    let hook = Receiver::replying(|_, _| Reply::Status("500 Internal Server Error", String::new()));
-    let place = Place::of(&api)
-        .config("retry-for = 0\n")
-        .webhook("hook", &hook.url());
-    let sidecar = place.start_watching();
-    api.deploy("a", "d2");
-    sidecar.wait_for_log("a: rollout validating");
-    api.ready("a");
-    wait_until("all given up", || {
-        let (_, text) = crate::http::get(sidecar.endpoints(), "/metrics")?;
-        text.contains("pipecat_rollout_outbox_given_up{sink=\"hook\"} 4")
-            .then_some(())
-    });
-    let log = sidecar.stop().stderr;
+fn what_waits_for_a_sink_that_was_renamed_is_said_and_sent_when_there_is_one_of_the_name() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let hung = Receiver::replying(|_, _| Reply::HangUp);
+    let former = Place::of(&api).webhook("former", &hung.url());
+    let sidecar = former.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("a: rollout ready");
+    sidecar.stop();
+    let with = |name: &str| {
+        let text = std::fs::read_to_string(former.path("watch.toml")).unwrap();
+        let head = text.split("[[sink]]").next().unwrap();
+        let config = former.path("other.toml");
+        let sink = format!(
+            "[[sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{}\"\n",
+            hook.url()
+        );
+        std::fs::write(&config, format!("{head}{sink}")).unwrap();
+        let mut command = former.command(&["watch", "--progress", "json", "--config"]);
+        command.arg(config);
+        former.start_command(command)
+    };
+    let sidecar = with("renamed");
+    let line = sidecar.wait_for_log("which is not configured");
     assert!(
-        log.contains("an event was given up on, and is kept"),
-        "{log}"
+        line.contains(" events wait for the sink \\\"former\\\""),
+        "{line}"
     );
-    let received = hook.received();
-    assert_eq!(received.len(), 4, "each was tried once, in order");
-    assert_eq!(received[3].line(), "a d2 rollout.finished ready");
+    sidecar.stop();
+    assert!(hook.received().is_empty());
+    let sidecar = with("former");
+    hook.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
 }
 
 #[test]
@@ -222,4 +231,45 @@ fn a_program_and_slack_are_told_as_well() {
     let event: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(event["type"], "dev.pipecat-rollout.rollout.finished");
     assert_eq!(event["data"]["verdict"], "ready");
+}
+
+#[test]
+fn each_sink_has_a_timeout_of_its_own() {
+    let api = Api::with(&["a"]);
+    let quick = Receiver::start();
+    let place = Place::of(&api).webhook("quick", &quick.url()).config(
+        "[[sink]]\nname = \"slow\"\nkind = \"exec\"\ncommand = [\"sleep\", \"600\"]\n\
+         timeout = \"200ms\"\n",
+    );
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("slow: a delivery failed: it took longer than 0.2s");
+    quick.wait_for_line("a d2 rollout.finished ready");
+    sidecar.stop();
+}
+
+#[test]
+fn authorities_are_read_again_when_their_file_changes() {
+    let api = Api::with(&["a"]);
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let server = TlsServer::start(&[], move |head| {
+        seen.lock().unwrap().push(head.to_owned());
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+    });
+    let other = TlsServer::start(&[], |_| String::new());
+    let place = Place::of(&api)
+        .file("ca.pem", &other.authority)
+        .config("ca-file = \"ca.pem\"\n")
+        .webhook("hook", &server.url());
+    let sidecar = place.start_watching();
+    roll_out(&api, "a", "d2");
+    sidecar.wait_for_log("hook: a delivery failed: cannot connect to localhost:");
+    std::fs::write(place.path("ca.pem"), &server.authority).unwrap();
+    wait_until("an event was sent", || {
+        let heads = heads.lock().unwrap();
+        let is_sent = heads.iter().any(|head| head.starts_with("POST /v1 "));
+        is_sent.then_some(())
+    });
+    sidecar.stop();
 }

@@ -219,7 +219,7 @@ fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
     loop {
         let page = page(sidecar, &format!("/v1/agents?limit=1000{after}"))?;
         for agent in page["agents"].as_array().unwrap() {
-            if agent["standing"]["state"] != "rolling-out"
+            if agent["state"] != "rolling-out"
                 && let Some(deployment) = agent["deploymentId"].as_str()
             {
                 let name = agent["name"].as_str().unwrap().to_owned();

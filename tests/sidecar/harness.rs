@@ -20,7 +20,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
 /// The key of all tests, which must turn up nowhere.
 pub(crate) const KEY: &str = "sk_test_5ecret";
 /// How long something that has to come may take.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A folder with the store and the configuration of a sidecar.
 pub(crate) struct Place {
@@ -40,7 +40,8 @@ impl Place {
         Self {
             folder: Arc::new(tempfile::tempdir().unwrap()),
             url: url.to_owned(),
-            config: "interval = \"200ms\"\nhealth-interval = \"500ms\"\nmax-rps = 1000\n\
+            config: "interval = \"200ms\"\nhealth-interval = \"500ms\"\nunready-for = \"500ms\"\n\
+                     max-rps = 1000\n\
                      listen = \"127.0.0.1:0\"\n"
                 .to_owned(),
             arguments: Vec::new(),

@@ -2,25 +2,24 @@
 
 use crate::api::Api;
 use crate::harness::Place;
+use crate::receiver::Receiver;
 
 #[test]
-fn the_history_is_told_while_the_sidecar_runs_and_after() {
-    let api = Api::with(&["a", "b"]);
-    let place = Place::of(&api);
+fn the_history_is_shown_while_the_sidecar_runs_and_after() {
+    let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
     for (agent, deployment, good) in [("a", "d2", true), ("b", "d2", false), ("b", "d3", true)] {
         api.deploy(agent, deployment);
         sidecar.wait_for_log(&format!("{agent}: rollout of {deployment} started"));
-        if good {
+        let verdict = if good {
             api.ready(agent);
+            "ready"
         } else {
             api.fail(agent);
-        }
-        let id = format!("..{deployment}/finished/");
-        sidecar.wait_for_log(&format!(
-            "{agent}/{}{id}",
-            if deployment == "d3" { "d2" } else { "d1" }
-        ));
+            "failed"
+        };
+        hook.wait_for_line(&format!("{agent} {deployment} rollout.finished {verdict}"));
     }
     let running = place.other(&["history"]);
     sidecar.stop();
@@ -51,12 +50,21 @@ fn the_history_is_told_while_the_sidecar_runs_and_after() {
         "history", "b", "--output", "json", "--by", "agent", "--limit", "1",
     ]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(json["figures"]["count"], 2);
-    assert_eq!(json["figures"]["restores"], 1);
+    assert_eq!(json["stats"]["count"], 2);
+    assert_eq!(json["stats"]["restores"], 1);
     assert_eq!(json["groups"][0]["name"], "b");
+    assert_eq!(json["groups"][0]["stats"]["count"], 2);
     let rollouts = json["rollouts"].as_array().unwrap();
     assert_eq!(rollouts.len(), 1);
     assert_eq!(rollouts[0]["deploymentId"], "d3");
+    let received = hook.received();
+    let last = received
+        .iter()
+        .find(|one| one.line() == "b d3 rollout.finished ready")
+        .unwrap();
+    assert_eq!(rollouts[0]["id"], last.id());
+    assert_eq!(rollouts[0]["finishedAt"], last.event["time"]);
+    assert_eq!(rollouts[0]["verdict"], last.event["data"]["verdict"]);
     let failed = place.other(&["history", "--verdict", "failed", "--since", "1h"]);
     assert!(
         failed.stdout.contains("1 rollout: 1 failed"),

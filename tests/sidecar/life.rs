@@ -78,7 +78,7 @@ fn an_agent_that_no_request_can_ask_for_is_told_of_and_holds_nothing_up() {
     api.set("..", &serde_json::json!({"desiredDeploymentId": "d2"}));
     let ended = Place::of(&api).args("--once").run();
     assert_eq!(ended.code(), 0, "{ended:?}");
-    let told = "an agent in the list is not watched: \\\"..\\\" cannot be an agent name";
+    let told = "an agent of the list is not watched: \\\"..\\\" cannot be an agent name";
     assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
 }
 
@@ -171,7 +171,7 @@ fn a_single_pass_that_comes_to_nothing_says_why() {
         "{}",
         ended.stderr
     );
-    api.mend();
+    api.recover();
     api.rekey("another-key");
     let ended = place.run();
     assert_eq!(ended.code(), 3, "{ended:?}");
@@ -199,7 +199,7 @@ fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
     };
     let wait_for = |wanted: &str| while !next().lines().any(|line| line == wanted) {};
     wait_for("READY=1");
-    wait_for("STATUS=watching 1 agent, 0 of them rolling out");
+    wait_for("STATUS=watching 1 agent");
     wait_for("WATCHDOG=1");
     wait_for("WATCHDOG=1");
     sidecar.signal("TERM");
@@ -220,7 +220,7 @@ fn patience_that_the_api_asks_for_is_had_by_everybody() {
         (api.requests().len() == first).then_some(first)
     });
     assert!(before > 0);
-    api.mend();
+    api.recover();
     sidecar.wait_for_log("the list of agents can be read again");
     sidecar.stop();
 }

@@ -19,6 +19,7 @@ mod named;
 mod network;
 mod proxy;
 mod receiver;
+mod reload;
 mod security;
 mod station;
 mod store;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http::{self, Request, answer};
 
 /// How long something that has to come may take.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a receiver does with a request.
 #[derive(Debug, Clone)]

@@ -96,5 +96,5 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
         }
         files += 1;
     }
-    assert!(files >= 2, "the store and its lock");
+    assert!(files >= 1, "the store");
 }

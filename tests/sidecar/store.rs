@@ -3,7 +3,9 @@
 use std::fs;
 
 use crate::api::Api;
-use crate::harness::{Ended, Place};
+use crate::harness::{Ended, Place, wait_until};
+use crate::http;
+use crate::receiver::Receiver;
 
 fn refused(ended: &Ended, code: i32, told: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
@@ -17,7 +19,14 @@ fn a_second_sidecar_on_the_same_store_is_refused() {
     let place = Place::of(&api);
     let sidecar = place.start_watching();
     // A supervisor may try again: it goes well once the other one has ended.
-    refused(&place.run(), 1, "another sidecar uses the store ");
+    std::os::unix::fs::symlink(place.path("store.db"), place.path("link.db")).unwrap();
+    std::fs::hard_link(place.path("store.db"), place.path("hard.db")).unwrap();
+    for name in ["store.db", "link.db", "hard.db"] {
+        let mut command = place.sidecar();
+        command.env("PIPECAT_ROLLOUT_STORE", place.path(name));
+        let ended = place.start_command(command).end();
+        refused(&ended, 1, "another sidecar uses the store ");
+    }
     api.deploy("a", "d2");
     sidecar.wait_for_log("rollout of d2 started");
     sidecar.stop();
@@ -33,7 +42,7 @@ fn a_place_that_may_come_to_be_and_one_that_will_not_are_told_apart() {
         let mut command = place.sidecar();
         command.env("PIPECAT_ROLLOUT_STORE", path);
         let ended = place.start_command(command).end();
-        refused(&ended, code, "cannot make the store's folder");
+        refused(&ended, code, "cannot make the folder");
     }
 }
 
@@ -50,11 +59,11 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
     let mut damaged = good.clone();
     damaged[5000..9000].fill(0xa5);
     for (content, told) in [
-        (newer, "is of a newer version (schema 99"),
+        (newer, "is of another version (schema 99"),
         (damaged, "is damaged ("),
         (
             b"my own notes, no store".repeat(100),
-            "is not a store of this program",
+            "is not of this program",
         ),
     ] {
         fs::write(&path, &content).unwrap();
@@ -75,7 +84,7 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
                     BEGIN SELECT RAISE(ABORT, 'no events today'); END";
     store.execute_batch(refusing).unwrap();
     api.deploy("a", "d2");
-    sidecar.wait_for_log("what has happened cannot be written down");
+    sidecar.wait_for_log("the store cannot be written");
     sidecar.signal("TERM");
     let ended = sidecar.end();
     assert_eq!(ended.code(), 1, "{ended:?}");
@@ -83,7 +92,66 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
     let line = ended.stderr.lines().last().unwrap();
     assert!(line.contains(told), "{line}");
     assert!(
-        line.contains(" events and 0 rollouts of a: ") && line.contains("no events today"),
+        line.contains(" events and the state of a: ") && line.contains("no events today"),
         "{line}"
     );
+}
+
+#[test]
+fn a_store_that_is_deleted_while_it_is_in_use_is_made_again() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
+    let sidecar = place.start_watching();
+    let roll_out = |deployment| {
+        api.deploy("a", deployment);
+        api.ready("a");
+        hook.wait_for_line(&format!("a {deployment} rollout.finished ready"));
+    };
+    roll_out("d2");
+    fs::remove_file(place.path("store.db")).unwrap();
+    roll_out("d3");
+    sidecar.wait_for_log("was deleted while it was in use, and has been made again");
+    sidecar.stop();
+    let history = place.other(&["history"]).stdout;
+    assert!(history.contains("2 rollouts: 2 ready"), "{history}");
+}
+
+#[test]
+fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let sidecar = place.start_watching();
+    fs::write(place.path("other"), "somebody's").unwrap();
+    fs::rename(place.path("other"), place.path("store.db")).unwrap();
+    api.deploy("a", "d2");
+    sidecar.wait_for_log("was replaced while it was in use");
+    let body = wait_until("not ready", || {
+        let (status, body) = http::get(sidecar.endpoints(), "/readyz")?;
+        (status == 503).then_some(body)
+    });
+    assert!(body.contains("start the sidecar again"), "{body}");
+    assert_eq!(fs::read(place.path("store.db")).unwrap(), b"somebody's");
+    sidecar.kill();
+}
+
+#[test]
+fn a_store_that_another_program_holds_stops_no_endpoint_and_loses_nothing() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
+    let sidecar = place.start_watching();
+    api.deploy("a", "d2");
+    api.ready("a");
+    hook.wait_for_line("a d2 rollout.finished ready");
+    let other = rusqlite::Connection::open(place.path("store.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    api.deploy("a", "d3");
+    sidecar.wait_for_log("the store cannot be written");
+    for path in ["/livez", "/metrics", "/v1/agents", "/v1/rollouts"] {
+        let (status, body) = http::get(sidecar.endpoints(), path).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+    api.ready("a");
+    other.execute_batch("ROLLBACK").unwrap();
+    hook.wait_for_line("a d3 rollout.finished ready");
+    sidecar.stop();
 }

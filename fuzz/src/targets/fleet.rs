@@ -1,22 +1,24 @@
-//! A sidecar's life: lists, rollouts and looks in any order, and a restart at any point.
+//! A sidecar's life: lists, checks, rollouts and restarts in any order.
 //!
-//! The bytes are acts, four to each: what happens, to which agent, and two that say how. What is
-//! told must be in order, and told once: no id ever comes twice, also after a restart.
+//! The bytes are acts, four to each: what happens, to which agent, and two that say how. Whatever happens,
+//! what was opened is closed, in order, and a restart finds what was written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pipecat_rollout::fuzzing::fleet::{
-    AgentRecord, Change, Fleet, Look, Notice, NoticeKind, Standing,
+    Action, AgentRecord, EventKind, Fleet, FleetEvent, Input, Mode, Moment, Rules, Scope, Step,
+    TaskId, Watched,
 };
-use pipecat_rollout::fuzzing::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
-use pipecat_rollout::fuzzing::wire::Service;
+use pipecat_rollout::fuzzing::rollout::{
+    Event, Failure, FailureClass, Interruption, Limits, Observation, Outcome, Phase, Verdict,
+};
+use pipecat_rollout::fuzzing::wire::{AgentDetails, Deployment, Service};
 
 const AGENTS: [&str; 3] = ["a", "b", "c"];
 const DEPLOYMENTS: [&str; 4] = ["d1", "d2", "d3", "d4"];
-/// The most restarts that are tried of one life: each is lived to its end.
-const MOST_RESTARTS: usize = 4;
 const VERDICTS: [Verdict; 8] = [
     Verdict::Ready,
     Verdict::Failed,
@@ -29,241 +31,217 @@ const VERDICTS: [Verdict; 8] = [
 ];
 
 pub(super) fn run(data: &[u8]) {
-    let acts: Vec<&[u8]> = data.chunks_exact(4).take(96).collect();
-    let mut life = Life::new(Fleet::restore(Vec::new()));
-    let mut stored = BTreeMap::new();
-    let mut restarts = 0;
-    for (i, act) in (0_i64..).zip(&acts) {
-        // What is told of a change is stored with it, and a restart finds no more than that.
-        let change = life.act(i, act);
-        store(&mut stored, &change);
-        life.check(&change, &stored);
-        if act[0] >= 0xe0 && restarts < MOST_RESTARTS {
-            restarts += 1;
-            let records: Vec<AgentRecord> = stored.values().cloned().collect();
-            let mut other = life.restarted(records);
-            let mut stored = stored.clone();
-            for (i, act) in (0_i64..).zip(&acts).skip_while(|(other, _)| *other <= i) {
-                let change = other.act(i, act);
-                store(&mut stored, &change);
-                other.check(&change, &stored);
-            }
-        }
+    let mut life = Life {
+        fleet: Fleet::restore(rules(), Vec::new(), None),
+        now: Moment {
+            at: Duration::ZERO,
+            wall: Timestamp::from_second(1_800_000_000).expect("a time"),
+        },
+        stored: BTreeMap::new(),
+        checks: Vec::new(),
+        follows: Vec::new(),
+        open: BTreeMap::new(),
+    };
+    for act in data.chunks_exact(4).take(200) {
+        life.act(act);
     }
 }
 
-fn store(stored: &mut BTreeMap<String, AgentRecord>, change: &Change) {
-    for name in &change.removed {
-        stored.remove(name);
-    }
-    for record in &change.agents {
-        stored.insert(record.name.clone(), record.clone());
+fn rules() -> Rules {
+    Rules {
+        watched: Watched::Listed(Scope::new(&[], &[], Vec::new()).expect("all agents")),
+        interval: Duration::from_secs(15),
+        health_interval: Duration::from_mins(1),
+        unready_for: Duration::from_secs(5),
+        limits: Limits::default(),
+        max_rps: NonZeroU32::MIN,
+        mode: Mode::Daemon,
     }
 }
 
-/// A fleet, and what was told of it.
-#[derive(Clone)]
 struct Life {
     fleet: Fleet,
-    /// The ids of what was told.
-    told: BTreeSet<String>,
-    /// Rollouts that were begun, by the agent, with the last word on each.
-    rollouts: BTreeMap<String, NoticeKind>,
-    /// Agents that are followed, and to which deployment.
-    followed: BTreeMap<String, String>,
+    now: Moment,
+    /// What a restart finds.
+    stored: BTreeMap<String, AgentRecord>,
+    /// What is under way.
+    checks: Vec<TaskId>,
+    follows: Vec<(TaskId, String)>,
+    /// The rollout of each agent that has started and not finished.
+    open: BTreeMap<String, Option<String>>,
 }
 
 impl Life {
-    fn new(fleet: Fleet) -> Self {
-        Self {
-            fleet,
-            told: BTreeSet::new(),
-            rollouts: BTreeMap::new(),
-            followed: BTreeMap::new(),
+    fn act(&mut self, act: &[u8]) {
+        let (what, who, how) = (act[0] % 8, usize::from(act[1]), usize::from(act[2]));
+        let name = AGENTS[who % AGENTS.len()];
+        let passed = Duration::from_millis(u64::from(act[3]) * 40);
+        self.now.at += passed;
+        self.now.wall += passed;
+        match what {
+            0 => self.handle(Input::Listed(list(act))),
+            1 => self.handle(Input::ListFailed(failure())),
+            2 | 3 if !self.checks.is_empty() => {
+                let check = self.checks.remove(who % self.checks.len());
+                let observation = observation(&check.agent, act);
+                self.handle(Input::Checked { check, observation });
+            }
+            4 | 5 if !self.follows.is_empty() => {
+                let (follow, deployment) = self.follows[who % self.follows.len()].clone();
+                let event = if how % 2 == 0 {
+                    Event::TargetFound {
+                        deployment_id: deployment,
+                        created_at: date(act[3]),
+                    }
+                } else {
+                    Event::PhaseChanged {
+                        phase: Phase::ALL[how % Phase::ALL.len()],
+                        previous: Phase::Waiting,
+                        lasted: Duration::ZERO,
+                    }
+                };
+                self.handle(Input::Progressed(follow, event));
+            }
+            6 if !self.follows.is_empty() => {
+                let (follow, deployment) = self.follows.remove(who % self.follows.len());
+                let outcome = Outcome {
+                    deployment_id: Some(deployment),
+                    ..Outcome::new(VERDICTS[how % VERDICTS.len()])
+                };
+                self.handle(Input::Followed(follow, Box::new(outcome)));
+            }
+            7 if how < 32 => self.restart(),
+            7 => self.handle(Input::ServerDate {
+                sent: self.now.at,
+                received: self.now.at,
+                date: date(act[3]).unwrap_or(self.now.wall),
+            }),
+            _ => {
+                let actions = self.fleet.due(self.now);
+                self.perform(actions);
+            }
+        }
+        if let Some(record) = self.fleet.agent(name) {
+            assert_eq!(record.name, name);
+            let stored = self.stored.get(name).expect("what is known is written");
+            assert_eq!(stored.is_rolling_out(), record.is_rolling_out());
+        } else {
+            assert!(!self.stored.contains_key(name), "what is written is known");
         }
     }
 
-    /// The same life after a restart with what was stored.
-    fn restarted(&self, records: Vec<AgentRecord>) -> Self {
-        Self {
-            fleet: Fleet::restore(records),
-            followed: BTreeMap::new(),
-            ..self.clone()
-        }
+    fn restart(&mut self) {
+        let records = self.stored.values().map(|record| {
+            let json = serde_json::to_string(record).expect("a record has a JSON form");
+            serde_json::from_str(&json).expect("and reads back")
+        });
+        self.fleet = Fleet::restore(rules(), records.collect(), Some(self.now.wall));
+        self.now.at = Duration::ZERO;
+        self.checks.clear();
+        self.follows.clear();
     }
 
-    fn act(&mut self, i: i64, act: &[u8]) -> Change {
-        let now = Timestamp::from_second(1_800_000_000 + i).expect("a time");
-        let name = AGENTS[usize::from(act[1]) % AGENTS.len()];
-        let how = usize::from(act[2]);
-        // A rollout is followed to the deployment that it was begun for, and to no other.
-        match (act[0] % 8, self.followed.get(name).cloned()) {
-            (0..=2, _) => self.list(now, act),
-            (3, Some(deployment_id)) => {
-                let event = Event::TargetFound {
+    fn handle(&mut self, input: Input) {
+        let Step { change, actions } = self.fleet.handle(self.now, input);
+        for event in &change.events {
+            self.check(event);
+        }
+        for (name, record) in change.agents {
+            match record {
+                Some(record) => drop(self.stored.insert(name, record)),
+                None => drop(self.stored.remove(&name)),
+            }
+        }
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Check { check, .. } => self.checks.push(check),
+                Action::Follow {
+                    follow,
                     deployment_id,
-                    created_at: None,
-                };
-                self.fleet.happened(now, name, &event)
+                    ..
+                } => self.follows.push((follow, deployment_id)),
+                Action::ReadList | Action::Log(..) => {}
             }
-            (4, Some(_)) => {
-                let event = Event::PhaseChanged {
-                    phase: Phase::ALL[how % Phase::ALL.len()],
-                    previous: Phase::Waiting,
-                    lasted: Duration::ZERO,
-                };
-                self.fleet.happened(now, name, &event)
-            }
-            (5, Some(target)) => {
-                self.followed.remove(name);
-                let verdict = VERDICTS[usize::from(act[3]) % VERDICTS.len()];
-                self.fleet.ended(now, name, &outcome(target, verdict))
-            }
-            (6, _) => self.fleet.looked(now, name, look(act[2])).0,
-            (7, _) => {
-                // An outage, with the looks that confirm it.
-                let mut change = Change::default();
-                for _ in 0..3 {
-                    change.append(self.fleet.looked(now, name, look(1)).0);
-                }
-                change
-            }
-            _ => Change::default(),
         }
     }
 
-    fn list(&mut self, now: Timestamp, act: &[u8]) -> Change {
-        let services: Vec<Service> = AGENTS
-            .iter()
-            .enumerate()
-            .map(|(i, name)| service(i, name, act))
-            .collect();
-        let shown: Vec<Service> = services
-            .into_iter()
-            .enumerate()
-            .filter(|(i, _)| act[1] >> i & 1 == 0)
-            .map(|(_, s)| s)
-            .collect();
-        let step = self.fleet.on_list(now, &shown);
-        for name in &step.change.removed {
-            self.followed.remove(name);
-        }
-        for begin in step.begin {
-            let followed = self.followed.insert(begin.agent, begin.deployment_id);
-            assert_eq!(followed, None, "it is followed twice");
-        }
-        step.change
-    }
-
-    fn check(&mut self, change: &Change, stored: &BTreeMap<String, AgentRecord>) {
-        for notice in &change.notices {
-            self.ordered(notice);
-            let is_new = self.told.insert(notice.id.clone());
-            assert!(is_new, "{} is told twice", notice.id);
-        }
-        let known: Vec<&AgentRecord> = self.fleet.agents().collect();
-        let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
-        let present = stored
-            .values()
-            .filter(|record| record.gone_at.is_none())
-            .map(|record| record.name.as_str());
-        assert!(names.iter().copied().eq(present), "{names:?}");
-        for record in known {
-            // What the list alone shows is stored with the next change.
-            let stored = AgentRecord {
-                updated_at: record.updated_at,
-                ..stored[&record.name].clone()
-            };
-            assert_eq!(*record, stored);
-        }
-        for rollout in &change.rollouts {
-            assert!(rollout.finished_at >= rollout.started_at);
-        }
-        assert_eq!(
-            change.rollouts.len(),
-            change
-                .notices
-                .iter()
-                .filter(|n| n.kind == NoticeKind::RolloutFinished)
-                .count()
-        );
-    }
-
-    /// Of an agent, a rollout is started before its phases, and nothing follows its end.
-    fn ordered(&mut self, notice: &Notice) {
-        use NoticeKind::{
-            AgentRecovered, AgentRemoved, AgentUnready, RolloutFinished, RolloutPhaseChanged,
-            RolloutStarted,
-        };
-        let agent = notice.data.agent.clone();
-        let under_way = self.rollouts.contains_key(&agent);
-        match notice.kind {
-            RolloutStarted => {
-                assert!(!under_way, "{} within another", notice.id);
-                self.rollouts.insert(agent, notice.kind);
+    /// What was started is finished before anything else is started, and before the agent is gone.
+    fn check(&mut self, event: &FleetEvent) {
+        let open = self.open.entry(event.data.agent.clone()).or_default();
+        let deployment = event.data.deployment_id.clone();
+        match event.kind {
+            EventKind::RolloutStarted => {
+                assert_eq!(*open, None, "{event:?}");
+                *open = deployment;
             }
-            RolloutPhaseChanged => assert!(under_way, "{} before the start", notice.id),
-            RolloutFinished => {
-                assert!(under_way, "{} before the start", notice.id);
-                self.rollouts.remove(&agent);
-            }
-            AgentRemoved => {
-                self.rollouts.remove(&agent);
-            }
-            AgentUnready | AgentRecovered => assert!(!under_way, "{} within a rollout", notice.id),
-            NoticeKind::AgentAdded => assert!(!under_way),
+            EventKind::RolloutPhaseChanged => assert_eq!(*open, deployment, "{event:?}"),
+            EventKind::RolloutFinished => assert_eq!(open.take(), deployment, "{event:?}"),
+            EventKind::AgentUnready
+            | EventKind::AgentRecovered
+            | EventKind::AgentAdded
+            | EventKind::AgentRemoved => assert_eq!(*open, None, "{event:?}"),
         }
-        let record = self.fleet.agent(&notice.data.agent);
-        let rolls =
-            record.is_some_and(|record| matches!(record.standing, Standing::RollingOut { .. }));
-        assert!(notice.kind != RolloutPhaseChanged || rolls);
+        assert!(!event.dedup_key.is_empty());
     }
 }
 
-fn service(i: usize, name: &str, act: &[u8]) -> Service {
-    let deployment = |bits: u8| DEPLOYMENTS[usize::from(bits) % DEPLOYMENTS.len()].to_owned();
-    let desired = deployment(act[2] >> (2 * i));
-    let reconciled = deployment(act[3] >> (2 * i));
-    // One agent may be made anew under its name; of one the platform tells when it changed.
-    let id = if i == 0 && act[3] & 0x40 != 0 {
-        "again"
-    } else {
-        "once"
-    };
-    let updated = (i == 1).then(|| Timestamp::from_second(i64::from(act[3] >> 4)).ok());
-    Service {
-        id: Some(format!("{name}-{id}")),
-        name: Some(name.to_owned()),
-        desired_deployment_id: Some(desired),
-        reconciled_deployment_id: Some(reconciled),
-        updated_at: updated.flatten(),
+fn date(byte: u8) -> Option<Timestamp> {
+    let seconds = 1_800_000_000 + i64::from(byte);
+    (!byte.is_multiple_of(4)).then(|| Timestamp::from_second(seconds).expect("a time"))
+}
+
+fn failure() -> Failure {
+    Failure {
+        class: FailureClass::Transient { retry_after: None },
+        code: "Http500".to_owned(),
+        summary: "it broke".to_owned(),
+        request_id: None,
+    }
+}
+
+fn list(act: &[u8]) -> Vec<Service> {
+    let listed = AGENTS.iter().enumerate();
+    let listed = listed.filter(|(index, _)| act[1] >> index & 1 == 1);
+    let services = listed.map(|(index, name)| Service {
+        name: Some((*name).to_owned()),
+        id: (act[1] & 8 > 0).then(|| format!("{name}-{}", act[2] & 1)),
+        desired_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] >> (2 * index) & 3)].to_owned()),
+        reconciled_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] & 3)].to_owned()),
+        created_at: date(act[3]),
+        updated_at: date(act[3] / 2),
         ..Service::default()
-    }
+    });
+    services.collect()
 }
 
-fn outcome(deployment: String, verdict: Verdict) -> Outcome {
-    Outcome {
-        reason: (verdict != Verdict::Ready).then(reason),
-        deployment_id: Some(deployment),
-        available: Some(true),
-        elapsed: Duration::from_secs(5),
-        polls: 3,
-        ..Outcome::new(verdict)
-    }
-}
-
-fn reason() -> Reason {
-    Reason {
-        code: "Why".to_owned(),
-        summary: "because".to_owned(),
-        message: None,
-    }
-}
-
-fn look(byte: u8) -> Look {
-    match byte % 3 {
-        0 => Look::Ready,
-        1 => Look::NotReady(Some(reason())),
-        _ => Look::Unknown,
+fn observation(name: &str, act: &[u8]) -> Observation {
+    match act[2] % 8 {
+        0 => Observation::Absent(None),
+        1 => Observation::Failed(failure()),
+        how => {
+            let desired = Some(DEPLOYMENTS[usize::from(how % 4)].to_owned());
+            let details = AgentDetails {
+                name: Some(name.to_owned()),
+                ready: act[2] & 8 > 0,
+                desired_deployment_id: desired.clone(),
+                reconciled_deployment_id: desired.clone(),
+                created_at: date(act[3] / 16),
+                updated_at: date(act[3]),
+                deployment: Some(Deployment {
+                    id: desired,
+                    created_at: date(act[3] / 2),
+                    ..Deployment::default()
+                }),
+                ..AgentDetails::default()
+            };
+            Observation::Details {
+                details: Box::new(details),
+                server_time: None,
+            }
+        }
     }
 }

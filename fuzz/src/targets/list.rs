@@ -39,7 +39,6 @@ fn written(service: &Service) -> Value {
     json!({
         "id": service.id, "name": service.name, "region": service.region,
         "desiredDeploymentId": service.desired_deployment_id,
-        "activeDeploymentId": service.active_deployment_id,
         "reconciledDeploymentId": service.reconciled_deployment_id,
         "createdAt": time(service.created_at), "updatedAt": time(service.updated_at),
         "deletedAt": time(service.deleted_at),

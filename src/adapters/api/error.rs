@@ -241,7 +241,7 @@ impl RequestError {
 
     /// What it teaches about the agent that was asked for: the API's own 404 says that there is none.
     #[must_use]
-    pub(super) fn into_observation(self) -> Observation {
+    pub(crate) fn into_observation(self) -> Observation {
         if let Problem::Status {
             status: StatusCode::NOT_FOUND,
             words,

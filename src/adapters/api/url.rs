@@ -4,6 +4,7 @@ use std::fmt;
 
 use reqwest::Url;
 
+pub(crate) use crate::core::text::loopback::PlainHttp;
 use crate::core::text::loopback::is_loopback;
 use crate::core::wire::AgentName;
 
@@ -17,15 +18,6 @@ pub(super) struct AgentsUrl(Url);
 
 /// What the vendor's addresses end with, and its users leave out.
 const VERSION: &str = "v1";
-
-/// Whether plain http may leave this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlainHttp {
-    /// Only to loopback.
-    LoopbackOnly,
-    /// To anywhere, with the key in the open.
-    Anywhere,
-}
 
 /// Why a text cannot be the address of the API. The text itself, which may be a key, is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

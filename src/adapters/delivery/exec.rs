@@ -1,32 +1,33 @@
-//! Programs as sinks: the notice on stdin, the exit code as the answer.
+//! Programs: the event on stdin, the exit code as the answer.
+//!
+//! Stdin and stderr are temporary files, so that no program can make us wait by not reading the one, or
+//! by a child that keeps the other open.
 
-mod secrets;
-
-use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
+use jiff::Timestamp;
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::timeout;
+use serde::Deserialize;
+use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
 
-use super::Undelivered;
-use crate::core::fleet::Notice;
-use crate::core::text::redact::Redaction;
-use crate::core::text::{one_line, short_duration};
+use super::http::Network;
+use super::{DeliveryError, DeliveryFailure, SinkError};
+use crate::core::fleet::StoredEvent;
+use crate::core::text::one_line;
 
-/// How long a program may take.
-const LIMIT: Duration = Duration::from_secs(30);
-/// How long a program that was killed may take to be gone.
-const DEATH_LIMIT: Duration = Duration::from_secs(5);
-/// How much of the end of stderr is told, in bytes.
-const TOLD: usize = 1024;
-/// The most that is read of stderr after the end of the program, whose children may go on writing.
-const MOST_AFTERWARDS: usize = 1024 * 1024;
-/// The variables that hold secrets which are none of a sink's business: what the API is asked with, and the
-/// address of another sink.
+/// The exit code of a program that could not deliver and may later, as sendmail and its kin use it
+/// (`EX_TEMPFAIL` of sysexits.h).
+const TRY_LATER: i32 = 75;
+/// How much is shown of the end of stderr, in bytes.
+const MAX_SHOWN: usize = 1024;
+/// The variables that hold secrets which are none of a program's business: what the API is asked with,
+/// and the address of another sink.
 const SECRETS: [&str; 5] = [
     "PIPECAT_API_KEY",
     "PCC_API_KEY",
@@ -35,88 +36,95 @@ const SECRETS: [&str; 5] = [
     "PIPECAT_ROLLOUT_WEBHOOK",
 ];
 
-/// A program that is run for every notice.
-pub(super) struct Program {
-    name: String,
+/// The keys of a program.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// The program and its arguments. No shell sees them.
+    command: Vec<String>,
+}
+
+/// A program that is run for every event. Its arguments, which may be secrets, are shown nowhere.
+pub(super) struct Sink {
+    program: String,
     arguments: Vec<String>,
-    /// What of the arguments may be a secret, and must not be repeated.
-    redaction: Redaction,
-    /// In bytes.
-    longest_secret: usize,
 }
 
-/// Why a command cannot be run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadCommand {
-    /// There is none, or its name is empty.
-    #[error("it names no program")]
-    NoProgram,
-    /// No program can be given a NUL.
-    #[error("it holds a NUL character")]
-    Nul,
+/// A program that runs. Dropped, it is killed with all that it has started.
+struct Running {
+    child: Child,
+    /// Its process group, until its end was seen: then the number may be another's.
+    group: Option<Pid>,
 }
 
-impl Program {
-    pub(super) fn new(command: Vec<String>) -> Result<Self, BadCommand> {
-        if command.iter().any(|part| part.contains('\0')) {
-            return Err(BadCommand::Nul);
-        }
-        let mut parts = command.into_iter();
-        let name = parts
-            .next()
-            .filter(|name| !name.trim().is_empty())
-            .ok_or(BadCommand::NoProgram)?;
+impl Sink {
+    pub(super) fn new(config: Config, _: &Network) -> Result<Self, SinkError> {
+        let invalid = |reason: &str| SinkError::new("command", reason);
+        let mut parts = config.command.into_iter();
+        let program = parts.next().filter(|program| !program.trim().is_empty());
+        let program = program.ok_or_else(|| invalid("it names no program"))?;
         let arguments: Vec<String> = parts.collect();
-        let secrets = secrets::of_arguments(&arguments);
-        Ok(Self {
-            longest_secret: secrets.iter().map(String::len).max().unwrap_or(0),
-            redaction: Redaction::new(secrets, "[...]"),
-            name,
-            arguments,
+        if [&program]
+            .into_iter()
+            .chain(&arguments)
+            .any(|part| part.contains('\0'))
+        {
+            return Err(invalid("it holds a NUL character"));
+        }
+        find(&program).map_err(|reason| invalid(&format!("{program}: {reason}")))?;
+        Ok(Self { program, arguments })
+    }
+
+    pub(super) async fn deliver(
+        &self,
+        event: &StoredEvent,
+        source: &str,
+        _: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        let program = &self.program;
+        let event = format!("{}\n", event.cloud_event(source));
+        let unavailable = |what: &str, error: io::Error| {
+            DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
+        };
+        let files = spawn_blocking(move || Ok((file_of(&event)?, tempfile::tempfile()?))).await;
+        let files = files.unwrap_or_else(|error| Err(error.into()));
+        let (stdin, stderr) =
+            files.map_err(|error| unavailable("make temporary files for", error))?;
+        let mut running = self
+            .start(stdin, &stderr)
+            .map_err(|error| unavailable("start", error))?;
+        let status = running
+            .end()
+            .await
+            .map_err(|error| unavailable("wait for", error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let last_words = spawn_blocking(move || tail(stderr)).await;
+        let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
+        let reason = match last_words.trim() {
+            "" => format!("{program}: {status}"),
+            words => format!("{program}: {status}: {words}"),
+        };
+        Err(match status.code() {
+            Some(TRY_LATER) => DeliveryError::unavailable(&reason),
+            _ => DeliveryError {
+                reason: one_line(&reason),
+                failure: DeliveryFailure::Refused,
+            },
         })
     }
 
-    /// The program without its arguments, which may be secrets.
-    pub(super) fn name(&self) -> String {
-        one_line(&self.name)
-    }
-
-    pub(super) async fn deliver(&self, notice: &Notice, source: &str) -> Result<(), Undelivered> {
-        let event = format!("{}\n", notice.cloud_event(source));
-        let mut running = self.start().map_err(|error| {
-            let why = format!("cannot start {}: {error}", self.name);
-            Undelivered::retry(one_line(&why))
-        })?;
-        let how = match timeout(LIMIT, running.run(event.as_bytes())).await {
-            Ok(Ok(status)) if status.success() => return Ok(()),
-            Ok(Ok(status)) => ending(status),
-            Ok(Err(error)) => format!("its end is unknown: {error}"),
-            Err(_) => {
-                running.kill().await;
-                format!("did not end within {}", short_duration(LIMIT))
-            }
-        };
-        // Struck out before it is cut: half a secret would not be found.
-        let said = String::from_utf8_lossy(tail(&running.said));
-        let said = self.redaction.text(&said);
-        let said = &said[said.ceil_char_boundary(said.len().saturating_sub(TOLD))..];
-        let why = match said.trim() {
-            "" => format!("{} {how}", self.name),
-            said => format!("{} {how}: {said}", self.name),
-        };
-        Err(Undelivered::retry(one_line(&why)))
-    }
-
-    fn start(&self) -> io::Result<Running> {
-        let mut command = Command::new(&self.name);
+    fn start(&self, stdin: File, stderr: &File) -> io::Result<Running> {
+        let mut command = Command::new(&self.program);
         for secret in SECRETS {
             command.env_remove(secret);
         }
         let child = command
             .args(&self.arguments)
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(stderr.try_clone()?)
             // A group of its own, so that all that it starts can be ended with it.
             .process_group(0)
             .kill_on_drop(true)
@@ -124,124 +132,78 @@ impl Program {
         Ok(Running {
             group: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
             child,
-            said: Vec::new(),
-            // Room for a secret that ends where that begins which is told.
-            most: TOLD + self.longest_secret,
         })
     }
 }
 
-/// A program that runs. Dropped, it is killed with all that it started.
-struct Running {
-    child: Child,
-    /// Its process group, until its end was seen: then the number may be another's.
-    group: Option<Pid>,
-    /// The last of what it wrote to stderr.
-    said: Vec<u8>,
-    /// How much of it is kept, in bytes.
-    most: usize,
-}
-
 impl Running {
-    /// Feeds the program and hears it out until it ends, however little it cares for its stdin.
-    async fn run(&mut self, event: &[u8]) -> io::Result<ExitStatus> {
-        let stdin = self.child.stdin.take();
-        let mut stderr = self.child.stderr.take();
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // It may have closed its stdin; only how it ends counts.
-                let _ = stdin.write_all(event).await;
-            }
-        };
-        tokio::pin!(feed);
-        let mut written = false;
-        loop {
-            let mut chunk = [0; TOLD];
-            tokio::select! {
-                status = self.child.wait() => {
-                    self.group = None;
-                    if let Some(stderr) = &stderr {
-                        hear_rest(stderr, &mut self.said, self.most);
-                    }
-                    return status;
-                }
-                () = &mut feed, if !written => written = true,
-                read = hear(&mut stderr, &mut chunk), if stderr.is_some() => match read {
-                    Ok(read @ 1..) => keep(&mut self.said, &chunk[..read], self.most),
-                    Ok(0) | Err(_) => stderr = None,
-                },
-            }
-        }
-    }
-
-    /// Kills the program with all that it started, and sees it gone.
-    async fn kill(&mut self) {
-        self.kill_group();
-        // Even a program that changed its group does not get away.
-        let _ = self.child.start_kill();
-        // One that the kernel cannot end is left to the runtime, which reaps it some day.
-        let _ = timeout(DEATH_LIMIT, self.child.wait()).await;
-    }
-
-    fn kill_group(&mut self) {
-        if let Some(group) = self.group.take() {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    async fn end(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await;
+        self.group = None;
+        status
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill_group();
-    }
-}
-
-async fn hear(stderr: &mut Option<ChildStderr>, chunk: &mut [u8]) -> io::Result<usize> {
-    match stderr {
-        Some(stderr) => stderr.read(chunk).await,
-        None => Ok(0),
-    }
-}
-
-/// Reads what is left in the pipe of a program that has ended, without waiting for the end of it:
-/// a child that it left behind may hold it open.
-fn hear_rest(stderr: &ChildStderr, said: &mut Vec<u8>, most: usize) {
-    let mut chunk = [0; TOLD];
-    let mut heard = 0;
-    // The pipe never blocks: the runtime has seen to that.
-    while let Ok(read @ 1..) = rustix::io::read(stderr, &mut chunk) {
-        keep(said, &chunk[..read], most);
-        heard += read;
-        if heard > MOST_AFTERWARDS {
-            return;
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// Adds to what was said, and forgets what is too long ago.
-fn keep(said: &mut Vec<u8>, more: &[u8], most: usize) {
-    said.extend_from_slice(more);
-    if said.len() > most {
-        said.drain(..said.len() - most);
+impl fmt::Display for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program {}", one_line(&self.program))
     }
 }
 
-/// What was said, from its first whole character on.
-fn tail(said: &[u8]) -> &[u8] {
-    let whole = said
+/// Finds the program as it will be found when it is run.
+///
+/// # Errors
+/// Why it cannot be run.
+fn find(program: &str) -> Result<(), String> {
+    let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if program.contains('/') {
+        let path = Path::new(program);
+        let metadata = path.metadata().map_err(|error| error.to_string())?;
+        return match (metadata.is_file(), is_program(path)) {
+            (false, _) => Err("it is not a file".to_owned()),
+            (true, false) => Err("it may not be executed".to_owned()),
+            (true, true) => Ok(()),
+        };
+    }
+    // What the C library takes in its stead.
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    let mut folders = std::env::split_paths(&path);
+    let found = folders.any(|folder| is_program(&folder.join(program)));
+    found
+        .then_some(())
+        .ok_or_else(|| "there is no such program in PATH".to_owned())
+}
+
+/// A temporary file that holds this text, to be read from its start.
+fn file_of(text: &str) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The end of a file, from a whole character on.
+fn tail(mut file: File) -> io::Result<String> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_SHOWN as u64)))?;
+    let mut end = Vec::new();
+    // A child that was left behind may go on writing.
+    file.take(MAX_SHOWN as u64).read_to_end(&mut end)?;
+    let is_within = |byte: &u8| byte & 0xc0 == 0x80;
+    let within = end
         .iter()
         .take(3)
-        .take_while(|byte| **byte & 0xc0 == 0x80)
+        .take_while(|byte| is_within(byte))
         .count();
-    &said[whole..]
-}
-
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
+    Ok(String::from_utf8_lossy(&end[within..]).into_owned())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,102 +14,43 @@ const PREFIX: &str = "whsec_";
 /// The length of a secret, decoded, as Standard Webhooks has it.
 const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 /// The most that is read of a file: more is no secret, but a mistake.
-const MOST: usize = 64 * 1024;
+const MAX_FILE: u64 = 64 * 1024;
 
 /// The secrets with which a webhook is signed: one, or several while they are rotated.
 pub struct Secrets(Vec<hmac::Key>);
 
-/// Why a file of secrets cannot be used. What it holds is not repeated.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use the secret file {}: {fault}", path.display())]
-pub struct BadSecretFile {
-    path: PathBuf,
-    fault: BadSecrets,
-}
-
-/// What is wrong with a file of secrets.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSecrets {
-    /// It cannot be read.
-    #[error("{0}")]
-    Unreadable(io::Error),
-    /// A folder, or a pipe, which would be waited for.
-    #[error("it is not a file")]
-    NotAFile,
-    /// More than any number of secrets.
-    #[error("it is larger than {MOST} bytes")]
-    TooLarge,
-    /// Not UTF-8.
-    #[error("it is not text")]
-    NotText,
-    /// Nothing but blank lines.
-    #[error("it holds nothing")]
-    Empty,
-    /// A line, counted from one, is no secret of this kind.
-    #[error("line {0} does not begin with {PREFIX}")]
-    NoPrefix(usize),
-    /// A line, counted from one, cannot be decoded.
-    #[error("line {0} is not base64 after {PREFIX}")]
-    NotBase64(usize),
-    /// A secret is too short or too long.
-    #[error(
-        "the secret in line {line} has {length} bytes; {} to {} are needed",
-        LENGTH.start(), LENGTH.end()
-    )]
-    Length {
-        /// Where it is, counted from one.
-        line: usize,
-        /// What it has, in bytes.
-        length: usize,
-    },
-    /// Where an address is looked for, there is none.
-    #[error("it must hold one URL: {0}")]
-    Address(super::BadAddress),
-}
-
-impl BadSecrets {
-    /// The fault with the file that has it.
-    pub(super) fn of(self, path: &Path) -> BadSecretFile {
-        BadSecretFile {
-            path: path.to_owned(),
-            fault: self,
-        }
-    }
-}
-
 impl Secrets {
     /// Reads the secrets of a file, one a line; blank lines are passed over.
-    pub(super) fn read(path: &Path) -> Result<Self, BadSecretFile> {
-        let text = read_text(path)?;
-        Self::parse(&text).map_err(|fault| fault.of(path))
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        Self::parse(&read_text(path)?).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Reads secrets, one a line; blank lines are passed over.
     ///
     /// # Errors
     /// When there is none, or a line is none. What the line holds is not repeated.
-    pub fn parse(text: &str) -> Result<Self, BadSecrets> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::trim).zip(1..);
         let keys = lines
             .filter(|(line, _)| !line.is_empty())
             .map(|(line, number)| {
                 let secret = line
                     .strip_prefix(PREFIX)
-                    .ok_or(BadSecrets::NoPrefix(number))?;
+                    .ok_or_else(|| format!("line {number} does not begin with {PREFIX}"))?;
                 let secret = STANDARD
                     .decode(secret)
-                    .map_err(|_| BadSecrets::NotBase64(number))?;
+                    .map_err(|_| format!("line {number} is not base64 after {PREFIX}"))?;
                 if !LENGTH.contains(&secret.len()) {
-                    return Err(BadSecrets::Length {
-                        line: number,
-                        length: secret.len(),
-                    });
+                    let (length, min, max) = (secret.len(), LENGTH.start(), LENGTH.end());
+                    return Err(format!(
+                        "the secret in line {number} has {length} bytes; {min} to {max} are needed"
+                    ));
                 }
                 Ok(hmac::Key::new(hmac::HMAC_SHA256, &secret))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
-            return Err(BadSecrets::Empty);
+            return Err("it holds nothing".to_owned());
         }
         Ok(Self(keys))
     }
@@ -134,24 +75,27 @@ impl fmt::Debug for Secrets {
 }
 
 /// Reads a small file of text.
-pub(super) fn read_text(path: &Path) -> Result<String, BadSecretFile> {
-    read(path).map_err(|fault| fault.of(path))
-}
-
-fn read(path: &Path) -> Result<String, BadSecrets> {
+///
+/// # Errors
+/// In one line that names the file.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
+    let unusable = |why: &dyn fmt::Display| format!("cannot read {}: {why}", path.display());
+    let unreadable = |error: io::Error| unusable(&error);
     // Opening a pipe would wait for whoever writes to it.
-    if !path.metadata().map_err(BadSecrets::Unreadable)?.is_file() {
-        return Err(BadSecrets::NotAFile);
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err(unusable(&"it is not a file"));
     }
-    let file = File::open(path).map_err(BadSecrets::Unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MOST as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(BadSecrets::Unreadable)?;
-    if bytes.len() > MOST {
-        return Err(BadSecrets::TooLarge);
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(unusable(&format_args!(
+            "it is larger than {MAX_FILE} bytes"
+        )));
     }
-    String::from_utf8(bytes).map_err(|_| BadSecrets::NotText)
+    String::from_utf8(text).map_err(|_| unusable(&"it is not text"))
 }
 
 #[cfg(test)]
@@ -212,10 +156,8 @@ mod tests {
                 "the secret in line 1 has 65 bytes; 24 to 64 are needed",
             ),
         ] {
-            let error = Secrets::parse(&text).unwrap_err().of(Path::new("/a/file"));
-            let told = format!("cannot use the secret file /a/file: {fault}");
-            assert_eq!(error.to_string(), told);
-            assert!(!format!("{error:?}").contains("MfKQ9"));
+            let error = Secrets::parse(&text).unwrap_err();
+            assert_eq!(error, fault);
         }
     }
 
@@ -229,14 +171,19 @@ mod tests {
     fn only_small_files_of_text_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let fault = |path: &Path| read(path).unwrap_err().to_string();
-        assert!(fault(&path).starts_with("No such file"));
-        assert_eq!(fault(folder.path()), "it is not a file");
+        let why = |path: &Path| {
+            let error = read_text(path).unwrap_err();
+            let start = format!("cannot read {}: ", path.display());
+            error.strip_prefix(&start).unwrap().to_owned()
+        };
+        assert!(why(&path).starts_with("No such file"));
+        assert_eq!(why(folder.path()), "it is not a file");
         std::fs::write(&path, b"\xff").unwrap();
-        assert_eq!(fault(&path), "it is not text");
-        std::fs::write(&path, vec![b' '; MOST + 1]).unwrap();
-        assert_eq!(fault(&path), "it is larger than 65536 bytes");
-        std::fs::write(&path, vec![b' '; MOST]).unwrap();
-        assert!(read(&path).is_ok());
+        assert_eq!(why(&path), "it is not text");
+        let most = usize::try_from(MAX_FILE).unwrap();
+        std::fs::write(&path, vec![b' '; most + 1]).unwrap();
+        assert_eq!(why(&path), "it is larger than 65536 bytes");
+        std::fs::write(&path, vec![b' '; most]).unwrap();
+        assert!(read_text(&path).is_ok());
     }
 }

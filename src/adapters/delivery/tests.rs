@@ -6,42 +6,50 @@ mod tls;
 mod transport;
 mod webhook;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 
 use self::receiver::Receiver;
 use super::*;
-use crate::core::fleet::{NoticeData, NoticeKind};
+use crate::core::fleet::{EventData, EventKind, FleetEvent};
 use crate::core::rollout::{Reason, Verdict};
+use crate::core::text::loopback::PlainHttp;
 
-/// Who tells it.
+/// The API that is watched.
 pub(super) const SOURCE: &str = "https://api.pipecat.daily.co/v1";
 
 /// When every attempt is made.
 const NOW: &str = "2026-11-23T15:00:05.9Z";
 
-/// A notice.
-pub(super) fn notice() -> Notice {
-    notice_of("Traceback")
+/// An event.
+pub(super) fn event() -> StoredEvent {
+    event_of("Traceback")
 }
 
-/// A notice of a rollout that failed with this message.
-pub(super) fn notice_of(message: &str) -> Notice {
-    Notice {
-        id: "my-agent/new/finished/failed".to_owned(),
-        kind: NoticeKind::RolloutFinished,
-        time: "2026-11-23T15:00:00Z".parse().unwrap(),
-        data: NoticeData {
-            agent: "my-agent".to_owned(),
-            deployment_id: Some("new".to_owned()),
-            verdict: Some(Verdict::Failed),
-            reason: Some(Reason {
-                code: "CrashLoopBackOff".to_owned(),
-                summary: "the code ends again and again".to_owned(),
-                message: Some(message.to_owned()),
-            }),
-            ..NoticeData::default()
+/// A rollout that failed with this message.
+pub(super) fn event_of(message: &str) -> StoredEvent {
+    StoredEvent {
+        number: 17,
+        store_id: "store".to_owned(),
+        event: FleetEvent {
+            kind: EventKind::RolloutFinished,
+            time: "2026-11-23T15:00:00Z".parse().unwrap(),
+            dedup_key: "my-agent/new".to_owned(),
+            data: EventData {
+                agent: "my-agent".to_owned(),
+                deployment_id: Some("new".to_owned()),
+                verdict: Some(Verdict::Failed),
+                reason: Some(Reason {
+                    code: "CrashLoopBackOff".to_owned(),
+                    summary: "the code ends again and again".to_owned(),
+                    message: Some(message.to_owned()),
+                }),
+                ..EventData::default()
+            },
         },
     }
 }
@@ -58,92 +66,100 @@ pub(super) fn again_with(variables: &[(&str, &str)], name: &str, check: impl FnO
         .env(INNER, "")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success(), "{told}");
-    assert!(told.contains("1 passed"), "no test has this name: {told}");
+    let output = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{output}");
+    assert!(
+        output.contains("1 passed"),
+        "no test has this name: {output}"
+    );
 }
 
 /// TLS that trusts these.
 fn tls(roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder_with_provider(std::sync::Arc::new(default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth()
 }
 
-fn try_sink(settings: SinkSettings) -> Result<Sink, SinkError> {
-    Sink::new(
-        settings,
-        &tls(RootCertStore::empty()),
-        PlainText::LoopbackOnly,
-    )
+fn network(plain_http: PlainHttp) -> Network {
+    let read_tls = || Ok(tls(RootCertStore::empty()));
+    Network::new(plain_http, None, Box::new(read_tls))
 }
 
-fn sink(settings: SinkSettings) -> Sink {
-    try_sink(settings).unwrap()
+/// The configuration of a sink, from its own keys.
+pub(super) fn config(kind: Kind, keys: &str) -> Config {
+    Config::read(kind, toml::Deserializer::parse(keys).unwrap()).unwrap()
 }
 
-fn webhook(url: &str) -> SinkSettings {
-    SinkSettings::Webhook {
-        url: url.to_owned(),
-        secret_file: None,
-    }
+/// A sink of these keys, within loopback.
+pub(super) fn sink(kind: Kind, keys: &str) -> Result<Sink, SinkError> {
+    let network = network(PlainHttp::LoopbackOnly);
+    Sink::new(config(kind, keys), None, &network)
 }
 
-async fn deliver(sink: &Sink, notice: &Notice) -> Result<(), Undelivered> {
-    sink.deliver(notice, SOURCE, NOW.parse().unwrap()).await
+fn webhook(url: &str) -> Sink {
+    sink(Kind::Webhook, &format!("url = '{url}'")).unwrap()
 }
 
-/// The failure of an attempt that may succeed another time.
-async fn why(sink: &Sink) -> String {
-    let undelivered = deliver(sink, &notice()).await.unwrap_err();
+pub(super) async fn deliver(sink: &Sink, event: &StoredEvent) -> Result<(), DeliveryError> {
+    sink.deliver(event, SOURCE, NOW.parse().unwrap()).await
+}
+
+/// Why an attempt failed, and that it is about the receiver.
+pub(super) async fn unavailable(sink: &Sink) -> String {
+    let error = deliver(sink, &event()).await.unwrap_err();
+    let retry_after = None;
     assert_eq!(
-        undelivered.then,
-        Then::Retry { after: None },
-        "{undelivered}"
+        error.failure,
+        DeliveryFailure::Unavailable { retry_after },
+        "{error}"
     );
-    undelivered.why
+    error.reason
+}
+
+/// Why an attempt failed, and that it is about the event.
+pub(super) async fn refused(sink: &Sink) -> String {
+    let error = deliver(sink, &event()).await.unwrap_err();
+    assert_eq!(error.failure, DeliveryFailure::Refused, "{error}");
+    error.reason
 }
 
 #[test]
 fn an_attempt_may_move_between_threads() {
     let may_move = |_: &dyn Send| ();
-    let sink = sink(webhook("https://example.com"));
-    may_move(&sink.deliver(&notice(), SOURCE, Timestamp::UNIX_EPOCH));
+    let sink = webhook("https://example.com");
+    may_move(&sink.deliver(&event(), SOURCE, Timestamp::UNIX_EPOCH));
 }
 
 #[test]
-fn settings_and_sinks_show_no_secret() {
+fn a_sink_is_shown_by_its_host_or_program_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("url");
     let url = "https://s3cret:s3cret@hooks.example.com:8443/s3cret?s3cret#s3cret";
     std::fs::write(&file, url).unwrap();
-    let command = ["notify\u{1b}[m", "--token", "s3cret"];
-    for (settings, shown) in [
-        (webhook(url), "webhook to hooks.example.com:8443"),
+    let (url, file) = (format!("url = '{url}'"), format!("url-file = {file:?}"));
+    for (kind, keys, shown) in [
         (
-            SinkSettings::Slack {
-                url: SlackUrl::Text(url.to_owned()),
-            },
-            "Slack at hooks.example.com:8443",
+            Kind::Webhook,
+            url.as_str(),
+            "webhook to hooks.example.com:8443",
         ),
         (
-            SinkSettings::Slack {
-                url: SlackUrl::File(file),
-            },
-            "Slack at hooks.example.com:8443",
+            Kind::Webhook,
+            file.as_str(),
+            "webhook to hooks.example.com:8443",
         ),
+        (Kind::Slack, &url, "Slack at hooks.example.com:8443"),
+        (Kind::Slack, &file, "Slack at hooks.example.com:8443"),
         (
-            SinkSettings::Exec {
-                command: command.map(str::to_owned).to_vec(),
-            },
-            "program notify",
+            Kind::Exec,
+            "command = ['/bin/sh', '--token', 's3cret']",
+            "program /bin/sh",
         ),
     ] {
-        let debug = format!("{settings:?}");
-        assert!(!debug.contains("s3cret"), "{debug}");
-        let sink = sink(settings);
+        let sink = sink(kind, keys).unwrap();
         assert_eq!(sink.to_string(), shown);
         assert_eq!(format!("{sink:?}"), format!("Sink({shown})"));
     }
@@ -155,59 +171,71 @@ fn what_cannot_work_is_refused_at_once_and_not_repeated() {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        path
+        path.display().to_string()
     };
-    let slack = |url| SinkSettings::Slack { url };
+    let missing = folder.path().join("none").display().to_string();
+    let text = file("text", "s3cret");
+    let empty = file("empty", "\n");
     let open = "http://example.com/s3cret";
-    let signed = |secret_file| SinkSettings::Webhook {
-        url: "https://example.com/s3cret".to_owned(),
-        secret_file: Some(secret_file),
-    };
-    let in_the_open = "plain http to example.com would send the events in the open; use https, or --allow-insecure-http";
-    for (settings, told) in [
-        (webhook("s3cret"), "the sink's URL: it is not a URL"),
+    let in_the_open = "plain http to example.com would send the events in the open; use https, or \
+                       --allow-insecure-http";
+    for (kind, keys, words) in [
         (
-            webhook("ftp://x/s3cret"),
-            "the sink's URL: it is neither https nor http",
-        ),
-        (webhook(open), in_the_open),
-        (slack(SlackUrl::Text(open.to_owned())), in_the_open),
-        (slack(SlackUrl::File(file("open", open))), in_the_open),
-        (
-            slack(SlackUrl::File(file("empty", "\n"))),
-            "empty: it holds nothing",
+            Kind::Webhook,
+            String::new(),
+            "url: it needs a url or a url-file",
         ),
         (
-            slack(SlackUrl::File(file("two", "s3cret\ns3cret"))),
-            "it is not a URL",
+            Kind::Webhook,
+            "url = 's3cret'".to_owned(),
+            "url: it is not a URL",
         ),
         (
-            slack(SlackUrl::File(folder.path().join("none"))),
+            Kind::Webhook,
+            "url = 'ftp://x/s3cret'".to_owned(),
+            "url: it is neither https nor http",
+        ),
+        (Kind::Webhook, format!("url = '{open}'"), in_the_open),
+        (
+            Kind::Webhook,
+            format!("url = 'https://x/s3cret'\nurl-file = '{text}'"),
+            "url-file: it has a url as well",
+        ),
+        (Kind::Slack, format!("url = '{open}'"), in_the_open),
+        (
+            Kind::Slack,
+            format!("url-file = '{}'", file("open", open)),
+            in_the_open,
+        ),
+        (
+            Kind::Slack,
+            format!("url-file = '{empty}'"),
+            "empty must hold one URL: it is not a URL",
+        ),
+        (
+            Kind::Slack,
+            format!("url-file = '{missing}'"),
             "none: No such file",
         ),
         (
-            signed(file("secret", "s3cret")),
-            "line 1 does not begin with whsec_",
+            Kind::Webhook,
+            format!("url = 'https://x'\nsecret-file = '{text}'"),
+            "text: line 1 does not begin with whsec_",
         ),
-        (signed(folder.path().join("none")), "none: No such file"),
         (
-            SinkSettings::Exec {
-                command: Vec::new(),
-            },
-            "the sink's command: it names no program",
+            Kind::Webhook,
+            format!("url = 'https://x'\nsecret-file = '{missing}'"),
+            "none: No such file",
         ),
     ] {
-        let error = try_sink(settings).unwrap_err();
-        assert!(error.to_string().contains(told), "{error}");
+        let error = sink(kind, &keys).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
         assert!(
             !format!("{error} {error:?}").contains("s3cret"),
             "{error:?}"
         );
     }
-    let anywhere = Sink::new(
-        webhook(open),
-        &tls(RootCertStore::empty()),
-        PlainText::Anywhere,
-    );
-    assert!(anywhere.is_ok());
+    let config = config(Kind::Webhook, &format!("url = '{open}'"));
+    let network = network(PlainHttp::Anywhere);
+    assert!(Sink::new(config, None, &network).is_ok());
 }

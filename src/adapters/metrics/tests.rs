@@ -3,91 +3,97 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::core::fleet::{AgentRecord, Standing};
+use crate::core::fleet::{AgentRecord, AgentState, KnownDeployment, Live};
 use crate::core::rollout::Phase;
 
-fn agent(name: &str) -> AgentView {
-    let record = AgentRecord {
-        name: name.to_owned(),
-        service_id: Some("3f0c".to_owned()),
+fn agent(name: &str) -> AgentRecord {
+    AgentRecord {
         region: Some("us-west".to_owned()),
-        deployment_id: Some("a-deployment-id".to_owned()),
-        standing: Standing::Settled {
-            verdict: Some(Verdict::Ready),
-            since: "2026-11-23T14:00:00Z".parse().unwrap(),
+        deployment: Some(KnownDeployment {
+            id: "a-deployment-id".to_owned(),
+            ..KnownDeployment::default()
+        }),
+        live: Live {
+            phase: Some(Phase::Active),
+            ready: Some(true),
+            available: Some(true),
+            ready_replicas: Some(2),
+            restart_count: Some(3),
+            sessions: Some(4),
         },
-        unready_episodes: 0,
-        steps: Vec::new(),
-        updated_at: None,
-        lives: Vec::new(),
-        gone_at: None,
-        changed_at: "2026-11-23T15:00:00Z".parse().unwrap(),
-    };
-    AgentView {
-        phase: Some(Phase::Active),
-        ready: Some(true),
-        available: Some(true),
-        ready_replicas: Some(2),
-        restart_count: Some(3),
-        ..AgentView::remembered(record)
+        ..AgentRecord::new(name, Timestamp::UNIX_EPOCH)
     }
 }
 
-fn rollout(agent: &str, verdict: Verdict, elapsed_ms: u64) -> RolloutRecord {
-    RolloutRecord {
+fn rollout(agent: &str, verdict: Verdict, elapsed_ms: u64) -> EventData {
+    EventData {
         agent: agent.to_owned(),
-        region: Some("us-west".to_owned()),
-        deployment_id: "a-deployment-id".to_owned(),
-        verdict,
-        reason: None,
-        started_at: "2026-11-23T15:00:00Z".parse().unwrap(),
-        finished_at: "2026-11-23T15:01:00Z".parse().unwrap(),
-        elapsed_ms,
-        phases: Vec::new(),
-        observed_late: false,
+        deployment_id: Some("a-deployment-id".to_owned()),
+        verdict: Some(verdict),
+        elapsed_ms: Some(elapsed_ms),
+        ..EventData::default()
     }
 }
 
-/// Metrics in which everything has happened, in names that have to be escaped.
-fn sample() -> Metrics {
-    let metrics = Metrics::with_limit("0.1.0", 2);
-    metrics.start_time("2026-11-23T15:00:00.5Z".parse().unwrap());
-    for name in ["my-agent", "odd \"\\\n{,} 日本", "one-too-many"] {
-        metrics.agent_stands(&agent(name));
-        metrics.rollout_finished(&rollout(name, Verdict::Ready, 42_100));
+fn snapshot(agents: &[&str]) -> Snapshot {
+    Snapshot {
+        agents: agents.iter().map(|name| agent(name)).collect(),
+        ..Snapshot::default()
     }
+}
+
+fn metrics() -> Metrics {
+    Metrics::new("0.1.0", Timestamp::UNIX_EPOCH)
+}
+
+/// Everything has happened, in names that have to be escaped.
+fn sample(format: Format) -> String {
+    let metrics = Metrics {
+        max_agents: 2,
+        ..metrics()
+    };
     for verdict in Verdict::WORST_FIRST {
         metrics.rollout_finished(&rollout("my-agent", verdict, 4_000_000));
     }
     for outcome in RequestOutcome::ALL {
-        metrics.api_request(outcome, Duration::from_millis(30));
+        metrics.api_request(*outcome, Duration::from_millis(30));
     }
     metrics.polls_behind(Duration::from_millis(1500));
-    metrics.health_look_interval(Duration::from_mins(1), 2.0);
     for sink in ["webhook", "sl\"ack"] {
         metrics.sink_added(sink);
-        let depth = OutboxDepth {
-            pending: 3,
-            oldest_age: Some(Duration::from_millis(2500)),
-            given_up: 1,
-        };
-        metrics.outbox(sink, &depth);
         for outcome in DeliveryOutcome::ALL {
             metrics.delivery(sink, outcome);
         }
     }
-    metrics
+    let backlog = SinkBacklog {
+        pending: 3,
+        oldest_age: Some(Duration::from_millis(2500)),
+        dead_letters: 1,
+    };
+    let snapshot = Snapshot {
+        list_age: Some(Duration::from_secs(3)),
+        details_age: Some(Duration::from_millis(1250)),
+        check_interval: (Duration::from_mins(1), 2.5),
+        store_writable: true,
+        config_ok: true,
+        sinks: vec![("sl\"ack".to_owned(), backlog)],
+        ..snapshot(&["my-agent", "odd \"\\\n{,} 日本", "one-too-many"])
+    };
+    metrics.encode(snapshot, format)
 }
 
-/// The lines of `/metrics` that begin so.
-fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
-    let text = metrics.encode();
-    let start = format!("pipecat_rollout_{start}");
-    let lines = text.lines().filter(|line| line.starts_with(&start));
-    lines.map(str::to_owned).collect()
+/// The lines that begin so, without the prefix.
+fn lines(text: &str, start: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("pipecat_rollout_"));
+    lines
+        .filter(|line| line.starts_with(start))
+        .map(str::to_owned)
+        .collect()
 }
 
-/// The metrics by name, each with its type and labels, as samples tell them.
+/// The metrics by name, each with its type and labels, as samples show them.
 fn encoded(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut metrics = BTreeMap::new();
     let mut current = (String::new(), String::new());
@@ -124,158 +130,150 @@ fn encoded(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
 
 #[test]
 fn every_metric_is_documented_and_no_other() {
-    let documented: BTreeMap<_, _> = include_str!("../../../config/metrics.md")
+    let documented: BTreeMap<_, _> = include_str!("../../../docs/sidecar.md")
         .lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
-            let name = cells.next()?.trim_end_matches('`').to_owned();
+            let name = cells.next()?.strip_suffix('`')?.to_owned();
             let kind = cells.next()?.to_owned();
             let labels = cells.next()?.split(", ").filter(|label| !label.is_empty());
-            Some((name, (kind, labels.map(str::to_owned).collect())))
+            let labels = labels.map(str::to_owned).collect();
+            let is_metric = ["counter", "gauge", "histogram", "info"].contains(&kind.as_str());
+            is_metric.then_some((name, (kind, labels)))
         })
         .collect();
-    assert_eq!(encoded(&sample().encode()), documented);
+    assert_eq!(encoded(&sample(Format::OpenMetrics)), documented);
 }
 
 #[test]
 fn nothing_shows_a_deployment() {
-    assert!(!sample().encode().contains("a-deployment-id"));
+    assert!(!sample(Format::OpenMetrics).contains("a-deployment-id"));
 }
 
 #[test]
-fn it_ends_as_it_should_even_when_nothing_has_happened() {
-    for metrics in [Metrics::new("0.1.0"), sample()] {
-        let text = metrics.encode();
-        assert!(text.ends_with("\n# EOF\n"), "{text}");
-        assert_eq!(text.matches("# EOF").count(), 1);
+fn both_formats_have_the_same_series() {
+    // Their labels come in another order, and what the process uses has changed between the two.
+    let names = |format| -> BTreeSet<String> {
+        let text = sample(format);
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("pipecat_rollout_"));
+        lines
+            .map(|line| line.split(['{', ' ']).next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(Format::OpenMetrics), names(Format::Prometheus));
+    let asked = "application/openmetrics-text;version=1.0.0,*/*";
+    assert_eq!(Format::accepted(Some(asked)), Format::OpenMetrics);
+    for other in [None, Some("*/*"), Some("text/html")] {
+        assert_eq!(Format::accepted(other), Format::Prometheus);
     }
 }
 
 #[test]
 fn a_state_set_has_one_state() {
-    let metrics = Metrics::new("0.1.0");
-    metrics.agent_stands(&agent("a"));
-    let mut expected: Vec<_> = Phase::ALL
-        .map(|phase| {
-            let value = u8::from(phase == Phase::Active);
-            format!("pipecat_rollout_agent_phase{{agent=\"a\",phase=\"{phase}\"}} {value}")
-        })
-        .into();
-    assert_eq!(lines(&metrics, "agent_phase"), expected);
-    let failed = AgentView {
-        phase: Some(Phase::Failed),
-        ..agent("a")
-    };
-    metrics.agent_stands(&failed);
-    expected[5] = expected[5].replace(" 1", " 0");
-    expected[7] = expected[7].replace(" 0", " 1");
-    assert_eq!(lines(&metrics, "agent_phase"), expected);
-    metrics.agent_stands(&AgentView::remembered(agent("a").record));
-    assert_eq!(lines(&metrics, "agent_phase"), Vec::<String>::new());
-    assert_eq!(lines(&metrics, "agent_ready"), Vec::<String>::new());
+    let mut shown = snapshot(&["a"]);
+    let text = metrics().encode(snapshot(&["a"]), Format::Prometheus);
+    let expected = Phase::ALL.iter().map(|phase| {
+        let value = u8::from(*phase == Phase::Active);
+        format!("agent_phase{{agent=\"a\",phase=\"{phase}\"}} {value}")
+    });
+    let expected: Vec<String> = expected.collect();
+    assert_eq!(lines(&text, "agent_phase"), expected);
+    shown.agents[0].live = Live::default();
+    let text = metrics().encode(shown, Format::Prometheus);
+    assert_eq!(lines(&text, "agent_phase"), [""; 0], "nothing is known yet");
+    assert_eq!(lines(&text, "agent_ready"), [""; 0]);
 }
 
 #[test]
 fn the_series_of_an_agent_go_with_it() {
-    let metrics = Metrics::new("0.1.0");
+    let metrics = metrics();
     for name in ["gone", "kept"] {
-        metrics.agent_stands(&agent(name));
         metrics.rollout_finished(&rollout(name, Verdict::Failed, 1));
     }
-    assert!(metrics.encode().contains("\"gone\""));
-    metrics.agent_gone("gone");
-    // What comes too late brings nothing back.
-    metrics.rollout_finished(&rollout("gone", Verdict::NotFound, 1));
-    let text = metrics.encode();
+    let _ = metrics.encode(snapshot(&["gone", "kept"]), Format::Prometheus);
+    let text = metrics.encode(snapshot(&["kept"]), Format::Prometheus);
     assert!(
         !text.contains("\"gone\"") && text.contains("\"kept\""),
         "{text}"
     );
-    assert_eq!(
-        lines(&metrics, "agents"),
-        [
-            "pipecat_rollout_agents 1",
-            "pipecat_rollout_agents_without_series 0"
-        ]
-    );
     // One that comes back under the same name begins anew.
-    metrics.agent_stands(&agent("gone"));
-    let rollouts = lines(&metrics, "agent_rollouts_total{agent=\"gone\"");
-    assert_eq!(rollouts, Vec::<String>::new());
+    let text = metrics.encode(snapshot(&["gone", "kept"]), Format::Prometheus);
+    assert_eq!(lines(&text, "agent_rollouts_total{agent=\"gone\""), [""; 0]);
 }
 
 #[test]
 fn beyond_the_limit_only_totals_are_kept() {
-    let metrics = Metrics::with_limit("0.1.0", 2);
-    for name in ["a", "b", "c", "d", "c"] {
-        metrics.agent_stands(&agent(name));
-        metrics.rollout_finished(&rollout(name, Verdict::Ready, 1));
-    }
-    assert_eq!(lines(&metrics, "agents "), ["pipecat_rollout_agents 4"]);
-    let without = lines(&metrics, "agents_without_series");
-    assert_eq!(without, ["pipecat_rollout_agents_without_series 2"]);
-    assert_eq!(lines(&metrics, "agent_ready{").len(), 2);
-    let ready = lines(&metrics, "rollouts_total{verdict=\"ready\"}");
+    let metrics = Metrics {
+        max_agents: 2,
+        ..metrics()
+    };
+    let text = metrics.encode(snapshot(&["a", "b", "c", "d"]), Format::Prometheus);
+    assert_eq!(lines(&text, "agents "), ["agents 4"]);
     assert_eq!(
-        ready,
-        ["pipecat_rollout_rollouts_total{verdict=\"ready\"} 5"]
+        lines(&text, "agents_without_series"),
+        ["agents_without_series 2"]
     );
-    // A place that becomes free is taken.
-    metrics.agent_gone("a");
-    metrics.agent_stands(&agent("d"));
-    assert_eq!(lines(&metrics, "agent_ready{agent=\"d\"}").len(), 1);
-    let without = lines(&metrics, "agents_without_series");
-    assert_eq!(without, ["pipecat_rollout_agents_without_series 1"]);
+    assert_eq!(lines(&text, "agent_ready{").len(), 2);
 }
 
 #[test]
 fn rollouts_are_counted_and_measured() {
-    let metrics = Metrics::new("0.1.0");
-    metrics.agent_stands(&agent("a"));
+    let metrics = metrics();
     metrics.rollout_finished(&rollout("a", Verdict::Ready, 42_000));
-    let mut late = rollout("a", Verdict::Ready, 7);
-    late.observed_late = true;
+    let late = EventData {
+        observed_late: true,
+        ..rollout("a", Verdict::Ready, 7)
+    };
     metrics.rollout_finished(&late);
-    // How it stands says nothing of how often it was rolled out.
-    metrics.agent_stands(&agent("a"));
+    let mut rolling = snapshot(&["a"]);
+    rolling.agents[0].state = AgentState::RollingOut {
+        deployment: KnownDeployment::default(),
+        started_at: Timestamp::UNIX_EPOCH,
+        phases: Vec::new(),
+        observed_late: false,
+        rolled_back: false,
+    };
+    let text = metrics.encode(rolling, Format::OpenMetrics);
     let bucket = |limit: &str| {
         let start = format!("rollout_duration_seconds_bucket{{le=\"{limit}\",verdict=\"ready\"}}");
-        lines(&metrics, &start)
+        lines(&text, &start)
             .concat()
             .split_once("} ")
             .unwrap()
             .1
             .to_owned()
     };
+    let buckets = ["5.0", "30.0", "60.0", "3600.0", "+Inf"].map(bucket);
+    assert_eq!(buckets, ["0", "0", "1", "1", "1"]);
     assert_eq!(
-        ["5.0", "30.0", "60.0", "3600.0", "+Inf"].map(bucket),
-        ["0", "0", "1", "1", "1"]
+        lines(&text, "agent_rollouts_total"),
+        ["agent_rollouts_total{agent=\"a\",verdict=\"ready\"} 2"]
     );
-    let rollouts = lines(&metrics, "agent_rollouts_total");
     assert_eq!(
-        rollouts,
-        ["pipecat_rollout_agent_rollouts_total{agent=\"a\",verdict=\"ready\"} 2"]
+        lines(&text, "agent_rolling_out"),
+        ["agent_rolling_out{agent=\"a\"} 1"]
     );
 }
 
 #[test]
 fn what_can_happen_begins_at_zero() {
-    let metrics = Metrics::new("0.1.0");
+    let metrics = metrics();
     metrics.sink_added("webhook");
-    assert_eq!(lines(&metrics, "rollouts_total{").len(), 12);
-    assert_eq!(
-        lines(&metrics, "api_request_duration_seconds_count{").len(),
-        9
-    );
-    let deliveries = lines(&metrics, "deliveries_total{");
-    assert!(deliveries.len() == 3 && deliveries.iter().all(|line| line.ends_with(" 0")));
+    let text = metrics.encode(Snapshot::default(), Format::Prometheus);
+    assert_eq!(lines(&text, "rollouts_total{").len(), 12);
+    assert_eq!(lines(&text, "api_request_duration_seconds_count{").len(), 9);
+    let deliveries = lines(&text, "deliveries_total{");
+    assert!(!deliveries.is_empty() && deliveries.iter().all(|line| line.ends_with(" 0")));
 }
 
 /// `tests/contract/openmetrics` has another parser read it, and says where to put it.
 #[test]
 fn the_sample_is_whole() {
-    let sample = sample().encode();
+    let sample = sample(Format::OpenMetrics);
     assert!(sample.ends_with("\n# EOF\n"), "{sample}");
+    assert_eq!(sample.matches("# EOF").count(), 1);
     if let Some(path) = std::env::var_os("OPENMETRICS_SAMPLE") {
         std::fs::write(path, sample).unwrap();
     }

@@ -3,10 +3,16 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 use super::print;
+
+/// What other programs take for stdout.
+const STDOUT: &str = "-";
 
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +57,15 @@ enum Place {
 impl WholeFile {
     /// Makes sure that a text can be written to `path`, before there is one. Nothing is left there.
     ///
-    /// A symbolic link stays; what it points to is replaced.
+    /// A symbolic link stays; what it points to is replaced, or made.
     ///
     /// # Errors
     /// When the folder is missing, or it or the file is not writable.
     pub(super) fn prepare(asked_by: &'static str, path: &Path) -> Result<Self, FileError> {
-        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let place = place(path, &real).map_err(|source| FileError::new(asked_by, path, source))?;
+        let real = resolved(path);
+        // What is missing is missing where a link ends.
+        let named = if real.exists() { path } else { &real };
+        let place = place(path, &real).map_err(|source| FileError::new(asked_by, named, source))?;
         Ok(Self {
             asked_by,
             path: real,
@@ -76,7 +84,25 @@ impl WholeFile {
     }
 }
 
+/// The file behind symbolic links, also where there is none yet.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    // A link to nothing is followed to its end. One in a circle has none, and what /dev/stdout points
+    // to is there without having a path.
+    let ends_nowhere = fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    match fs::read_link(path) {
+        Ok(target) if ends_nowhere => resolved(&path.with_file_name(target)),
+        _ => path.to_owned(),
+    }
+}
+
 fn place(path: &Path, real: &Path) -> io::Result<Place> {
+    // Elsewhere it means stdout. A file of that name can be asked for as ./-
+    if path == Path::new(STDOUT) {
+        return Err(ErrorKind::InvalidFilename.into());
+    }
     // A path that ends like a folder's is no file's, even where there is nothing yet.
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(ErrorKind::IsADirectory.into());
@@ -90,7 +116,13 @@ fn place(path: &Path, real: &Path) -> io::Result<Place> {
         Some(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
         // What /dev/stdout points to is not ours to replace, either.
         Some(found) if !found.is_file() || path.starts_with("/dev") => {
-            Ok(Place::Written(File::options().write(true).open(real)?))
+            let mut options = File::options();
+            if found.file_type().is_fifo() {
+                // Without a reader this fails, where it would wait for one.
+                let flags = OFlags::NONBLOCK.bits();
+                options.custom_flags(flags.cast_signed());
+            }
+            Ok(Place::Written(options.write(true).open(real)?))
         }
         Some(found) if found.permissions().readonly() => Err(ErrorKind::PermissionDenied.into()),
         // A file without a name shows that one can be made here, and leaves nothing.
@@ -151,6 +183,12 @@ fn problem(path: &Path, why: &io::Error) -> String {
         ErrorKind::NotADirectory => format!("{} is not a folder", folder.display()),
         ErrorKind::IsADirectory => format!("{shown} is a folder, not a file"),
         ErrorKind::PermissionDenied => format!("no permission to write {shown}"),
+        ErrorKind::InvalidFilename if path == Path::new(STDOUT) => {
+            "- is no file; the JSON report on stdout is --output json (-o json)".to_owned()
+        }
+        _ if why.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            format!("nobody reads {shown}; start what reads the pipe first")
+        }
         _ => format!("cannot write {shown}: {why}"),
     }
 }

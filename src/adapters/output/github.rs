@@ -3,8 +3,8 @@
 //! The runner reads commands on stdout and stderr alike: `::name properties::data` at the start of
 //! a line, and the older `##[name]` anywhere in one.
 
-use crate::core::messages::{self, Mode};
-use crate::core::rollout::{AgentReport, Verdict};
+use crate::core::messages::{self, Mode, Severity};
+use crate::core::rollout::AgentReport;
 use crate::core::text::{lines, one_line};
 
 /// Opens a group.
@@ -21,20 +21,10 @@ pub(super) const END_GROUP: &str = "::endgroup::";
 /// A run shows ten annotations of a step: one an agent is what there is room for.
 #[must_use]
 pub fn annotation(report: &AgentReport, mode: Mode) -> Option<String> {
-    let level = match report.outcome.verdict {
-        Verdict::Ready if !messages::warnings(report).is_empty() => "warning",
-        Verdict::Ready => return None,
-        Verdict::Interrupted(_) => "warning",
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Infrastructure
-        | Verdict::CommandFailed(_)
-        | Verdict::Timeout => "error",
+    let level = match messages::verdict_severity(report.outcome.verdict) {
+        Severity::Success if messages::warnings(report).is_empty() => return None,
+        Severity::Success | Severity::Info | Severity::Warning => "warning",
+        Severity::Error => "error",
     };
     let title = messages::ending_words(report, mode);
     let mut words = Vec::new();
@@ -78,7 +68,7 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::adapters::output::samples::{agent, failed, ready};
-    use crate::core::rollout::Interruption;
+    use crate::core::rollout::{Interruption, Verdict};
 
     fn of(report: &AgentReport) -> String {
         annotation(report, Mode::Watch).unwrap_or_default()

@@ -146,7 +146,7 @@ mod tests {
             ProblemClass::Unknown,
         ];
         let problems = classes.map(|class| problem(class, None));
-        let phases = Phase::ALL.map(|phase| heartbeat(phase, None, None));
+        let phases = Phase::ALL.iter().map(|phase| heartbeat(*phase, None, None));
         let verdicts = Verdict::WORST_FIRST.map(|verdict| finished(verdict, None));
         let unknown = [
             Event::BaselineNoted {

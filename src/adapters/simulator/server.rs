@@ -1,32 +1,37 @@
-//! The simulator's HTTP server: routes in, replies of the players out.
+//! The simulator's HTTP server: the API's paths, and those that the vendor's CLI and action use.
 
-mod reply;
+mod connection;
+mod organization;
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use axum::Router;
+use axum::body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Router, body};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use self::reply::{perform, problem, whole};
-use super::script::{Answer, LogQuery, Now, Play, Scenario, Speed, Start};
-use super::socket::{BreakableListener, Breaker};
+use super::answer::{Answer, Outcome};
+use super::{Now, Query, Reply, Scenario, SimulatedAgent, Speed, Start};
 
-/// The most that is read of a deploy's body, which says nothing that the simulator heeds.
-const MOST_BODY: usize = 1024 * 1024;
+/// The organization that all agents belong to.
+pub(super) const ORGANIZATION: &str = "simulated-organization";
+/// The most that is read of a deploy's body.
+const MAX_BODY: usize = 1024 * 1024;
 
-/// An agents API on loopback that plays scripted rollouts.
+/// An API on loopback that plays scripted rollouts.
 #[derive(Debug)]
 pub struct Simulator {
     listener: TcpListener,
@@ -38,18 +43,14 @@ pub struct Simulator {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which agents there are and what each plays.
-    pub cast: Cast,
+    pub agents: BTreeMap<String, Arc<Scenario>>,
     /// The key that requests must bear; `None`: any will do.
     pub key: Option<String>,
-    /// How fast script time runs.
+    /// How fast the scenarios run.
     pub speed: Speed,
     /// When an agent's timeline begins.
     pub start: Start,
 }
-
-/// Which agents there are and what each plays.
-#[derive(Debug, Clone, Default)]
-pub struct Cast(BTreeMap<String, Arc<Scenario>>);
 
 /// Why a simulator cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +69,6 @@ pub enum SimulatorError {
     },
 }
 
-impl Cast {
-    /// Agents by name; of two with the same name the latter plays.
-    pub fn new(agents: impl IntoIterator<Item = (String, Arc<Scenario>)>) -> Self {
-        Self(agents.into_iter().collect())
-    }
-}
-
 impl Simulator {
     /// Takes the address; from then on connections wait until [`Simulator::serve`] answers them.
     ///
@@ -87,17 +81,28 @@ impl Simulator {
         let failed = |source| SimulatorError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let (opened, wall) = (Instant::now(), Timestamp::now());
+        let Settings {
+            agents,
+            key,
+            speed,
+            start,
+        } = settings;
+        let agents = agents.into_iter().map(|(name, scenario)| {
+            let agent = SimulatedAgent::new(&name, scenario, start, speed, wall);
+            (name, agent)
+        });
+        let agents = Mutex::new(agents.collect());
+        let stage = Arc::new(Stage {
+            key,
+            opened,
+            agents,
+        });
         Ok(Self {
             listener,
             address,
-            stage: Arc::new(Stage::new(settings)),
+            stage,
         })
-    }
-
-    /// Where it listens; of port 0, the port that was given.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
     }
 
     /// A way to deploy without a request.
@@ -112,12 +117,28 @@ impl Simulator {
         format!("http://{}/v1", self.address)
     }
 
+    /// The environment that points this program, and then the vendor's tools, at it: two lines for a
+    /// shell. A key that only its user knows is not in them.
+    #[must_use]
+    pub fn exports(&self) -> String {
+        let (key, token) = match self.stage.key {
+            Some(_) => ("", ""),
+            None => (
+                " PIPECAT_API_KEY=sk_simulated",
+                " PIPECAT_TOKEN=pcc_pat_simulated",
+            ),
+        };
+        format!(
+            "export PIPECAT_API_URL={}{key}\n\
+             export PIPECAT_API_HOST=http://{} PIPECAT_ORG={ORGANIZATION}{token}\n",
+            self.base_url(),
+            self.address
+        )
+    }
+
     /// Answers requests until it is dropped.
     pub async fn serve(self) {
-        let service = router(self.stage).into_make_service_with_connect_info::<Breaker>();
-        let served = axum::serve(BreakableListener(self.listener), service).await;
-        // The server waits out what goes wrong with single connections, and never returns.
-        debug_assert!(served.is_ok(), "{served:?}");
+        connection::serve(self.listener, router(self.stage)).await;
     }
 }
 
@@ -128,7 +149,9 @@ pub struct Deployer(Arc<Stage>);
 impl Deployer {
     /// Deploys to an agent, as a POST would.
     pub fn deploy(&self, agent: &str) {
-        let _ = self.0.play(agent, Play::deploy);
+        let _ = self
+            .0
+            .play(agent, |agent, now| agent.deploy(now, &Value::Null));
     }
 }
 
@@ -137,144 +160,193 @@ impl Deployer {
 struct Stage {
     key: Option<String>,
     opened: Instant,
-    agents: Mutex<BTreeMap<String, Play>>,
+    agents: Mutex<BTreeMap<String, SimulatedAgent>>,
 }
 
 impl Stage {
-    fn new(settings: Settings) -> Self {
-        let Settings {
-            cast,
-            key,
-            speed,
-            start,
-        } = settings;
-        let opened = Timestamp::now();
-        let agents = cast.0.into_iter().map(|(name, scenario)| {
-            let play = Play::new(name.clone(), scenario, start, speed, opened);
-            (name, play)
-        });
-        Self {
-            key,
-            opened: Instant::now(),
-            agents: Mutex::new(agents.collect()),
-        }
-    }
-
-    /// Has an agent do something; `None` where there is none of that name.
-    fn play<T>(&self, agent: &str, act: impl FnOnce(&mut Play, Now) -> T) -> Option<T> {
+    /// Has an agent do something.
+    fn play<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut SimulatedAgent, Now) -> T,
+    ) -> Result<T, Answer> {
         let now = self.now();
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents.get_mut(agent).map(|play| act(play, now))
+        let mut agents = self.agents();
+        agents
+            .get_mut(name)
+            .map(|agent| act(agent, now))
+            .ok_or_else(|| {
+                let what = "not found: the simulator plays for the agents of its --agent only";
+                Answer::not_found(format!("agent {name:?} {what}"))
+            })
     }
 
-    /// The entries of the agents that exist at present, by name.
-    fn entries(&self) -> Vec<Value> {
-        let now = self.now();
-        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        agents.values().filter_map(|play| play.entry(now)).collect()
+    fn agents(&self) -> MutexGuard<'_, BTreeMap<String, SimulatedAgent>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some((scheme, key)) = headers
+    /// Whether the request bears the key that its path asks for: the public one to start sessions,
+    /// for all else another one.
+    fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
+        let value = headers
             .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.split_once(' '))
-        else {
+            .and_then(|value| value.to_str().ok());
+        let Some((scheme, key)) = value.and_then(|value| value.split_once(' ')) else {
             return false;
         };
-        let key = key.trim();
-        scheme.eq_ignore_ascii_case("bearer")
-            && match &self.key {
-                Some(expected) => key == expected,
-                None => !key.is_empty(),
-            }
+        let (key, is_public) = (key.trim(), key.trim().starts_with("pk_"));
+        let is_right = match &self.key {
+            _ if path.starts_with("/v1/public/") => is_public,
+            Some(expected) => key == expected,
+            None => !key.is_empty() && !is_public,
+        };
+        is_right && scheme.eq_ignore_ascii_case("bearer")
     }
 
     fn now(&self) -> Now {
-        Now {
-            since: self.opened.elapsed(),
-            wall: Timestamp::now(),
-        }
+        let (since, wall) = (self.opened.elapsed(), Timestamp::now());
+        Now { since, wall }
     }
 }
 
 fn router(stage: Arc<Stage>) -> Router {
+    let (get_only, deploys) = (MethodFilter::GET, MethodFilter::POST.or(MethodFilter::PUT));
+    let session = asks(get_only, |agent, now, asked| {
+        agent.session(now, &asked.session)
+    });
+    let end = asks(MethodFilter::DELETE, |agent, now, asked| {
+        agent.end_session(now, &asked.session)
+    });
+    let deploy = |methods| {
+        asks(methods, |agent, now, asked| {
+            agent.deploy(now, &asked.manifest)
+        })
+    };
+    let agents = Router::new()
+        .route("/", get(list).merge(deploy(deploys)))
+        .route(
+            "/{name}/logs",
+            asks(get_only, |agent, now, asked| agent.logs(now, &asked.query)),
+        )
+        .route(
+            "/{name}/sessions",
+            asks(get_only, |agent, now, asked| {
+                agent.sessions(now, &asked.query)
+            }),
+        )
+        .route("/{name}/sessions/{session}", session.merge(end));
+    let by_key = get(details).merge(deploy(MethodFilter::POST));
+    let start = asks(MethodFilter::POST, |agent, now, _| agent.start_session(now));
     Router::new()
-        .route("/v1/agents", get(list))
-        .route("/v1/agents/{name}", get(details).post(deploy))
-        .route("/v1/agents/{name}/logs", get(logs))
-        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, None) })
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, None) })
+        .nest("/v1/agents", agents.clone().route("/{name}", by_key))
+        .nest(
+            "/v1/organizations/{organization}/services",
+            agents.route("/{name}", get(organization::details)),
+        )
+        .route("/v1/public/{name}/start", start)
+        .merge(organization::router())
+        .method_not_allowed_fallback(|| async {
+            Answer::plain_error(StatusCode::METHOD_NOT_ALLOWED)
+        })
+        .fallback(|| async { Answer::plain_error(StatusCode::NOT_FOUND) })
         .layer(middleware::from_fn_with_state(stage.clone(), authorize))
         .with_state(stage)
 }
 
-async fn authorize(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
-    if stage.admits(request.headers()) {
+/// What a path names. What is not UTF-8 names nothing that there is.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Named {
+    name: String,
+    session: String,
+}
+
+type Place = Result<Path<Named>, PathRejection>;
+type Stages = State<Arc<Stage>>;
+
+/// What a request says beside the agent that it is about.
+struct Asked {
+    session: String,
+    query: Query,
+    manifest: Value,
+}
+
+/// Requests that ask something of an agent: of the one in the path or, where none is, in the body.
+fn asks(
+    methods: MethodFilter,
+    act: fn(&mut SimulatedAgent, Now, &Asked) -> Outcome,
+) -> MethodRouter<Arc<Stage>> {
+    let answer =
+        async move |State(stage): Stages, place: Place, query: RawQuery, request: Request| {
+            let Ok(text) = body::to_bytes(request.into_body(), MAX_BODY).await else {
+                return Answer::plain_error(StatusCode::PAYLOAD_TOO_LARGE);
+            };
+            let manifest = match text.trim_ascii() {
+                b"" => json!({}),
+                text => serde_json::from_slice(text).unwrap_or_default(),
+            };
+            if !manifest.is_object() {
+                return Answer::bad_request("the body is not a JSON object");
+            }
+            let Named { name, session } = named(place);
+            let in_body = manifest["serviceName"].as_str().unwrap_or_default();
+            let name = if name.is_empty() {
+                in_body.to_owned()
+            } else {
+                name
+            };
+            let query = read(query);
+            let asked = Asked {
+                session,
+                query,
+                manifest,
+            };
+            stage
+                .play(&name, |agent, now| act(agent, now, &asked))
+                .flatten()
+                .into()
+        };
+    on(methods, answer)
+}
+
+async fn authorize(State(stage): Stages, request: Request, next: Next) -> Response {
+    if stage.admits(request.uri().path(), request.headers()) {
         next.run(request).await
     } else {
-        problem(StatusCode::UNAUTHORIZED, None)
+        Answer::plain_error(StatusCode::UNAUTHORIZED).into_response()
     }
 }
 
-async fn list(State(stage): State<Arc<Stage>>) -> Response {
-    reply::json(&json!({ "services": stage.entries() }))
+/// The entries of the agents that exist at present, by name.
+async fn list(State(stage): Stages, query: RawQuery) -> Answer {
+    let (now, query, agents) = (stage.now(), read(query), stage.agents());
+    let entries = agents.values().filter_map(|agent| agent.entry(now));
+    let entries: Value = entries
+        .filter(|entry| query.selects("region", entry))
+        .collect();
+    Ok(json!({ "services": entries })).into()
 }
 
-async fn details(
-    State(stage): State<Arc<Stage>>,
-    ConnectInfo(breaker): ConnectInfo<Breaker>,
-    name: Result<Path<String>, PathRejection>,
-) -> Response {
-    let name = named(name);
-    match stage.play(&name, Play::read) {
-        Some(reply) => perform(reply, &breaker).await,
-        None => whole(Answer::not_found(&name)),
+async fn details(State(stage): Stages, place: Place) -> Response {
+    respond(&stage, place, |details| details).await
+}
+
+/// Replies to a request for an agent's details, in the form that `shape` gives them.
+async fn respond(stage: &Stage, place: Place, shape: fn(Value) -> Value) -> Response {
+    match stage.play(&named(place).name, SimulatedAgent::read) {
+        Ok(Reply::Details(details)) => Answer::from(Ok(shape(details))).into_response(),
+        Ok(Reply::Answer(answer)) | Err(answer) => answer.into_response(),
+        Ok(Reply::Hang) => pending().await,
+        Ok(Reply::Reset) => connection::reset(),
     }
 }
 
-async fn deploy(
-    State(stage): State<Arc<Stage>>,
-    name: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    let Ok(manifest) = body::to_bytes(request.into_body(), MOST_BODY).await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, None);
-    };
-    let object = serde_json::from_slice::<Value>(&manifest).is_ok_and(|json| json.is_object());
-    if !manifest.trim_ascii().is_empty() && !object {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            Some("the body is not a JSON object"),
-        );
-    }
-    let name = named(name);
-    whole(
-        stage
-            .play(&name, Play::deploy)
-            .unwrap_or_else(|| Answer::not_found(&name)),
-    )
+fn named(place: Place) -> Named {
+    place.map(|Path(named)| named).unwrap_or_default()
 }
 
-async fn logs(
-    State(stage): State<Arc<Stage>>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let query = match LogQuery::parse(query.as_deref().unwrap_or_default()) {
-        Ok(query) => query,
-        Err(what) => return problem(StatusCode::BAD_REQUEST, Some(&what)),
-    };
-    let name = named(name);
-    whole(
-        stage
-            .play(&name, |play, now| play.logs(now, &query))
-            .unwrap_or_else(|| Answer::not_found(&name)),
-    )
-}
-
-/// The name in the path; one that is not UTF-8 is no agent's.
-fn named(path: Result<Path<String>, PathRejection>) -> String {
-    path.map_or_else(|_| String::new(), |Path(name)| name)
+fn read(RawQuery(query): RawQuery) -> Query {
+    Query::parse(query.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

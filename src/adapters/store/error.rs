@@ -1,4 +1,4 @@
-//! Why a store cannot be used, and what mends it.
+//! Why a store cannot be used, and what is to be done.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,95 +9,39 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// There is none.
-    #[error("there is no store at {}; `pipecat-rollout watch` makes one, --store names another", path.display())]
-    Missing {
-        /// Where it was to be.
-        path: PathBuf,
-    },
-    /// Its folder cannot be made.
-    #[error("cannot make the store's folder {}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Its file cannot be opened or made.
-    #[error("cannot open {} for writing", path.display())]
+    #[error("there is no store at {}; `pipecat-rollout watch` makes one, --store names another", .0.display())]
+    Missing(PathBuf),
+    /// Another sidecar uses it, perhaps under another name.
+    #[error("another sidecar uses the store {}; stop it, or take another file with --store", .0.display())]
+    InUse(PathBuf),
+    /// It is not what this program can use.
+    #[error("the store {} {why}; it was left as it is", path.display())]
     Unusable {
-        /// The file.
+        /// The store.
+        path: PathBuf,
+        /// What it is instead, and what is to be done.
+        why: String,
+    },
+    /// Another file has come in its place.
+    #[error(
+        "the store {} was replaced while it was in use, and nothing is written to the file that is there now; \
+         put the former back, or start the sidecar again to go on with this one",
+        .0.display()
+    )]
+    Replaced(PathBuf),
+    /// The file or its folder cannot be opened or made.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
         path: PathBuf,
         /// Why not.
         #[source]
         source: io::Error,
-    },
-    /// Another sidecar uses it.
-    #[error("another sidecar uses the store {}; stop it, or take another file with --store", path.display())]
-    InUse {
-        /// The store.
-        path: PathBuf,
-    },
-    /// The file is something else.
-    #[error("{} is not a store of this program, and was left as it is; take another file with --store", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A newer version of the program has written it.
-    #[error(
-        "the store {} is of a newer version (schema {theirs}; this program knows {ours}), and was left as it is; run the newer program, or take another file with --store",
-        path.display()
-    )]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// Its schema.
-        theirs: i64,
-        /// The latest schema that is known here.
-        ours: i64,
-    },
-    /// An older version of the program has written it, and only a sidecar brings it up to date.
-    #[error(
-        "the store {} is of an older version (schema {theirs} of {ours}); `pipecat-rollout watch` brings it up to date",
-        path.display()
-    )]
-    Older {
-        /// The store.
-        path: PathBuf,
-        /// Its schema.
-        theirs: i64,
-        /// The present schema.
-        ours: i64,
-    },
-    /// It is damaged.
-    #[error(
-        "the store {} is damaged ({what}), and was left as it is; put a copy in its place, or move it away to begin anew",
-        path.display()
-    )]
-    Damaged {
-        /// The store.
-        path: PathBuf,
-        /// What shows it.
-        what: String,
-    },
-    /// A record in it makes no sense.
-    #[error("the store {} holds a record that makes no sense", path.display())]
-    Record {
-        /// The store.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// There is no room left on its disk.
-    #[error("the disk of the store {} is full", path.display())]
-    Full {
-        /// The store.
-        path: PathBuf,
     },
     /// It cannot be read or written.
-    #[error("the store {} cannot be used", path.display())]
+    #[error("cannot use the store {}", path.display())]
     Failed {
         /// The store.
         path: PathBuf,
@@ -108,37 +52,60 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
-    /// Whether another start may find it mended: by room on the disk, a file system that is there by
-    /// then, the end of who uses it. A store that cannot be read for what it is stays so.
+    /// Whether another start may succeed: with room on the disk, a file system that is there by then, or
+    /// after the end of whoever uses it.
     #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
         use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
         match self {
-            Self::InUse { .. } | Self::Full { .. } | Self::Failed { .. } => true,
+            Self::InUse(_) | Self::Failed { .. } => true,
             // What is in the way was put there.
-            Self::Folder { source, .. } | Self::Unusable { source, .. } => {
+            Self::File { source, .. } => {
                 !matches!(source.kind(), AlreadyExists | IsADirectory | NotADirectory)
             }
-            Self::Missing { .. }
-            | Self::Foreign { .. }
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Damaged { .. }
-            | Self::Record { .. } => false,
+            Self::Missing(_) | Self::Unusable { .. } | Self::Replaced(_) => false,
         }
     }
 
     /// What an error of the database means.
     pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full { path },
-            Some(ErrorCode::NotADatabase) => Self::Foreign { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
-                path,
-                what: source.to_string(),
+            Some(ErrorCode::NotADatabase) => Self::foreign(path),
+            Some(ErrorCode::DatabaseCorrupt) => Self::damaged(path, &source.to_string()),
+            _ => Self::Failed {
+                path: path.to_owned(),
+                source,
             },
-            _ => Self::Failed { path, source },
+        }
+    }
+
+    pub(super) fn foreign(path: &Path) -> Self {
+        Self::unusable(
+            path,
+            "is not of this program: take another file with --store".to_owned(),
+        )
+    }
+
+    pub(super) fn damaged(path: &Path, what: &str) -> Self {
+        let what = what.replace('\n', " ");
+        Self::unusable(
+            path,
+            format!("is damaged ({what}): put a copy in its place, or move it away to begin anew"),
+        )
+    }
+
+    pub(super) fn unusable(path: &Path, why: String) -> Self {
+        Self::Unusable {
+            path: path.to_owned(),
+            why,
+        }
+    }
+
+    pub(super) fn file(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File {
+            what,
+            path: path.to_owned(),
+            source,
         }
     }
 }

@@ -1,162 +1,129 @@
-//! The tables, how they came to be, and what a file has to be like to be a store.
+//! The tables, and what a file has to be like to be a store.
+
+use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError};
+use super::StoreError;
 
 /// Marks the file as a store of this program (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x7063_726f;
-/// What leads from each version of the schema to the next, from none at all on.
+/// The version of the tables (`PRAGMA user_version`).
+const VERSION: i64 = 1;
+/// Moments are microseconds since 1970.
 ///
-/// `number`s are never given twice. Moments are microseconds since 1970. `next_at` is set for the
-/// first notice that waits for a sink about an agent, and for no other: the others wait for that.
-const MIGRATIONS: [&str; 2] = [
-    "
+/// An event's number is never given twice, also when the latest was deleted. What the history counts
+/// stands before `data`, which may be long, and in an index of its own.
+///
+/// A queue is what waits for a sink about an agent, in the order of the events. Only its first may be
+/// delivered: `next_at`, `attempts` and `rank` are about that. `urgent_until` is the last event of a queue
+/// that must not wait behind what other agents have to say.
+const TABLES: &str = "
     CREATE TABLE facts (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE agents (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE rollouts (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        agent TEXT NOT NULL,
-        deployment TEXT NOT NULL,
-        started_at INTEGER NOT NULL,
-        finished_at INTEGER NOT NULL,
-        record TEXT NOT NULL,
-        UNIQUE (agent, deployment, started_at)
-    ) STRICT;
-    CREATE INDEX rollouts_by_end ON rollouts (finished_at);
     CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
+        store TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        kind TEXT NOT NULL,
         at INTEGER NOT NULL,
-        notice TEXT NOT NULL
+        dedup_key TEXT NOT NULL,
+        verdict TEXT,
+        started_at INTEGER,
+        elapsed_ms INTEGER,
+        observed_late INTEGER NOT NULL,
+        data TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX events_by_time ON events (at);
-    CREATE TABLE outbox (
+    CREATE INDEX events_by_age ON events (at);
+    CREATE INDEX rollouts ON events (number, agent, at, verdict, started_at, elapsed_ms, observed_late)
+        WHERE kind = 'rollout.finished';
+    CREATE INDEX rollouts_by_agent ON events (agent, number, at, verdict, started_at, elapsed_ms, observed_late)
+        WHERE kind = 'rollout.finished';
+    CREATE TABLE queues (
         sink TEXT NOT NULL,
-        event INTEGER NOT NULL REFERENCES events (number),
+        agent TEXT NOT NULL,
+        rank INTEGER NOT NULL,
+        next_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        urgent_until INTEGER NOT NULL,
+        PRIMARY KEY (sink, agent)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX queues_in_turn ON queues (sink, rank, next_at);
+    CREATE TABLE deliveries (
+        sink TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        event INTEGER NOT NULL,
+        written_at INTEGER NOT NULL,
+        PRIMARY KEY (sink, agent, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dead_letters (
+        sink TEXT NOT NULL,
+        event INTEGER NOT NULL,
         agent TEXT NOT NULL,
         written_at INTEGER NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        next_at INTEGER,
-        given_up_at INTEGER,
-        why TEXT,
+        dead_at INTEGER NOT NULL,
+        why TEXT NOT NULL,
         PRIMARY KEY (sink, event)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX outbox_order ON outbox (sink, agent, event) WHERE given_up_at IS NULL;
-    CREATE INDEX outbox_due ON outbox (sink, next_at) WHERE next_at IS NOT NULL;
-    CREATE INDEX outbox_given_up ON outbox (sink, given_up_at) WHERE given_up_at IS NOT NULL;
-    CREATE INDEX outbox_of_event ON outbox (event);
-",
-    // By agent and, as every index, by number after that.
-    "CREATE INDEX rollouts_by_agent ON rollouts (agent);",
-];
+";
 
-impl Store {
-    /// Makes sure that the file is empty, or a store that this version knows.
-    pub(super) fn check_identity(&self) -> Result<(), StoreError> {
-        let path = || self.path.clone();
-        let read = |query| self.read(|file| file.query_row(query, [], |row| row.get::<_, i64>(0)));
-        let tables = read("SELECT count(*) FROM sqlite_schema")?;
-        let application = read("PRAGMA application_id")?;
-        if application != APPLICATION && (tables > 0 || application != 0) {
-            return Err(StoreError::Foreign { path: path() });
-        }
-        let version = read("PRAGMA user_version")?;
-        if version > latest() {
-            return Err(StoreError::Newer {
-                path: path(),
-                theirs: version,
-                ours: latest(),
-            });
-        }
-        Ok(())
+/// Makes sure that the file is empty, or an undamaged store that this version knows.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if check_identity(connection, path)? == Content::Nothing {
+        return Ok(());
     }
-
-    /// Makes sure that nothing has to be brought up to date before the store can be read.
-    pub(super) fn check_is_current(&self) -> Result<(), StoreError> {
-        let theirs = self.read(version)?;
-        if theirs < latest() {
-            return Err(StoreError::Older {
-                path: self.path.clone(),
-                theirs,
-                ours: latest(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Makes sure that no page of the file is damaged.
-    pub(super) fn check_health(&self) -> Result<(), StoreError> {
-        let query = "PRAGMA quick_check(1)";
-        let what: String = self.read(|file| file.query_row(query, [], |row| row.get(0)))?;
-        if what == "ok" {
-            return Ok(());
-        }
-        Err(StoreError::Damaged {
-            path: self.path.clone(),
-            what: what.replace('\n', " "),
-        })
-    }
-
-    /// Sets the file up for writing, and brings its tables up to date.
-    pub(super) fn prepare(&mut self) -> Result<(), StoreError> {
-        self.read(|file| {
-            // Where the file system cannot have it, SQLite stays with the safe slower way.
-            let _: String = file.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-            file.execute_batch(
-                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-                 PRAGMA journal_size_limit = 16777216;",
-            )
-        })?;
-        let migrated = migrate(&mut self.connection, &MIGRATIONS);
-        migrated.map_err(|error| StoreError::of(&self.path, error))
+    let query = "PRAGMA quick_check(1)";
+    let found: rusqlite::Result<String> = connection.query_row(query, [], |row| row.get(0));
+    match found.map_err(|error| StoreError::of(path, error))? {
+        found if found == "ok" => Ok(()),
+        found => Err(StoreError::damaged(path, &found)),
     }
 }
 
-/// Takes the steps that are still to be taken, each whole or not at all.
-fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
-    let done = usize::try_from(version(connection)?).unwrap_or(0);
-    for (place, migration) in migrations.iter().enumerate().skip(done) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {};",
-            place + 1
-        ))?;
-        transaction.commit()?;
+/// What a file holds that can be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// It is empty.
+    Nothing,
+    /// A store.
+    Store,
+}
+
+/// Makes sure that the file is empty, or a store that this version knows.
+pub(super) fn check_identity(connection: &Connection, path: &Path) -> Result<Content, StoreError> {
+    let read = |query| {
+        let read = connection.query_row(query, [], |row| row.get::<_, i64>(0));
+        read.map_err(|error| StoreError::of(path, error))
+    };
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    match (read("PRAGMA application_id")?, read("PRAGMA user_version")?) {
+        (0, 0) if tables == 0 => Ok(Content::Nothing),
+        (APPLICATION, VERSION) => Ok(Content::Store),
+        (APPLICATION, version) => Err(StoreError::unusable(
+            path,
+            format!(
+                "is of another version (schema {version}; this program knows {VERSION}): run the program that \
+                 has written it, or take another file with --store"
+            ),
+        )),
+        _ => Err(StoreError::foreign(path)),
     }
-    Ok(())
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-/// The latest version of the schema.
-fn latest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_are_taken_once_and_a_step_that_fails_leaves_no_trace() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        let first = "CREATE TABLE one (a INTEGER); INSERT INTO one VALUES (1);";
-        let second = "INSERT INTO one VALUES (2); INSERT INTO nowhere VALUES (3);";
-        let mended = "INSERT INTO one VALUES (2);";
-        let sum = |connection: &Connection| -> i64 {
-            connection
-                .query_row("SELECT sum(a) FROM one", [], |row| row.get(0))
-                .unwrap()
-        };
-        migrate(&mut connection, &[first]).unwrap();
-        assert!(migrate(&mut connection, &[first, second]).is_err());
-        assert_eq!((sum(&connection), version(&connection).unwrap()), (1, 1));
-        migrate(&mut connection, &[first, mended]).unwrap();
-        migrate(&mut connection, &[first, mended]).unwrap();
-        assert_eq!((sum(&connection), version(&connection).unwrap()), (3, 2));
+/// Sets the file up for writing, and makes its tables if there are none. Gives an id that was never given.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<String> {
+    // This has an effect before there are tables only.
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+    // Where the file system cannot have it, SQLite stays with the safe slower way.
+    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")?;
+    let transaction = connection.transaction()?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == 0 {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
     }
+    transaction.commit()?;
+    connection.query_row("SELECT lower(hex(randomblob(4)))", [], |row| row.get(0))
 }

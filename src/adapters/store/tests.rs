@@ -1,431 +1,540 @@
-//! The store on real files: what survives, what is refused, and the order of what is delivered.
+//! The store on real files: what survives, what is refused, what is put right.
 
-mod history;
-mod outbox;
-
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::reader::EventQuery;
 use super::*;
-use crate::core::fleet::{NoticeData, NoticeKind, RolloutRecord, Standing};
-use crate::core::rollout::Verdict;
+use crate::core::fleet::{EventData, EventKind, KnownDeployment};
 
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
+/// A store in a folder of its own.
+pub(super) struct Place {
+    pub(super) folder: TempDir,
+    pub(super) path: PathBuf,
 }
 
-fn at(second: i64) -> Timestamp {
+impl Place {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        Self { folder, path }
+    }
+
+    pub(super) fn open(&self) -> Store {
+        Store::open(&self.path).unwrap()
+    }
+
+    /// Another program's connection to the file.
+    pub(super) fn database(&self) -> Connection {
+        Connection::open(&self.path).unwrap()
+    }
+}
+
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn agent(name: &str) -> AgentRecord {
+pub(super) fn agent(name: &str) -> AgentRecord {
     AgentRecord {
-        name: name.to_owned(),
         service_id: Some(format!("id of {name}")),
-        region: None,
-        deployment_id: Some("new".to_owned()),
-        standing: Standing::Settled {
-            verdict: Some(Verdict::Ready),
-            since: at(0),
-        },
-        unready_episodes: 1,
-        steps: vec![("old..new".to_owned(), 2)],
+        deployment: Some(KnownDeployment {
+            id: "new".to_owned(),
+            ..KnownDeployment::default()
+        }),
+        last_verdict: Some(Verdict::Ready),
         updated_at: Some(at(0)),
-        lives: Vec::new(),
-        gone_at: None,
-        changed_at: at(0),
+        ..AgentRecord::new(name, at(0))
     }
 }
 
-fn notice(agent: &str, id: &str) -> Notice {
-    Notice {
-        id: format!("{agent}/{id}"),
-        kind: NoticeKind::RolloutStarted,
+/// An event about an agent, which `what` makes recognizable.
+pub(super) fn event(kind: EventKind, agent: &str, what: &str) -> FleetEvent {
+    FleetEvent {
+        kind,
         time: at(0),
-        data: NoticeData {
+        dedup_key: format!("{agent} {what}"),
+        data: EventData {
             agent: agent.to_owned(),
-            ..NoticeData::default()
+            ..EventData::default()
         },
     }
 }
 
-fn rollout(agent: &str, finished: i64) -> RolloutRecord {
-    RolloutRecord {
-        agent: agent.to_owned(),
-        region: None,
-        deployment_id: format!("deployment {finished}"),
-        verdict: Verdict::Ready,
-        reason: None,
-        started_at: at(finished - 10),
-        finished_at: at(finished),
-        elapsed_ms: 10_000,
-        phases: Vec::new(),
-        observed_late: false,
-    }
-}
-
-fn told(notices: &[(&str, &str)]) -> Change {
+/// What happened, each of one agent.
+pub(super) fn started(events: &[(&str, &str)]) -> Change {
+    let events = events.iter();
     Change {
-        notices: notices
-            .iter()
-            .map(|(agent, id)| notice(agent, id))
+        events: events
+            .map(|(agent, what)| event(EventKind::RolloutStarted, agent, what))
             .collect(),
         ..Change::default()
     }
 }
 
-/// The ids of what is due for a sink.
-fn due(store: &Store, sink: &str, now: Timestamp) -> Vec<String> {
-    let due = store.due(sink, now, 100).unwrap();
-    due.into_iter().map(|waiting| waiting.notice.id).collect()
+fn agents(names: impl IntoIterator<Item = String>) -> Change {
+    let agents = names.into_iter();
+    Change {
+        agents: agents
+            .map(|name| (name.clone(), Some(agent(&name))))
+            .collect(),
+        ..Change::default()
+    }
 }
 
-/// The number of the event that is first in turn.
-fn first(store: &Store, sink: &str) -> i64 {
-    store.due(sink, at(1_000_000), 1).unwrap()[0].event
+fn finished(agent: &str, second: i64) -> FleetEvent {
+    FleetEvent {
+        time: at(second),
+        ..event(EventKind::RolloutFinished, agent, "finished")
+    }
+}
+
+/// What waits for a sink, as events are recognized.
+pub(super) fn due(store: &mut Store, sink: &str, now: Timestamp) -> Vec<String> {
+    let due = store.due(sink, now, 100).unwrap().deliveries;
+    due.into_iter()
+        .map(|due| due.event.event.dedup_key)
+        .collect()
+}
+
+fn log(store: &Store) -> Vec<StoredEvent> {
+    let events = store
+        .reader()
+        .events(&EventQuery::default(), 1000, usize::MAX);
+    events.unwrap().found
+}
+
+fn count(store: &Store, table: &str) -> i64 {
+    let query = format!("SELECT count(*) FROM {table}");
+    store
+        .connection
+        .query_row(&query, [], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
 fn what_was_applied_is_there_when_the_store_is_opened_again() {
-    let folder = folder();
-    let path = folder.path().join("deep/er/store.db");
-    let change = Change {
-        agents: vec![agent("a"), agent("b")],
-        rollouts: vec![rollout("a", 20)],
-        ..told(&[("a", "1"), ("b", "1")])
-    };
+    let place = Place::new();
+    let path = place.folder.path().join("deep/er/store.db");
+    let mut change = agents(["a".to_owned(), "b".to_owned()]);
+    change.events = started(&[("a", "1"), ("b", "1")]).events;
     let mut store = Store::open(&path).unwrap();
-    assert_eq!(store.alive_at().unwrap(), None);
-    store.touch(at(7)).unwrap();
-    let new = store.apply(at(20), &change, |_| vec!["hook"]).unwrap();
-    assert_eq!(new, [true, true]);
+    let stored = store.apply(at(20), &change, |_| vec!["hook"]).unwrap();
+    assert_eq!(
+        stored.iter().map(|one| one.number).collect::<Vec<_>>(),
+        [1, 2]
+    );
     drop(store);
 
     let mut store = Store::open(&path).unwrap();
-    assert_eq!(store.alive_at().unwrap(), Some(at(7)));
-    assert_eq!(store.agents().unwrap(), change.agents);
-    assert_eq!(all_rollouts(&store), [(1, rollout("a", 20))]);
-    assert_eq!(due(&store, "hook", at(20)), ["a/1", "b/1"]);
-    let waiting = &store.due("hook", at(20), 1).unwrap()[0];
-    assert_eq!(waiting.notice, notice("a", "1"));
-    assert_eq!((waiting.attempts, waiting.written_at), (0, at(20)));
-
-    // The same once more: nothing is there twice.
-    let again = store.apply(at(30), &change, |_| vec!["hook"]).unwrap();
-    assert_eq!(again, [false, false]);
-    assert_eq!(all_rollouts(&store).len(), 1);
-    assert_eq!(due(&store, "hook", at(30)), ["a/1", "b/1"]);
-
-    let gone = Change {
-        removed: vec!["a".to_owned()],
+    assert_eq!(log(&store), stored);
+    assert_eq!(due(&mut store, "hook", at(20)), ["a 1", "b 1"]);
+    let kept = store.agents().unwrap();
+    assert_eq!(kept.records, [agent("a"), agent("b")]);
+    let deleted = Change {
+        agents: [("a".to_owned(), None)].into(),
         ..Change::default()
     };
-    store.apply(at(40), &gone, |_| vec![]).unwrap();
-    assert_eq!(store.agents().unwrap(), [agent("b")]);
-    assert_eq!(due(&store, "hook", at(40)), ["a/1", "b/1"], "still told");
-}
-
-#[test]
-fn notices_of_an_agent_go_in_order_and_agents_and_sinks_do_not_hold_each_other_up() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    let change = told(&[("a", "1"), ("a", "2"), ("b", "1"), ("a", "3")]);
-    store.apply(at(0), &change, |_| vec!["one", "two"]).unwrap();
-    assert_eq!(due(&store, "one", at(0)), ["a/1", "b/1"]);
-
-    let event = first(&store, "one");
-    store.postpone("one", event, at(60), "it hung").unwrap();
-    assert_eq!(due(&store, "one", at(59)), ["b/1"], "a/2 waits for a/1");
-    assert_eq!(due(&store, "two", at(59)), ["a/1", "b/1"]);
-    assert_eq!(due(&store, "one", at(60)), ["b/1", "a/1"]);
-    assert_eq!(store.due("one", at(60), 9).unwrap()[1].attempts, 1);
-
-    store.delivered("one", event, at(60)).unwrap();
-    assert_eq!(due(&store, "one", at(60)), ["b/1", "a/2"]);
-    let second = store.due("one", at(60), 9).unwrap()[1].event;
-    store.give_up("one", second, at(61), "refused").unwrap();
-    assert_eq!(due(&store, "one", at(61)), ["b/1", "a/3"]);
-    // What comes later waits its turn as well.
-    store
-        .apply(at(62), &told(&[("a", "4")]), |_| vec!["one"])
-        .unwrap();
-    assert_eq!(due(&store, "one", at(62)), ["b/1", "a/3"]);
-
-    let backlogs = store.backlogs().unwrap();
-    let one = Backlog {
-        pending: 3,
-        oldest: Some(at(0)),
-        given_up: 1,
-    };
-    let two = Backlog {
-        pending: 4,
-        oldest: Some(at(0)),
-        given_up: 0,
-    };
-    assert_eq!(backlogs, [("one".to_owned(), one), ("two".to_owned(), two)]);
-}
-
-#[test]
-fn the_next_attempt_is_known_and_an_empty_outbox_has_none() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    assert_eq!(store.next_due("one").unwrap(), None);
-    store
-        .apply(at(5), &told(&[("a", "1"), ("a", "2")]), |_| vec!["one"])
-        .unwrap();
-    assert_eq!(store.next_due("one").unwrap(), Some(at(5)));
-    let event = first(&store, "one");
-    store.postpone("one", event, at(60), "why").unwrap();
-    assert_eq!(store.next_due("one").unwrap(), Some(at(60)));
-    store.delivered("one", event, at(70)).unwrap();
+    store.apply(at(40), &deleted, |_| vec![]).unwrap();
+    assert_eq!(store.agents().unwrap().records, [agent("b")]);
     assert_eq!(
-        store.next_due("one").unwrap(),
-        Some(at(70)),
-        "its turn begins"
+        due(&mut store, "hook", at(40)),
+        ["a 1", "b 1"],
+        "still sent"
     );
-    // Told of twice, as by an attempt that was cut off: nothing changes.
-    store.delivered("one", event, at(80)).unwrap();
-    let last = first(&store, "one");
-    store.delivered("one", last, at(80)).unwrap();
-    assert_eq!(store.next_due("one").unwrap(), None);
+}
+
+#[test]
+fn an_id_is_given_once_also_by_copies_and_after_the_latest_was_deleted() {
+    let place = Place::new();
+    let mut ids = Vec::new();
+    let mut give = |store: &mut Store| {
+        let stored = store
+            .apply(at(0), &started(&[("a", "1")]), |_| vec![])
+            .unwrap();
+        ids.push(stored[0].id());
+    };
+    let mut store = place.open();
+    give(&mut store);
+    store.connection.execute("DELETE FROM events", []).unwrap();
+    give(&mut store);
+    drop(store);
+    let copy = fs::read(&place.path).unwrap();
+    give(&mut place.open());
+    // A copy that is put back gives the same number again.
+    fs::write(&place.path, copy).unwrap();
+    give(&mut place.open());
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "{ids:?}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_holds_up_no_other() {
+    let place = Place::new();
+    let mut store = place.open();
+    let all = agents(["a", "b", "c", "d"].map(str::to_owned));
+    store.apply(at(0), &all, |_| vec![]).unwrap();
+    let spoiled = "UPDATE agents SET record = '{' WHERE name = 'a';
+                   UPDATE agents SET record = replace(record, '\"idle\"', '\"dancing\"') WHERE name = 'c';
+                   UPDATE agents SET record = CAST(x'ff' AS TEXT) WHERE name = 'd';";
+    store.connection.execute_batch(spoiled).unwrap();
+    let kept = store.agents().unwrap();
+    assert_eq!(kept.records, [agent("b")]);
+    assert_eq!(kept.unreadable, ["a", "c", "d"]);
 }
 
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let place = Place::new();
+    let mut store = place.open();
     let limit = |store: &Store, pages: i64| {
         let set = format!("PRAGMA max_page_count = {pages}");
         store.connection.query_row(&set, [], |_| Ok(())).unwrap();
     };
     store
-        .apply(at(0), &told(&[("a", "1")]), |_| vec!["one"])
+        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
         .unwrap();
     limit(&store, 1);
-    let names: Vec<String> = (0..2000).map(|number| format!("agent-{number}")).collect();
-    let much = Change {
-        agents: names.iter().map(|name| agent(name)).collect(),
-        ..told(&[("a", "2")])
-    };
+    let mut much = agents((0..2000).map(|number| format!("agent-{number}")));
+    much.events = started(&[("a", "2")]).events;
     let error = store.apply(at(1), &much, |_| vec!["one"]).unwrap_err();
-    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    assert!(store.agents().unwrap().is_empty());
-    assert_eq!(due(&store, "one", at(1)), ["a/1"]);
+    let StoreError::Failed { source, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.to_string(), "database or disk is full");
+    assert!(store.agents().unwrap().records.is_empty());
+    assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
     limit(&store, 1_000_000);
-    assert_eq!(store.apply(at(2), &much, |_| vec!["one"]).unwrap(), [true]);
-    assert_eq!(store.agents().unwrap().len(), 2000);
+    assert_eq!(store.apply(at(2), &much, |_| vec!["one"]).unwrap().len(), 1);
+    assert_eq!(store.agents().unwrap().records.len(), 2000);
 }
 
 #[test]
-fn a_store_of_the_first_version_is_brought_up_to_date() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let mut store = Store::open(&path).unwrap();
+fn what_is_old_is_deleted_but_not_what_waits_and_dead_letters_last_as_long() {
+    let place = Place::new();
+    let mut store = place.open();
     let change = Change {
-        rollouts: vec![rollout("a", 20)],
+        events: ["dead", "waits", "old"]
+            .map(|agent| finished(agent, 0))
+            .into(),
+        ..Change::default()
+    };
+    let sinks = |event: &FleetEvent| match event.data.agent.as_str() {
+        "old" => vec![],
+        _ => vec!["one"],
+    };
+    store.apply(at(0), &change, sinks).unwrap();
+    let dead = Settled {
+        agent: "dead".to_owned(),
+        number: 1,
+        outcome: Outcome::Dead("refused".to_owned()),
+    };
+    store.settle("one", at(0), &[dead]).unwrap();
+    let left =
+        |store: &Store| -> Vec<u64> { log(store).iter().map(|event| event.number).collect() };
+    let keep = Duration::from_secs(100);
+    // Nothing has happened since: by itself a clock that is far ahead makes nothing old.
+    store.prune(at(100_000), keep).unwrap();
+    assert_eq!(left(&store), [1, 2, 3]);
+    let later = Change {
+        events: vec![finished("new", 101)],
+        ..Change::default()
+    };
+    store.apply(at(101), &later, |_| vec![]).unwrap();
+    // Nor does one event that was written by such a clock, once that is set right.
+    store.prune(at(99), keep).unwrap();
+    assert_eq!(left(&store), [1, 2, 3, 4]);
+    store.prune(at(101), keep).unwrap();
+    assert_eq!(left(&store), [2, 4]);
+    assert_eq!(count(&store, "dead_letters"), 0);
+    assert_eq!(due(&mut store, "one", at(101)), ["waits finished"]);
+}
+
+#[test]
+fn the_file_shrinks_with_what_is_deleted() {
+    let place = Place::new();
+    let mut store = place.open();
+    let long = |number| {
+        let mut long = finished("a", number);
+        long.data.image = Some("x".repeat(10_000));
+        long
+    };
+    let change = Change {
+        events: (0..300).map(long).chain([finished("a", 10_000)]).collect(),
         ..Change::default()
     };
     store.apply(at(0), &change, |_| vec![]).unwrap();
-    let first = "DROP INDEX rollouts_by_agent; PRAGMA user_version = 1";
-    store.connection.execute_batch(first).unwrap();
+    store.prune(at(10_000), Duration::from_secs(1)).unwrap();
     drop(store);
-    let older = Store::open_read_only(&path).unwrap_err();
-    assert!(matches!(older, StoreError::Older { .. }), "{older:?}");
-    assert_eq!(all_rollouts(&Store::open(&path).unwrap()).len(), 1);
-    Store::open_read_only(&path).unwrap();
+    let size = fs::metadata(&place.path).unwrap().len();
+    assert!(size < 200_000, "{size} bytes for one event");
 }
 
 #[test]
-fn what_is_old_goes_but_never_what_is_still_to_be_delivered() {
-    let folder = folder();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    let change = Change {
-        rollouts: vec![rollout("a", 100), rollout("a", 200)],
-        ..told(&[("a", "1"), ("b", "1")])
-    };
-    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
-    let event = first(&store, "one");
-    store.give_up("one", event, at(50), "refused").unwrap();
-    store.prune(at(50)).unwrap();
-    assert_eq!(store.backlogs().unwrap()[0].1.given_up, 1, "not old yet");
-    store.prune(at(200)).unwrap();
-    assert_eq!(all_rollouts(&store).len(), 1);
-    let backlog = store.backlogs().unwrap()[0].1;
-    assert_eq!((backlog.pending, backlog.given_up), (1, 0));
-    assert_eq!(due(&store, "one", at(200)), ["b/1"]);
-    let known = |store: &mut Store| {
-        let change = told(&[("a", "1"), ("b", "1")]);
-        store.apply(at(300), &change, |_| vec![]).unwrap()
-    };
-    assert_eq!(known(&mut store), [true, false], "the pending one is kept");
+fn a_second_sidecar_is_refused_under_whichever_name_and_a_reader_is_not() {
+    let place = Place::new();
+    let mut store = place.open();
+    let name = |name: &str| place.folder.path().join(name);
+    symlink(&place.path, name("symlink")).unwrap();
+    fs::hard_link(&place.path, name("hard link")).unwrap();
+    for path in [&place.path, &name("symlink"), &name("hard link")] {
+        let second = Store::open(path).unwrap_err();
+        assert!(matches!(second, StoreError::InUse(_)), "{second:?}");
+    }
+    let reader = Reader::open(&name("symlink")).unwrap();
+    store
+        .apply(at(0), &started(&[("a", "1")]), |_| vec![])
+        .unwrap();
+    let events = |reader: &Reader| reader.events(&EventQuery::default(), 9, 9).unwrap().found;
+    assert_eq!(events(&reader), log(&store));
+    drop(store);
+    assert_eq!(events(&reader).len(), 1);
+    Store::open(&name("symlink")).unwrap();
 }
 
 #[test]
-fn a_second_sidecar_is_refused_and_a_reader_is_not() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let mut store = Store::open(&path).unwrap();
-    let second = Store::open(&path).unwrap_err();
-    assert!(matches!(second, StoreError::InUse { .. }), "{second:?}");
-    let reader = Store::open_read_only(&path).unwrap();
-    let change = Change {
-        rollouts: vec![rollout("a", 20)],
+fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() {
+    let place = Place::new();
+    let mut store = place.open();
+    store
+        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .unwrap();
+    // What is made again is laid out in another way: there is room in between.
+    let names = || (0..500).map(|number| format!("agent-{number}"));
+    store.apply(at(0), &agents(names()), |_| vec![]).unwrap();
+    let deleted = Change {
+        agents: names().step_by(2).map(|name| (name, None)).collect(),
         ..Change::default()
     };
-    store.apply(at(0), &change, |_| vec![]).unwrap();
-    assert_eq!(all_rollouts(&reader).len(), 1);
+    store.apply(at(0), &deleted, |_| vec![]).unwrap();
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    store
+        .connection
+        .query_row(checkpoint, [], |_| Ok(()))
+        .unwrap();
+    store.touch(at(0)).unwrap();
+    // With or without the files that belong to it.
+    for rest in [&[""][..], &["", "-wal", "-shm"]] {
+        for suffix in rest {
+            fs::remove_file(beside(&place.path, suffix)).unwrap();
+        }
+        store
+            .apply(at(1), &started(&[("a", "2")]), |_| vec!["one"])
+            .unwrap();
+        let second = Store::open(&place.path).unwrap_err();
+        assert!(matches!(second, StoreError::InUse(_)), "{second:?}");
+    }
+    let mode = fs::metadata(&place.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(log(&store).len(), 3);
     drop(store);
-    drop(reader);
-    Store::open(&path).unwrap();
-    let reader = Store::open_read_only(&path).unwrap();
-    assert_eq!(all_rollouts(&reader).len(), 1);
+    let mut store = place.open();
+    assert_eq!(log(&store).len(), 3);
+    assert_eq!(store.agents().unwrap().records.len(), 250);
+    assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
+    // It goes on to shrink as well.
+    let vacuum: i64 = store
+        .connection
+        .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(vacuum, 2);
+}
+
+#[test]
+fn nothing_is_written_when_another_file_has_come_in_the_place_of_the_store() {
+    let place = Place::new();
+    let mut store = place.open();
+    let former = place.folder.path().join("former");
+    fs::rename(&place.path, &former).unwrap();
+    fs::write(&place.path, "somebody's").unwrap();
+    let change = started(&[("a", "1")]);
+    for _ in 0..2 {
+        let error = store.apply(at(0), &change, |_| vec![]).unwrap_err();
+        assert!(matches!(error, StoreError::Replaced(_)), "{error:?}");
+    }
+    assert_eq!(fs::read(&place.path).unwrap(), b"somebody's");
+    assert_eq!(count(&store, "events"), 0);
+    // With the former in its place it goes on.
+    fs::rename(&former, &place.path).unwrap();
+    store.touch(at(0)).unwrap();
+}
+
+#[test]
+fn a_store_that_another_program_holds_can_be_read_and_is_written_when_it_is_let_go() {
+    let place = Place::new();
+    let mut store = place.open();
+    store
+        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .unwrap();
+    let other = place.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.connection.busy_timeout(Duration::ZERO).unwrap();
+    let error = store.touch(at(1)).unwrap_err();
+    assert!(error.may_pass(), "{error:?}");
+    assert_eq!(log(&store).len(), 1);
+    assert_eq!(store.reader().backlogs().unwrap()["one"].pending, 1);
+    assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
+    other.execute_batch("COMMIT").unwrap();
+    store.touch(at(1)).unwrap();
+}
+
+#[test]
+fn a_copy_where_nothing_can_be_written_can_be_read() {
+    let place = Place::new();
+    let mut store = place.open();
+    store
+        .apply(at(0), &started(&[("a", "1")]), |_| vec![])
+        .unwrap();
+    let folder = place.folder.path().join("100%?#copies");
+    fs::create_dir(&folder).unwrap();
+    let (whole, torn) = (folder.join("whole.db"), folder.join("torn.db"));
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&place.path, suffix), beside(&torn, suffix)).unwrap();
+    }
+    drop(store);
+    fs::copy(&place.path, &whole).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
+    let can_be_written = || {
+        let probe = folder.join("probe");
+        fs::write(&probe, "").is_ok() && fs::remove_file(&probe).is_ok()
+    };
+    // Root may write everywhere but here.
+    let attribute = |change: &str| Command::new("chattr").arg(change).arg(&folder).status();
+    if can_be_written() && (attribute("+i").is_err() || can_be_written()) {
+        return;
+    }
+    let events = Reader::open(&whole).map(|reader| reader.events(&EventQuery::default(), 9, 9));
+    let torn = Reader::open(&torn);
+    let _ = attribute("-i");
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(events.unwrap().unwrap().found.len(), 1);
+    let told = torn.unwrap_err().to_string();
+    assert!(told.contains("torn.db-wal to another folder"), "{told}");
 }
 
 #[test]
 fn nobody_else_can_read_it() {
-    let folder = folder();
-    let path = folder.path().join("state/store.db");
-    let mut store = Store::open(&path).unwrap();
-    store.touch(at(0)).unwrap();
+    let place = Place::new();
+    let path = place.folder.path().join("state/store.db");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let mut names: Vec<_> = fs::read_dir(path.parent().unwrap())
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                mode(&entry.path()),
-            )
-        })
-        .collect();
-    names.sort();
-    let expected = ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"];
-    assert_eq!(names, expected.map(|name| (name.to_owned(), 0o600)));
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-}
-
-#[test]
-fn what_others_could_read_they_can_read_no_more() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let beside = |suffix: &str| folder.path().join(format!("store.db{suffix}"));
     let mut store = Store::open(&path).unwrap();
-    // As after a crash: the log is still there.
-    let copies: Vec<_> = ["", "-wal"]
-        .map(|suffix| fs::read(beside(suffix)).unwrap())
-        .into();
     store.touch(at(0)).unwrap();
-    drop(store);
-    for (suffix, copy) in ["", "-wal"].into_iter().zip(copies) {
-        fs::write(beside(suffix), copy).unwrap();
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(&path, suffix)), 0o600, "{suffix}");
     }
-    for suffix in ["", "-wal", ".lock"] {
-        fs::set_permissions(beside(suffix), Permissions::from_mode(0o644)).unwrap();
+    // As after a crash, and a copy: the log is still there, and others can read all of it.
+    let copy = place.folder.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&path, suffix), beside(&copy, suffix)).unwrap();
+        let others = Permissions::from_mode(0o644);
+        fs::set_permissions(beside(&copy, suffix), others).unwrap();
     }
-    let _store = Store::open(&path).unwrap();
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        let mode = fs::metadata(beside(suffix)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    let _store = Store::open(&copy).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(&copy, suffix)), 0o600, "{suffix}");
     }
 }
 
-fn all_rollouts(store: &Store) -> Vec<(u64, RolloutRecord)> {
-    store.rollouts(&RolloutQuery::default()).unwrap().found
-}
-
-/// Opening this file fails both ways, and leaves it as it is.
-fn refused(path: &Path) -> (StoreError, StoreError) {
+/// Opening this file fails both ways with these words, and leaves it as it is.
+fn refused(path: &Path, words: &str) {
     let before = fs::read(path).unwrap();
-    let (writing, reading) = (
+    let errors = [
         Store::open(path).unwrap_err(),
-        Store::open_read_only(path).unwrap_err(),
-    );
+        Reader::open(path).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(!error.may_pass(), "{error:?}");
+        let told = error.to_string();
+        let start = format!("the store {} {words}", path.display());
+        assert!(told.starts_with(&start), "{told}");
+    }
     assert_eq!(fs::read(path).unwrap(), before, "it was changed");
-    (writing, reading)
 }
 
 #[test]
-fn a_file_of_somebody_else_is_left_alone() {
-    let folder = folder();
-    let text = folder.path().join("notes.txt");
+fn a_file_that_is_no_store_one_of_another_version_and_a_damaged_one_are_left_alone() {
+    let place = Place::new();
+    let text = place.folder.path().join("notes.txt");
     fs::write(
         &text,
-        "my notes, which are longer than a header would be. ".repeat(50),
+        "my notes, which are longer than a header. ".repeat(50),
     )
     .unwrap();
-    assert!(matches!(
-        refused(&text),
-        (StoreError::Foreign { .. }, StoreError::Foreign { .. })
-    ));
-
-    let other = folder.path().join("other.db");
+    refused(&text, "is not of this program: ");
+    let other = place.folder.path().join("other.db");
     let connection = Connection::open(&other).unwrap();
     connection
         .execute_batch("CREATE TABLE theirs (a INTEGER)")
         .unwrap();
     drop(connection);
-    assert!(matches!(
-        refused(&other),
-        (StoreError::Foreign { .. }, StoreError::Foreign { .. })
-    ));
-}
+    refused(&other, "is not of this program: ");
 
-#[test]
-fn a_newer_store_is_left_alone() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let store = Store::open(&path).unwrap();
-    store
-        .connection
-        .execute_batch("PRAGMA user_version = 77")
-        .unwrap();
+    let mut store = place.open();
+    let names = (0..500).map(|number| format!("agent-{number}"));
+    store.apply(at(0), &agents(names), |_| vec![]).unwrap();
     drop(store);
-    let (writing, reading) = refused(&path);
-    assert!(matches!(reading, StoreError::Newer { .. }), "{reading:?}");
-    assert_eq!(
-        writing.to_string(),
-        format!(
-            "the store {} is of a newer version (schema 77; this program knows 2), and was left as \
-             it is; run the newer program, or take another file with --store",
-            path.display()
-        )
+    let bytes = fs::read(&place.path).unwrap();
+    let mut damaged = bytes.clone();
+    let middle = bytes.len() / 2;
+    damaged[middle..middle + 8192].fill(0xa5);
+    for bad in [&damaged, &bytes[..middle]] {
+        fs::write(&place.path, bad).unwrap();
+        let error = Store::open(&place.path).unwrap_err();
+        assert!(error.to_string().contains(" is damaged ("), "{error}");
+        assert_eq!(&fs::read(&place.path).unwrap(), bad, "it was changed");
+    }
+    fs::write(&place.path, bytes).unwrap();
+    let newer = "PRAGMA user_version = 77; PRAGMA wal_checkpoint(TRUNCATE);";
+    place.database().execute_batch(newer).unwrap();
+    refused(
+        &place.path,
+        "is of another version (schema 77; this program knows 1)",
     );
 }
 
 #[test]
-fn a_damaged_store_is_said_to_be_and_left_alone() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let mut store = Store::open(&path).unwrap();
-    let names: Vec<String> = (0..500).map(|number| format!("agent-{number}")).collect();
-    let change = Change {
-        agents: names.iter().map(|name| agent(name)).collect(),
-        ..Change::default()
-    };
-    store.apply(at(0), &change, |_| vec![]).unwrap();
-    drop(store);
-    let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 8192].fill(0xa5);
-    fs::write(&path, &bytes).unwrap();
-    let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it was changed");
+fn a_store_that_loses_its_content_while_it_is_in_use_is_said_to_be_damaged() {
+    let place = Place::new();
+    let mut store = place.open();
+    let names = (0..500).map(|number| format!("agent-{number}"));
+    store.apply(at(0), &agents(names), |_| vec![]).unwrap();
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    store
+        .connection
+        .query_row(checkpoint, [], |_| Ok(()))
+        .unwrap();
+    store
+        .connection
+        .execute_batch("PRAGMA shrink_memory")
+        .unwrap();
+    File::options()
+        .write(true)
+        .open(&place.path)
+        .unwrap()
+        .set_len(8192)
+        .unwrap();
+    let error = store.agents().unwrap_err();
+    assert!(error.to_string().contains(" is damaged ("), "{error:?}");
 }
 
 #[test]
 fn what_is_not_there_or_cannot_be_is_said() {
-    let folder = folder();
-    let path = folder.path().join("store.db");
-    let missing = Store::open_read_only(&path).unwrap_err();
-    assert!(matches!(missing, StoreError::Missing { .. }), "{missing:?}");
-    assert!(!path.exists());
-    let error = Store::open(folder.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Unusable { .. }), "{error:?}");
-    fs::write(&path, "").unwrap();
-    let under = Store::open(&path.join("store.db")).unwrap_err();
-    assert!(matches!(under, StoreError::Folder { .. }), "{under:?}");
-    // An empty file, as mktemp makes it, becomes a store.
-    Store::open(&path).unwrap();
+    let place = Place::new();
+    let missing = Reader::open(&place.path).unwrap_err();
+    assert!(matches!(missing, StoreError::Missing(_)), "{missing:?}");
+    assert!(!place.path.exists());
+    let folder = Store::open(place.folder.path()).unwrap_err();
+    let words = format!("cannot open {}", place.folder.path().display());
+    assert_eq!(folder.to_string(), words);
+    // An empty file, as mktemp makes it, is no store yet, and becomes one.
+    fs::write(&place.path, "").unwrap();
+    let under = Store::open(&place.path.join("store.db")).unwrap_err();
+    let words = format!("cannot make the folder {}", place.path.display());
+    assert_eq!(under.to_string(), words);
+    let empty = Reader::open(&place.path).unwrap_err();
+    assert!(matches!(empty, StoreError::Missing(_)), "{empty:?}");
+    place.open();
 }

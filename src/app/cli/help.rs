@@ -97,8 +97,8 @@ Examples:
   pipecat-rollout simulate crash-loop --agent my-agent
   pipecat-rollout simulate --agent a --agent b=image-pull --speed 10 --listen 127.0.0.1:8080
 
-A deploy (POST /v1/agents/NAME) starts the timeline of an agent; --autoplay starts it with the first
-read instead.";
+It prints the environment that points this program and the vendor's CLI at it. A deploy, by the API's
+paths or the CLI's, starts the timeline of an agent; --autoplay starts it with the first read instead.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -32,11 +32,11 @@ pub(crate) struct HistoryArgs {
     #[arg(long = "verdict", value_name = "VERDICT", value_delimiter = ',')]
     pub(crate) verdicts: Vec<String>,
 
-    /// Add the figures of each agent, day or week
+    /// Add the statistics of each agent, day or week
     #[arg(long, value_name = "GROUP")]
     pub(crate) by: Option<GroupArg>,
 
-    /// Show so many of the latest rollouts at most; the figures are those of all
+    /// Show so many of the latest rollouts at most; the statistics are those of all
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) limit: usize,
 

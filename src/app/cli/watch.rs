@@ -1,29 +1,21 @@
-//! What can be typed for `watch`. Every switch under a heading is also a key of the configuration
-//! file, but the two of `--webhook`, which stand for a sink.
+//! What can be typed for `watch`, and what its configuration file can say: one struct for both.
 
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::duration;
+use super::values::{Listen, MaxRps, PositiveTime, Time, list};
 
 /// `watch`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct WatchArgs {
-    /// Watch these agents only, without the list; without any, the whole organization
-    #[arg(value_name = "AGENT")]
-    pub(crate) agents: Vec<String>,
-
     /// Configuration file (TOML); switches and environment variables come before it
     #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only check the configuration, asking nobody; a missing key is shown, and no error
+    /// Only check the configuration and the files that it names, asking nobody; that there is no key is
+    /// shown, and no error
     #[arg(long)]
     pub(crate) check_config: bool,
 
@@ -57,37 +49,17 @@ pub(crate) enum LogArg {
     None,
 }
 
-/// `--listen`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listen {
-    /// At this address.
-    At(SocketAddr),
-    /// Nowhere.
-    Off,
-}
-
-impl FromStr for Listen {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let address = text.parse().map(Self::At);
-        address.map_err(|_| "it is an address and a port, like 127.0.0.1:9464, or off")
-    }
-}
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// What the configuration file can say as well.
-#[derive(Debug, Args)]
+/// The keys of `watch`: each can be typed, set as an environment variable, and written into the file.
+///
+/// A new key is a field here, a line in `or`, and what the plan makes of it.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WatchKeys {
+    /// Watch these agents only, without the list; without any, the whole organization
+    #[arg(value_name = "AGENT")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) agents: Vec<String>,
+
     /// Address of the API
     #[arg(
         long,
@@ -131,7 +103,7 @@ pub(crate) struct WatchKeys {
         env = "PIPECAT_ROLLOUT_MAX_RPS",
         help_heading = "API"
     )]
-    pub(crate) max_rps: Option<NonZeroU32>,
+    pub(crate) max_rps: Option<MaxRps>,
 
     /// Watch agents whose name fits this pattern; may be repeated [default: *]
     #[arg(
@@ -141,6 +113,7 @@ pub(crate) struct WatchKeys {
         value_delimiter = ',',
         help_heading = "Agents"
     )]
+    #[serde(deserialize_with = "list")]
     pub(crate) include: Vec<String>,
 
     /// Do not watch agents whose name fits this pattern; may be repeated
@@ -151,6 +124,7 @@ pub(crate) struct WatchKeys {
         value_delimiter = ',',
         help_heading = "Agents"
     )]
+    #[serde(deserialize_with = "list")]
     pub(crate) exclude: Vec<String>,
 
     /// Watch agents in this region only; may be repeated
@@ -161,21 +135,46 @@ pub(crate) struct WatchKeys {
         value_delimiter = ',',
         help_heading = "Agents"
     )]
+    #[serde(deserialize_with = "list")]
     pub(crate) regions: Vec<String>,
 
     /// How often the list of agents is read [default: 15s]
-    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_INTERVAL", value_parser = duration::parse, help_heading = "Agents")]
-    pub(crate) interval: Option<Duration>,
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_INTERVAL",
+        help_heading = "Agents"
+    )]
+    pub(crate) interval: Option<PositiveTime>,
 
-    /// How often each agent at rest is looked at [default: 5m]
-    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_HEALTH_INTERVAL", value_parser = duration::parse, help_heading = "Agents")]
-    pub(crate) health_interval: Option<Duration>,
+    /// How often the details of each agent are checked where no rollout is under way [default: 5m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_HEALTH_INTERVAL",
+        help_heading = "Agents"
+    )]
+    pub(crate) health_interval: Option<PositiveTime>,
 
-    /// Give a rollout up after this long [default: 30m]
-    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_ROLLOUT_TIMEOUT", value_parser = duration::parse, help_heading = "Agents")]
-    pub(crate) rollout_timeout: Option<Duration>,
+    /// How long an agent must be unready before that is reported [default: 30s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_UNREADY_FOR",
+        help_heading = "Agents"
+    )]
+    pub(crate) unready_for: Option<Time>,
 
-    /// File that keeps what is known and what has to be delivered [default: pipecat-rollout.db in
+    /// Give up on a rollout after this long (verdict timeout) [default: 30m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_ROLLOUT_TIMEOUT",
+        help_heading = "Agents"
+    )]
+    pub(crate) rollout_timeout: Option<PositiveTime>,
+
+    /// File with the state, the history and the events to deliver [default: pipecat-rollout.db in
     /// `$STATE_DIRECTORY`, else in `$XDG_STATE_HOME/pipecat-rollout`, else in
     /// `~/.local/state/pipecat-rollout`]
     #[arg(
@@ -186,11 +185,17 @@ pub(crate) struct WatchKeys {
     )]
     pub(crate) store: Option<PathBuf>,
 
-    /// How long the history is kept [default: 90days]
-    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_HISTORY_FOR", value_parser = duration::parse, help_heading = "Store")]
-    pub(crate) history_for: Option<Duration>,
+    /// How long events and the history are kept [default: 90days]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_HISTORY_RETENTION",
+        help_heading = "Store"
+    )]
+    pub(crate) history_retention: Option<Time>,
 
-    /// Where metrics and health are served, or off [default: 127.0.0.1:9464; with --once: off]
+    /// Where metrics, health and lists are served: an address and a port, `:9464` for every address, or
+    /// off [default: 127.0.0.1:9464; with --once: off]
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -207,6 +212,7 @@ pub(crate) struct WatchKeys {
         hide_env_values = true,
         help_heading = "Delivery"
     )]
+    #[serde(skip)]
     pub(crate) webhook: Option<String>,
 
     /// File with the secret that signs them (whsec_...)
@@ -217,9 +223,43 @@ pub(crate) struct WatchKeys {
         requires = "webhook",
         help_heading = "Delivery"
     )]
+    #[serde(skip)]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
-    /// How long the delivery of an event is tried [default: 24h]
-    #[arg(long, value_name = "TIME", env = "PIPECAT_ROLLOUT_RETRY_FOR", value_parser = duration::parse, help_heading = "Delivery")]
-    pub(crate) retry_for: Option<Duration>,
+    /// Give up on the delivery of an event after this long [default: 24h]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PIPECAT_ROLLOUT_DELIVERY_TIMEOUT",
+        help_heading = "Delivery"
+    )]
+    pub(crate) delivery_timeout: Option<Time>,
+}
+
+impl WatchKeys {
+    /// These keys, and what they do not say, from `filed`.
+    pub(crate) fn or(self, filed: Self) -> Self {
+        let list = |typed: Vec<String>, filed| if typed.is_empty() { filed } else { typed };
+        Self {
+            agents: list(self.agents, filed.agents),
+            api_url: self.api_url.or(filed.api_url),
+            api_key_file: self.api_key_file.or(filed.api_key_file),
+            ca_file: self.ca_file.or(filed.ca_file),
+            allow_insecure_http: self.allow_insecure_http || filed.allow_insecure_http,
+            max_rps: self.max_rps.or(filed.max_rps),
+            include: list(self.include, filed.include),
+            exclude: list(self.exclude, filed.exclude),
+            regions: list(self.regions, filed.regions),
+            interval: self.interval.or(filed.interval),
+            health_interval: self.health_interval.or(filed.health_interval),
+            unready_for: self.unready_for.or(filed.unready_for),
+            rollout_timeout: self.rollout_timeout.or(filed.rollout_timeout),
+            store: self.store.or(filed.store),
+            history_retention: self.history_retention.or(filed.history_retention),
+            listen: self.listen.or(filed.listen),
+            webhook: self.webhook,
+            webhook_secret_file: self.webhook_secret_file,
+            delivery_timeout: self.delivery_timeout.or(filed.delivery_timeout),
+        }
+    }
 }

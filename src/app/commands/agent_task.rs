@@ -13,9 +13,8 @@ use super::signals::Signals;
 use super::smoke;
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::plan::Smoke;
-use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
+use crate::app::poll_loop::{MAX_REQUEST, Signal, Tempo, follow};
 use crate::core::messages::Mode;
-use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{AgentReport, Event, Machine, Next, Outcome, Route, Until, Verdict};
 use crate::core::wire::AgentName;
 
@@ -36,7 +35,7 @@ pub(super) type TaskSender = mpsc::UnboundedSender<(usize, TaskMessage)>;
 pub(super) struct AgentTask {
     pub(super) index: usize,
     pub(super) agent: AgentName,
-    pub(super) pace: Pace,
+    pub(super) tempo: Tempo,
     /// The most lines of its log to ask for.
     pub(super) logs: usize,
     pub(super) connection: Connection,
@@ -129,7 +128,7 @@ impl AgentTask {
                 }
             }
         };
-        follow(machine, self.pace, permit, fetch, emit, signals).await
+        follow(machine, self.tempo, permit, fetch, emit, signals).await
     }
 
     async fn look_once(&mut self, mut machine: Machine) -> Outcome {

@@ -1,11 +1,12 @@
 //! Connects to the API, or to a simulator in its place.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
-use crate::adapters::simulator::{Cast, Deployer, Scenario, Settings, Simulator, Speed, Start};
+use crate::adapters::simulator::{Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::app::error::Error;
 use crate::app::plan::{Plan, Source};
 use crate::core::wire::AgentName;
@@ -41,10 +42,12 @@ pub(super) async fn connect(
             )
         }
     };
-    Ok((
-        Connection::new(client, plan.max_rps, Hooks::default()),
-        deployer,
-    ))
+    // Nobody has to be spared of requests but the API.
+    let max_rps = match plan.source {
+        Source::Api { .. } => plan.max_rps,
+        Source::Simulator { .. } => NonZeroU32::MAX,
+    };
+    Ok((Connection::new(client, max_rps, Hooks::default()), deployer))
 }
 
 /// A simulator in which these agents play a scenario.
@@ -55,11 +58,11 @@ async fn simulator(
     start: Start,
 ) -> Result<Simulator, Error> {
     let scenario = Arc::new(scenario.clone());
-    let cast = agents
+    let agents = agents
         .iter()
         .map(|agent| (agent.as_str().to_owned(), Arc::clone(&scenario)));
     let settings = Settings {
-        cast: Cast::new(cast),
+        agents: agents.collect(),
         key: None,
         speed,
         start,

@@ -1,145 +1,151 @@
-//! `history`: the rollouts that the sidecar has seen, and what they add up to.
-
-use std::cmp::Reverse;
-use std::io::{self, IsTerminal as _};
+//! `history`: the rollouts that the sidecar has seen, and their statistics.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::adapters::output::{ResultFormat, print};
-use crate::adapters::store::{RolloutQuery, Store};
+use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
 use crate::app::exit::Ending;
 use crate::app::plan::{self, ConfigError};
-use crate::core::fleet::{Figures, Period, RolloutRecord, final_verdict};
-use crate::core::messages::{Bar, Glyphs, bar_chart, figures_lines, history_table};
-use crate::core::rollout::Verdict;
-use crate::core::text::harmless_json;
+use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats, final_verdict};
+use crate::core::messages::{history_table, stats_lines};
+use crate::core::rollout::Reason;
+use crate::core::text::{harmless_json, line_start};
 
-/// How many bars are compared at most.
-const MOST_BARS: usize = 20;
-/// How wide the chart is.
-const CHART: usize = 72;
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+/// How many bytes of rollouts are read at once.
+const PAGE: usize = 4 * 1024 * 1024;
 
-/// Prints rollouts and their figures.
+/// What is shown.
+struct History {
+    stats: Stats,
+    /// The statistics of each group, where they are wanted.
+    groups: Option<Vec<(String, Stats)>>,
+    /// The latest.
+    rollouts: Vec<FinishedRollout>,
+    /// How many are not shown since they cannot be read.
+    unreadable: usize,
+}
+
+/// Prints rollouts and their statistics.
 pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
     let verdicts = args.verdicts.iter().map(|word| final_verdict(word));
-    let verdicts: Vec<Verdict> = verdicts
-        .collect::<Result<_, _>>()
-        .map_err(ConfigError::from)?;
-    let path = args.store.clone().unwrap_or_else(plan::default_store);
-    let store = Store::open_read_only(&path)?;
-    let found = store.rollouts(&RolloutQuery {
+    let query = RolloutQuery {
+        agents: args.agents.clone(),
+        verdicts: verdicts
+            .collect::<Result<_, _>>()
+            .map_err(ConfigError::from)?,
         since: args.since,
         until: args.until,
-        ..RolloutQuery::default()
-    })?;
-    let wanted = |rollout: &RolloutRecord| {
-        (args.agents.is_empty() || args.agents.contains(&rollout.agent))
-            && (verdicts.is_empty() || verdicts.contains(&rollout.verdict))
+        before: None,
     };
-    let rollouts: Vec<RolloutRecord> = found
-        .found
-        .into_iter()
-        .map(|(_, rollout)| rollout)
-        .filter(wanted)
-        .collect();
+    let path = args.store.clone().unwrap_or_else(plan::default_store);
+    let store = Reader::open(&path)?;
+    let summaries = store.summaries(&query)?;
+    let mut history = History {
+        stats: stats(&summaries, args),
+        groups: args.by.map(|by| groups(&summaries, by)),
+        rollouts: Vec::new(),
+        unreadable: 0,
+    };
+    history.read_latest(&store, query, args)?;
     let text = match args.output {
-        ResultFormat::Text => text(&rollouts, args),
-        ResultFormat::Json => json(&rollouts, args),
+        ResultFormat::Text => text(&history),
+        ResultFormat::Json => json(&history),
     };
     print::out(&text).map_err(Error::Print)?;
     Ok(Ending::Done)
 }
 
-/// The figures over the time that was asked for; where that has no end, up to now.
-fn figures(rollouts: &[RolloutRecord], args: &HistoryArgs) -> Figures {
+impl History {
+    /// Reads the latest rollouts, a part at a time: what is long of them the table does not need.
+    fn read_latest(
+        &mut self,
+        store: &Reader,
+        mut query: RolloutQuery,
+        args: &HistoryArgs,
+    ) -> Result<(), StoreError> {
+        loop {
+            let page = store.rollouts(&query, args.limit - self.rollouts.len(), PAGE)?;
+            query.before = page.found.last().map(|event| event.number);
+            self.unreadable += page.unreadable;
+            for event in page.found {
+                let mut rollout = FinishedRollout::from(event);
+                if args.output == ResultFormat::Text {
+                    rollout.data.reason = rollout.data.reason.map(|reason| Reason {
+                        message: None,
+                        ..reason
+                    });
+                }
+                self.rollouts.push(rollout);
+            }
+            if !page.more || self.rollouts.len() >= args.limit {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The statistics over the time that was asked for; where that has no end, up to now.
+fn stats(rollouts: &[RolloutSummary], args: &HistoryArgs) -> Stats {
     let Some(since) = args.since else {
-        return Figures::of(rollouts);
+        return Stats::of(rollouts);
     };
     let until = args.until.unwrap_or_else(Timestamp::now);
-    let days = until.duration_since(since).as_secs_f64() / 86_400.0;
-    Figures::over_days(rollouts, days)
+    Stats::over_days(rollouts, until.duration_since(since).as_secs_f64() / DAY)
 }
 
-/// The figures of each group, by its name.
-fn groups(rollouts: &[RolloutRecord], by: GroupArg) -> Vec<(String, Figures)> {
-    let by_period = |period| {
-        let periods = Figures::by_period(rollouts, period).into_iter();
-        periods
-            .map(|(start, figures)| (start.to_string(), figures))
-            .collect()
+/// The statistics of each group, by its name.
+fn groups(rollouts: &[RolloutSummary], by: GroupArg) -> Vec<(String, Stats)> {
+    let period = match by {
+        GroupArg::Agent => return Stats::by_agent(rollouts),
+        GroupArg::Day => Period::Day,
+        GroupArg::Week => Period::Week,
     };
-    match by {
-        GroupArg::Agent => Figures::by_agent(rollouts),
-        GroupArg::Day => by_period(Period::Day),
-        GroupArg::Week => by_period(Period::Week),
-    }
+    let periods = Stats::by_period(rollouts, period).into_iter();
+    periods
+        .map(|(start, stats)| (start.to_string(), stats))
+        .collect()
 }
 
-fn text(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
-    let shown = &rollouts[..rollouts.len().min(args.limit)];
+fn text(history: &History) -> String {
     let mut lines = Vec::new();
-    if !shown.is_empty() {
-        lines.extend(history_table(shown));
-        if shown.len() < rollouts.len() {
-            let (some, all) = (shown.len(), rollouts.len());
-            lines.push(format!("({some} of {all}; --limit shows more)"));
+    let (shown, all) = (history.rollouts.len(), history.stats.count);
+    if shown > 0 {
+        lines.extend(history_table(&history.rollouts));
+        if shown + history.unreadable < all {
+            lines.push(format!("({shown} of {all}; --limit shows more)"));
         }
+    }
+    if history.unreadable > 0 {
+        let unreadable = history.unreadable;
+        lines.push(format!(
+            "({unreadable} not shown: another version has written what this one cannot read)"
+        ));
+    }
+    if !lines.is_empty() {
         lines.push(String::new());
     }
-    lines.extend(figures_lines(&figures(rollouts, args)));
-    let by = args.by.or((rollouts.len() > 1).then_some(GroupArg::Agent));
-    if let Some(by) = by {
-        let groups = groups(rollouts, by);
-        let glyphs = if io::stdout().is_terminal() {
-            Glyphs::Blocks
-        } else {
-            Glyphs::Ascii
-        };
-        let bars = bars(&groups, by);
-        // Bars are for comparing.
-        if bars.len() > 1 {
-            lines.push(String::new());
-            lines.extend(bar_chart(&bars, CHART, glyphs));
-            if bars.len() < groups.len() {
-                lines.push(format!("({} of {})", bars.len(), groups.len()));
-            }
-        }
-        if args.by.is_some() {
-            for (name, figures) in groups.iter().filter(|(_, figures)| figures.count > 0) {
-                lines.push(String::new());
-                lines.push(crate::core::text::line_start(name));
-                let own = figures_lines(figures).into_iter();
-                lines.extend(own.map(|line| format!("  {line}")));
-            }
-        }
+    lines.extend(stats_lines(&history.stats));
+    for (name, stats) in history.groups.iter().flatten() {
+        lines.push(String::new());
+        lines.push(line_start(name));
+        let own = stats_lines(stats).into_iter();
+        lines.extend(own.map(|line| format!("  {line}")));
     }
     lines.join("\n") + "\n"
 }
 
-/// The bars of the latest periods, or of the agents with the most rollouts, in their order.
-fn bars(groups: &[(String, Figures)], by: GroupArg) -> Vec<Bar> {
-    let mut kept: Vec<usize> = (0..groups.len()).collect();
-    match by {
-        GroupArg::Agent => kept.sort_by_key(|place| Reverse(groups[*place].1.count)),
-        GroupArg::Day | GroupArg::Week => kept.reverse(),
+fn json(history: &History) -> String {
+    let mut shown = json!({ "stats": history.stats, "rollouts": history.rollouts });
+    if let Some(groups) = &history.groups {
+        let groups = groups.iter();
+        shown["groups"] = groups
+            .map(|(name, stats)| json!({ "name": name, "stats": stats }))
+            .collect();
     }
-    kept.truncate(MOST_BARS);
-    kept.sort_unstable();
-    let bars = kept.into_iter().map(|place| &groups[place]);
-    bars.map(|(name, figures)| Bar::of(name.clone(), figures))
-        .collect()
-}
-
-fn json(rollouts: &[RolloutRecord], args: &HistoryArgs) -> String {
-    let shown = &rollouts[..rollouts.len().min(args.limit)];
-    let mut told = json!({ "figures": figures(rollouts, args), "rollouts": shown });
-    if let Some(by) = args.by {
-        let groups = groups(rollouts, by).into_iter();
-        let groups = groups.map(|(name, figures)| json!({ "name": name, "figures": figures }));
-        told["groups"] = groups.collect();
-    }
-    harmless_json(&told.to_string()) + "\n"
+    harmless_json(&shown.to_string()) + "\n"
 }

@@ -92,7 +92,7 @@ impl Prepared {
             let task = AgentTask {
                 index,
                 agent: agent.clone(),
-                pace: plan.pace,
+                tempo: plan.tempo(),
                 logs: plan.output.logs,
                 connection: connection.clone(),
                 smoke: plan.smoke.clone(),

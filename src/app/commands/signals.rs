@@ -19,6 +19,15 @@ use crate::core::rollout::Interruption;
 /// at once one more to its group.
 const SECOND_AFTER: Duration = Duration::from_secs(2);
 
+/// What becomes of a SIGHUP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// It ends the watch, as other signals do.
+    Ends,
+    /// Somebody else listens for it.
+    IsForOthers,
+}
+
 /// Knows whether the watch is to end before its verdict.
 #[derive(Debug, Clone)]
 pub(super) struct Signals {
@@ -36,8 +45,16 @@ impl Signals {
     /// # Errors
     /// When the handlers cannot be set up.
     pub(super) fn listen() -> io::Result<Self> {
+        Self::listen_with(Hangup::Ends)
+    }
+
+    /// The same, where a SIGHUP may be for somebody else.
+    ///
+    /// # Errors
+    /// When the handlers cannot be set up.
+    pub(super) fn listen_with(hangup: Hangup) -> io::Result<Self> {
         // Under nohup SIGHUP is ignored, and has to stay so.
-        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        let hangup = (hangup == Hangup::Ends && !is_ignored(SIGHUP)).then_some(SIGHUP);
         let mut arriving = iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
         let (sender, receiver) = watch::channel(None);
         let signals = Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::signals::Signals;
 use crate::adapters::output::print;
-use crate::adapters::simulator::{Cast, Scenario, Settings, Simulator, Start};
+use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -19,7 +19,7 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
         return Ok(Ending::Done);
     }
     let settings = Settings {
-        cast: cast(&args)?,
+        agents: agents(&args)?,
         key: args.accept_key,
         speed: args.speed,
         start: if args.autoplay {
@@ -30,7 +30,8 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
     };
     let mut signals = Signals::listen().map_err(Error::Setup)?;
     let simulator = Simulator::bind(args.listen, settings).await?;
-    print::out(&format!("listening on {}\n", simulator.base_url())).map_err(Error::Print)?;
+    let listening = format!("listening on {}\n", simulator.base_url());
+    print::out(&(listening + &simulator.exports())).map_err(Error::Print)?;
     tokio::select! {
         _ = signals.interruption() => Ok(Ending::Done),
         () = simulator.serve() => Ok(Ending::Done),
@@ -38,9 +39,9 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
 }
 
 /// The agents and what each plays; a scenario that several play is read once.
-fn cast(args: &SimulateArgs) -> Result<Cast, Error> {
+fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>, Error> {
     let mut scenarios: BTreeMap<&str, Arc<Scenario>> = BTreeMap::new();
-    let mut agents = Vec::new();
+    let mut agents = BTreeMap::new();
     for agent in &args.agents {
         let (name, wanted) = agent.split_once('=').unwrap_or((agent, &args.scenario));
         let name: AgentName = name.parse()?;
@@ -52,9 +53,9 @@ fn cast(args: &SimulateArgs) -> Result<Cast, Error> {
                     .or_insert(Arc::new(load_scenario(wanted)?)),
             ),
         };
-        agents.push((name.as_str().to_owned(), scenario));
+        agents.insert(name.as_str().to_owned(), scenario);
     }
-    Ok(Cast::new(agents))
+    Ok(agents)
 }
 
 /// Every built-in scenario with its verdict, a line each.

@@ -87,7 +87,7 @@ pub(super) fn select(named: &[String], file: Option<&Path>) -> Result<Vec<AgentN
     }
     let mut agents: Vec<AgentName> = Vec::new();
     for name in named {
-        let name = name.parse()?;
+        let name = AgentName::given(name)?;
         if !agents.contains(&name) {
             agents.push(name);
         }
@@ -169,5 +169,7 @@ pub fn agent_of_deploy_file(text: &str) -> Result<AgentName, BadDeployFile> {
             .map_or(1, |span| diagnostics::line(text, &span)),
         why: one_line(error.message()),
     })?;
-    Ok(file.agent_name.ok_or(BadDeployFile::NoName)?.parse()?)
+    Ok(AgentName::given(
+        &file.agent_name.ok_or(BadDeployFile::NoName)?,
+    )?)
 }

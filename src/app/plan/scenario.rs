@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::adapters::simulator::{BadScenario, Scenario};
+use crate::adapters::simulator::{InvalidScenario, Scenario};
 
 /// Why there is no scenario to play.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,10 @@ pub(crate) enum ScenarioError {
     Unreadable { path: PathBuf, source: io::Error },
     /// The file cannot be understood.
     #[error("the scenario {}: {error}", path.display())]
-    Bad { path: PathBuf, error: BadScenario },
+    Bad {
+        path: PathBuf,
+        error: InvalidScenario,
+    },
 }
 
 /// The scenario that `name` means. What looks like a path is one.

@@ -15,6 +15,8 @@ use crate::core::wire::AgentName;
 
 /// The fewest characters that an id has.
 const MIN_ID: usize = 8;
+/// The characters of a UUID.
+const UUID: usize = 36;
 /// How many characters of a commit are given: as many as git shows, and all of a SHA-256.
 const MIN_COMMIT: usize = 7;
 const MAX_COMMIT: usize = 64;
@@ -99,8 +101,18 @@ pub(super) fn id(switch: &'static str, given: &str) -> Result<String, TargetErro
         }
         _ if !text.chars().all(of_an_id) => wrong("it holds characters that no id has"),
         _ if text.len() < MIN_ID => wrong("it is too short"),
+        _ if begins_a_uuid(text) => wrong("it is only the beginning of an id; give the whole"),
         _ => Ok(text.to_ascii_lowercase()),
     }
+}
+
+/// Whether this is a UUID whose end is missing: another deployment's id may begin like that, too.
+fn begins_a_uuid(text: &str) -> bool {
+    let fits = |(place, char): (usize, char)| match place {
+        8 | 13 | 18 | 23 => char == '-',
+        _ => char.is_ascii_hexdigit(),
+    };
+    text.len() < UUID && text.chars().enumerate().all(fits)
 }
 
 /// A commit, in lower case, or its first characters.

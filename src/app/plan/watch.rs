@@ -1,32 +1,35 @@
 //! What `watch` will do: switches and environment before the file, the file before the defaults.
 
+mod check;
 mod file;
 mod sinks;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use self::file::BadFile;
-pub use self::file::{Slip, check_watch_file};
+pub(crate) use self::check::check_files;
+pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-pub(crate) use self::sinks::{BadSink, SinkSpec};
 use super::{ConfigError, agents, api_url};
-use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
+use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
+use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
-use crate::app::watch::Watched;
-use crate::core::fleet::Scope;
+use crate::app::error::chain;
+use crate::app::watch::SinkPlan;
+use crate::core::fleet::{Mode, Rules, Scope, Watched};
 use crate::core::rollout::Limits;
 
-/// Where metrics and health are served unless it is said.
-const LISTEN: Listen = Listen::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464));
+// What is meant where a key is not given.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 const MAX_RPS: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const INTERVAL: Duration = Duration::from_secs(15);
 const HEALTH_INTERVAL: Duration = Duration::from_mins(5);
+const UNREADY_FOR: Duration = Duration::from_secs(30);
 const ROLLOUT_TIMEOUT: Duration = Duration::from_mins(30);
-const HISTORY_FOR: Duration = Duration::from_hours(24 * 90);
-const RETRY_FOR: Duration = Duration::from_hours(24);
+const HISTORY_RETENTION: Duration = Duration::from_hours(24 * 90);
+const DELIVERY_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// What the sidecar will do.
 #[derive(Debug)]
@@ -34,18 +37,12 @@ pub(crate) struct WatchPlan {
     pub(crate) url: ApiUrl,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) plain_http: PlainHttp,
-    pub(crate) max_rps: NonZeroU32,
-    pub(crate) watched: Watched,
-    pub(crate) interval: Duration,
-    pub(crate) health_interval: Duration,
-    /// The limits of each rollout.
-    pub(crate) limits: Limits,
     pub(crate) store: PathBuf,
-    pub(crate) history_for: Duration,
     pub(crate) listen: Listen,
-    pub(crate) retry_for: Duration,
-    pub(crate) sinks: Vec<SinkSpec>,
+    pub(crate) rules: Rules,
+    pub(crate) history_retention: Duration,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) sinks: Vec<SinkPlan>,
 }
 
 impl WatchPlan {
@@ -58,83 +55,91 @@ impl WatchPlan {
     }
 }
 
-/// What `watch` will do.
-pub(crate) fn watch_plan(args: WatchArgs) -> Result<WatchPlan, ConfigError> {
-    let file = args.config.as_deref().map(file::read).transpose()?;
-    let file = file.unwrap_or_default();
-    let keys = args.keys;
-    let named = if args.agents.is_empty() {
-        &file.agents
-    } else {
-        &args.agents
+/// What `watch` will do. The file is read each time: after a change, the same arguments make another plan.
+///
+/// # Errors
+/// All that is wrong with the configuration.
+pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>> {
+    let in_file = |problems: Vec<FileProblem>| {
+        let path = args.config.clone().unwrap_or_default();
+        let problems = problems.into_iter();
+        let of_config = |problem| ConfigError::File(path.clone(), problem);
+        problems.map(of_config).collect::<Vec<_>>()
     };
-    let watched = if named.is_empty() {
-        let or = |typed: &[String], filed: &[String]| {
-            if typed.is_empty() {
-                filed.to_vec()
-            } else {
-                typed.to_vec()
-            }
-        };
-        Watched::Listed(Scope::new(
-            &or(&keys.include, &file.include),
-            &or(&keys.exclude, &file.exclude),
-            or(&keys.regions, &file.regions),
-        )?)
-    } else {
-        Watched::Named(agents::select(named, None)?)
-    };
-    let time = |typed: Option<Duration>, filed: Option<file::Time>, default| {
-        typed.or(filed.map(|time| time.0)).unwrap_or(default)
-    };
-    let limits = Limits {
-        timeout: time(keys.rollout_timeout, file.rollout_timeout, ROLLOUT_TIMEOUT),
-        // That the API is down says nothing about a rollout: it goes on when it is up again.
-        outage_timeout: Duration::from_hours(24),
-        ..Limits::default()
-    };
-    let interval = time(keys.interval, file.interval, INTERVAL);
-    let health_interval = time(keys.health_interval, file.health_interval, HEALTH_INTERVAL);
-    for (key, value) in [
-        ("interval", interval),
-        ("health-interval", health_interval),
-        ("rollout-timeout", limits.timeout),
-    ] {
-        if value.is_zero() {
-            return Err(ConfigError::ZeroTime(key));
-        }
-    }
-    let url = keys.api_url.as_deref().or(file.api_url.as_deref());
-    let plain_http = if keys.allow_insecure_http || file.allow_insecure_http {
+    let file = args.config.as_deref().map(file::read).transpose();
+    let file = file.map_err(in_file)?.unwrap_or_default();
+    let keys = args.keys.clone().or(file.keys);
+    let plain_http = if keys.allow_insecure_http {
         PlainHttp::Anywhere
     } else {
         PlainHttp::LoopbackOnly
     };
-    Ok(WatchPlan {
-        max_rps: keys.max_rps.or(file.max_rps).unwrap_or(MAX_RPS),
-        watched,
-        interval,
-        health_interval,
-        limits,
-        history_for: time(keys.history_for, file.history_for, HISTORY_FOR),
-        // A single pass has no time to be asked, and leaves the address to a sidecar that has.
-        listen: (keys.listen.or(file.listen)).unwrap_or(if args.once {
-            Listen::Off
-        } else {
-            LISTEN
+    let network = network(plain_http, keys.ca_file.clone());
+    let typed = keys.webhook.clone();
+    let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
+    let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
+    let sinks = sinks::build(tables, &network).map_err(in_file);
+    let url = api_url(keys.api_url.as_deref(), plain_http);
+    match (sinks, url, watched(&keys)) {
+        (Ok(sinks), Ok(url), Ok(watched)) => Ok(WatchPlan {
+            url,
+            // A single pass has no time to be asked, and leaves the address to a sidecar that has.
+            listen: keys.listen.unwrap_or(if args.once {
+                Listen::Off
+            } else {
+                Listen::At(LISTEN)
+            }),
+            rules: rules(&keys, watched, args.once),
+            history_retention: keys
+                .history_retention
+                .map_or(HISTORY_RETENTION, |time| time.0),
+            delivery_timeout: keys
+                .delivery_timeout
+                .map_or(DELIVERY_TIMEOUT, |time| time.0),
+            key_file: keys.api_key_file,
+            ca_file: keys.ca_file,
+            store: keys.store.unwrap_or_else(default_store),
+            sinks,
         }),
-        retry_for: time(keys.retry_for, file.retry_for, RETRY_FOR),
-        store: keys
-            .store
-            .clone()
-            .or(file.store.clone())
-            .unwrap_or_else(default_store),
-        url: api_url(url, plain_http)?,
-        key_file: keys.api_key_file.clone().or(file.api_key_file),
-        ca_file: keys.ca_file.clone().or(file.ca_file),
-        plain_http,
-        sinks: sinks(&keys, file.sink)?,
-    })
+        (sinks, url, watched) => {
+            let mut problems = sinks.err().unwrap_or_default();
+            problems.extend(url.err());
+            problems.extend(watched.err());
+            Err(problems)
+        }
+    }
+}
+
+fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {
+    Rules {
+        watched,
+        interval: keys.interval.map_or(INTERVAL, |time| time.0),
+        health_interval: keys.health_interval.map_or(HEALTH_INTERVAL, |time| time.0),
+        unready_for: keys.unready_for.map_or(UNREADY_FOR, |time| time.0),
+        max_rps: keys.max_rps.map_or(MAX_RPS, |rate| rate.0),
+        limits: Limits {
+            timeout: keys.rollout_timeout.map_or(ROLLOUT_TIMEOUT, |time| time.0),
+            // That the API is down says nothing about a rollout: it goes on when it is up again.
+            outage_timeout: Duration::from_hours(24),
+            ..Limits::default()
+        },
+        mode: if once { Mode::Once } else { Mode::Daemon },
+    }
+}
+
+fn watched(keys: &WatchKeys) -> Result<Watched, ConfigError> {
+    if !keys.agents.is_empty() {
+        return Ok(Watched::Named(agents::select(&keys.agents, None)?));
+    }
+    let scope = Scope::new(&keys.include, &keys.exclude, keys.regions.clone())?;
+    Ok(Watched::Listed(scope))
+}
+
+/// How sinks reach their receivers. They trust whom the API's client trusts.
+fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>) -> Network {
+    let of_tls = ca_file.clone();
+    let read_tls = move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(&error));
+    Network::new(plain_http, ca_file, Box::new(read_tls))
 }
 
 /// Where the store is unless it is said: where systemd, or the user's own session, keeps state.
@@ -154,9 +159,5 @@ pub(crate) fn default_store() -> PathBuf {
     }
 }
 
-/// The sinks of the file, and the one of the switches.
-fn sinks(keys: &WatchKeys, filed: Vec<SinkTable>) -> Result<Vec<SinkSpec>, BadSink> {
-    let typed = keys.webhook.clone();
-    let typed = typed.map(|url| SinkTable::webhook(url, keys.webhook_secret_file.clone()));
-    sinks::check(filed.into_iter().chain(typed).collect())
-}
+#[cfg(test)]
+mod tests;

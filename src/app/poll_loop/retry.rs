@@ -21,13 +21,8 @@ pub(super) enum Pause {
     None,
     /// It failed: wait this long.
     Backoff(Duration),
-    /// It failed, and the server asked for a pause of its own.
-    Asked {
-        /// What we would wait.
-        delay: Duration,
-        /// What the server asks for.
-        at_least: Duration,
-    },
+    /// It failed: wait this long, as the server has asked for no less.
+    Asked(Duration),
 }
 
 /// Exponential backoff with full jitter: each delay is a random part of a growing bound.
@@ -60,7 +55,7 @@ impl Retry {
         match failure.class {
             FailureClass::Transient {
                 retry_after: Some(at_least),
-            } => Pause::Asked { delay, at_least },
+            } => Pause::Asked(delay.max(at_least)),
             FailureClass::Transient { retry_after: None }
             | FailureClass::Unauthorized
             | FailureClass::Refused => Pause::Backoff(delay),
@@ -128,6 +123,6 @@ mod tests {
             retry_after: Some(at_least),
         });
         let pause = Retry::new().pause_after(&asked);
-        assert!(matches!(pause, Pause::Asked { at_least: asked, .. } if asked == at_least));
+        assert_eq!(pause, Pause::Asked(at_least));
     }
 }

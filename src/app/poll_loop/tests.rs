@@ -41,7 +41,7 @@ fn failed(retry_after: Option<Duration>) -> Observation {
 /// Follows a rollout of which `answer` says how it stands at a time.
 async fn run(
     machine: Machine,
-    pace: Pace,
+    tempo: impl Into<Tempo>,
     answer: impl Fn(Duration) -> Observation,
 ) -> (Outcome, Asked, Vec<(Duration, Event)>) {
     let start = Instant::now();
@@ -53,7 +53,7 @@ async fn run(
     };
     let emit = |at, event| emitted.push((at, event));
     let permit = || ready(());
-    let outcome = follow(machine, pace, permit, fetch, emit, pending).await;
+    let outcome = follow(machine, tempo, permit, fetch, emit, pending).await;
     (outcome, asked.into_inner(), emitted)
 }
 
@@ -393,4 +393,35 @@ async fn the_deploy_command_is_followed_by_its_signals() {
             .iter()
             .any(|event| matches!(event, Event::CommandEnded { exit_code: 0, .. }))
     );
+}
+
+/// The same rollout, and the same limits, in a fifth of the time; requests keep their own.
+#[tokio::test(start_paused = true)]
+async fn a_faster_clock_is_that_of_everything_but_a_request() {
+    let tempo = |speed| Tempo {
+        pace: Pace::Fixed(SECOND),
+        speed: Speed::new(speed).unwrap(),
+    };
+    for (speed, real) in [(1.0, 60 * SECOND), (5.0, 12 * SECOND)] {
+        let start = Instant::now();
+        let never = |_| details(|_| ());
+        let (outcome, asked, emitted) =
+            run(machine(|l| l.timeout = 60 * SECOND), tempo(speed), never).await;
+        assert_eq!(outcome.verdict, Verdict::Timeout);
+        let about = |time: Duration, expected: Duration| {
+            assert!(
+                time >= expected && time < expected + SECOND,
+                "{speed} {time:?}"
+            );
+        };
+        about(outcome.elapsed, 60 * SECOND);
+        about(start.elapsed(), real);
+        let beats = emitted
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Heartbeat { .. }));
+        assert!((1..=2).contains(&beats.count()));
+        assert!((50..70).contains(&asked.len()), "{}", asked.len());
+        assert!(asked.iter().all(|(_, limit)| *limit >= MIN_REQUEST));
+        assert_eq!(asked[0].1, MAX_REQUEST);
+    }
 }

@@ -1,22 +1,22 @@
 //! The sidecar's endpoints: what probes, Prometheus and scripts may ask of it.
 //!
-//! There is no password: it listens on loopback unless asked otherwise, and there it answers only
-//! those who call it by a name of this machine, lest a page in a browser read it by way of a
-//! rebound name. All that a caller can take is bounded: a connection brings one request, has one
-//! deadline for all of it up to the answer's last byte, and is one of a few.
+//! There is no password: it listens on loopback unless asked otherwise, and there it answers only requests
+//! that name this machine, so that no page in a browser can read it through a rebound name. All that a
+//! caller can take is bounded: a connection brings one request, has one deadline for all of it up to the
+//! answer's last byte, and is one of a few.
 
 mod answer;
 mod guard;
 mod query;
 mod routes;
-mod sources;
+#[cfg(test)]
+mod tests;
+mod views;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,24 +24,44 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use self::routes::ListPlace;
+use self::routes::Place;
+use super::Shared;
+use crate::adapters::metrics::Metrics;
+use crate::adapters::store::Reader;
 
-pub(crate) use self::query::{AgentsQuery, RolloutsQuery};
-pub(crate) use self::sources::{Liveness, LoopBeat, Page, Readiness, Sources, Unanswered};
-
+/// What can be asked for.
+const PATHS: [&str; 8] = [
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/v1/agents",
+    "/v1/rollouts",
+    "/v1/events",
+    "/v1/stats",
+    "/v1/dead-letters",
+];
 /// The most that the head of a request may take.
-const MOST_HEAD: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 /// How long to wait when no more connections can be had, of the system's open files for example.
-const EXHAUSTED: Duration = Duration::from_millis(200);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 /// How long the answers that are under way have when it ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// What the endpoints show.
+pub(crate) struct Endpoints {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reader: Reader,
+    /// The API that is watched, as a URI.
+    pub(crate) source: String,
+}
 
 /// The endpoints, listening.
 #[derive(Debug)]
@@ -56,11 +76,11 @@ pub(crate) struct Http {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// How long a connection may last, up to the last byte of the answer.
-    pub time: Duration,
-    /// How long a connection may say nothing where all are taken and another waits.
-    pub silence: Duration,
+    pub(crate) time: Duration,
+    /// How long the head of a request may take.
+    pub(crate) head: Duration,
     /// How many connections there may be at once; others wait.
-    pub connections: usize,
+    pub(crate) connections: usize,
 }
 
 /// Why the endpoints cannot be had.
@@ -83,7 +103,7 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    /// Whether another start may find it mended: the address is free, or there, by then.
+    /// Whether another start may succeed: the address is free, or there, by then.
     #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -97,7 +117,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             time: Duration::from_secs(10),
-            silence: Duration::from_secs(1),
+            head: Duration::from_secs(2),
             connections: 64,
         }
     }
@@ -110,7 +130,7 @@ impl Http {
     /// When the address is taken, or cannot be had.
     pub(crate) async fn bind(
         address: SocketAddr,
-        sources: Sources,
+        endpoints: Endpoints,
         limits: Limits,
     ) -> Result<Self, HttpError> {
         let failed = |source: io::Error| match source.kind() {
@@ -122,7 +142,7 @@ impl Http {
         Ok(Self {
             listener,
             address,
-            router: routes::router(Arc::new(sources), address.ip(), limits.time),
+            router: routes::router(Arc::new(endpoints), address.ip(), limits.time),
             limits,
         })
     }
@@ -137,77 +157,30 @@ impl Http {
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
         let mut connections = JoinSet::new();
-        let mut silent = Silent {
-            connections: VecDeque::new(),
-            patience: self.limits.silence,
-        };
         tokio::pin!(shutdown);
         loop {
-            let stream = tokio::select! {
-                stream = accept(&self.listener) => stream,
+            let accepted = async {
+                // The semaphore is never closed.
+                let place = Arc::clone(&places).acquire_owned().await.ok();
+                (accept(&self.listener).await, place)
+            };
+            let (stream, place) = tokio::select! {
+                accepted = accepted => accepted,
                 // Those that are over are let go of at once.
                 Some(_) = connections.join_next() => continue,
                 () = &mut shutdown => break,
             };
-            let place = tokio::select! {
-                place = silent.place(&places) => place,
-                () = &mut shutdown => break,
-            };
-            let (router, time) = (self.router.clone(), self.limits.time);
-            let asked = Arc::new(AtomicBool::new(false));
-            let talk = converse(stream, router, time, Arc::clone(&asked), place);
-            silent.add(asked, connections.spawn(talk));
+            connections.spawn(serve_connection(
+                stream,
+                self.router.clone(),
+                self.limits,
+                place,
+            ));
         }
         drop(self.listener);
         let ended = async { while connections.join_next().await.is_some() {} };
         // Whoever is not done by then is cut off with the set.
-        let _ = timeout(FAREWELL, ended).await;
-    }
-}
-
-/// The connections that have not asked for anything yet, the oldest first.
-struct Silent {
-    connections: VecDeque<Connected>,
-    /// How long they may be silent where others wait.
-    patience: Duration,
-}
-
-struct Connected {
-    at: Instant,
-    asked: Arc<AtomicBool>,
-    talk: AbortHandle,
-}
-
-impl Silent {
-    fn add(&mut self, asked: Arc<AtomicBool>, talk: AbortHandle) {
-        let at = Instant::now();
-        self.connections.push_back(Connected { at, asked, talk });
-    }
-
-    /// A place for a connection. Where all are taken, one that has been silent for too long gives
-    /// way, lest a few that say nothing keep a probe from its answer; or the next that is over.
-    async fn place(&mut self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        let place = Arc::clone(places).acquire_owned();
-        tokio::pin!(place);
-        loop {
-            self.connections
-                .retain(|one| !one.asked.load(Ordering::Relaxed) && !one.talk.is_finished());
-            let oldest = self.connections.front().map(|one| one.at + self.patience);
-            tokio::select! {
-                biased;
-                // The semaphore is never closed.
-                place = &mut place => return place.ok(),
-                () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {}
-            }
-            // It may have asked meanwhile.
-            if let Some(oldest) = self.connections.pop_front()
-                && !oldest.asked.load(Ordering::Relaxed)
-            {
-                oldest.talk.abort();
-                // Its place is free once it is gone.
-                return place.await.ok();
-            }
-        }
+        let _ = timeout(SHUTDOWN_GRACE, ended).await;
     }
 }
 
@@ -216,14 +189,14 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(_) => sleep(EXHAUSTED).await,
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(_) => sleep(ACCEPT_BACKOFF).await,
         }
     }
 }
 
 /// Whether it went wrong with one connection only.
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -234,30 +207,27 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Answers one request, unless the time is up before.
-async fn converse(
+async fn serve_connection(
     stream: TcpStream,
     router: Router,
-    time: Duration,
-    asked: Arc<AtomicBool>,
+    limits: Limits,
     place: Option<OwnedSemaphorePermit>,
 ) {
     let router = TowerToHyperService::new(router);
-    let list = ListPlace::default();
+    let own = Place::default();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(list.clone());
+        request.extensions_mut().insert(own.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .half_close(true)
-        .max_buf_size(MOST_HEAD)
-        .max_header_size(MOST_HEAD)
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     // A caller who is gone, talks nonsense or is too slow gets no more than this.
-    let _ = timeout(time, connection).await;
+    let _ = timeout(limits.time, connection).await;
     drop(place);
 }
-
-#[cfg(test)]
-mod tests;

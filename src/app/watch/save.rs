@@ -1,187 +1,215 @@
-//! Writes down what happens, and says it in the log once that is done.
+//! What has changed, until it is written: with what is to be delivered of it in one transaction, and in the
+//! log once that is done.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Daemon, chain};
+use super::dispatch::Filters;
+use super::{Shared, StoreHandle};
 use crate::adapters::store::StoreError;
-use crate::core::fleet::{Change, Notice};
+use crate::app::error::chain;
+use crate::core::fleet::{Change, StoredEvent};
+use crate::core::messages::{Severity, event_line, event_severity};
 use crate::core::rollout::{Phase, Verdict};
 
-/// How soon it is tried again, at the end, what could not be written.
-const AGAIN: Duration = Duration::from_millis(250);
-/// How many agents are named of whom something is lost.
-const MOST_NAMED: usize = 10;
+/// How soon it is tried again what could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many events may wait to be written before nothing new is begun.
+const MAX_WAITING: usize = 10_000;
+/// How many agents are named of which something is lost.
+const MAX_NAMED: usize = 10;
 
-impl Daemon {
-    /// Writes down what has happened, in one transaction with what is to be delivered of it.
-    pub(super) async fn save(&mut self) {
-        if self.unsaved.is_empty() {
+/// The events as they were written, or why they were not.
+type Written = Result<Vec<StoredEvent>, StoreError>;
+
+/// What has changed and is not written yet.
+pub(super) struct Unsaved {
+    store: StoreHandle,
+    shared: Arc<Shared>,
+    waiting: Change,
+    /// What is being written.
+    writing: Option<(Arc<Change>, JoinHandle<Written>)>,
+    retry_at: Instant,
+}
+
+impl Unsaved {
+    pub(super) fn new(store: StoreHandle, shared: Arc<Shared>) -> Self {
+        Self {
+            store,
+            shared,
+            waiting: Change::default(),
+            writing: None,
+            retry_at: Instant::now(),
+        }
+    }
+
+    /// Adds what has changed.
+    pub(super) fn add(&mut self, change: Change) {
+        self.waiting.append(change);
+        self.measure();
+    }
+
+    /// Whether so much waits that nothing new is to be begun.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.events.len() >= MAX_WAITING
+    }
+
+    /// When it is tried again to write what could not be written; none where nothing waits for that.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        let waits = self.writing.is_none() && !self.waiting.is_empty();
+        waits.then_some(self.retry_at)
+    }
+
+    /// Starts to write what waits, unless something is being written.
+    pub(super) fn start(&mut self, filters: Arc<Filters>) {
+        if self.retry_at().is_none_or(|at| Instant::now() < at) {
             return;
         }
-        let change = Arc::new(std::mem::take(&mut self.unsaved));
-        let (written, filters) = (Arc::clone(&change), self.delivery.filters());
-        let applied = self
-            .keeper
-            .with(move |store| {
-                store.apply(Timestamp::now(), &written, |notice| {
-                    filters.sinks_of(notice)
-                })
-            })
-            .await;
-        let change = Arc::unwrap_or_clone(change);
-        match applied {
-            Ok(new) => {
-                for (notice, _) in change.notices.iter().zip(new).filter(|(_, new)| *new) {
-                    tell(notice);
-                }
+        let change = Arc::new(std::mem::take(&mut self.waiting));
+        let (written, store) = (Arc::clone(&change), self.store.clone());
+        let write = store.spawn(move |store| {
+            store.apply(Timestamp::now(), &written, |event| filters.sinks_of(event))
+        });
+        self.writing = Some((change, write));
+    }
+
+    /// Waits until what is being written is written, and gives the events; never, where nothing is.
+    pub(super) async fn written(&mut self) -> Vec<StoredEvent> {
+        let Some((change, write)) = &mut self.writing else {
+            return std::future::pending().await;
+        };
+        let written = write.await;
+        let change = Arc::clone(change);
+        self.writing = None;
+        let error = match written {
+            Ok(Ok(events)) => {
+                self.measure();
                 self.store_works();
-                self.delivery.wake();
+                events.iter().for_each(log);
+                return events;
             }
-            Err(error) => {
-                self.complain(&error);
-                // It is tried again with what happens next, and with every tick.
-                self.unsaved = change;
-            }
-        }
+            Ok(Err(error)) => chain(&error),
+            Err(lost) => lost.to_string(),
+        };
+        let later = std::mem::replace(&mut self.waiting, Arc::unwrap_or_clone(change));
+        self.waiting.append(later);
+        self.retry_at = Instant::now() + RETRY;
+        self.measure();
+        self.store_fails(&error);
+        Vec::new()
     }
 
-    /// Writes down what is left, as long as there is time for it; tells what could not be, and why.
-    pub(super) async fn save_by(&mut self, until: Instant) -> Option<String> {
-        self.save().await;
-        while !self.unsaved.is_empty() && Instant::now() < until {
-            sleep_until(until.min(Instant::now() + AGAIN)).await;
-            self.save().await;
+    /// Writes what is left, as long as there is time for it; says what could not be written, and why.
+    pub(super) async fn finish(
+        &mut self,
+        filters: &Arc<Filters>,
+        until: Instant,
+    ) -> Option<String> {
+        loop {
+            self.start(Arc::clone(filters));
+            if self.writing.is_some() {
+                if tokio::time::timeout_at(until, self.written())
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+            } else if self.waiting.is_empty() {
+                return None;
+            } else if Instant::now() >= until {
+                break;
+            } else {
+                tokio::time::sleep_until(self.retry_at.min(until)).await;
+            }
         }
-        if self.unsaved.is_empty() {
-            return None;
+        if let Some((change, _)) = self.writing.take() {
+            let later = std::mem::replace(&mut self.waiting, (*change).clone());
+            self.waiting.append(later);
         }
-        let why = self.board.readiness().store.err().unwrap_or_default();
-        Some(format!("{}: {why}", in_words(&self.unsaved)))
+        let why = self.shared.store().err();
+        let why = why.unwrap_or_else(|| "it takes too long".to_owned());
+        Some(format!("{}: {why}", in_words(&self.waiting)))
     }
 
-    /// Shows whether the store can be written. Where it could not be with what has happened, that it
-    /// can be with this says nothing.
-    pub(super) async fn touch(&self) {
-        let touched = self
-            .keeper
-            .with(|store| store.touch(Timestamp::now()))
-            .await;
-        match touched {
-            Ok(()) if self.unsaved.is_empty() => self.store_works(),
+    /// Takes in whether something else could be written. Where what happened cannot be, that something else
+    /// can says nothing.
+    pub(super) fn note(&self, written: Result<(), String>) {
+        match written {
+            Ok(()) if self.writing.is_none() && self.waiting.is_empty() => self.store_works(),
             Ok(()) => {}
-            Err(error) => self.complain(&error),
+            Err(why) => self.store_fails(&why),
         }
     }
 
-    /// When a sidecar was alive last, if one was.
-    pub(super) async fn alive_at(&self) -> Option<Timestamp> {
-        match self.keeper.with(|store| store.alive_at()).await {
-            Ok(at) => at,
-            Err(error) => {
-                self.complain(&error);
-                None
-            }
-        }
-    }
-
-    /// Takes out what was old already at `past`, or is now where the clock was set back since.
-    ///
-    /// `past` is when it was done last, or a sidecar was alive last: a clock that is far ahead at once
-    /// makes nothing old, and has until the next time to be set right.
-    pub(super) async fn prune(&mut self, past: Timestamp) {
-        let now = Timestamp::now();
-        let certain = past.min(now);
-        let (history_for, retry_for) = (self.settings.history_for, self.settings.retry_for);
-        // Of agents that are gone nothing is kept beyond what was told of them: that is kept until it
-        // is delivered, and as long as the history from then on.
-        if let Ok(before) = certain.checked_sub(history_for.saturating_add(retry_for)) {
-            let forgotten = self.fleet.forget(before);
-            self.unsaved.append(forgotten);
-        }
-        let sinks = self.delivery.active();
-        let pruned = self
-            .keeper
-            .with(move |store| {
-                if let Ok(before) = certain.checked_sub(retry_for) {
-                    let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
-                    let given_up = store.give_up_orphans(&sinks, before, now)?;
-                    if given_up > 0 {
-                        warn!(
-                            given_up,
-                            "{given_up} events were given up on: their sink is gone"
-                        );
-                    }
-                }
-                match certain.checked_sub(history_for) {
-                    Ok(before) => store.prune(before),
-                    // That long ago there was nothing.
-                    Err(_) => Ok(()),
-                }
-            })
-            .await;
-        if let Err(error) = pruned {
-            self.complain(&error);
+    fn store_fails(&self, why: &str) {
+        if self.shared.set_store(Err(why.to_owned())) {
+            error!(%why, "the store cannot be written; what happens is kept in memory: {why}");
         }
     }
 
     fn store_works(&self) {
-        if self.board.store_works(Ok(())) {
+        if self.shared.set_store(Ok(())) {
             info!("the store can be written again: nothing was lost");
         }
     }
 
-    /// Says that the store cannot be written: once for each reason, until it can be again.
-    fn complain(&self, error: &StoreError) {
-        let why = chain(error);
-        if self.board.store_works(Err(why.clone())) {
-            error!(%why, "what has happened cannot be written down, and is kept in memory: {why}");
-        }
+    fn measure(&self) {
+        let writing = self
+            .writing
+            .as_ref()
+            .map_or(0, |(change, _)| change.events.len());
+        self.shared.set_unsaved(self.waiting.events.len() + writing);
     }
 }
 
 /// How much happened, and to whom.
 fn in_words(change: &Change) -> String {
-    let agents = change.agents.iter().map(|agent| &agent.name);
-    let rollouts = change.rollouts.iter().map(|rollout| &rollout.agent);
-    let notices = change.notices.iter().map(|notice| &notice.data.agent);
-    let all: BTreeSet<&String> = agents
-        .chain(&change.removed)
-        .chain(rollouts)
-        .chain(notices)
-        .collect();
+    let events = change.events.iter().map(|event| &event.data.agent);
+    let all: BTreeSet<&String> = change.agents.keys().chain(events).collect();
     let first: Vec<&str> = all
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .map(|name| name.as_str())
         .collect();
     let mut whom = first.join(", ");
-    if all.len() > MOST_NAMED {
-        whom = format!("{whom} and {} more", all.len() - MOST_NAMED);
+    if all.len() > MAX_NAMED {
+        whom = format!("{whom} and {} more", all.len() - MAX_NAMED);
     }
-    let (events, rollouts) = (change.notices.len(), change.rollouts.len());
-    format!("{events} events and {rollouts} rollouts of {whom}")
+    format!("{} events and the state of {whom}", change.events.len())
 }
 
-/// Logs what happened.
-fn tell(notice: &Notice) {
-    let data = &notice.data;
-    let headline = notice.headline();
-    info!(
-        event = notice.kind.as_str(),
-        id = notice.id,
-        agent = data.agent,
-        "deploymentId" = data.deployment_id,
-        phase = data.phase.map(Phase::as_str),
-        verdict = data.verdict.map(Verdict::as_str),
-        code = data.reason.as_ref().map(|reason| reason.code.as_str()),
-        "elapsedMs" = data.elapsed_ms,
-        "{}: {headline}",
-        data.agent
-    );
+/// Writes an event into the log.
+fn log(stored: &StoredEvent) {
+    let (event, data) = (&stored.event, &stored.event.data);
+    let line = event_line(event.kind, data);
+    macro_rules! log_at {
+        ($level:ident) => {
+            $level!(
+                event = event.kind.as_str(),
+                id = stored.id(),
+                agent = data.agent,
+                "deploymentId" = data.deployment_id,
+                image = data.image,
+                phase = data.phase.map(Phase::as_str),
+                verdict = data.verdict.map(Verdict::as_str),
+                code = data.reason.as_ref().map(|reason| reason.code.as_str()),
+                "elapsedMs" = data.elapsed_ms,
+                "revisionUnchanged" = data.revision_unchanged.then_some(true),
+                "observedLate" = data.observed_late.then_some(true),
+                "{}: {line}",
+                data.agent
+            )
+        };
+    }
+    match event_severity(event.kind, data) {
+        Severity::Error => log_at!(error),
+        Severity::Warning => log_at!(warn),
+        Severity::Info | Severity::Success => log_at!(info),
+    }
 }

@@ -1,37 +1,37 @@
-//! What systemd is told, where it started the sidecar as a service of type notify.
+//! The messages to systemd, where it started the sidecar as a service of type notify.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
-use super::Board;
+use super::Shared;
 use crate::core::text::one_line;
 
-/// When the supervisor wants to hear that all is well. Where there is none, nothing happens.
+/// When systemd wants a sign of life. Where there is none, nothing happens.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     /// How often it wants a sign of life: twice as often as it would act.
     every: Option<Duration>,
-    told_at: Instant,
+    sent_at: Instant,
 }
 
 impl Supervisor {
     pub(super) fn new() -> Self {
         Self {
             every: sd_notify::watchdog_enabled().map(|limit| limit / 2),
-            told_at: Instant::now(),
+            sent_at: Instant::now(),
         }
     }
 
     /// A sign of life, if one is due and no loop is stuck.
-    pub(super) fn alive(&mut self, board: &Board) {
+    pub(super) fn alive(&mut self, shared: &Shared) {
         let due = self
             .every
-            .is_some_and(|every| self.told_at.elapsed() >= every);
-        if due && board.liveness().stuck().is_empty() {
+            .is_some_and(|every| self.sent_at.elapsed() >= every);
+        if due && !shared.heartbeats().iter().any(|beat| beat.is_stuck) {
             notify(&[NotifyState::Watchdog]);
-            self.told_at = Instant::now();
+            self.sent_at = Instant::now();
         }
     }
 }

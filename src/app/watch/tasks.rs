@@ -1,114 +1,142 @@
-//! The tasks that gather input: the list, the rollouts under way, the looks at agents at rest.
+//! The tasks that ask the API: each brings its answer to the loop, and a panic in one of them as well.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::task::{Id, JoinSet};
 
-use super::named::{Answers, ask_each};
-use super::{Board, Watched};
-use crate::adapters::api::RequestError;
+use super::shared::Shared;
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
+use crate::core::fleet::{Input, Task, TaskId};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
-    Event, FailureClass, Interruption, Limits, Machine, Next, Observation, Outcome, Policy, Route,
-    TargetRule, Verdict,
+    Failure, FailureClass, Interruption, Limits, Machine, Observation, Policy, Route, TargetRule,
 };
-use crate::core::wire::{AgentName, Service};
+use crate::core::wire::AgentName;
 
-/// What the tasks gather.
-pub(super) enum Input {
-    /// The agents that there are.
-    Listed(Vec<Service>),
-    /// What came of asking for the named agents.
-    Asked(Answers),
-    /// The list cannot be read: how that is judged, and why.
-    NotListed(Verdict, String),
-    /// Something happened in the rollout of an agent.
-    Happened(Watch, Event),
-    /// The watch of a rollout has ended.
-    Ended(Watch, Box<Outcome>),
-    /// How an agent at rest was found.
-    Looked(String, Box<Outcome>),
-}
-
-/// The watch of a rollout of an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Watch {
-    pub(super) agent: String,
-    /// Given once: another agent may come under the same name while this one is still watched.
-    pub(super) number: u64,
-}
-
-/// Starts tasks, which all end when they are told to stop.
+/// The tasks under way.
 pub(super) struct Tasks {
-    connection: Connection,
-    board: Arc<Board>,
-    inputs: mpsc::UnboundedSender<Input>,
+    api: Api,
+    set: JoinSet<Input>,
+    /// What each of them does, by its id.
+    kinds: HashMap<Id, Task>,
+    progress: mpsc::UnboundedReceiver<Input>,
     stop: watch::Receiver<bool>,
 }
 
+/// The way to the API, and back to the loop.
+#[derive(Clone)]
+struct Api {
+    connection: Connection,
+    shared: Arc<Shared>,
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
 impl Tasks {
+    /// Tasks that end when they are asked to stop.
     pub(super) fn new(
         connection: Connection,
-        board: Arc<Board>,
-        inputs: mpsc::UnboundedSender<Input>,
+        shared: Arc<Shared>,
         stop: watch::Receiver<bool>,
     ) -> Self {
+        let (inputs, progress) = mpsc::unbounded_channel();
         Self {
-            connection,
-            board,
-            inputs,
+            api: Api {
+                connection,
+                shared,
+                inputs,
+            },
+            set: JoinSet::new(),
+            kinds: HashMap::new(),
+            progress,
             stop,
         }
     }
 
-    /// Reads the list once, or asks for the named agents one by one.
-    pub(super) fn list(&self, watched: Watched) {
-        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
-        let inputs = self.inputs.clone();
-        self.spawn(async move {
-            let listed = match &watched {
-                Watched::Listed(_) => {
-                    let listed = connection.list(MAX_REQUEST).await;
-                    let failed =
-                        |error: RequestError| (verdict_of(error.class()), in_words(&error));
-                    listed.map(Input::Listed).map_err(failed)
+    /// Waits for the next input.
+    ///
+    /// What happens in a rollout comes before its end.
+    pub(super) async fn next(&mut self) -> Input {
+        loop {
+            tokio::select! {
+                biased;
+                Some(input) = self.progress.recv() => return input,
+                Some(ended) = self.set.join_next_with_id() => {
+                    let ended = match ended {
+                        Ok((id, input)) => self.kinds.remove(&id).map(|_| input),
+                        Err(error) => self.kinds.remove(&error.id()).map(Input::TaskLost),
+                    };
+                    // What it sent before its end comes first.
+                    if let Ok(earlier) = self.progress.try_recv() {
+                        if let Some(ended) = ended {
+                            let _ = self.api.inputs.send(ended);
+                        }
+                        return earlier;
+                    }
+                    if let Some(ended) = ended {
+                        return ended;
+                    }
                 }
-                Watched::Named(agents) => ask_each(&connection, agents).await.map(Input::Asked),
-            };
-            let input = match listed {
-                Ok(input) => {
-                    board.answered();
-                    input
-                }
-                Err((verdict, why)) => Input::NotListed(verdict, why),
-            };
-            // Once nobody listens the program ends.
-            let _ = inputs.send(input);
+                // Without a task there is nothing to wait for, until one is started.
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Reads the list once.
+    pub(super) fn read_list(&mut self) {
+        let api = self.api.clone();
+        self.spawn(Task::ReadList, async move {
+            match api.connection.list(MAX_REQUEST).await {
+                Ok(services) => Input::Listed(services),
+                Err(error) => Input::ListFailed(match error.into_observation() {
+                    Observation::Failed(failure) => failure,
+                    Observation::Absent(_) | Observation::Details { .. } => Failure {
+                        class: FailureClass::Refused,
+                        code: "Http404".to_owned(),
+                        summary: "the API has no list of agents (404)".to_owned(),
+                        request_id: None,
+                    },
+                }),
+            }
+        });
+    }
+
+    /// Checks an agent once.
+    pub(super) fn check(&mut self, check: TaskId, agent: AgentName, route: Route, is_urgent: bool) {
+        let api = self.api.clone();
+        let priority = if is_urgent {
+            Priority::Normal
+        } else {
+            Priority::Low
+        };
+        self.spawn(Task::Check(check.clone()), async move {
+            api.connection.acquire(priority).await;
+            let observation = api.observe(&agent, MAX_REQUEST, route).await;
+            Input::Checked { check, observation }
         });
     }
 
     /// Follows a rollout to its end.
     pub(super) fn follow(
-        &self,
-        watch: Watch,
+        &mut self,
+        id: TaskId,
         agent: AgentName,
         deployment_id: String,
         limits: Limits,
     ) {
-        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
-        let inputs = self.inputs.clone();
-        let stop = self.stop.clone();
-        tokio::spawn(async move {
+        let (api, stop) = (self.api.clone(), self.stop.clone());
+        self.spawn(Task::Follow(id.clone()), async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
-            let permit = || connection.acquire(Priority::Normal);
-            let fetch = |limit, route| observe(&connection, &board, &agent, limit, route);
+            let permit = || api.connection.acquire(Priority::Normal);
+            let fetch = |limit, route| api.observe(&agent, limit, route);
             let emit = |_, event| {
-                let _ = inputs.send(Input::Happened(watch.clone(), event));
+                // Once nobody listens the program ends.
+                let _ = api.inputs.send(Input::Progressed(id.clone(), event));
             };
             let signals = || {
                 let mut stop = stop.clone();
@@ -119,64 +147,88 @@ impl Tasks {
                 }
             };
             let outcome = follow(machine, Pace::Adaptive, permit, fetch, emit, signals).await;
-            let _ = inputs.send(Input::Ended(watch, Box::new(outcome)));
+            Input::Followed(id.clone(), Box::new(outcome))
         });
     }
 
-    /// Looks at an agent at rest.
-    pub(super) fn look(&self, agent: AgentName, limits: Limits) {
-        let (connection, board) = (self.connection.clone(), Arc::clone(&self.board));
-        let inputs = self.inputs.clone();
-        self.spawn(async move {
-            let start = Instant::now();
-            connection.acquire(Priority::Low).await;
-            let observation =
-                observe(&connection, &board, &agent, MAX_REQUEST, Route::Pooled).await;
-            let mut machine = Machine::new(Policy::single_check(TargetRule::FirstSeen, limits));
-            match machine.observe(start.elapsed(), observation).next {
-                Next::Done(outcome) => {
-                    let _ = inputs.send(Input::Looked(agent.as_str().to_owned(), outcome));
-                }
-                Next::Poll(_) => unreachable!("the deadline of a single look has passed"),
+    fn spawn(&mut self, kind: Task, task: impl Future<Output = Input> + Send + 'static) {
+        let id = self.set.spawn(task).id();
+        self.kinds.insert(id, kind);
+    }
+}
+
+impl Api {
+    /// Asks for an agent's details; what the server's clock says goes to the loop.
+    async fn observe(&self, agent: &AgentName, limit: Duration, route: Route) -> Observation {
+        let sent = self.shared.now().at;
+        let observation = self.connection.observe(agent, limit, route).await;
+        if let Observation::Details {
+            server_time: Some(date),
+            ..
+        } = &observation
+        {
+            let _ = self.inputs.send(Input::ServerDate {
+                sent,
+                received: self.shared.now().at,
+                date: *date,
+            });
+        }
+        observation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::api::connection::Hooks;
+    use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
+    use crate::core::fleet::{Fleet, Mode, Rules, Scope, Watched};
+
+    fn tasks() -> Tasks {
+        let rules = Rules {
+            watched: Watched::Listed(Scope::new(&[], &[], Vec::new()).unwrap()),
+            interval: Duration::from_secs(15),
+            health_interval: Duration::from_mins(5),
+            unready_for: Duration::from_secs(30),
+            limits: Limits::default(),
+            max_rps: std::num::NonZeroU32::MIN,
+            mode: Mode::Daemon,
+        };
+        let url = ApiUrl::parse("http://127.0.0.1:9", PlainHttp::LoopbackOnly).unwrap();
+        let client = Client::new(url, Credentials::of_simulator(), None).unwrap();
+        let max_rps = rules.max_rps;
+        let shared = Arc::new(Shared::new(Fleet::restore(rules, Vec::new(), None)));
+        let connection = Connection::new(client, max_rps, Hooks::default());
+        Tasks::new(connection, shared, watch::channel(false).1)
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_is_reported_with_what_the_task_did() {
+        let mut tasks = tasks();
+        let id = TaskId {
+            agent: "a".to_owned(),
+            number: 7,
+        };
+        tasks.spawn(Task::Follow(id.clone()), async { panic!("on purpose") });
+        let Input::TaskLost(Task::Follow(lost)) = tasks.next().await else {
+            panic!("it is not reported");
+        };
+        assert_eq!(lost, id);
+    }
+
+    #[tokio::test]
+    async fn what_happens_in_a_rollout_comes_before_its_end() {
+        let mut tasks = tasks();
+        let inputs = tasks.api.inputs.clone();
+        tasks.spawn(Task::ReadList, async move {
+            for _ in 0..3 {
+                let _ = inputs.send(Input::Listed(Vec::new()));
             }
+            Input::TaskLost(Task::ReadList)
         });
+        for _ in 0..3 {
+            assert!(matches!(tasks.next().await, Input::Listed(_)));
+        }
+        assert!(matches!(tasks.next().await, Input::TaskLost(_)));
     }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut stop = self.stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => {}
-                () = task => {}
-            }
-        });
-    }
-}
-
-/// Asks for an agent's details; that there is a good answer is shown.
-async fn observe(
-    connection: &Connection,
-    board: &Board,
-    agent: &AgentName,
-    limit: Duration,
-    route: Route,
-) -> Observation {
-    let observation = connection.observe(agent, limit, route).await;
-    if !matches!(observation, Observation::Failed(_)) {
-        board.answered();
-    }
-    observation
-}
-
-/// How it is judged that there is no usable answer.
-pub(super) fn verdict_of(class: FailureClass) -> Verdict {
-    match class {
-        FailureClass::Unauthorized => Verdict::Unauthorized,
-        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
-    }
-}
-
-fn in_words(error: &RequestError) -> String {
-    crate::core::text::one_line(&error.to_string())
 }

@@ -1,6 +1,6 @@
-//! Which notices a sink is told of.
+//! Which events a sink gets.
 
-use super::notice::{Notice, NoticeKind};
+use super::event::{EventKind, FleetEvent};
 use super::scope::{BadPattern, Patterns};
 use crate::core::rollout::Verdict;
 use crate::core::text::diagnostics::nearest;
@@ -61,8 +61,8 @@ impl Filter {
     ) -> Result<Self, BadFilter> {
         for pattern in events {
             let set = Patterns::new(std::slice::from_ref(pattern))?;
-            if !NoticeKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
-                let kinds = NoticeKind::ALL.iter().map(|kind| kind.as_str());
+            if !EventKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
+                let kinds = EventKind::ALL.iter().map(|kind| kind.as_str());
                 return Err(BadFilter::NoSuchEvent {
                     pattern: pattern.clone(),
                     nearest: nearest(pattern, kinds).map(str::to_owned),
@@ -81,10 +81,10 @@ impl Filter {
 
     /// Whether the sink is told of it.
     #[must_use]
-    pub fn passes(&self, notice: &Notice) -> bool {
-        let verdict = notice.data.verdict;
-        self.events.fit(notice.kind.as_str())
-            && self.agents.fit(&notice.data.agent)
+    pub fn passes(&self, event: &FleetEvent) -> bool {
+        let verdict = event.data.verdict;
+        self.events.fit(event.kind.as_str())
+            && self.agents.fit(&event.data.agent)
             && (self.verdicts.is_empty() || verdict.is_none_or(|one| self.verdicts.contains(&one)))
     }
 }
@@ -106,34 +106,34 @@ fn meant(nearest: Option<&str>) -> String {
 }
 
 fn kinds() -> String {
-    NoticeKind::ALL.map(NoticeKind::as_str).join(", ")
+    EventKind::ALL.map(EventKind::as_str).join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::fleet::NoticeData;
+    use crate::core::fleet::EventData;
 
     fn own(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    fn notice(kind: NoticeKind, agent: &str, verdict: Option<Verdict>) -> Notice {
-        Notice {
-            id: "id".to_owned(),
+    fn event(kind: EventKind, agent: &str, verdict: Option<Verdict>) -> FleetEvent {
+        FleetEvent {
+            dedup_key: "a".to_owned(),
             kind,
             time: jiff::Timestamp::UNIX_EPOCH,
-            data: NoticeData {
+            data: EventData {
                 agent: agent.to_owned(),
                 verdict,
-                ..NoticeData::default()
+                ..EventData::default()
             },
         }
     }
 
     #[test]
     fn events_verdicts_and_agents_decide_together() {
-        use NoticeKind::{AgentUnready, RolloutFinished, RolloutStarted};
+        use EventKind::{AgentUnready, RolloutFinished, RolloutStarted};
         let all = Filter::new(&[], &[], &[]).unwrap();
         let some = Filter::new(
             &own(&["rollout.finished", "agent.*"]),
@@ -148,9 +148,9 @@ mod tests {
             (RolloutStarted, "prod-a", None, false),
             (AgentUnready, "prod-a", None, true),
         ] {
-            let notice = notice(kind, agent, verdict);
-            assert!(all.passes(&notice), "{kind} {agent}");
-            assert_eq!(some.passes(&notice), passes, "{kind} {agent} {verdict:?}");
+            let event = event(kind, agent, verdict);
+            assert!(all.passes(&event), "{kind} {agent}");
+            assert_eq!(some.passes(&event), passes, "{kind} {agent} {verdict:?}");
         }
     }
 

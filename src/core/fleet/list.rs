@@ -1,295 +1,232 @@
-//! What the list of agents shows: where to look, who is new and who is gone.
+//! What the list of agents shows: a hint whom to ask, never more.
 
-use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use super::agent::Agent;
+use super::clock::Moment;
+use super::record::{AgentRecord, KnownDeployment};
+use super::{Action, Entry, Fleet, Listed, Mode, Step, Watched};
+use crate::core::messages::{self, Severity};
+use crate::core::rollout::Failure;
+use crate::core::text::one_line;
+use crate::core::wire::{AgentName, Service};
 
-use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{AgentRecord, Change, Standing};
-use super::{Agent, Doubt, Fleet, Followed, Shown};
-use crate::core::fleet::CONFIRMATIONS;
-use crate::core::wire::Service;
-
-/// A rollout to follow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begin {
-    /// The agent.
-    pub agent: String,
-    /// The deployment that is desired.
-    pub deployment_id: String,
-}
-
-/// What follows from a list.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[must_use]
-pub struct ListStep {
-    /// What to remember and to tell.
-    pub change: Change,
-    /// Rollouts to follow from now on. Each has to be ended by [`Fleet::ended`].
-    pub begin: Vec<Begin>,
-    /// Agents that have come: they want a first look.
-    pub added: Vec<String>,
-}
+/// How soon the list is read again in a single pass.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// The most names that are remembered as such that cannot be asked for.
+const MAX_INVALID_NAMES: usize = 100;
 
 impl Fleet {
-    /// Takes in a list that was read at `now`.
-    ///
-    /// On the first start ever, agents at rest are taken as they stand: nothing is told of them.
-    pub fn on_list(&mut self, now: Timestamp, services: &[Service]) -> ListStep {
-        self.on_answers(now, services, |_| false)
-    }
-
-    /// The same where some are `late`: they could not be asked for until now, and are taken as the first
-    /// list would have shown them.
-    pub fn on_answers(
-        &mut self,
-        now: Timestamp,
-        services: &[Service],
-        late: impl Fn(&str) -> bool,
-    ) -> ListStep {
-        let mut step = ListStep::default();
-        for agent in self.agents.values_mut().chain(self.aside.values_mut()) {
-            if agent.missing > 0 {
-                agent.doubted = None;
-            }
-            agent.missing = agent.missing.saturating_add(1);
+    pub(super) fn on_list(&mut self, now: Moment, services: Vec<Service>, step: &mut Step) {
+        if self.sources.list.good(now.at) {
+            self.log(step, Severity::Info, "the list of agents can be read again");
+            self.schedule.set_interval(now.at, self.idle_interval());
         }
-        for service in services
-            .iter()
-            .filter(|service| service.deleted_at.is_none())
+        self.list_at = match self.rules.mode {
+            Mode::Daemon => Some(now.at.saturating_add(self.rules.interval)),
+            Mode::Once => None,
+        };
+        let is_first = self.listed.is_none();
+        let in_all = services.len();
+        let services = self.in_scope(services, step);
+        let in_scope = services.len();
+        let is_distrusted = self.note_missing(now, &services, step);
+        for service in services {
+            self.on_service(now, service, is_first, step);
+        }
+        if is_first
+            || self
+                .listed
+                .is_some_and(|before| (before.in_scope == 0) != (in_scope == 0))
         {
-            if let Some(name) = &service.name {
-                let seen = match self.listed {
-                    Some(_) if !late(name) => Followed::InTime,
-                    _ => Followed::Late,
-                };
-                self.on_service(now, (name, service), seen, &mut step);
-            }
+            self.report_scope(in_all, in_scope, step);
         }
-        self.remove_missing(now, &mut step.change);
-        self.listed = Some(now);
-        step
-    }
-
-    fn on_service(
-        &mut self,
-        now: Timestamp,
-        (name, service): (&str, &Service),
-        seen: Followed,
-        step: &mut ListStep,
-    ) {
-        let mut followed = seen;
-        if self.aside.get(name).is_some_and(|agent| !agent.is_gone()) {
-            self.take_up(name, service, step);
-        }
-        let known = match self.agents.get_mut(name) {
-            None => self.aside.get_mut(name),
-            present => present,
-        };
-        if let Some(known) = known {
-            known.missing = 0;
-            match known.believes(service, followed) {
-                Some(since) => followed = since,
-                None => return,
-            }
-        }
-        let present = self.agents.get(name);
-        if present.is_some_and(|agent| agent.is_another(service)) {
-            self.remove(now, name, &mut step.change);
-        }
-        if !self.agents.contains_key(name) {
-            self.come(now, (name, service), seen, step);
-        }
-        if let Some(agent) = self.agents.get_mut(name) {
-            agent.record.updated_at = service.updated_at.or(agent.record.updated_at);
-            step.begin.extend(agent.begin(service.desired(), followed));
-        }
-    }
-
-    /// Takes up an agent that was not in scope where it was before.
-    fn take_up(&mut self, name: &str, service: &Service, step: &mut ListStep) {
-        let Some(mut agent) = self.aside.remove(name) else {
-            return;
-        };
-        agent.record.region.clone_from(&service.region);
-        step.added.push(name.to_owned());
-        step.change.agents.push(agent.record.clone());
-        self.agents.insert(name.to_owned(), agent);
-    }
-
-    /// Takes in an agent that has come, or has come back.
-    fn come(
-        &mut self,
-        now: Timestamp,
-        (name, service): (&str, &Service),
-        seen: Followed,
-        step: &mut ListStep,
-    ) {
-        let first_start = seen == Followed::Late && !self.remembers;
-        let at_rest = first_start && service.is_reconciled();
-        let before = self.aside.remove(name).map(|agent| agent.record);
-        let mut record = AgentRecord {
-            service_id: service.id.clone(),
-            region: service.region.clone(),
-            deployment_id: service.desired().filter(|_| at_rest).map(str::to_owned),
-            standing: Standing::Settled {
-                verdict: None,
-                since: now,
-            },
-            updated_at: changed_at(service),
-            gone_at: None,
-            changed_at: now,
-            ..before.unwrap_or_else(|| AgentRecord::unknown(name, now))
-        };
-        record.begin_life();
-        if !first_start {
-            step.change.notices.push(Notice {
-                id: record.id_of_life("added"),
-                kind: NoticeKind::AgentAdded,
-                time: now,
-                data: NoticeData {
-                    deployment_id: service.desired().map(str::to_owned),
-                    ..NoticeData::of(&record)
-                },
-            });
-        }
-        step.added.push(name.to_owned());
-        step.change.agents.retain(|changed| changed.name != name);
-        step.change.agents.push(record.clone());
-        self.agents.insert(name.to_owned(), Agent::new(record));
-    }
-
-    /// Whether an agent may be gone, or what was shown may be from before: further lists will tell.
-    #[must_use]
-    pub fn has_doubts(&self) -> bool {
-        let unconfirmed = |agent: &Agent| {
-            let doubt = agent.doubted.as_ref();
-            doubt.is_some_and(|doubt| doubt.times < CONFIRMATIONS)
-        };
-        let missing = |agent: &Agent| agent.missing > 0;
-        self.agents
-            .values()
-            .any(|agent| missing(agent) || unconfirmed(agent))
-            || self.aside.values().any(unconfirmed)
-    }
-
-    /// Agents that several lists in a row have not shown are gone.
-    fn remove_missing(&mut self, now: Timestamp, change: &mut Change) {
-        let gone: Vec<String> = self
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.missing >= CONFIRMATIONS)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
-            self.remove(now, &name, change);
-        }
-    }
-
-    fn remove(&mut self, now: Timestamp, name: &str, change: &mut Change) {
-        let Some(agent) = self.agents.remove(name) else {
-            return;
-        };
-        let record = agent.record;
-        change.notices.push(Notice {
-            id: record.id_of_life("removed"),
-            kind: NoticeKind::AgentRemoved,
-            time: now,
-            data: NoticeData {
-                deployment_id: record.deployment_id.clone(),
-                ..NoticeData::of(&record)
-            },
+        self.listed = Some(Listed {
+            in_scope,
+            is_distrusted,
         });
-        let kept = record.gone(now);
-        change.removed.push(name.to_owned());
-        change.agents.retain(|changed| changed.name != name);
-        change.agents.push(kept.clone());
-        self.aside.insert(name.to_owned(), Agent::new(kept));
     }
-}
 
-impl Agent {
-    /// How a rollout is followed that an entry shows, if the entry is believed. It may be from
-    /// before, shown by a replica that lags: what goes back behind what was seen has to be shown by
-    /// several lists in a row, all the same (rule 4 of the contract).
-    fn believes(&mut self, service: &Service, followed: Followed) -> Option<Followed> {
-        let before = self.doubted.take();
-        if !self.goes_back(service) {
-            return Some(followed);
+    pub(super) fn on_list_failed(&mut self, now: Moment, failure: &Failure, step: &mut Step) {
+        if self.sources.list.failed(now.at, failure) {
+            let why = one_line(&failure.summary);
+            let line = format!("the list of agents cannot be read: {why}");
+            self.log(step, Severity::Warning, &line);
+            self.schedule.set_interval(now.at, self.idle_interval());
         }
-        let shown = Shown {
-            service_id: service.id.clone(),
-            deployment_id: service.desired().map(str::to_owned),
-            updated_at: service.updated_at,
+        let wait = match self.rules.mode {
+            Mode::Daemon => self.rules.interval,
+            Mode::Once => READ_AGAIN,
         };
-        let doubt = match before.filter(|before| before.shown == shown) {
-            Some(before) => Doubt {
-                times: before.times.saturating_add(1),
-                ..before
-            },
-            None => Doubt {
-                shown,
-                times: 1,
-                followed,
-            },
+        self.list_at = Some(now.at.saturating_add(wait));
+    }
+
+    /// The entries of the list that are meant, each name once.
+    fn in_scope(&mut self, services: Vec<Service>, step: &mut Step) -> Vec<Service> {
+        let Watched::Listed(scope) = &self.rules.watched else {
+            return Vec::new();
         };
-        let doubt = self.doubted.insert(doubt);
-        (doubt.times >= CONFIRMATIONS).then_some(doubt.followed)
+        let mut names = BTreeSet::new();
+        let mut invalid = Vec::new();
+        let mut kept = Vec::new();
+        for service in services {
+            let Some(name) = service.name.as_deref() else {
+                continue;
+            };
+            if service.deleted_at.is_some() || !scope.holds(&service) || names.contains(name) {
+                continue;
+            }
+            if let Err(error) = name.parse::<AgentName>() {
+                invalid.push((name.to_owned(), error));
+                continue;
+            }
+            names.insert(name.to_owned());
+            kept.push(service);
+        }
+        for (name, error) in invalid {
+            if !self.invalid_names.contains(&name) {
+                let why = one_line(&error.to_string());
+                let line = format!("an agent of the list is not watched: {why}");
+                self.log(step, Severity::Warning, &line);
+                self.invalid_names.push_back(name);
+                if self.invalid_names.len() > MAX_INVALID_NAMES {
+                    self.invalid_names.pop_front();
+                }
+            }
+        }
+        kept
     }
 
-    /// Whether an entry goes back behind what was seen: by its time or, where that does not tell, to
-    /// a deployment that was here already. Another agent, or one that is gone, has to be shown to
-    /// have come later.
-    fn goes_back(&self, service: &Service) -> bool {
-        let record = &self.record;
-        if self.is_gone() || self.is_another(service) {
-            let times = changed_at(service).zip(record.updated_at);
-            return times.is_none_or(|(told, seen)| told <= seen);
+    /// Has every agent checked that the list no longer shows. Gives whether so many are missing at once
+    /// that it is the list that is doubtful.
+    fn note_missing(&mut self, now: Moment, services: &[Service], step: &mut Step) -> bool {
+        let shown: BTreeSet<&str> = services
+            .iter()
+            .filter_map(|service| service.name.as_deref())
+            .collect();
+        let known = self.agents.values().filter(|e| e.agent.is_some()).count();
+        let mut lost = Vec::new();
+        let mut missing = 0;
+        let mut unknown = Vec::new();
+        for (name, entry) in &mut self.agents {
+            let is_listed = shown.contains(name.as_str());
+            if !is_listed && entry.agent.is_none() {
+                unknown.push(name.clone());
+            } else if !is_listed {
+                missing += 1;
+                if entry.is_listed || self.listed.is_none() {
+                    lost.push(name.clone());
+                }
+            }
+            entry.is_listed = is_listed;
         }
-        let times = service.updated_at.zip(record.updated_at);
-        match times.map(|(told, seen)| told.cmp(&seen)) {
-            Some(Ordering::Less) => true,
-            Some(Ordering::Greater) => false,
-            Some(Ordering::Equal) | None => service.desired().is_some_and(|desired| {
-                record.deployment_id.as_deref() != Some(desired) && record.has_been_at(desired)
-            }),
+        for name in unknown {
+            self.agents.remove(&name);
+            self.schedule.remove(&name);
+        }
+        let was_distrusted = self.is_list_distrusted();
+        let is_distrusted = missing * 3 > known && missing > 1;
+        if is_distrusted && !was_distrusted {
+            let line = format!(
+                "the list of agents shows {missing} of {} no longer: each of them is asked for",
+                messages::agents(u64::try_from(known).unwrap_or(u64::MAX))
+            );
+            self.log(step, Severity::Warning, &line);
+        }
+        for name in lost {
+            self.check_soon(now, &name);
+        }
+        is_distrusted
+    }
+
+    fn on_service(&mut self, now: Moment, service: Service, is_first: bool, step: &mut Step) {
+        let name = service.name.clone().unwrap_or_default();
+        let is_first_start = is_first && self.watched_until.is_none();
+        let Some(entry) = self.agents.get_mut(&name) else {
+            let mut entry = Entry {
+                is_listed: true,
+                ..Entry::default()
+            };
+            if is_first_start {
+                let record = first_seen(now, &name, &service);
+                // It is checked soon; what is being rolled out, at once.
+                self.schedule.add(now.at, &name);
+                if record.deployment.is_none() || self.rules.mode == Mode::Once {
+                    self.schedule.add_at_once(now.at, &name);
+                }
+                let changed = &mut step.change.agents;
+                changed.insert(name.clone(), Some(record.clone()));
+                entry.agent = Some(Agent::new(record));
+            } else {
+                entry.hint = Some(service);
+                self.schedule.add_at_once(now.at, &name);
+            }
+            self.agents.insert(name, entry);
+            return;
+        };
+        if is_first && self.rules.mode == Mode::Once {
+            self.schedule.add_at_once(now.at, &name);
+        }
+        let Some(agent) = &mut entry.agent else {
+            entry.hint = Some(service);
+            return;
+        };
+        if agent.record.region != service.region && service.region.is_some() {
+            agent.record.region.clone_from(&service.region);
+            let record = Some(agent.record.clone());
+            step.change.agents.insert(name.clone(), record);
+        }
+        let record = &agent.record;
+        let is_older = matches!((service.updated_at, record.updated_at), (Some(one), Some(other)) if one < other);
+        let is_another = match (&service.id, &record.service_id) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        let is_news = is_another
+            || service.desired().is_some() && service.desired() != record.deployment_id();
+        if is_news && !is_older && entry.passes_over_hints_until <= now.at {
+            entry.hint = Some(service);
+            self.check_soon(now, &name);
+        } else if record.service_id.is_none() && service.id.is_some() {
+            agent.record.service_id = service.id;
         }
     }
 
-    /// Whether an entry is that of another agent under the same name.
-    fn is_another(&self, service: &Service) -> bool {
-        let known = &self.record.service_id;
-        known.is_some() && service.id.is_some() && *known != service.id
+    fn report_scope(&self, in_all: usize, in_scope: usize, step: &mut Step) {
+        if in_all > 0 && in_scope == 0 {
+            let line = format!(
+                "none of the {in_all} agents of the list is in scope: check include, exclude and regions"
+            );
+            self.log(step, Severity::Warning, &line);
+        } else {
+            let line = format!("watching {}", agents(in_scope));
+            self.log(step, Severity::Info, &line);
+        }
     }
 
-    /// Begins to follow the desired deployment, unless that is done or its rollout is over.
-    fn begin(&mut self, desired: Option<&str>, followed: Followed) -> Option<Begin> {
-        let desired = desired?;
-        let under_way = matches!(self.record.standing, Standing::RollingOut { .. });
-        let known = self.record.deployment_id.as_deref() == Some(desired);
-        if self.followed.is_some() || (known && !under_way) {
-            return None;
-        }
-        self.followed = Some(followed);
-        Some(Begin {
-            agent: self.record.name.clone(),
-            deployment_id: desired.to_owned(),
-        })
+    #[expect(clippy::unused_self, reason = "it reads like the others")]
+    pub(super) fn log(&self, step: &mut Step, severity: Severity, line: &str) {
+        step.actions.push(Action::Log(severity, line.to_owned()));
     }
 }
 
-/// When the platform changed its record of an agent last; it was made by then.
-fn changed_at(service: &Service) -> Option<Timestamp> {
-    service.updated_at.or(service.created_at)
+fn agents(count: usize) -> String {
+    messages::agents(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
-impl NoticeData {
-    /// What every notice about an agent says.
-    pub(super) fn of(record: &AgentRecord) -> Self {
-        Self {
-            agent: record.name.clone(),
-            region: record.region.clone(),
-            ..Self::default()
-        }
+/// An agent as the list of the very first start shows it. One that is being rolled out is taken as one
+/// whose deployment is not known yet.
+fn first_seen(now: Moment, name: &str, service: &Service) -> AgentRecord {
+    let deployment = service.desired().filter(|_| service.is_reconciled());
+    AgentRecord {
+        service_id: service.id.clone(),
+        region: service.region.clone(),
+        deployment: deployment.map(|id| KnownDeployment {
+            id: id.to_owned(),
+            ..KnownDeployment::default()
+        }),
+        updated_at: service.updated_at,
+        ..AgentRecord::new(name, now.wall)
     }
 }

@@ -1,13 +1,12 @@
-//! What is remembered of agents and rollouts from one start of the sidecar to the next.
+//! What is remembered of an agent from one start of the sidecar to the next, and what changes at once.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::notice::Notice;
-use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
-
-/// How many steps from one deployment to another, and how many lives, are remembered of an agent.
-const COUNTED: usize = 32;
+use super::event::FleetEvent;
+use crate::core::rollout::{Phase, Reason, Verdict};
 
 /// What is known of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,231 +16,155 @@ pub struct AgentRecord {
     pub name: String,
     /// The platform's own id of it: another one under the same name is another agent.
     pub service_id: Option<String>,
+    /// When it was created, by the server's clock: one that was created later is another agent.
+    pub created_at: Option<Timestamp>,
     /// Where it is deployed.
     pub region: Option<String>,
-    /// The deployment that was desired when it was seen last.
-    pub deployment_id: Option<String>,
-    /// How it stands.
-    pub standing: Standing,
-    /// How often it stopped being ready since it is known, by itself or by a rollout that ended so.
-    pub unready_episodes: u64,
-    /// How often each step from one deployment to another was seen, the latest steps only.
-    pub steps: Vec<(String, u32)>,
-    /// When the platform changed its own record last, as far as the list has shown.
-    #[serde(default)]
+    /// The deployment that is desired, as far as the agent's details have shown.
+    pub deployment: Option<KnownDeployment>,
+    /// The one that was desired before it.
+    pub previous: Option<KnownDeployment>,
+    /// What it is doing.
+    pub state: AgentState,
+    /// What was reported as wrong with it and is not over: `dedupkey` of the event that said so.
+    pub incident: Option<Incident>,
+    /// How its last rollout ended.
+    pub last_verdict: Option<Verdict>,
+    /// When the platform changed its own record of the agent last, as far as any answer has shown.
     pub updated_at: Option<Timestamp>,
-    /// How often each came under this name, by its service id, the latest only. Where nothing is
-    /// said of the present one, it came once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lives: Vec<(String, u32)>,
-    /// When it was found to be gone. It is kept for what is counted: whatever happens to one that
-    /// comes back under its name has an id of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_at: Option<Timestamp>,
-    /// When this was last changed.
+    /// When this record was changed last.
     pub changed_at: Timestamp,
+    /// What the last answer about it showed.
+    #[serde(skip)]
+    pub live: Live,
 }
 
 impl AgentRecord {
     /// An agent of which nothing but its name is known.
-    pub(super) fn unknown(name: &str, now: Timestamp) -> Self {
+    #[must_use]
+    pub fn new(name: &str, now: Timestamp) -> Self {
         Self {
             name: name.to_owned(),
             service_id: None,
+            created_at: None,
             region: None,
-            deployment_id: None,
-            standing: Standing::Settled {
-                verdict: None,
-                since: now,
-            },
-            unready_episodes: 0,
-            steps: Vec::new(),
+            deployment: None,
+            previous: None,
+            state: AgentState::Idle { since: now },
+            incident: None,
+            last_verdict: None,
             updated_at: None,
-            lives: Vec::new(),
-            gone_at: None,
             changed_at: now,
+            live: Live::default(),
         }
     }
 
-    /// What is kept of an agent that is gone.
-    pub(super) fn gone(mut self, now: Timestamp) -> Self {
-        if self.life().is_none() {
-            self.begin_life();
-        }
-        Self {
-            service_id: self.service_id,
-            region: self.region,
-            unready_episodes: self.unready_episodes,
-            steps: self.steps,
-            updated_at: self.updated_at,
-            lives: self.lives,
-            gone_at: Some(now),
-            ..Self::unknown(&self.name, now)
-        }
-    }
-
-    /// Counts one more life of the agent that has come.
-    pub(super) fn begin_life(&mut self) {
-        count(&mut self.lives, self.service_id.as_deref().unwrap_or("-"));
-    }
-
-    /// The id of its coming, or of its going: agent, service, and, where it came before, how often.
-    pub(super) fn id_of_life(&self, what: &str) -> String {
-        let service = self.service_id.as_deref().unwrap_or("-");
-        match self.life() {
-            None | Some(1) => format!("{}/{service}/{what}", self.name),
-            Some(times) => format!("{}/{service}/{what}/{times}", self.name),
-        }
-    }
-
-    /// How often the present one has come, where that is said.
-    fn life(&self) -> Option<u32> {
-        let service = self.service_id.as_deref().unwrap_or("-");
-        let known = self.lives.iter().find(|(known, _)| known == service);
-        known.map(|(_, times)| *times)
-    }
-
-    /// What the ids of a rollout's notices begin with: agent, both deployments, and, where this
-    /// very step was seen before, how often.
-    pub(super) fn id_of_step(&mut self, previous: Option<&str>, deployment: &str) -> String {
-        let step = format!("{}..{deployment}", previous.unwrap_or("-"));
-        match count(&mut self.steps, &step) {
-            1 => format!("{}/{step}", self.name),
-            times => format!("{}/{step}/{times}", self.name),
-        }
-    }
-
-    /// Whether this deployment was seen here before the present one.
+    /// The id of the deployment that is desired, as far as it is known.
     #[must_use]
-    pub fn has_been_at(&self, deployment: &str) -> bool {
-        let mut steps = self
-            .steps
-            .iter()
-            .filter_map(|(step, _)| step.split_once(".."));
-        steps.any(|(from, to)| from == deployment || to == deployment)
+    pub fn deployment_id(&self) -> Option<&str> {
+        Some(self.deployment.as_ref()?.id.as_str())
     }
 
-    /// Since when this deployment is rolled out, if it is.
+    /// Whether a deployment is being rolled out.
     #[must_use]
-    pub fn rolling_out_since(&self, deployment: &str) -> Option<Timestamp> {
-        match &self.standing {
-            Standing::RollingOut {
-                deployment_id,
-                started_at,
-                ..
-            } if deployment_id == deployment => Some(*started_at),
-            _ => None,
-        }
+    pub fn is_rolling_out(&self) -> bool {
+        matches!(self.state, AgentState::RollingOut { .. })
     }
 }
 
-/// Counts one more of these, and tells how many there were.
-fn count(seen: &mut Vec<(String, u32)>, what: &str) -> u32 {
-    let place = seen.iter().position(|(known, _)| known == what);
-    let times = place.map_or(1, |place| seen.remove(place).1 + 1);
-    seen.push((what.to_owned(), times));
-    let forgotten = seen.len().saturating_sub(COUNTED);
-    seen.drain(..forgotten);
-    times
+/// A deployment that has been seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownDeployment {
+    /// Its id.
+    pub id: String,
+    /// When it was created, by the server's clock.
+    pub created_at: Option<Timestamp>,
+    /// Its container image.
+    pub image: Option<String>,
 }
 
-/// How an agent stands.
+/// What an agent is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "state",
     rename_all = "kebab-case",
     rename_all_fields = "camelCase"
 )]
-pub enum Standing {
-    /// A rollout is under way. Left with its verdict.
-    RollingOut {
-        /// The deployment that is rolled out.
-        deployment_id: String,
-        /// What the ids of its notices begin with.
-        id: String,
-        /// When it was first seen.
-        started_at: Timestamp,
-        /// The phases that were told so far, each once.
-        phases: Vec<Phase>,
-        /// Whether it had begun while nobody watched.
-        observed_late: bool,
-    },
+pub enum AgentState {
     /// Nothing is under way. Left with a new deployment, or when the agent stops being ready.
-    Settled {
-        /// The verdict of its last rollout; none where that was never watched.
-        verdict: Option<Verdict>,
-        /// When it was known.
+    Idle {
+        /// Since when.
         since: Timestamp,
     },
-    /// It stopped being ready without a deploy. Left when it is ready again, or with a deploy.
+    /// A deployment is being rolled out. Left with its verdict.
+    RollingOut {
+        /// Which.
+        deployment: KnownDeployment,
+        /// When it was created or, where that is unknown, first seen.
+        started_at: Timestamp,
+        /// The phases that were reported so far, each once.
+        phases: Vec<Phase>,
+        /// Whether its start is unknown.
+        observed_late: bool,
+        /// Whether it is older than the one before.
+        rolled_back: bool,
+    },
+    /// It is not ready, although nothing is being rolled out. Left when it is ready again, or with a new deployment.
     Unready {
-        /// What the ids of its notices begin with.
-        id: String,
-        /// When that was noticed.
+        /// Since when.
         since: Timestamp,
-        /// Why, as far as the platform tells.
+        /// Why, as far as the platform says.
         reason: Option<Reason>,
     },
 }
 
-/// A rollout that has ended: a line of the history.
+/// Something that was reported as wrong with an agent, and is not over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RolloutRecord {
-    /// The agent.
-    pub agent: String,
-    /// Where it is deployed.
-    pub region: Option<String>,
-    /// The deployment.
-    pub deployment_id: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// Why; none when ready.
-    pub reason: Option<Reason>,
-    /// When it was first seen.
-    pub started_at: Timestamp,
-    /// When its verdict was known.
-    pub finished_at: Timestamp,
-    /// How long it took, or was watched.
-    pub elapsed_ms: u64,
-    /// The phases in the order in which they were seen.
-    pub phases: Vec<PhaseEntry>,
-    /// Whether it had begun, or even ended, while nobody watched: its times are then too late.
-    pub observed_late: bool,
+pub struct Incident {
+    /// `dedupkey` of the event that opened it, and of those that follow until it is closed.
+    pub dedup_key: String,
+    /// When it was opened.
+    pub since: Timestamp,
 }
 
-/// What happened at once: it is remembered, and told, in one piece.
+/// What the last answer about an agent showed; it is not kept over a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// The phase of the present deployment.
+    pub phase: Option<Phase>,
+    /// Whether it is ready.
+    pub ready: Option<bool>,
+    /// Whether it takes sessions, whichever deployment serves them.
+    pub available: Option<bool>,
+    /// Replicas of the present revision that are ready.
+    pub ready_replicas: Option<u64>,
+    /// Restarts of the present revision in all.
+    pub restart_count: Option<u64>,
+    /// Sessions under way.
+    pub sessions: Option<u64>,
+}
+
+/// What changes at once: it is written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
-    /// Agents as they stand now, and what is kept of those that are gone.
-    pub agents: Vec<AgentRecord>,
-    /// Agents that are gone, by name: they went before what `agents` says.
-    pub removed: Vec<String>,
-    /// Rollouts that have ended.
-    pub rollouts: Vec<RolloutRecord>,
-    /// What the world is told of it, in this order.
-    pub notices: Vec<Notice>,
+    /// Agents as they are now, by name; none for one that was deleted.
+    pub agents: BTreeMap<String, Option<AgentRecord>>,
+    /// What happened, in this order.
+    pub events: Vec<FleetEvent>,
 }
 
 impl Change {
-    /// Adds what happened after.
+    /// Adds what changed after.
     pub fn append(&mut self, later: Change) {
-        self.agents.retain(|agent| {
-            let changed = later.agents.iter().any(|other| other.name == agent.name);
-            !changed && !later.removed.contains(&agent.name)
-        });
         self.agents.extend(later.agents);
-        self.removed.extend(later.removed);
-        self.rollouts.extend(later.rollouts);
-        self.notices.extend(later.notices);
+        self.events.extend(later.events);
     }
 
-    /// Whether nothing happened.
+    /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.agents.is_empty()
-            && self.removed.is_empty()
-            && self.rollouts.is_empty()
-            && self.notices.is_empty()
+        self.agents.is_empty() && self.events.is_empty()
     }
 }

@@ -1,237 +1,130 @@
-//! What happens in a rollout that is followed: what is remembered and told of it.
+//! The rollouts that are followed, each to its end.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::health::leaves_unready;
-use super::notice::{Notice, NoticeData, NoticeKind};
-use super::record::{Change, RolloutRecord, Standing};
-use super::{Agent, Fleet, Followed};
-use crate::core::rollout::{Event, Outcome, Phase, PhaseEntry, Reason, RevisionReport, Verdict};
+use super::agent::Follow;
+use super::checks::PASS_OVER_HINTS;
+use super::clock::Moment;
+use super::record::KnownDeployment;
+use super::schedule::NextCheck;
+use super::{Action, Fleet, Step, TaskId};
+use crate::core::rollout::{Event, Limits, Outcome, Verdict};
+use crate::core::wire::AgentName;
+
+/// What a rollout gets at least when it is taken up again, however long ago it began.
+const MIN_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Fleet {
-    /// Takes in what happened, at `now`, in the rollout of an agent.
-    pub fn happened(&mut self, now: Timestamp, name: &str, event: &Event) -> Change {
-        let mut change = Change::default();
-        if let Some(agent) = self.agents.get_mut(name) {
-            match event {
-                Event::TargetFound { deployment_id, .. } => {
-                    agent.found(now, deployment_id, &mut change);
+    /// Follows a rollout from now on, for as long as is left of its time.
+    pub(super) fn follow(
+        &mut self,
+        now: Moment,
+        name: &str,
+        deployment: KnownDeployment,
+        started_at: Option<Timestamp>,
+        step: &mut Step,
+    ) {
+        let number = self.number();
+        let Some(agent) = self
+            .agents
+            .get_mut(name)
+            .and_then(|entry| entry.agent.as_mut())
+        else {
+            return;
+        };
+        let Ok(parsed) = name.parse::<AgentName>() else {
+            return;
+        };
+        let spent = started_at.and_then(|started_at| self.clock.since(now.at, started_at));
+        let timeout = self.rules.limits.timeout;
+        let limits = Limits {
+            timeout: timeout
+                .saturating_sub(spent.unwrap_or_default())
+                .max(MIN_TIMEOUT.min(timeout)),
+            ..self.rules.limits.clone()
+        };
+        let deployment_id = deployment.id.clone();
+        agent.unconfirmed = None;
+        agent.follow = Some(Follow::new(number, deployment, started_at));
+        self.follows += 1;
+        self.schedule.remove(name);
+        step.actions.push(Action::Follow {
+            follow: TaskId {
+                agent: name.to_owned(),
+                number,
+            },
+            agent: parsed,
+            deployment_id,
+            limits,
+        });
+    }
+
+    pub(super) fn on_progress(
+        &mut self,
+        now: Moment,
+        follow: &TaskId,
+        event: &Event,
+        step: &mut Step,
+    ) {
+        if self.is_followed(follow) {
+            self.change(&follow.agent, step, |agent, clock| {
+                agent.progressed(now, event, clock)
+            });
+        }
+    }
+
+    pub(super) fn on_followed(
+        &mut self,
+        now: Moment,
+        follow: &TaskId,
+        outcome: &Outcome,
+        step: &mut Step,
+    ) {
+        self.follows -= 1;
+        if !self.is_followed(follow) {
+            return;
+        }
+        let name = &follow.agent;
+        self.change(name, step, |agent, clock| {
+            let events = agent.finished(now, outcome, clock);
+            agent.follow = None;
+            events
+        });
+        match outcome.verdict {
+            Verdict::NotFound => return self.remove(now, name, step),
+            Verdict::Unchanged => {
+                if let Some(entry) = self.agents.get_mut(name) {
+                    entry.passes_over_hints_until = now.at.saturating_add(PASS_OVER_HINTS);
                 }
-                Event::PhaseChanged { phase, .. } => agent.entered(now, *phase, &mut change),
-                _ => {}
             }
+            _ => {}
         }
-        change
-    }
-
-    /// Takes in how the watch of a rollout ended, at `now`.
-    ///
-    /// What ended without a verdict about the deployment goes on: the next list begins it anew.
-    pub fn ended(&mut self, now: Timestamp, name: &str, outcome: &Outcome) -> Change {
-        let mut change = Change::default();
-        if let Some(agent) = self.agents.get_mut(name) {
-            agent.followed = None;
-            if is_final(outcome.verdict) {
-                agent.finish(now, &Finish::of(outcome), &mut change);
-            }
-        }
-        change
-    }
-}
-
-/// How a rollout ended.
-struct Finish {
-    deployment_id: Option<String>,
-    verdict: Verdict,
-    reason: Option<Reason>,
-    phases: Vec<PhaseEntry>,
-    available: Option<bool>,
-    revision: Option<RevisionReport>,
-}
-
-impl Finish {
-    fn of(outcome: &Outcome) -> Self {
-        Self {
-            deployment_id: outcome.deployment_id.clone(),
-            verdict: outcome.verdict,
-            reason: outcome.reason.clone(),
-            phases: outcome.phases.clone(),
-            available: outcome.available,
-            revision: outcome.revision.clone(),
+        self.schedule_next(now, name);
+        if outcome.verdict == Verdict::Superseded {
+            // What took its place is followed from now on.
+            self.check_soon(now, name);
         }
     }
 
-    /// A rollout that another took the place of while nobody watched.
-    fn superseded(deployment_id: &str, by: &str) -> Self {
-        Self {
-            deployment_id: Some(deployment_id.to_owned()),
-            verdict: Verdict::Superseded,
-            reason: Some(Reason {
-                code: "Superseded".to_owned(),
-                summary: format!(
-                    "deployment {by} took the place of {deployment_id} while nobody watched"
-                ),
-                message: None,
-            }),
-            phases: Vec::new(),
-            available: None,
-            revision: None,
+    /// The following of a rollout was lost: it is taken up again.
+    pub(super) fn lose_follow(&mut self, now: Moment, follow: &TaskId) {
+        self.follows -= 1;
+        if self.is_followed(follow)
+            && let Some(entry) = self.agents.get_mut(&follow.agent)
+            && let Some(agent) = &mut entry.agent
+        {
+            agent.follow = None;
+            self.schedule.again(now.at, &follow.agent, NextCheck::Soon);
         }
     }
-}
 
-impl Agent {
-    /// A deployment has become the desired one, or was so already before a restart.
-    fn found(&mut self, now: Timestamp, deployment: &str, change: &mut Change) {
-        if let Standing::RollingOut { deployment_id, .. } = &self.record.standing {
-            if deployment_id == deployment {
-                return;
-            }
-            let finish = Finish::superseded(deployment_id, deployment);
-            self.finish(now, &finish, change);
-        }
-        let previous = self.record.deployment_id.replace(deployment.to_owned());
-        let id = self.record.id_of_step(previous.as_deref(), deployment);
-        let observed_late = self.followed == Some(Followed::Late);
-        change.notices.push(Notice {
-            id: format!("{id}/started"),
-            kind: NoticeKind::RolloutStarted,
-            time: now,
-            data: NoticeData {
-                deployment_id: Some(deployment.to_owned()),
-                previous_deployment_id: previous,
-                observed_late,
-                ..NoticeData::of(&self.record)
-            },
-        });
-        self.not_ready = 0;
-        let standing = Standing::RollingOut {
-            deployment_id: deployment.to_owned(),
-            id,
-            started_at: now,
-            phases: Vec::new(),
-            observed_late,
-        };
-        self.stand(now, standing, change);
-    }
-
-    /// The rollout has entered a phase. Each is told once: two watchers see them go back and forth
-    /// at different times.
-    fn entered(&mut self, now: Timestamp, phase: Phase, change: &mut Change) {
-        let record = &mut self.record;
-        let Standing::RollingOut {
-            deployment_id,
-            id,
-            phases,
-            observed_late,
-            ..
-        } = &mut record.standing
-        else {
-            return;
-        };
-        if phase == Phase::Waiting || phases.contains(&phase) {
-            return;
-        }
-        phases.push(phase);
-        let notice = Notice {
-            id: format!("{id}/phase/{phase}"),
-            kind: NoticeKind::RolloutPhaseChanged,
-            time: now,
-            data: NoticeData {
-                agent: record.name.clone(),
-                region: record.region.clone(),
-                deployment_id: Some(deployment_id.clone()),
-                phase: Some(phase),
-                observed_late: *observed_late,
-                ..NoticeData::default()
-            },
-        };
-        change.notices.push(notice);
-        self.remember(now, change);
-    }
-
-    /// The rollout has ended, if it was one that had begun.
-    fn finish(&mut self, now: Timestamp, finish: &Finish, change: &mut Change) {
-        let Standing::RollingOut {
-            deployment_id,
-            id,
-            started_at,
-            observed_late,
-            ..
-        } = &self.record.standing
-        else {
-            return;
-        };
-        if finish.deployment_id.as_ref() != Some(deployment_id) {
-            return;
-        }
-        let took = now.duration_since(*started_at).as_millis();
-        let rollout = RolloutRecord {
-            agent: self.record.name.clone(),
-            region: self.record.region.clone(),
-            deployment_id: deployment_id.clone(),
-            verdict: finish.verdict,
-            reason: finish.reason.clone(),
-            started_at: *started_at,
-            finished_at: now,
-            elapsed_ms: u64::try_from(took).unwrap_or(0),
-            phases: finish.phases.clone(),
-            observed_late: *observed_late,
-        };
-        change.notices.push(Notice {
-            id: format!("{id}/finished/{}", finish.verdict),
-            kind: NoticeKind::RolloutFinished,
-            time: now,
-            data: NoticeData {
-                deployment_id: Some(rollout.deployment_id.clone()),
-                verdict: Some(finish.verdict),
-                reason: finish.reason.clone(),
-                available: finish.available,
-                revision: finish.revision.clone(),
-                phases: finish.phases.clone(),
-                elapsed_ms: Some(rollout.elapsed_ms),
-                observed_late: rollout.observed_late,
-                ..NoticeData::of(&self.record)
-            },
-        });
-        change.rollouts.push(rollout);
-        if leaves_unready(finish.verdict) {
-            self.record.unready_episodes += 1;
-        }
-        let standing = Standing::Settled {
-            verdict: Some(finish.verdict),
-            since: now,
-        };
-        self.stand(now, standing, change);
-    }
-
-    /// Takes a new standing, and remembers it.
-    pub(super) fn stand(&mut self, now: Timestamp, standing: Standing, change: &mut Change) {
-        self.record.standing = standing;
-        self.remember(now, change);
-    }
-
-    fn remember(&mut self, now: Timestamp, change: &mut Change) {
-        self.record.changed_at = now;
-        change.agents.retain(|agent| agent.name != self.record.name);
-        change.agents.push(self.record.clone());
-    }
-}
-
-/// Whether a verdict is one about the deployment, and not about the watch.
-fn is_final(verdict: Verdict) -> bool {
-    match verdict {
-        Verdict::Ready
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Infrastructure
-        | Verdict::Timeout => true,
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Unchanged
-        | Verdict::CommandFailed(_)
-        | Verdict::Interrupted(_) => false,
+    /// Whether this is the rollout that is followed of the agent that has this name now.
+    fn is_followed(&self, follow: &TaskId) -> bool {
+        self.agents
+            .get(&follow.agent)
+            .and_then(|entry| entry.agent.as_ref()?.follow.as_ref())
+            .is_some_and(|known| known.number == follow.number)
     }
 }

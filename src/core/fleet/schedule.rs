@@ -1,33 +1,43 @@
-//! When to look at which agent at rest: spread evenly, stretched where there are too many.
+//! When to check which agent: spread evenly, and less often where there are too many for the limit on requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::NextLook;
+/// How soon an agent is checked again whose recovery somebody waits for, at most.
+const SOON: Duration = Duration::from_secs(30);
 
-/// How soon to look again at what has to be confirmed.
-const TO_CONFIRM: Duration = Duration::from_secs(1);
-/// How soon to look again at an agent of which somebody awaits the recovery, at most.
-const WATCHFUL: Duration = Duration::from_secs(30);
+/// When an agent is checked next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum NextCheck {
+    /// After this long: what was seen has to be confirmed.
+    Confirm(Duration),
+    /// Soon: it is not ready, or could not be read.
+    Soon,
+    /// At the usual interval.
+    Regular,
+    /// Not at all: it is gone, or its rollout is followed, which ends in another check.
+    Never,
+}
 
-/// When to look at which agent. Times are counted from the start of the program.
+/// When to check which agent. Times are counted from the start of the program.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub(super) struct Schedule {
     interval: Duration,
-    /// Looks a second at most.
+    /// Checks a second at most.
     budget: f64,
     due: BTreeSet<(Duration, String)>,
     of_agent: BTreeMap<String, Duration>,
-    /// Those whose looks are not spread yet.
+    /// Those whose checks are not spread yet.
     unspread: BTreeSet<String>,
 }
 
 impl Schedule {
-    /// Looks at each agent once an `interval`, with half of so many requests a second at most.
+    /// Checks each agent once an `interval`, with half of so many requests a second at most.
     #[must_use]
-    pub fn new(interval: Duration, max_rps: NonZeroU32) -> Self {
+    pub(super) fn new(interval: Duration, max_rps: NonZeroU32) -> Self {
         Self {
             interval,
             budget: f64::from(max_rps.get()) / 2.0,
@@ -37,62 +47,81 @@ impl Schedule {
         }
     }
 
-    /// The interval at which agents are looked at in truth.
+    /// Checks each agent once in another interval from `at` on: what would come later than that is spread
+    /// over the interval.
+    pub(super) fn set_interval(&mut self, at: Duration, interval: Duration) {
+        self.interval = interval;
+        let interval = self.interval();
+        let limit = at.saturating_add(interval);
+        let late: Vec<String> = self
+            .due
+            .iter()
+            .rev()
+            .take_while(|(due, _)| *due > limit)
+            .map(|(_, agent)| agent.clone())
+            .collect();
+        for agent in late {
+            let place = interval.mul_f64(place(&agent));
+            self.put(at.saturating_add(place), &agent);
+        }
+    }
+
+    /// How often each agent really is checked.
     #[must_use]
-    pub fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         self.interval.max(self.shortest_round())
     }
 
     /// Takes in an agent that is new at `at`.
     ///
-    /// Its first look comes as soon as the budget allows for all that are there, its second
-    /// anywhere within an interval, at a place that its name decides: so that it is soon known how
-    /// everybody stands, and looks are spread evenly from then on.
-    pub fn add(&mut self, at: Duration, agent: &str) {
+    /// Its first check comes as soon as the budget allows for all that are there, its second anywhere
+    /// within an interval, by its name: so it is soon known how all of them are, and checks are spread
+    /// evenly from then on.
+    pub(super) fn add(&mut self, at: Duration, agent: &str) {
         self.put(at, agent);
         let soon = self.shortest_round().mul_f64(place(agent));
         self.put(at.saturating_add(soon), agent);
         self.unspread.insert(agent.to_owned());
     }
 
-    /// Takes in an agent that is to be looked at at once.
-    pub fn add_at_once(&mut self, at: Duration, agent: &str) {
+    /// Has an agent checked at once.
+    pub(super) fn add_at_once(&mut self, at: Duration, agent: &str) {
         self.put(at, agent);
     }
 
-    /// Whether there is no look to come.
+    /// Whether no check is to come.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.of_agent.is_empty()
     }
 
-    /// Looks at an agent next when its last look, at `at`, says so.
-    pub fn again(&mut self, at: Duration, agent: &str, next: NextLook) {
-        let spread = next == NextLook::Regular && self.unspread.remove(agent);
+    /// Has an agent checked again, when its last check, at `at`, says so.
+    pub(super) fn again(&mut self, at: Duration, agent: &str, next: NextCheck) {
+        let spread = next == NextCheck::Regular && self.unspread.remove(agent);
         let wait = match next {
             _ if spread => self.interval().mul_f64(place(agent)),
-            NextLook::ToConfirm => TO_CONFIRM,
-            NextLook::Watchful => WATCHFUL.min(self.interval()),
-            NextLook::Regular => self.interval(),
-            NextLook::Never => return self.remove(agent),
+            NextCheck::Confirm(after) => after,
+            NextCheck::Soon => SOON.min(self.interval()),
+            NextCheck::Regular => self.interval(),
+            NextCheck::Never => return self.remove(agent),
         };
         self.put(at.saturating_add(wait), agent);
     }
 
     /// Looks at an agent no more.
-    pub fn remove(&mut self, agent: &str) {
+    pub(super) fn remove(&mut self, agent: &str) {
         self.take_out(agent);
         self.unspread.remove(agent);
     }
 
     /// When the next look is due.
     #[must_use]
-    pub fn next(&self) -> Option<Duration> {
+    pub(super) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(due, _)| *due)
     }
 
     /// Takes out an agent whose look is due at `at`. It has to be put back by [`Schedule::again`].
-    pub fn take(&mut self, at: Duration) -> Option<String> {
+    pub(super) fn take(&mut self, at: Duration) -> Option<String> {
         let (due, agent) = self.due.first()?;
         if *due > at {
             return None;
@@ -147,7 +176,7 @@ mod tests {
             let tenth = (0..9).find(|tenth| place < f64::from(tenth + 1) / 10.0);
             tenths[usize::try_from(tenth.unwrap_or(9)).unwrap()] += 1;
             let agent = schedule.take(due).unwrap();
-            schedule.again(due, &agent, NextLook::Regular);
+            schedule.again(due, &agent, NextCheck::Regular);
         }
         tenths
     }
@@ -188,20 +217,20 @@ mod tests {
         let mut schedule = schedule(10);
         let at = 10 * SECOND;
         for (next, due) in [
-            (NextLook::ToConfirm, Some(11)),
-            (NextLook::Watchful, Some(40)),
-            (NextLook::Regular, Some(310)),
-            (NextLook::Never, None),
+            (NextCheck::Confirm(SECOND), Some(11)),
+            (NextCheck::Soon, Some(40)),
+            (NextCheck::Regular, Some(310)),
+            (NextCheck::Never, None),
         ] {
             schedule.again(at, "a", next);
             assert_eq!(schedule.next(), due.map(Duration::from_secs), "{next:?}");
         }
-        schedule.again(at, "a", NextLook::Regular);
+        schedule.again(at, "a", NextCheck::Regular);
         assert_eq!(schedule.take(309 * SECOND), None);
         assert_eq!(schedule.take(310 * SECOND).as_deref(), Some("a"));
         assert_eq!(schedule.next(), None);
         schedule.remove("a");
-        schedule.again(at, "a", NextLook::ToConfirm);
+        schedule.again(at, "a", NextCheck::Confirm(SECOND));
         schedule.remove("a");
         assert_eq!(schedule.next(), None);
     }

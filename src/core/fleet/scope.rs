@@ -52,6 +52,12 @@ impl Scope {
         self.fits(&record.name, record.region.as_deref())
     }
 
+    /// Whether anything was asked for but all agents.
+    #[must_use]
+    pub(super) fn is_narrow(&self) -> bool {
+        !(self.regions.is_empty() && self.exclude.0.is_empty() && self.include.fit(""))
+    }
+
     fn fits(&self, name: &str, region: Option<&str>) -> bool {
         let in_region = |region: &str| self.regions.iter().any(|known| known == region);
         (self.regions.is_empty() || region.is_some_and(in_region))

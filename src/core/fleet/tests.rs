@@ -1,349 +1,409 @@
-//! What is remembered and told: lists, rollouts and looks in, changes out.
+//! The fleet against a world of agents whose truth is known: what it believes, reports and measures.
+
+mod beliefs;
+mod health;
+mod once;
+mod times;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::*;
-use crate::core::rollout::{Event, Interruption, Outcome, Phase, Reason, Verdict};
-use crate::core::wire::Service;
+use crate::core::rollout::{FailureClass, Machine, Next, Policy, TargetRule};
+use crate::core::wire::{AgentDetails, parse_list};
 
-mod comings;
-mod doubts;
+const SECOND: Duration = Duration::from_secs(1);
+/// How often the world goes on, and how often a rollout that is followed is polled.
+const TICK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(500);
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
+/// What the API's server says, and when.
+pub(super) struct World {
+    pub(super) agents: BTreeMap<String, Value>,
+    /// What the list shows, where that is not the truth.
+    pub(super) list: Option<Value>,
+    /// Why the list, or an agent, cannot be read.
+    pub(super) list_failure: Option<Failure>,
+    pub(super) failures: BTreeMap<String, Failure>,
+    /// How far the server's clock is ahead of ours.
+    pub(super) server_ahead: SignedDuration,
+    /// Whether answers carry dates.
+    pub(super) is_dated: bool,
 }
 
-fn service(name: &str, desired: &str, reconciled: &str) -> Service {
-    Service {
-        id: Some(format!("id-of-{name}")),
-        name: Some(name.to_owned()),
-        region: Some("us-west".to_owned()),
-        desired_deployment_id: Some(desired.to_owned()),
-        reconciled_deployment_id: Some(reconciled.to_owned()),
-        ..Service::default()
+/// A sidecar in this world.
+pub(super) struct Sidecar {
+    pub(super) world: World,
+    pub(super) fleet: Fleet,
+    pub(super) at: Duration,
+    /// How far our wall clock is ahead of the beginning of all times.
+    pub(super) wall: Timestamp,
+    pub(super) store: BTreeMap<String, AgentRecord>,
+    pub(super) events: Vec<FleetEvent>,
+    pub(super) log: Vec<String>,
+    pub(super) checked: Vec<(Duration, String)>,
+    follows: Vec<Followed>,
+}
+
+struct Followed {
+    id: TaskId,
+    agent: String,
+    machine: Machine,
+    began: Duration,
+    polled: Option<Duration>,
+}
+
+pub(super) fn failure(code: &str) -> Failure {
+    Failure {
+        class: FailureClass::Transient { retry_after: None },
+        code: code.to_owned(),
+        summary: format!("the API answered {code}"),
+        request_id: None,
     }
 }
 
-fn outcome(deployment: &str, verdict: Verdict) -> Outcome {
-    Outcome {
-        reason: (verdict != Verdict::Ready).then(|| Reason {
-            code: "Why".to_owned(),
-            summary: "because".to_owned(),
-            message: None,
-        }),
-        deployment_id: Some(deployment.to_owned()),
-        available: Some(true),
-        elapsed: std::time::Duration::from_secs(5),
-        polls: 3,
-        ..Outcome::new(verdict)
+pub(super) fn rules() -> Rules {
+    Rules {
+        watched: Watched::Listed(Scope::new(&[], &[], Vec::new()).unwrap()),
+        interval: 15 * SECOND,
+        health_interval: 300 * SECOND,
+        unready_for: 30 * SECOND,
+        limits: Limits {
+            timeout: 1800 * SECOND,
+            outage_timeout: Duration::from_hours(24),
+            ..Limits::default()
+        },
+        max_rps: NonZeroU32::new(10).unwrap(),
+        mode: Mode::Daemon,
     }
 }
 
-fn found(deployment: &str) -> Event {
-    Event::TargetFound {
-        deployment_id: deployment.to_owned(),
-        created_at: None,
+pub(super) fn named(names: &[&str]) -> Rules {
+    Rules {
+        watched: Watched::Named(names.iter().map(|name| name.parse().unwrap()).collect()),
+        ..rules()
     }
 }
 
-fn entered(phase: Phase) -> Event {
-    Event::PhaseChanged {
-        phase,
-        previous: Phase::Waiting,
-        lasted: std::time::Duration::ZERO,
-    }
-}
-
-fn ids(change: &Change) -> Vec<&str> {
-    change
-        .notices
-        .iter()
-        .map(|notice| notice.id.as_str())
-        .collect()
-}
-
-fn begun(step: &ListStep) -> Vec<(&str, &str)> {
-    let begun = step.begin.iter();
-    begun
-        .map(|begin| (begin.agent.as_str(), begin.deployment_id.as_str()))
-        .collect()
-}
-
-/// A fleet of one agent at rest with the deployment `old`, one list after the first start.
-fn resting() -> Fleet {
-    let mut fleet = Fleet::restore(Vec::new());
-    assert!(
-        fleet
-            .on_list(at(0), &[service("a", "old", "old")])
-            .begin
-            .is_empty()
-    );
-    fleet
-}
-
-/// Ends the program and starts it anew with what it remembered.
-fn restart(fleet: &Fleet) -> Fleet {
-    let json = serde_json::to_string(&fleet.agents().collect::<Vec<_>>()).unwrap();
-    Fleet::restore(serde_json::from_str(&json).unwrap())
-}
-
-#[test]
-fn on_the_first_start_agents_at_rest_are_taken_as_they_stand() {
-    let mut fleet = Fleet::restore(Vec::new());
-    let step = fleet.on_list(at(0), &[service("a", "x", "x"), service("b", "new", "old")]);
-    assert_eq!(begun(&step), [("b", "new")]);
-    assert_eq!(step.change.notices, []);
-    assert_eq!(step.change.agents.len(), 2);
-    assert_eq!(step.added, ["a", "b"]);
-}
-
-#[test]
-fn a_rollout_is_told_from_its_start_to_its_verdict() {
-    let mut fleet = resting();
-    let list = [service("a", "new", "old")];
-    let step = fleet.on_list(at(10), &list);
-    assert_eq!(begun(&step), [("a", "new")]);
-    assert!(step.change.is_empty(), "the list is only a hint");
-    assert_eq!(
-        begun(&fleet.on_list(at(20), &list)),
-        [],
-        "it is being followed"
-    );
-
-    let change = fleet.happened(at(21), "a", &found("new"));
-    assert_eq!(ids(&change), ["a/old..new/started"]);
-    let data = &change.notices[0].data;
-    assert_eq!(data.previous_deployment_id.as_deref(), Some("old"));
-    assert!(!data.observed_late && data.region.as_deref() == Some("us-west"));
-    let change = fleet.happened(at(22), "a", &entered(Phase::Creating));
-    assert_eq!(ids(&change), ["a/old..new/phase/creating"]);
-    for phase in [Phase::Creating, Phase::Waiting] {
-        assert!(
-            fleet.happened(at(23), "a", &entered(phase)).is_empty(),
-            "{phase}"
-        );
-    }
-    let change = fleet.ended(at(30), "a", &outcome("new", Verdict::Ready));
-    assert_eq!(ids(&change), ["a/old..new/finished/ready"]);
-    assert_eq!(change.rollouts[0].elapsed_ms, 9000);
-    assert_eq!(change.agents[0].deployment_id.as_deref(), Some("new"));
-    assert_eq!(begun(&fleet.on_list(at(40), &list)), [], "it is over");
-}
-
-#[test]
-fn a_hint_that_proves_stale_is_told_to_nobody() {
-    let mut fleet = resting();
-    let step = fleet.on_list(at(10), &[service("a", "older", "older")]);
-    assert_eq!(begun(&step), [("a", "older")]);
-    let change = fleet.ended(at(40), "a", &outcome("older", Verdict::Unchanged));
-    assert!(change.is_empty());
-    let step = fleet.on_list(at(41), &[service("a", "old", "old")]);
-    assert!(step.begin.is_empty() && step.change.is_empty());
-}
-
-#[test]
-fn what_ends_without_a_verdict_about_the_deployment_goes_on() {
-    for verdict in [
-        Verdict::Unavailable,
-        Verdict::Unauthorized,
-        Verdict::Interrupted(Interruption::Terminate),
-    ] {
-        let mut fleet = resting();
-        let list = [service("a", "new", "old")];
-        let _ = fleet.on_list(at(10), &list);
-        let _ = fleet.happened(at(11), "a", &found("new"));
-        assert!(
-            fleet
-                .ended(at(20), "a", &outcome("new", verdict))
-                .is_empty()
-        );
-        assert_eq!(begun(&fleet.on_list(at(30), &list)), [("a", "new")]);
-        assert!(
-            fleet.happened(at(31), "a", &found("new")).is_empty(),
-            "told already"
-        );
-        let change = fleet.ended(at(40), "a", &outcome("new", Verdict::Failed));
-        assert_eq!(ids(&change), ["a/old..new/finished/failed"]);
-        assert_eq!(change.rollouts[0].elapsed_ms, 29_000);
-    }
-}
-
-#[test]
-fn a_restart_neither_repeats_nor_misses() {
-    let mut fleet = resting();
-    let _ = fleet.on_list(at(10), &[service("a", "new", "old")]);
-    let _ = fleet.happened(at(11), "a", &found("new"));
-    let _ = fleet.happened(at(12), "a", &entered(Phase::Creating));
-    // It goes on under way.
-    let mut same = restart(&fleet);
-    assert_eq!(
-        begun(&same.on_list(at(50), &[service("a", "new", "new")])),
-        [("a", "new")]
-    );
-    assert!(same.happened(at(51), "a", &found("new")).is_empty());
-    assert!(
-        same.happened(at(51), "a", &entered(Phase::Creating))
-            .is_empty()
-    );
-    let change = same.ended(at(52), "a", &outcome("new", Verdict::Ready));
-    assert_eq!(ids(&change), ["a/old..new/finished/ready"]);
-    // Another took its place meanwhile.
-    let mut other = restart(&fleet);
-    let _ = other.on_list(at(50), &[service("a", "newer", "newer")]);
-    let change = other.happened(at(51), "a", &found("newer"));
-    assert_eq!(
-        ids(&change),
-        ["a/old..new/finished/superseded", "a/new..newer/started"]
-    );
-    assert_eq!(change.rollouts[0].verdict, Verdict::Superseded);
-    assert!(change.notices[1].data.observed_late);
-    // One began, and ended, while nobody watched.
-    let mut rested = restart(&resting());
-    let step = rested.on_list(
-        at(50),
-        &[service("a", "new", "new"), service("b", "x", "x")],
-    );
-    assert_eq!(begun(&step), [("a", "new"), ("b", "x")]);
-    assert_eq!(ids(&step.change), ["b/id-of-b/added"]);
-    let change = rested.happened(at(51), "a", &found("new"));
-    assert!(change.notices[0].data.observed_late);
-    let change = rested.ended(at(51), "a", &outcome("new", Verdict::Ready));
-    assert!(change.rollouts[0].observed_late);
-}
-
-#[test]
-fn a_step_that_is_taken_again_has_an_id_of_its_own() {
-    let mut fleet = resting();
-    let mut told = Vec::new();
-    for (second, deployment) in [(10, "new"), (20, "old"), (30, "new"), (40, "old")] {
-        let _ = fleet.on_list(at(second), &[service("a", deployment, deployment)]);
-        let change = fleet.happened(at(second), "a", &found(deployment));
-        told.extend(ids(&change).into_iter().map(str::to_owned));
-        let _ = fleet.ended(at(second), "a", &outcome(deployment, Verdict::Ready));
-    }
-    assert_eq!(
-        told,
-        [
-            "a/old..new/started",
-            "a/new..old/started",
-            "a/old..new/2/started",
-            "a/new..old/2/started"
-        ]
-    );
-}
-
-#[test]
-fn agents_come_and_go() {
-    let mut fleet = resting();
-    let (a, b) = (service("a", "old", "old"), service("b", "first", "-"));
-    let step = fleet.on_list(at(10), &[a.clone(), b.clone()]);
-    assert_eq!(ids(&step.change), ["b/id-of-b/added"]);
-    assert_eq!(begun(&step), [("b", "first")]);
-    // A list that lags does not remove it.
-    for second in [20, 30] {
-        assert!(
-            fleet
-                .on_list(at(second), std::slice::from_ref(&a))
-                .change
-                .is_empty()
-        );
-    }
-    let step = fleet.on_list(at(40), std::slice::from_ref(&a));
-    assert_eq!(
-        (ids(&step.change), step.change.removed.clone()),
-        (vec!["b/id-of-b/removed"], vec!["b".to_owned()])
-    );
-    assert!(fleet.agent("b").is_none());
-    // Deleted, and made anew under the same name between two lists.
-    let again = Service {
-        id: Some("another".to_owned()),
-        ..a
-    };
-    for second in [50, 51] {
-        let step = fleet.on_list(at(second), std::slice::from_ref(&again));
-        assert!(step.change.is_empty(), "nothing tells which came later");
-    }
-    let step = fleet.on_list(at(52), &[again]);
-    assert_eq!(ids(&step.change), ["a/id-of-a/removed", "a/another/added"]);
-    assert_eq!(step.change.agents.len(), 1);
-    let deleted = Service {
-        deleted_at: Some(at(1)),
-        ..service("c", "x", "x")
-    };
-    assert!(fleet.on_list(at(60), &[deleted]).change.is_empty());
-}
-
-fn unready() -> Look {
-    Look::NotReady(None)
-}
-
-#[test]
-fn an_agent_that_stops_being_ready_is_told_once_confirmed_and_so_is_its_recovery() {
-    let mut fleet = resting();
-    let (change, next) = fleet.looked(at(100), "a", Look::Ready);
-    assert!(change.is_empty() && next == NextLook::Regular);
-    for second in [200, 201] {
-        let (change, next) = fleet.looked(at(second), "a", unready());
-        assert!(change.is_empty() && next == NextLook::ToConfirm);
-    }
-    let (_, next) = fleet.looked(at(202), "a", Look::Unknown);
-    assert_eq!(next, NextLook::ToConfirm, "no answer says nothing");
-    let (change, next) = fleet.looked(at(203), "a", unready());
-    assert_eq!(
-        (ids(&change), next),
-        (vec!["a/old/unready/1"], NextLook::Watchful)
-    );
-    assert!(fleet.looked(at(210), "a", unready()).0.is_empty());
-    let mut fleet = restart(&fleet);
-    let (change, next) = fleet.looked(at(233), "a", Look::Ready);
-    assert_eq!(
-        (ids(&change), next),
-        (vec!["a/old/unready/1/recovered"], NextLook::Regular)
-    );
-    assert_eq!(change.notices[0].data.elapsed_ms, Some(30_000));
-    for second in [300, 301, 302] {
-        let _ = fleet.looked(at(second), "a", unready());
-    }
-    let unready = matches!(&fleet.agent("a").unwrap().standing, Standing::Unready { id, .. } if id == "a/old/unready/2");
-    assert!(unready);
-}
-
-#[test]
-fn a_flicker_is_no_outage() {
-    let mut fleet = resting();
-    for second in 0..9 {
-        let look = if second % 3 == 2 {
-            Look::Ready
-        } else {
-            unready()
+impl Sidecar {
+    /// The first start of a sidecar for these agents, all ready on `d1`.
+    pub(super) fn with(rules: Rules, agents: &[&str]) -> Self {
+        let mut sidecar = Self {
+            world: World {
+                agents: BTreeMap::new(),
+                list: None,
+                list_failure: None,
+                failures: BTreeMap::new(),
+                server_ahead: SignedDuration::ZERO,
+                is_dated: true,
+            },
+            fleet: Fleet::restore(rules, Vec::new(), None),
+            at: Duration::ZERO,
+            wall: "2026-11-23T15:00:00Z".parse().unwrap(),
+            store: BTreeMap::new(),
+            events: Vec::new(),
+            log: Vec::new(),
+            checked: Vec::new(),
+            follows: Vec::new(),
         };
-        assert!(fleet.looked(at(second), "a", look).0.is_empty());
+        let long_ago = sidecar.server_now() - SignedDuration::from_hours(48);
+        for agent in agents {
+            sidecar.create(agent, long_ago);
+        }
+        sidecar
+    }
+
+    /// One that has watched for a while.
+    pub(super) fn watching(agents: &[&str]) -> Self {
+        Self::watching_by(rules(), agents)
+    }
+
+    pub(super) fn watching_by(rules: Rules, agents: &[&str]) -> Self {
+        let mut sidecar = Self::with(rules, agents);
+        sidecar.run(40 * SECOND);
+        assert_eq!(sidecar.lines(), [""; 0]);
+        sidecar.log.clear();
+        sidecar.checked.clear();
+        sidecar
+    }
+
+    /// Another start of the program, this much later, from what was written down.
+    pub(super) fn restart(&mut self, rules: Rules, after: Duration) {
+        let watched_until = self.now().wall;
+        self.at += after;
+        self.wall += SignedDuration::try_from(after).unwrap();
+        self.follows.clear();
+        let records = self.store.values().map(|record| AgentRecord {
+            live: Live::default(),
+            ..record.clone()
+        });
+        self.fleet = Fleet::restore(rules, records.collect(), Some(watched_until));
+        // The monotonic clock of another process begins anew.
+        self.at = Duration::ZERO;
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment {
+            at: self.at,
+            wall: self.wall,
+        }
+    }
+
+    pub(super) fn server_now(&self) -> Timestamp {
+        self.wall + self.world.server_ahead
+    }
+
+    pub(super) fn create(&mut self, agent: &str, at: Timestamp) {
+        let details = json!({
+            "name": agent, "region": "us-west", "createdAt": at, "updatedAt": at,
+            "desiredDeploymentId": "d1", "reconciledDeploymentId": "d1",
+            "ready": true, "available": true, "activeSessionCount": 2,
+            "deployment": {"id": "d1", "createdAt": at, "manifest": {"spec": {"image": "image:d1"}}},
+            "currentRevision":
+                {"deploymentID": "d1", "phase": "Active", "phaseStartedAt": at, "readyReplicas": 1},
+        });
+        self.world.agents.insert(agent.to_owned(), details);
+    }
+
+    pub(super) fn delete(&mut self, agent: &str) {
+        self.world.agents.remove(agent);
+    }
+
+    /// Changes fields of an agent, which changes its record.
+    pub(super) fn set(&mut self, agent: &str, fields: Value) {
+        let now = self.server_now();
+        let details = self.world.agents.get_mut(agent).unwrap();
+        merge(details, fields);
+        details["updatedAt"] = json!(now);
+    }
+
+    /// A deploy begins.
+    pub(super) fn deploy(&mut self, agent: &str, id: &str) {
+        let now = self.server_now();
+        self.set(
+            agent,
+            json!({
+                "desiredDeploymentId": id, "reconciledDeploymentId": id, "ready": false,
+                "deployment": {"id": id, "createdAt": now, "manifest": {"spec": {"image": format!("image:{id}")}}},
+                "currentRevision": {
+                    "deploymentID": id, "phase": "Creating", "phaseStartedAt": now, "readyReplicas": 0,
+                },
+            }),
+        );
+    }
+
+    /// The deployment has become ready.
+    pub(super) fn ready(&mut self, agent: &str) {
+        let now = self.server_now();
+        self.set(
+            agent,
+            json!({"ready": true, "currentRevision":
+                {"phase": "Active", "phaseStartedAt": now, "readyReplicas": 1}}),
+        );
+    }
+
+    /// The deployment has failed.
+    pub(super) fn fail(&mut self, agent: &str) {
+        let now = self.server_now();
+        self.set(
+            agent,
+            json!({"ready": false, "currentRevision": {"phase": "Failed", "phaseStartedAt": now}}),
+        );
+    }
+
+    /// Lets time pass.
+    pub(super) fn run(&mut self, duration: Duration) {
+        let end = self.at + duration;
+        while self.at < end {
+            self.work();
+            self.at += TICK;
+            self.wall += SignedDuration::try_from(TICK).unwrap();
+        }
+        self.work();
+    }
+
+    /// Lets time pass until this line has come, and no more than so long; gives how long it took.
+    #[track_caller]
+    pub(super) fn run_until(&mut self, line: &str, limit: Duration) -> Duration {
+        let began = self.at;
+        while !self.lines().iter().any(|known| known == line) {
+            let passed = self.at.saturating_sub(began);
+            assert!(passed < limit, "no {line:?} in {:?}", self.lines());
+            self.run(TICK);
+        }
+        self.at.saturating_sub(began)
+    }
+
+    /// What happened, in words: agent, deployment, kind and verdict.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let line = |event: &FleetEvent| {
+            let data = &event.data;
+            let deployment = data.deployment_id.as_deref().unwrap_or("-");
+            let mut line = format!("{} {deployment} {}", data.agent, event.kind);
+            if let Some(verdict) = data.verdict {
+                line = format!("{line} {verdict}");
+            }
+            line
+        };
+        let is_phase = |event: &&FleetEvent| event.kind == EventKind::RolloutPhaseChanged;
+        let events = self.events.iter().filter(|event| !is_phase(event));
+        events.map(line).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn last(&self, kind: EventKind) -> &FleetEvent {
+        let event = self.events.iter().rev().find(|event| event.kind == kind);
+        event.unwrap_or_else(|| panic!("no {kind} in {:?}", self.lines()))
+    }
+
+    fn work(&mut self) {
+        while self.fleet.next_due().is_some_and(|due| due <= self.at) {
+            let actions = self.fleet.due(self.now());
+            if actions.is_empty() {
+                break;
+            }
+            self.perform(actions);
+        }
+        for index in 0..self.follows.len() {
+            self.poll(index);
+        }
+        self.follows
+            .retain(|followed| followed.polled != Some(Duration::MAX));
+    }
+
+    fn handle(&mut self, input: Input) {
+        let step = self.fleet.handle(self.now(), input);
+        for (name, record) in step.change.agents {
+            match record {
+                Some(record) => drop(self.store.insert(name, record)),
+                None => drop(self.store.remove(&name)),
+            }
+        }
+        self.events.extend(step.change.events);
+        self.perform(step.actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::ReadList => self.read_list(),
+                Action::Check { check, agent, .. } => {
+                    self.checked.push((self.at, agent.as_str().to_owned()));
+                    let observation = self.observe(agent.as_str());
+                    self.handle(Input::Checked { check, observation });
+                }
+                Action::Follow {
+                    follow,
+                    agent,
+                    deployment_id,
+                    limits,
+                } => {
+                    let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
+                    self.follows.push(Followed {
+                        id: follow,
+                        agent: agent.as_str().to_owned(),
+                        machine: Machine::new(policy.unwrap()),
+                        began: self.at,
+                        polled: None,
+                    });
+                }
+                Action::Log(severity, line) => self.log.push(format!("{severity:?}: {line}")),
+            }
+        }
+    }
+
+    fn read_list(&mut self) {
+        let input = if let Some(failure) = &self.world.list_failure {
+            Input::ListFailed(failure.clone())
+        } else {
+            let entry = |(name, details): (&String, &Value)| {
+                let mut entry = details.clone();
+                entry["id"] = json!(format!("service-of-{name}"));
+                self.undate(&mut entry);
+                entry
+            };
+            let truth = self.world.agents.iter().map(entry).collect();
+            let services = self.world.list.clone().unwrap_or(truth);
+            let body = json!({ "services": services }).to_string();
+            Input::Listed(parse_list(body.as_bytes()).unwrap())
+        };
+        self.handle(input);
+    }
+
+    fn undate(&self, details: &mut Value) {
+        if !self.world.is_dated {
+            for key in ["createdAt", "updatedAt"] {
+                details.as_object_mut().unwrap().remove(key);
+            }
+            details["deployment"] = Value::Null;
+            details["currentRevision"]["phaseStartedAt"] = Value::Null;
+        }
+    }
+
+    fn observe(&mut self, agent: &str) -> Observation {
+        if let Some(failure) = self.world.failures.get(agent) {
+            return Observation::Failed(failure.clone());
+        }
+        let date = Timestamp::from_second(self.server_now().as_second()).unwrap();
+        self.handle(Input::ServerDate {
+            sent: self.at,
+            received: self.at,
+            date,
+        });
+        let Some(details) = self.world.agents.get(agent) else {
+            return Observation::Absent(None);
+        };
+        let mut details = details.clone();
+        self.undate(&mut details);
+        let details = AgentDetails::parse(details.to_string().as_bytes(), agent).unwrap();
+        Observation::Details {
+            details: Box::new(details),
+            server_time: Some(date),
+        }
+    }
+
+    fn poll(&mut self, index: usize) {
+        let followed = &self.follows[index];
+        let is_due = followed
+            .polled
+            .is_none_or(|at| self.at.saturating_sub(at) >= POLL);
+        if !is_due {
+            return;
+        }
+        let (agent, id) = (followed.agent.clone(), followed.id.clone());
+        let observation = self.observe(&agent);
+        let followed = &mut self.follows[index];
+        followed.polled = Some(self.at);
+        let at = self.at.saturating_sub(followed.began);
+        let step = followed.machine.observe(at, observation);
+        let done = match step.next {
+            Next::Done(outcome) => {
+                followed.polled = Some(Duration::MAX);
+                Some(outcome)
+            }
+            Next::Poll(_) => None,
+        };
+        for event in step.events {
+            self.handle(Input::Progressed(id.clone(), event));
+        }
+        if let Some(outcome) = done {
+            self.handle(Input::Followed(id, outcome));
+        }
     }
 }
 
-#[test]
-fn a_failed_rollout_that_recovers_by_itself_is_told() {
-    let mut fleet = resting();
-    let _ = fleet.on_list(at(10), &[service("a", "new", "new")]);
-    assert_eq!(fleet.looked(at(10), "a", unready()).1, NextLook::Never);
-    let _ = fleet.happened(at(11), "a", &found("new"));
-    let _ = fleet.ended(at(20), "a", &outcome("new", Verdict::Failed));
-    let (change, next) = fleet.looked(at(30), "a", unready());
-    assert!(change.is_empty() && next == NextLook::Watchful);
-    let (change, _) = fleet.looked(at(50), "a", Look::Ready);
-    assert_eq!(ids(&change), ["a/new/unready/1/recovered"]);
-    assert!(fleet.looked(at(60), "a", Look::Ready).0.is_empty());
-}
-
-/// It was told as the recovery from the outage before, a second time.
-#[test]
-fn one_that_another_took_the_place_of_leaves_nothing_to_recover_from() {
-    let mut fleet = resting();
-    for second in 0..3 {
-        let _ = fleet.looked(at(second), "a", unready());
+/// A JSON merge patch.
+fn merge(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, patch) => *target = patch,
     }
-    let _ = fleet.looked(at(4), "a", Look::Ready);
-    let _ = fleet.on_list(at(10), &[service("a", "new", "old")]);
-    let _ = fleet.happened(at(11), "a", &found("new"));
-    let _ = fleet.ended(at(20), "a", &outcome("new", Verdict::Superseded));
-    let (change, next) = fleet.looked(at(21), "a", Look::Ready);
-    assert!(change.is_empty() && next == NextLook::Regular, "{change:?}");
 }

@@ -1,7 +1,7 @@
 //! The block that says to a person who was woken at night what is wrong and what to do.
 
-use super::{Mode, decode_exit_code, ending_words, next_step, replicas, restarts, result_line};
-use crate::core::rollout::{AgentReport, Interruption, Verdict};
+use super::{Mode, count, decode_exit_code, ending_words, next_step, result_line};
+use crate::core::rollout::{AgentReport, Interruption, RevisionReport, Verdict, Warning};
 use crate::core::text::{lines, one_line, short_duration, wrap};
 
 /// The most lines of a message, or of logs, that are shown; the report has them all.
@@ -37,11 +37,12 @@ pub fn check_block(report: &AgentReport) -> Vec<String> {
         return block;
     }
     let text = |text: &Option<String>| text.as_deref().map(one_line);
+    let sessions = outcome.active_sessions;
     let rows = [
         ("image", text(&outcome.image)),
         ("region", text(&outcome.region)),
-        ("replicas", replicas_of(report)),
-        ("sessions", outcome.active_sessions.map(|n| n.to_string())),
+        ("replicas", outcome.revision.as_ref().and_then(replicas)),
+        ("sessions", sessions.map(|count| count.to_string())),
         ("created", created(report)),
     ];
     let known = rows
@@ -52,8 +53,7 @@ pub fn check_block(report: &AgentReport) -> Vec<String> {
 }
 
 /// The replicas of an agent that is ready.
-fn replicas_of(report: &AgentReport) -> Option<String> {
-    let revision = report.outcome.revision.as_ref()?;
+fn replicas(revision: &RevisionReport) -> Option<String> {
     Some(
         match (revision.ready_replicas?, revision.replicas_started) {
             (0, _) => "none: it scales to zero".to_owned(),
@@ -72,63 +72,44 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
         return warning_rows(report);
     }
     let ending = ending_words(report, mode);
-    let mut block = vec![match outcome.verdict {
+    let head = match outcome.verdict {
         // Nobody pressed Ctrl-C: the code would say so.
         Verdict::Interrupted(Interruption::FailFast) => ending,
         _ => format!("{ending} (exit code {})", report.exit_code),
-    }];
-    if let Some(reason) = &outcome.reason {
-        block.push(row("reason", &one_line(&reason.summary)));
-    }
-    if let Some((phase, lasted)) = report.last_phase() {
-        let words = match mode {
-            Mode::Watch | Mode::Run => format!("{phase}, for {}", short_duration(lasted)),
-            // Since when, a single look cannot know.
-            Mode::Status => phase.to_string(),
-        };
-        block.push(row("phase", &words));
-    }
-    block.extend(deployment(report).map(|words| row("deployment", &words)));
-    if let Some(revision) = &outcome.revision {
-        if let Some(code) = revision.last_exit_code {
-            let meaning =
-                decode_exit_code(code).map_or(String::new(), |words| format!(": {words}"));
-            block.push(row("last exit", &format!("code {code}{meaning}")));
-        }
-        if let Some(count @ 1..) = revision.restart_count {
-            let started = replicas(revision.replicas_started.unwrap_or(1));
-            let words = format!("{} over {started}", restarts(count));
-            block.push(row("restarts", &words));
-        }
-    }
-    if let Some(command) = report.command.filter(|command| command.exit_code != 0) {
-        let lasted = short_duration(command.elapsed);
-        let words = format!("ended with exit code {} after {lasted}", command.exit_code);
-        block.push(row("command", &words));
-    }
-    if let Some(serving) = serving(report) {
-        block.push(row("serving", serving));
-    }
+    };
+    let reason = outcome.reason.as_ref();
+    let phase = report.last_phase().map(|(phase, lasted)| match mode {
+        Mode::Watch | Mode::Run => format!("{phase}, for {}", short_duration(lasted)),
+        // Since when, a single check cannot know.
+        Mode::Status => phase.to_string(),
+    });
+    let last_exit = outcome.revision.as_ref().and_then(last_exit);
+    let facts = [
+        ("reason", reason.map(|reason| one_line(&reason.summary))),
+        ("phase", phase),
+        ("deployment", deployment(report)),
+        ("last exit", last_exit),
+        ("restarts", outcome.revision.as_ref().and_then(restarts)),
+        ("command", failed_command(report)),
+        ("serving", serving(report).map(str::to_owned)),
+    ];
+    let rows = facts
+        .into_iter()
+        .filter_map(|(name, words)| Some(row(name, &words?)));
+    let mut block: Vec<String> = std::iter::once(head).chain(rows).collect();
     block.extend(warning_rows(report));
     let message = message_lines(report);
-    if !message.is_empty() {
-        block.push("  message".to_owned());
-        block.extend(tail(&message));
-    }
     let logs = unsaid(&lines(&report.logs.join("\n")), &message);
-    if !logs.is_empty() {
-        block.push("  logs".to_owned());
-        block.extend(tail(&logs));
+    for (name, lines) in [("message", message), ("logs", logs)] {
+        if !lines.is_empty() {
+            block.push(format!("  {name}"));
+            block.extend(tail(&lines));
+        }
     }
-    if let Some(id) = &outcome.request_id {
-        block.push(row(
-            "request id",
-            &format!("{} (for support)", one_line(id)),
-        ));
-    }
-    if let Some(next) = next_step(report, mode) {
-        block.push(row("next", &one_line(&next)));
-    }
+    let request_id = outcome.request_id.as_ref();
+    block
+        .extend(request_id.map(|id| row("request id", &format!("{} (for support)", one_line(id)))));
+    block.extend(next_step(report, mode).map(|next| row("next", &one_line(&next))));
     block
 }
 
@@ -136,12 +117,16 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
 #[must_use]
 pub fn warnings(report: &AgentReport) -> Vec<String> {
     let outcome = &report.outcome;
-    let known = outcome.warnings.iter();
+    warning_lines(&outcome.warnings, outcome.revision_unchanged)
+}
+
+/// Warnings in harmless lines; that the revision is unchanged is one of them.
+pub(super) fn warning_lines(warnings: &[Warning], revision_unchanged: bool) -> Vec<String> {
     let of_revision = "RevisionUnchanged";
-    let said = known.clone().any(|warning| warning.code == of_revision);
-    let unchanged = (outcome.revision_unchanged && !said)
+    let said = warnings.iter().any(|warning| warning.code == of_revision);
+    let unchanged = (revision_unchanged && !said)
         .then(|| "the old revision goes on serving, with the old code".to_owned());
-    let known = known.map(|warning| one_line(&warning.summary));
+    let known = warnings.iter().map(|warning| one_line(&warning.summary));
     known.chain(unchanged).collect()
 }
 
@@ -182,6 +167,30 @@ fn row(name: &str, text: &str) -> String {
 fn warning_rows(report: &AgentReport) -> Vec<String> {
     let warnings = warnings(report).into_iter();
     warnings.map(|words| row("warning", &words)).collect()
+}
+
+fn last_exit(revision: &RevisionReport) -> Option<String> {
+    let code = revision.last_exit_code?;
+    let meaning = decode_exit_code(code).map_or(String::new(), |words| format!(": {words}"));
+    Some(format!("code {code}{meaning}"))
+}
+
+fn restarts(revision: &RevisionReport) -> Option<String> {
+    let restarts = count(
+        revision.restart_count.filter(|count| *count > 0)?,
+        "restart",
+    );
+    let started = count(revision.replicas_started.unwrap_or(1), "replica");
+    Some(format!("{restarts} over {started}"))
+}
+
+fn failed_command(report: &AgentReport) -> Option<String> {
+    let command = report.command.filter(|command| command.exit_code != 0)?;
+    let lasted = short_duration(command.elapsed);
+    Some(format!(
+        "ended with exit code {} after {lasted}",
+        command.exit_code
+    ))
 }
 
 /// The target, when it was created, and how old it was at the end of the watch.

@@ -39,26 +39,65 @@ const PLATFORM_CODES: [(&str, &str); 7] = [
     ),
 ];
 
-/// What an exit code of the agent's code means, as far as there is a convention.
+/// What exit codes of the agent's code mean, as far as there is a convention, and what to do about
+/// them; nothing where the code's own words say more.
 ///
 /// From 129 on it is 128 plus the number of the signal that ended the process, as shells and
 /// Kubernetes count it; 126 and 127 are the shell's.
+const EXIT_CODES: [(i64, &str, &str); 11] = [
+    (
+        0,
+        "it ended by itself, without an error; an agent has to keep running",
+        "check the start command: it ends, and an agent has to keep running",
+    ),
+    (1, "an error in the application", ""),
+    (
+        2,
+        "wrong usage, often of the start command",
+        "check the start command and its arguments",
+    ),
+    (
+        126,
+        "the start command cannot be executed",
+        "check that the start command may be executed, and that the image is built for linux/arm64, \
+         the only platform that Pipecat Cloud runs",
+    ),
+    (
+        127,
+        "the start command was not found",
+        "check the image's entrypoint, command and PATH, and that it is built for linux/arm64, the \
+         only platform that Pipecat Cloud runs",
+    ),
+    (
+        132,
+        "illegal instruction (SIGILL), often the wrong CPU architecture",
+        "check that the image, and the native code in its packages, is built for linux/arm64, the \
+         only platform that Pipecat Cloud runs",
+    ),
+    (134, "aborted (SIGABRT)", NATIVE_CODE),
+    (137, "killed (SIGKILL), nearly always out of memory", MEMORY),
+    (139, "segmentation fault (SIGSEGV)", NATIVE_CODE),
+    (
+        143,
+        "terminated (SIGTERM)",
+        "something asked it to end: check what sends SIGTERM in the image",
+    ),
+    (
+        255,
+        "an error in the application, or in the format of its executable",
+        "",
+    ),
+];
+
+const MEMORY: &str =
+    "it needs more memory: choose a larger agent profile, or make the code use less";
+const NATIVE_CODE: &str = "native code crashed: check the packages that bring it";
+
+/// What an exit code of the agent's code means, as far as there is a convention.
 #[must_use]
 pub fn decode_exit_code(code: i64) -> Option<&'static str> {
-    match code {
-        0 => Some("it ended by itself, without an error; an agent has to keep running"),
-        1 => Some("an error in the application"),
-        2 => Some("wrong usage, often of the start command"),
-        126 => Some("the start command cannot be executed"),
-        127 => Some("the start command was not found"),
-        132 => Some("illegal instruction (SIGILL), often the wrong CPU architecture"),
-        134 => Some("aborted (SIGABRT)"),
-        137 => Some("killed (SIGKILL), nearly always out of memory"),
-        139 => Some("segmentation fault (SIGSEGV)"),
-        143 => Some("terminated (SIGTERM)"),
-        255 => Some("an error in the application, or in the format of its executable"),
-        _ => None,
-    }
+    let mut known = EXIT_CODES.iter();
+    known.find(|known| known.0 == code).map(|known| known.1)
 }
 
 /// What to do next about an agent that is not ready; none when it is, or where nothing is known
@@ -67,87 +106,80 @@ pub fn decode_exit_code(code: i64) -> Option<&'static str> {
 pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     let outcome = &report.outcome;
     let agent = shell_word(&report.agent);
+    let (status, wait) = ("pipecat-rollout status", "pipecat-rollout wait-for-ready");
     let reason = outcome.reason.as_ref();
     let code = reason.map_or("", |reason| reason.code.as_str());
     // The vendor's own code says best what is wrong, however the watch ended.
     if let Some(step) = platform_step(code) {
         return Some(step);
     }
-    let drains = report
-        .last_phase()
-        .is_some_and(|(phase, _)| phase == Phase::Draining);
+    let last = report.last_phase();
+    let drains = last.is_some_and(|(phase, _)| phase == Phase::Draining);
     let step = match outcome.verdict {
         Verdict::Ready => return None,
-        Verdict::Unauthorized if code == "SmokeUnauthorized" => {
-            "start the session with a public key of the agent's organization: PIPECAT_PUBLIC_API_KEY, or \
-             --smoke-key-file"
-                .to_owned()
+        Verdict::Failed => failed_step(report)?,
+        Verdict::Unavailable => return Some(unavailable_step(code, &format!("{status} {agent}"))),
+        Verdict::Superseded => {
+            let follow = "a later deploy or a rollback took over; to follow that one";
+            return Some(format!("{follow}: {wait} {agent}"));
         }
-        Verdict::Unauthorized => {
-            "ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), or \
-             with a login that may read it"
-                .to_owned()
+        Verdict::Interrupted(_) => {
+            return Some(format!("the rollout itself goes on: {status} {agent}"));
         }
-        Verdict::NotFound if code == "Deleted" => {
-            "somebody deleted it meanwhile: deploy it again if that was not meant".to_owned()
-        }
-        Verdict::NotFound => {
-            "check the agent's name, and that the key or login is of the organization it was deployed to"
-                .to_owned()
-        }
-        Verdict::Unavailable => unavailable_step(code, &agent),
-        Verdict::Failed => return failed_step(report),
         Verdict::Stalled | Verdict::Timeout if drains => {
             "it is up; sessions of the old version go on: let them end, or do not wait for them \
              (--until ready)"
-                .to_owned()
+        }
+        Verdict::Timeout => {
+            let id = outcome.deployment_id.as_deref();
+            let id = id.map_or(String::new(), |id| {
+                format!(" --deployment {}", shell_word(id))
+            });
+            return Some(format!("it may still come up: {wait} {agent}{id}"));
+        }
+        Verdict::Unauthorized if code == "SmokeUnauthorized" => {
+            "start the session with a public key of the agent's organization: PIPECAT_PUBLIC_API_KEY, \
+             or --smoke-key-file"
+        }
+        Verdict::Unauthorized => {
+            "ask with a private API key of the agent's organization (Dashboard, Settings, API Keys), \
+             or with a login that may read it"
+        }
+        Verdict::NotFound if code == "Deleted" => {
+            "somebody deleted it meanwhile: deploy it again if that was not meant"
+        }
+        Verdict::NotFound => {
+            "check the agent's name, and that the key or login is of the organization it was deployed to"
         }
         Verdict::Stalled => {
             "nothing was scheduled or moved: check the region's capacity and the replica limits, \
              then contact Pipecat Cloud's support"
-                .to_owned()
         }
-        Verdict::Superseded => format!(
-            "a later deploy or a rollback took over; to follow that one: pipecat-rollout \
-             wait-for-ready {agent}"
-        ),
         Verdict::Unchanged if outcome.deployment_id.is_some() => {
             "check the id: the deployment may be another agent's, or have been replaced before \
              the watch began"
-                .to_owned()
         }
         Verdict::Unchanged if outcome.baseline_deployment_id.is_none() => {
-            "there is no deployment to wait for: deploy the agent first".to_owned()
+            "there is no deployment to wait for: deploy the agent first"
         }
         Verdict::Unchanged => {
             let accept = match mode {
                 Mode::Watch | Mode::Run => ", or take --if-unchanged accept",
                 Mode::Status => "",
             };
-            format!(
+            return Some(format!(
                 "the deploy made no new deployment; the usual causes: the same image tag, only the \
                  scaling changed, or only a secret's value; give the image a new tag, force a \
                  redeploy{accept}"
-            )
+            ));
         }
         Verdict::Infrastructure => {
             "the platform reports a problem of its own: contact Pipecat Cloud's support; the code \
              need not be at fault"
-                .to_owned()
         }
-        Verdict::Timeout => format!(
-            "it may still come up: pipecat-rollout wait-for-ready {agent}{}",
-            match &outcome.deployment_id {
-                Some(id) => format!(" --deployment {}", shell_word(id)),
-                None => String::new(),
-            }
-        ),
-        Verdict::CommandFailed(_) => "read what the deploy command printed".to_owned(),
-        Verdict::Interrupted(_) => {
-            format!("the rollout itself goes on: pipecat-rollout status {agent}")
-        }
+        Verdict::CommandFailed(_) => "read what the deploy command printed",
     };
-    Some(step)
+    Some(step.to_owned())
 }
 
 /// What to do about an error code of the vendor's, with the page on it.
@@ -158,31 +190,30 @@ fn platform_step(code: &str) -> Option<String> {
     Some(format!("{step}: {ERROR_CODES}#{anchor}"))
 }
 
-/// What to do about an API that gave no usable answer.
-fn unavailable_step(code: &str, agent: &str) -> String {
+/// What to do about an API that gave no usable answer; `status` tries again.
+fn unavailable_step(code: &str, status: &str) -> String {
     match code {
         "CertificateNotTrusted" => {
             "if a CA of your own signed the certificate, name its file: --ca-file".to_owned()
         }
-        "ConnectFailed" | "ConnectionBroke" | "ProxyFailed" | "RequestTimeout" => format!(
-            "check the network, HTTPS_PROXY and --api-url, then try again: pipecat-rollout status {agent}"
-        ),
+        "ConnectFailed" | "ConnectionBroke" | "ProxyFailed" | "RequestTimeout" => {
+            format!("check the network, HTTPS_PROXY and --api-url, then try again: {status}")
+        }
         "NotAnAgent" | "NotTheApi" => {
             "check --api-url and the proxy: what answered is not the API's JSON".to_owned()
         }
         code if code.starts_with("Http3") => {
             "check --api-url: redirects are not followed".to_owned()
         }
-        "Http429" => format!(
-            "the API limits requests: try again later, or with a lower --max-rps: pipecat-rollout \
-             status {agent}"
-        ),
-        _ => format!("try again later: pipecat-rollout status {agent}"),
+        "Http429" => {
+            format!("the API limits requests: try again later, or with a lower --max-rps: {status}")
+        }
+        _ => format!("try again later: {status}"),
     }
 }
 
 /// What to do about code or an image that cannot run.
-fn failed_step(report: &AgentReport) -> Option<String> {
+fn failed_step(report: &AgentReport) -> Option<&'static str> {
     let revision = report.outcome.revision.as_ref();
     let exit_code = revision.and_then(|revision| revision.last_exit_code);
     let ended = revision.and_then(|revision| revision.last_termination_reason.as_deref());
@@ -190,67 +221,52 @@ fn failed_step(report: &AgentReport) -> Option<String> {
     let logs = report.logs.iter().map(String::as_str);
     let words: Vec<&str> = reason.message.as_deref().into_iter().chain(logs).collect();
     let says = |text: &str| words.iter().any(|words| words.contains(text));
-    let is = |codes: &[&str]| {
-        codes
-            .iter()
-            .any(|code| code.eq_ignore_ascii_case(&reason.code))
-    };
-    let own_step = if is(&["PushFailed"]) {
-        "read the build in the dashboard, fix what failed, and push again"
-    } else if is(&["SmokeException"]) {
-        "fix the exception shown above, and deploy again: the deployment is ready, and every session of it fails"
-    } else if is(&["SmokeElsewhere"]) {
-        "the old version still takes sessions: wait until it is drained (--until drained), and try again"
-    } else if is(&["SmokeNotStarted"]) {
-        "every instance is busy: raise max-agents, or try again later"
-    } else if is(&["PushCancelled"]) {
-        "push again, or wait for the push that took its place"
-    } else if is(&["ErrImagePull", "ImagePullBackOff"]) {
-        "check the image's name and tag, and the image pull secret"
-    } else if is(&["InvalidImageName"]) {
-        "the image's name is not a valid reference: fix it and deploy again"
-    } else if is(&["ErrImageNeverPull"]) {
-        "the platform may not pull the image: contact Pipecat Cloud's support"
-    } else if is(&["CreateContainerConfigError"]) {
-        "a secret or setting that the container refers to is missing: check the secret set"
-    } else if is(&["RevisionUnchanged"]) {
-        "force a redeploy, or give the image a new tag: the old code goes on serving"
-    } else if says("exec format error") {
-        "build the image for linux/arm64, the only platform that Pipecat Cloud runs"
-    } else if is(&["CreateContainerError", "RunContainerError"]) {
-        "check the image's entrypoint and command, and that it is built for linux/arm64"
-    } else if is(&["OOMKilled"]) || ended == Some("OOMKilled") || exit_code == Some(137) {
-        "it needs more memory: choose a larger agent profile, or make the code use less"
-    } else if says("ModuleNotFoundError") || says("Cannot find module") {
-        "the image lacks a package or a file: add it to the image and build again"
-    } else {
-        return exit_code_step(exit_code, !words.is_empty()).map(str::to_owned);
-    };
-    Some(own_step.to_owned())
-}
-
-/// What to do about code that ended so; `shown` is whether it left any words.
-fn exit_code_step(exit_code: Option<i64>, shown: bool) -> Option<&'static str> {
-    match exit_code {
-        Some(0) => Some("check the start command: it ends, and an agent has to keep running"),
-        Some(2) => Some("check the start command and its arguments"),
-        Some(126) => Some(
-            "check that the start command may be executed, and that the image is built for \
-             linux/arm64, the only platform that Pipecat Cloud runs",
-        ),
-        Some(127) => Some(
-            "check the image's entrypoint, command and PATH, and that it is built for linux/arm64, \
-             the only platform that Pipecat Cloud runs",
-        ),
-        Some(132) => Some(
-            "check that the image, and the native code in its packages, is built for linux/arm64, \
-             the only platform that Pipecat Cloud runs",
-        ),
-        Some(134 | 139) => Some("native code crashed: check the packages that bring it"),
-        Some(143) => Some("something asked it to end: check what sends SIGTERM in the image"),
-        Some(_) if shown => Some("fix the error shown above, and deploy again"),
-        _ => None,
-    }
+    Some(match reason.code.to_ascii_lowercase().as_str() {
+        "pushfailed" => "read the build in the dashboard, fix what failed, and push again",
+        "pushcancelled" => "push again, or wait for the push that took its place",
+        "smokeexception" => {
+            "fix the exception shown above, and deploy again: the deployment is ready, and every \
+             session of it fails"
+        }
+        "smokeelsewhere" => {
+            "the old version still takes sessions: wait until it is drained (--until drained), and \
+             try again"
+        }
+        "smokenotstarted" => "every instance is busy: raise max-agents, or try again later",
+        "errimagepull" | "imagepullbackoff" => {
+            "check the image's name and tag, and the image pull secret"
+        }
+        "invalidimagename" => "the image's name is not a valid reference: fix it and deploy again",
+        "errimageneverpull" => {
+            "the platform may not pull the image: contact Pipecat Cloud's support"
+        }
+        "createcontainerconfigerror" => {
+            "a secret or setting that the container refers to is missing: check the secret set"
+        }
+        "revisionunchanged" => {
+            "force a redeploy, or give the image a new tag: the old code goes on serving"
+        }
+        _ if says("exec format error") => {
+            "build the image for linux/arm64, the only platform that Pipecat Cloud runs"
+        }
+        "createcontainererror" | "runcontainererror" => {
+            "check the image's entrypoint and command, and that it is built for linux/arm64"
+        }
+        "oomkilled" => MEMORY,
+        _ if ended == Some("OOMKilled") || exit_code == Some(137) => MEMORY,
+        _ if says("ModuleNotFoundError") || says("Cannot find module") => {
+            "the image lacks a package or a file: add it to the image and build again"
+        }
+        _ => {
+            let exit_code = exit_code?;
+            let known = EXIT_CODES.iter().find(|known| known.0 == exit_code);
+            match known.map_or("", |known| known.2) {
+                "" if words.is_empty() => return None,
+                "" => "fix the error shown above, and deploy again",
+                step => step,
+            }
+        }
+    })
 }
 
 #[cfg(test)]

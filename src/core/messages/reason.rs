@@ -6,21 +6,21 @@ use jiff::Timestamp;
 
 use super::count;
 use crate::core::rollout::{
-    Ending, Failure, Indication, Interruption, Limits, NewRevision, Phase, Problem, ProblemClass,
-    Proof, Reason, StepBack, TargetRule, Until, Verdict,
+    Ending, Indication, Interruption, Limits, NewRevision, Outcome, Phase, Problem, ProblemClass,
+    Proof, Reason, StepBack, TargetRule, Until, Verdict, View,
 };
 use crate::core::text::short_duration;
-use crate::core::wire::{AgentDetails, Health, LatestDeploy, OlderSessions, Revision};
+use crate::core::wire::{AgentDetails, Health, LatestDeploy, OlderSessions};
 
 /// What is known when a watch ends.
 pub(crate) struct Facts<'a> {
-    pub(crate) verdict: Verdict,
+    pub(crate) at: Duration,
     pub(crate) limits: &'a Limits,
     pub(crate) rule: &'a TargetRule,
-    pub(crate) phase: Phase,
-    pub(crate) phase_lasted: Duration,
-    /// How long the rollout was followed.
-    pub(crate) waited: Duration,
+    /// The report, but for its reason.
+    pub(crate) report: &'a Outcome,
+    /// What was to be seen last.
+    pub(crate) view: &'a View,
     pub(crate) target: Option<&'a str>,
     /// Whether the target is known to be the one that is meant.
     pub(crate) settled: bool,
@@ -30,68 +30,73 @@ pub(crate) struct Facts<'a> {
     pub(crate) desired_created_at: Option<Timestamp>,
     /// The newest details that were believed.
     pub(crate) latest: Option<&'a AgentDetails>,
-    /// Whether the agent takes sessions, whichever deployment serves them.
-    pub(crate) available: Option<bool>,
-    /// The target's own revision.
-    pub(crate) own: Option<&'a Revision>,
-    pub(crate) ready_for: Option<Duration>,
-    /// What is wrong with the target now, and what was wrong last.
-    pub(crate) problem: Option<&'a Problem>,
+    /// The health of the target's own revision.
+    pub(crate) health: Option<&'a Health>,
+    /// What was wrong with the target last, also when it is over.
     pub(crate) last_problem: Option<&'a Problem>,
-    /// The last of the failed polls at the end.
-    pub(crate) failure: Option<&'a Failure>,
-    pub(crate) failed_polls: u64,
-    pub(crate) failing_for: Duration,
     /// What the API said with its 404.
     pub(crate) absent_message: Option<&'a str>,
 }
 
 /// Why a watch ended so; none when ready.
 pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
-    let mut reason = match ending {
-        Ending::Ready => return None,
-        Ending::Unauthorized | Ending::Unavailable => unanswered(facts),
-        Ending::NotFound => Reason {
-            message: facts.absent_message.map(str::to_owned),
-            ..plain("NotFound", not_found(facts))
-        },
-        Ending::Deleted => Reason {
-            message: facts.absent_message.map(str::to_owned),
-            ..plain(
-                "Deleted",
-                "the agent was deleted during the watch (404)".to_owned(),
-            )
-        },
-        Ending::PhaseFailed => serving(phase_failed(facts), facts),
-        Ending::Problem(problem, lasted) => serving(of_problem(problem, *lasted, facts), facts),
-        Ending::RevisionUnchanged { running } => {
-            plain("RevisionUnchanged", unchanged_revision(running))
-        }
-        Ending::PushFailed(push) => push_failed(push),
-        Ending::Stalled(lasted) => pending(
-            "Stalled",
-            format!(
-                "nothing has moved for {}: {}",
-                short_duration(*lasted),
-                facts.phase
-            ),
-            facts,
-        ),
-        Ending::Superseded { by } => superseded(by, facts),
-        Ending::Unchanged => plain("Unchanged", unchanged(facts)),
-        Ending::CommandFailed(code) => plain(
-            "CommandFailed",
-            format!("the deploy command failed with exit code {code}, and no new deployment came"),
-        ),
-        Ending::Timeout => pending("DeadlineExceeded", timed_out(facts), facts),
-        Ending::Interrupted(interruption) => interrupted(*interruption, facts),
-    };
-    if facts.verdict == Verdict::Infrastructure {
+    let mut reason = match &ending.shown {
+        Some((indication, lasted)) => reason_shown(indication, *lasted, facts),
+        None => reason_of_time(ending.verdict, facts),
+    }?;
+    if facts.report.verdict == Verdict::Infrastructure {
         reason
             .summary
             .push_str("; the platform reports an infrastructure issue of its own");
     }
     Some(reason)
+}
+
+/// Why a watch ended with what answers have shown for so long.
+fn reason_shown(indication: &Indication, lasted: Duration, facts: &Facts<'_>) -> Option<Reason> {
+    Some(match indication {
+        Indication::Unauthorized { .. } | Indication::Refused { .. } => unanswered(facts),
+        Indication::Deleted => absent(
+            "Deleted",
+            "the agent was deleted during the watch (404)",
+            facts,
+        ),
+        Indication::PhaseFailed | Indication::Contradiction => serving(phase_failed(facts), facts),
+        Indication::Problem(problem) => serving(of_problem(problem, lasted, facts), facts),
+        Indication::RevisionUnchanged { running } => {
+            plain("RevisionUnchanged", unchanged_revision(running))
+        }
+        Indication::Unmoved(_) => {
+            let (lasted, phase) = (short_duration(lasted), facts.view.phase);
+            let summary = format!("nothing has moved for {lasted}: {phase}");
+            pending("Stalled", summary, facts)
+        }
+        Indication::PushFailed(push) => push_failed(push),
+        Indication::Superseded { by, .. } => superseded(by, facts),
+        // The others end nothing, or well.
+        _ => return None,
+    })
+}
+
+/// Why a watch ended with time, with the deploy command or with a person.
+fn reason_of_time(verdict: Verdict, facts: &Facts<'_>) -> Option<Reason> {
+    Some(match verdict {
+        Verdict::Unauthorized | Verdict::Unavailable => unanswered(facts),
+        Verdict::NotFound => absent("NotFound", not_found(facts), facts),
+        Verdict::Unchanged => plain("Unchanged", unchanged(facts)),
+        Verdict::CommandFailed(code) => plain(
+            "CommandFailed",
+            format!("the deploy command failed with exit code {code}, and no new deployment came"),
+        ),
+        Verdict::Timeout => pending("DeadlineExceeded", timed_out(facts), facts),
+        Verdict::Interrupted(interruption) => interrupted(interruption, facts),
+        // Time says nothing of these.
+        Verdict::Ready
+        | Verdict::Failed
+        | Verdict::Stalled
+        | Verdict::Superseded
+        | Verdict::Infrastructure => return None,
+    })
 }
 
 /// What an unconfirmed answer says, as one line; none of what is confirmed without a word.
@@ -116,22 +121,8 @@ pub(crate) fn claim(indication: &Indication) -> Option<String> {
         Indication::RevisionUnchanged { running } => {
             format!("the API says ready, on the revision of deployment {running}")
         }
-        Indication::Baseline(_)
-        | Indication::Target(_)
-        | Indication::NotInView
-        | Indication::Absent
-        | Indication::Ready
-        | Indication::PhaseFailed
-        | Indication::FewerRestarts
-        | Indication::Problem(_)
-        | Indication::PushFailed(_)
-        | Indication::Superseded {
-            proof: Proof::Newer,
-            ..
-        }
-        | Indication::Unmoved(_)
-        | Indication::Unauthorized(_)
-        | Indication::Refused(_) => return None,
+        // The others are shown otherwise, or not at all.
+        _ => return None,
     })
 }
 
@@ -178,69 +169,60 @@ fn plain(code: &str, summary: String) -> Reason {
 
 /// The API gave no usable answer: the last failure says why.
 fn unanswered(facts: &Facts<'_>) -> Reason {
-    let Some(failure) = facts.failure else {
+    let Some(outage) = &facts.view.outage else {
         return plain("NoAnswer", "no usable answer came in time".to_owned());
     };
-    let times = match facts.failed_polls {
+    let times = match outage.failed {
         0 | 1 => String::new(),
         times => format!(
             " ({times} failed polls in a row, over {})",
-            short_duration(facts.failing_for)
+            short_duration(facts.at.saturating_sub(outage.since))
         ),
     };
+    let failure = &outage.last;
     plain(&failure.code, format!("{}{times}", failure.summary))
 }
 
-fn not_found(facts: &Facts<'_>) -> String {
-    let found = match facts.latest {
+/// The agent is not there, in the API's words as well.
+fn absent(code: &str, summary: &str, facts: &Facts<'_>) -> Reason {
+    Reason {
+        message: facts.absent_message.map(str::to_owned),
+        ..plain(code, summary.to_owned())
+    }
+}
+
+fn not_found(facts: &Facts<'_>) -> &'static str {
+    match facts.latest {
         Some(_) => "the agent is gone, and no other has appeared (404)",
         None => "there is no such agent (404)",
-    };
-    found.to_owned()
+    }
 }
 
 /// The phase Failed, with the state of the code where it says why.
 fn phase_failed(facts: &Facts<'_>) -> Reason {
-    let health = facts.own.and_then(|revision| revision.health.as_ref());
-    let headline = health.and_then(|health| health.headline.clone());
-    let message = health.and_then(|health| health.message.clone());
-    if let Some(problem) = facts.problem {
-        return Reason {
-            code: problem.code.clone(),
-            summary: format!(
-                "its revision has failed: {}",
-                headline.as_ref().unwrap_or(&problem.code)
-            ),
-            message: problem.message.clone().or(message),
-        };
-    }
-    let why = health.and_then(|health| {
+    let health = facts.health;
+    let reason = health.and_then(|health| {
         let last = health.last_termination_reason.as_ref();
-        health.reason.as_ref().or(last).cloned()
+        health.reason.as_ref().or(last)
     });
-    match why {
-        Some(why) => Reason {
-            summary: format!(
-                "its revision has failed: {}",
-                headline.as_ref().unwrap_or(&why)
-            ),
-            code: why,
-            message,
-        },
-        None => Reason {
-            code: "PhaseFailed".to_owned(),
-            summary: match headline {
-                Some(headline) => format!("its revision has failed: {headline}"),
-                None => "its revision has failed, and the platform gives no reason".to_owned(),
-            },
-            message,
-        },
+    let problem = facts.view.problem.as_ref();
+    let code = problem.map(|problem| &problem.code).or(reason);
+    let headline = health.and_then(|health| health.headline.as_ref());
+    let why = match headline.or(code) {
+        Some(why) => format!(": {why}"),
+        None => ", and the platform gives no reason".to_owned(),
+    };
+    let message = problem.and_then(|problem| problem.message.clone());
+    Reason {
+        code: code.map_or("PhaseFailed", String::as_str).to_owned(),
+        summary: format!("its revision has failed{why}"),
+        message: message.or_else(|| health?.message.clone()),
     }
 }
 
 /// What is wrong with the target, in a sentence.
 fn of_problem(problem: &Problem, lasted: Duration, facts: &Facts<'_>) -> Reason {
-    let health = facts.own.and_then(|revision| revision.health.as_ref());
+    let health = facts.health;
     let code = &problem.code;
     let lasted = short_duration(lasted);
     let summary = match problem.class {
@@ -296,37 +278,33 @@ pub(crate) fn problem_line(class: ProblemClass, code: &str) -> String {
 
 /// An ending without proof: the problem of the newest answer is the best explanation there is.
 fn pending(code: &str, summary: String, facts: &Facts<'_>) -> Reason {
-    let reason = match facts.problem {
-        Some(problem) if problem.class == ProblemClass::ReportedBefore => Reason {
-            code: code.to_owned(),
-            summary: format!("{summary}; {}", problem_line(problem.class, &problem.code)),
+    let reason = match &facts.view.problem {
+        Some(problem) if problem.class != ProblemClass::ReportedBefore => Reason {
             message: problem.message.clone(),
+            ..plain(&problem.code, format!("{summary}, with {}", problem.code))
         },
-        Some(problem) => Reason {
-            code: problem.code.clone(),
-            summary: format!("{summary}, with {}", problem.code),
-            message: problem.message.clone(),
-        },
-        None => plain(code, summary),
+        problem => beside(code, summary, "; ", problem.as_ref()),
     };
     serving(reason, facts)
+}
+
+/// An ending of its own, and the problem that there was beside it.
+fn beside(code: &str, summary: String, link: &str, problem: Option<&Problem>) -> Reason {
+    let Some(problem) = problem else {
+        return plain(code, summary);
+    };
+    let problem_line = problem_line(problem.class, &problem.code);
+    Reason {
+        message: problem.message.clone(),
+        ..plain(code, format!("{summary}{link}{problem_line}"))
+    }
 }
 
 fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     let target = facts.target.unwrap_or("the target");
     let summary = format!("deployment {by} took the place of {target}");
     // What a roll-back was about is worth more than that there was one.
-    match facts.last_problem {
-        Some(problem) => Reason {
-            code: "Superseded".to_owned(),
-            summary: format!(
-                "{summary}; before that, {}",
-                problem_line(problem.class, &problem.code)
-            ),
-            message: problem.message.clone(),
-        },
-        None => plain("Superseded", summary),
-    }
+    beside("Superseded", summary, "; before that, ", facts.last_problem)
 }
 
 /// The push that was to bring the target has brought none.
@@ -373,10 +351,8 @@ fn unchanged(facts: &Facts<'_>) -> String {
                 Some(deployed) => format!("commit {} is deployed", short_commit(deployed)),
                 None => "the platform names no commit that is deployed".to_owned(),
             };
-            format!(
-                "no deployment of commit {} came; {deployed}",
-                short_commit(sha)
-            )
+            let wanted = short_commit(sha);
+            format!("no deployment of commit {wanted} came; {deployed}")
         }
         TargetRule::Deploy | TargetRule::NewerThan(_) | TargetRule::FirstSeen => {
             let created = match (facts.desired_created_at, facts.deploy_began) {
@@ -393,64 +369,48 @@ fn unchanged(facts: &Facts<'_>) -> String {
 
 fn interrupted(interruption: Interruption, facts: &Facts<'_>) -> Reason {
     let how = match interruption {
-        Interruption::Interrupt => "interrupted (SIGINT)",
-        Interruption::Terminate => "terminated (SIGTERM)",
-        Interruption::Hangup => "the terminal is gone (SIGHUP)",
-        Interruption::FailFast => "stopped, because another agent is not ready (--fail-fast)",
+        Interruption::Interrupt => "by SIGINT",
+        Interruption::Terminate => "by SIGTERM",
+        Interruption::Hangup => "by SIGHUP (the terminal is gone)",
+        Interruption::FailFast => "another agent is not ready (--fail-fast)",
     };
-    let summary = format!(
-        "{how} after {}: {}",
-        short_duration(facts.waited),
-        facts.phase
-    );
-    match facts.problem {
-        Some(problem) => Reason {
-            code: "Interrupted".to_owned(),
-            summary: format!("{summary}; {}", problem_line(problem.class, &problem.code)),
-            message: problem.message.clone(),
-        },
-        None => plain("Interrupted", summary),
-    }
+    let summary = format!("{how}, while {}", facts.view.phase);
+    beside("Interrupted", summary, "; ", facts.view.problem.as_ref())
 }
 
 fn timed_out(facts: &Facts<'_>) -> String {
     let limits = facts.limits;
-    let ready = facts.latest.is_some_and(|details| details.ready) && facts.phase == Phase::Active;
-    match facts.ready_for {
-        _ if limits.timeout.is_zero() => format!("not ready yet: {}", facts.phase),
+    let phase = facts.view.phase;
+    let waited = short_duration(facts.report.elapsed);
+    let stable_for = short_duration(limits.stable_for);
+    let ready = facts.latest.is_some_and(|details| details.ready) && phase == Phase::Active;
+    let ready_since = facts.view.ready_since;
+    match ready_since.map(|since| facts.at.saturating_sub(since)) {
+        _ if limits.timeout.is_zero() => format!("not ready yet: {phase}"),
         _ if !facts.settled => {
             "too few answers show that this is the new deployment and not one from before"
                 .to_owned()
         }
-        Some(_) if limits.until == Until::Drained && facts.phase == Phase::Draining => {
-            format!(
-                "ready, but {} after {}",
-                drains(facts),
-                short_duration(facts.waited)
-            )
+        Some(_) if limits.until == Until::Drained && phase == Phase::Draining => {
+            format!("ready, but {} after {waited}", drains(facts))
         }
-        Some(held) if held < limits.stable_for => format!(
-            "ready for only {} of {}",
-            short_duration(held),
-            short_duration(limits.stable_for)
-        ),
-        Some(held) if !limits.stable_for.is_zero() => format!(
-            "ready for {}, but the answers do not show that it lasted for {}",
-            short_duration(held),
-            short_duration(limits.stable_for)
-        ),
+        Some(held) if held < limits.stable_for => {
+            format!("ready for only {} of {stable_for}", short_duration(held))
+        }
+        Some(held) if !limits.stable_for.is_zero() => {
+            let held = short_duration(held);
+            format!("ready for {held}, but the answers do not show that it lasted for {stable_for}")
+        }
         Some(_) if limits.until == Until::Warm => {
             "ready, but with fewer replicas than the agent keeps at least".to_owned()
         }
         None if ready && limits.new_revision == NewRevision::Required => {
             "ready, but no answer shows that it runs on a revision of its own".to_owned()
         }
-        Some(_) | None => format!(
-            "not ready after {}: {} for {}",
-            short_duration(facts.waited),
-            facts.phase,
-            short_duration(facts.phase_lasted)
-        ),
+        Some(_) | None => {
+            let lasted = short_duration(facts.at.saturating_sub(facts.view.phase_since));
+            format!("not ready after {waited}: {phase} for {lasted}")
+        }
     }
 }
 
@@ -474,8 +434,8 @@ fn serving(reason: Reason, facts: &Facts<'_>) -> Reason {
         let reconciled = details.reconciled_deployment_id.as_deref();
         details.previous_revision.is_some() || reconciled.is_some() && reconciled != facts.target
     });
-    let serving = match facts.available {
-        Some(true) if facts.ready_for.is_some() => "",
+    let serving = match facts.report.available {
+        Some(true) if facts.view.ready_since.is_some() => "",
         Some(true) if old_is_there => "; the old version still serves",
         Some(true) => "; the agent still takes sessions",
         Some(false) => "; nothing serves: the agent takes no sessions",

@@ -329,11 +329,11 @@ fn an_agent_that_fail_fast_stops_names_the_other() {
         message: None,
     };
     for (verdict, words) in [
-        (Verdict::Failed, "stopped because other failed"),
-        (Verdict::Timeout, "stopped because other timed out"),
+        (Verdict::Failed, "other failed (--fail-fast)"),
+        (Verdict::Timeout, "other timed out (--fail-fast)"),
         (
             Verdict::NotFound,
-            "stopped because other is not ready (not-found)",
+            "other is not ready, not-found (--fail-fast)",
         ),
     ] {
         let mut other = report(verdict, |_| ());

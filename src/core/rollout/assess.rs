@@ -1,6 +1,6 @@
 //! What one answer says about a deployment: named predicates over plain data, without any memory.
 
-use super::indication::{Progress, Shape};
+use super::indication::Progress;
 use super::phase::{self, Phase};
 use super::policy::Until;
 use crate::core::wire::{
@@ -91,42 +91,37 @@ pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase 
     }
 }
 
-/// How far the target has come.
+/// How far the target has come in an answer that desires it.
 pub(super) fn progress(details: &AgentDetails, id: &str) -> Progress {
-    let reconciled = details.reconciled_deployment_id.clone();
-    if !is_reconciled(details, id) {
-        return Progress {
-            reconciled,
-            ..Progress::default()
-        };
-    }
+    let drains = is_reconciled(details, id) && details.ready;
     Progress {
-        reconciled,
-        own: own_revision(details, id).map(shape),
-        draining: details.ready.then(|| {
+        reconciled: details.reconciled_deployment_id.clone(),
+        own: own_revision(details, id).map(without_texts),
+        draining: drains.then(|| {
             let previous = details.previous_revision.as_ref();
             let sessions = match details.older_sessions {
                 Some(OlderSessions::Count(count)) => Some(count),
                 None | Some(OlderSessions::Unknown) => details.active_session_count,
             };
-            (previous.map(shape), sessions)
+            (previous.map(without_texts), sessions)
         }),
     }
 }
 
-fn shape(revision: &Revision) -> Shape {
-    let health = revision.health.as_ref();
-    let count = |count: fn(&Health) -> Option<u64>| health.and_then(count);
-    Shape {
-        deployment_id: revision.deployment_id.clone(),
-        phase: revision.phase.clone(),
-        counts: [
-            revision.ready_replicas,
-            count(|health| health.restart_count),
-            count(|health| health.replicas_started),
-        ],
-        state: health.and_then(|health| health.state.clone()),
-        reason: health.and_then(|health| health.reason.clone()),
+/// What of a revision can move.
+fn without_texts(revision: &Revision) -> Revision {
+    let moves = |health: &Health| Health {
+        state: health.state.clone(),
+        restart_count: health.restart_count,
+        replicas_started: health.replicas_started,
+        reason: health.reason.clone(),
+        ..Health::default()
+    };
+    let health = revision.health.as_ref().map(moves);
+    Revision {
+        health: health.filter(|health| *health != Health::default()),
+        has_infrastructure_issue: false,
+        ..revision.clone()
     }
 }
 

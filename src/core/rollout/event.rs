@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::phase::Phase;
 use super::problem::ProblemClass;
-use super::report::{Reason, whole_millis};
+use super::report::{Reason, as_millis};
 use super::verdict::Verdict;
 
 /// Something that happened in the rollout of one agent.
@@ -44,7 +44,7 @@ pub enum Event {
         /// The phase it left.
         previous: Phase,
         /// How long it was in that one.
-        #[serde(rename = "previousMs", serialize_with = "millis")]
+        #[serde(rename = "previousMs", with = "as_millis")]
         lasted: Duration,
     },
     /// The number of the target's replicas changed.
@@ -88,7 +88,7 @@ pub enum Event {
     },
     /// Answers are ignored, because their own dates prove that they are older than what was seen.
     StaleAnswer,
-    /// Polls bring no usable answer: the first of them.
+    /// Polls bring no usable answer, and why: the first time, or where that lasts.
     PollFailed {
         /// One word for machines.
         code: String,
@@ -100,19 +100,19 @@ pub enum Event {
         /// Failed polls in a row before this answer.
         failed: u64,
         /// How long there was no usable answer.
-        #[serde(rename = "afterMs", serialize_with = "millis")]
+        #[serde(rename = "afterMs", with = "as_millis")]
         after: Duration,
     },
     /// The target is ready, and has to stay so for a while.
     Holding {
         /// How long it has to.
-        #[serde(rename = "stableForMs", serialize_with = "millis")]
+        #[serde(rename = "stableForMs", with = "as_millis")]
         stable_for: Duration,
     },
     /// The target was ready, and no longer is, or was restarted.
     ReadyLost {
         /// How long it was ready.
-        #[serde(rename = "afterMs", serialize_with = "millis")]
+        #[serde(rename = "afterMs", with = "as_millis")]
         after: Duration,
     },
     /// The target is ready, but on another deployment's revision: the old code may go on serving.
@@ -127,7 +127,7 @@ pub enum Event {
         /// Its exit code, or 128 plus the number of the signal that ended it.
         exit_code: u8,
         /// How long it ran.
-        #[serde(rename = "commandMs", serialize_with = "millis")]
+        #[serde(rename = "commandMs", with = "as_millis")]
         lasted: Duration,
     },
     /// Nothing new: the watch is alive.
@@ -135,7 +135,7 @@ pub enum Event {
         /// The present phase.
         phase: Phase,
         /// How long it has lasted.
-        #[serde(rename = "phaseMs", serialize_with = "millis")]
+        #[serde(rename = "phaseMs", with = "as_millis")]
         in_phase: Duration,
         /// Replicas of the target's that are ready.
         ready_replicas: Option<u64>,
@@ -153,11 +153,7 @@ pub enum Event {
         /// Why; none when ready.
         reason: Option<Reason>,
         /// How long it took.
-        #[serde(rename = "elapsedMs", serialize_with = "millis")]
+        #[serde(rename = "elapsedMs", with = "as_millis")]
         elapsed: Duration,
     },
-}
-
-fn millis<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(whole_millis(*duration))
 }

@@ -1,7 +1,7 @@
 //! What one answer points at, how much of it each ending needs, and which verdict that is.
 //!
-//! This is the whole table of the verdict: an answer is assessed into indications; `Policy::needs`
-//! says how many answers in a row, over how long, have to show each; `Indication::ending` says how
+//! This is the whole table of the verdict: an answer is assessed into indications; `Indication::needs`
+//! says how many answers in a row, over how long, have to show each; `Indication::verdict` says how
 //! the watch ends then.
 
 use std::time::Duration;
@@ -9,12 +9,14 @@ use std::time::Duration;
 use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
 use super::streak::Needs;
-use super::verdict::{Interruption, Verdict};
-use crate::core::rollout::Failure;
-use crate::core::wire::{ContainerState, LatestDeploy, RevisionPhase};
+use super::verdict::Verdict;
+use crate::core::wire::{LatestDeploy, Revision};
+
+/// How long a refusal has to last before the API has ever answered: then nothing is known to work.
+const FIRST_REFUSAL: Duration = Duration::from_secs(2);
 
 /// What one answer points at. Several can hold at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Indication {
     /// Before a deploy: this deployment is desired, or none.
     Baseline(Option<String>),
@@ -46,10 +48,10 @@ pub(crate) enum Indication {
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
     Unmoved(Box<Progress>),
-    /// 401 or 403.
-    Unauthorized(Failure),
-    /// A redirect, another 4xx, an untrusted certificate.
-    Refused(Failure),
+    /// 401 or 403; whether the API had never answered before.
+    Unauthorized { first: bool },
+    /// A redirect, another 4xx, an untrusted certificate; whether the API had never answered before.
+    Refused { first: bool },
 }
 
 /// Whether its dates prove that a deployment was made later than the target.
@@ -69,57 +71,20 @@ pub(crate) enum StepBack {
 }
 
 /// How far the target has come: ids, phase, counts, state and reason; never texts or times.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Progress {
     pub(super) reconciled: Option<String>,
-    pub(super) own: Option<Shape>,
+    pub(super) own: Option<Revision>,
     /// What still drains, once the target is ready: the previous revision, and the sessions.
-    pub(super) draining: Option<(Option<Shape>, Option<u64>)>,
-}
-
-/// What of a revision can move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(super) deployment_id: Option<String>,
-    pub(super) phase: Option<RevisionPhase>,
-    pub(super) counts: [Option<u64>; 3],
-    pub(super) state: Option<ContainerState>,
-    pub(super) reason: Option<String>,
+    pub(super) draining: Option<(Option<Revision>, Option<u64>)>,
 }
 
 /// Why a watch ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Proven: desired, reconciled and ready, for as long as was asked.
-    Ready,
-    /// The API refused the key.
-    Unauthorized,
-    /// Nothing but the API's 404 for as long as the agent may take to appear.
-    NotFound,
-    /// 404, confirmed, after the agent had been seen.
-    Deleted,
-    /// No usable answer for too long, or a confirmed one that no retry changes.
-    Unavailable,
-    /// The target's revision has failed.
-    PhaseFailed,
-    /// A problem has what it needs.
-    Problem(Problem, Duration),
-    /// Ready on another deployment's revision, where a new one was asked for.
-    RevisionUnchanged { running: String },
-    /// The push that was to bring the target failed, or was cancelled.
-    PushFailed(LatestDeploy),
-    /// Nothing about the target has moved for this long.
-    Stalled(Duration),
-    /// Another deployment took the target's place.
-    Superseded { by: String },
-    /// The target was not the desired deployment in time.
-    Unchanged,
-    /// The deploy command failed with this code, and no new deployment came.
-    CommandFailed(u8),
-    /// The deadline passed with the target in view.
-    Timeout,
-    /// The user ended it.
-    Interrupted(Interruption),
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ending {
+    pub(crate) verdict: Verdict,
+    /// What answers have shown, and for how long; nothing where a deadline or a person ends it.
+    pub(crate) shown: Option<(Indication, Duration)>,
 }
 
 impl Indication {
@@ -132,8 +97,24 @@ impl Indication {
                 | Self::Absent
                 | Self::PushFailed(_)
                 | Self::Deleted
-                | Self::Unauthorized(_)
-                | Self::Refused(_)
+                | Self::Unauthorized { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// Whether it was seen and waits to be confirmed, so that other replicas should be asked.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        matches!(
+            self,
+            Self::Superseded {
+                proof: Proof::None,
+                ..
+            } | Self::Deleted
+                | Self::StepBack(_)
+                | Self::Contradiction
+                | Self::RevisionUnchanged { .. }
+                | Self::Baseline(_)
+                | Self::Target(_)
         )
     }
 
@@ -141,8 +122,6 @@ impl Indication {
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Problem(one), Self::Problem(two)) => one.class == two.class,
-            (Self::Unauthorized(_), Self::Unauthorized(_))
-            | (Self::Refused(_), Self::Refused(_)) => true,
             (one, two) => one == two,
         }
     }
@@ -150,6 +129,10 @@ impl Indication {
     /// What this needs before it counts; nothing of what is only shown.
     pub(super) fn needs(&self, limits: &Limits) -> Option<Needs> {
         Some(match self {
+            Self::Unauthorized { first: true } | Self::Refused { first: true } => Needs {
+                over: FIRST_REFUSAL,
+                ..Needs::CONFIRMED
+            },
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
@@ -163,8 +146,8 @@ impl Indication {
             | Self::Deleted
             | Self::StepBack(_)
             | Self::FewerRestarts
-            | Self::Unauthorized(_)
-            | Self::Refused(_) => Needs::CONFIRMED,
+            | Self::Unauthorized { first: false }
+            | Self::Refused { first: false } => Needs::CONFIRMED,
             Self::Superseded {
                 proof: Proof::Newer,
                 ..
@@ -191,55 +174,57 @@ impl Indication {
         })
     }
 
-    /// How the watch ends when this has what it needs, having `lasted` so long.
-    pub(super) fn ending(&self, lasted: Duration) -> Option<Ending> {
+    /// How the watch ends when this has what it needs; not at all where it only settles something.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
         Some(match self {
-            // These settle something, and end nothing.
+            Self::Ready => Verdict::Ready,
+            Self::Contradiction
+            | Self::PhaseFailed
+            | Self::RevisionUnchanged { .. }
+            | Self::PushFailed(_)
+            | Self::Problem(_) => Verdict::Failed,
+            Self::Superseded { .. } => Verdict::Superseded,
+            Self::Deleted => Verdict::NotFound,
+            Self::Unmoved(_) => Verdict::Stalled,
+            Self::Unauthorized { .. } => Verdict::Unauthorized,
+            Self::Refused { .. } => Verdict::Unavailable,
             Self::Baseline(_)
             | Self::Target(_)
             | Self::NotInView
-            | Self::FewerRestarts
             | Self::Absent
+            | Self::FewerRestarts
             | Self::StepBack(_) => return None,
-            Self::Ready => Ending::Ready,
-            Self::Contradiction | Self::PhaseFailed => Ending::PhaseFailed,
-            Self::RevisionUnchanged { running } => Ending::RevisionUnchanged {
-                running: running.clone(),
-            },
-            Self::Problem(problem) => Ending::Problem(problem.clone(), lasted),
-            Self::Superseded { by, .. } => Ending::Superseded { by: by.clone() },
-            Self::PushFailed(push) => Ending::PushFailed(push.clone()),
-            Self::Deleted => Ending::Deleted,
-            Self::Unmoved(_) => Ending::Stalled(lasted),
-            Self::Unauthorized(_) => Ending::Unauthorized,
-            Self::Refused(_) => Ending::Unavailable,
         })
+    }
+}
+
+impl From<Verdict> for Ending {
+    /// A deadline or a person ends the watch.
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            shown: None,
+        }
     }
 }
 
 impl Ending {
     /// The verdict; what fails, stalls or times out under an infrastructure issue is the platform's fault.
-    pub(super) fn verdict(&self, infrastructure_issue: bool) -> Verdict {
-        let blame = |verdict| {
-            if infrastructure_issue {
+    pub(super) fn final_verdict(&self, infrastructure_issue: bool) -> Verdict {
+        let is_ours = matches!(
+            self.shown,
+            Some((
+                Indication::RevisionUnchanged { .. } | Indication::PushFailed(_),
+                _
+            ))
+        );
+        match self.verdict {
+            Verdict::Failed | Verdict::Stalled | Verdict::Timeout
+                if infrastructure_issue && !is_ours =>
+            {
                 Verdict::Infrastructure
-            } else {
-                verdict
             }
-        };
-        match self {
-            Ending::Ready => Verdict::Ready,
-            Ending::Unauthorized => Verdict::Unauthorized,
-            Ending::NotFound | Ending::Deleted => Verdict::NotFound,
-            Ending::Unavailable => Verdict::Unavailable,
-            Ending::PhaseFailed | Ending::Problem(..) => blame(Verdict::Failed),
-            Ending::RevisionUnchanged { .. } | Ending::PushFailed(_) => Verdict::Failed,
-            Ending::Stalled(_) => blame(Verdict::Stalled),
-            Ending::Superseded { .. } => Verdict::Superseded,
-            Ending::Unchanged => Verdict::Unchanged,
-            Ending::CommandFailed(code) => Verdict::CommandFailed(*code),
-            Ending::Timeout => blame(Verdict::Timeout),
-            Ending::Interrupted(interruption) => Verdict::Interrupted(*interruption),
+            verdict => verdict,
         }
     }
 }

@@ -1,16 +1,30 @@
 //! Where the target's rollout stands, as seen from outside.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::core::wire::{Revision, RevisionPhase};
 
 /// Where the target's rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Phase {
     /// No target in view yet. Left when the target becomes the desired deployment.
+    #[default]
     Waiting,
     /// No target in view yet, and a push to GitHub is being built that may bring it. Left when it has
     /// failed, or when the target becomes the desired deployment.
@@ -35,38 +49,12 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order in which a rollout goes through them.
-    pub const ALL: [Phase; 9] = [
-        Phase::Waiting,
-        Phase::Building,
-        Phase::Reconciling,
-        Phase::Creating,
-        Phase::Validating,
-        Phase::Active,
-        Phase::Draining,
-        Phase::Failed,
-        Phase::Progressing,
-    ];
+    pub const ALL: &'static [Phase] = Phase::VARIANTS;
 
     /// The phase in the report's word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Phase::Waiting => "waiting",
-            Phase::Building => "building",
-            Phase::Reconciling => "reconciling",
-            Phase::Creating => "creating",
-            Phase::Validating => "validating",
-            Phase::Active => "active",
-            Phase::Draining => "draining",
-            Phase::Failed => "failed",
-            Phase::Progressing => "progressing",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

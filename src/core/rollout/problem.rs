@@ -36,26 +36,14 @@ pub struct Problem {
 }
 
 /// The words by which a registry or the platform asks to try later.
-const TRY_LATER: [&str; 12] = [
-    "429",
-    "toomanyrequests",
-    "too many requests",
-    "500",
-    "502",
-    "503",
-    "504",
-    "timeout",
-    "timed out",
-    "try again",
-    "deadline exceeded",
-    "unavailable",
-];
+const TRY_LATER: &str = "429, toomanyrequests, too many requests, 500, 502, 503, 504, timeout, \
+                         timed out, try again, deadline exceeded, unavailable";
 
 impl Problem {
     /// Whether its text says that another try may succeed later.
     pub(super) fn asks_to_try_later(&self) -> bool {
         let text = self.message.as_deref().unwrap_or_default().to_lowercase();
-        TRY_LATER.iter().any(|words| has_word(&text, words))
+        TRY_LATER.split(", ").any(|words| has_word(&text, words))
     }
 }
 
@@ -74,20 +62,24 @@ fn has_word(text: &str, words: &str) -> bool {
 /// The problem that the state of the revision's code shows, unless it is crashing: restarts show
 /// that (design rule 6).
 pub(super) fn of_health(health: &Health) -> Option<Problem> {
-    let reason = health.reason.as_deref();
-    let class = class_of(health.state.as_ref(), reason)?;
-    let fallback = || match health.state {
-        Some(ContainerState::Terminated) => health
-            .last_termination_reason
-            .clone()
-            .unwrap_or_else(|| "Terminated".to_owned()),
-        _ => "Crashing".to_owned(),
-    };
-    Some(Problem {
+    let class = class_of(health.state.as_ref(), health.reason.as_deref())?;
+    Some(of_container(class, health, "Terminated"))
+}
+
+/// The crash that risen restarts show, whatever the state and the reason are called.
+pub(super) fn of_restarts(health: &Health) -> Problem {
+    of_container(ProblemClass::Crashing, health, "Restarting")
+}
+
+/// A problem by the platform's words on a container; where it has none, by ours.
+fn of_container(class: ProblemClass, health: &Health, otherwise: &str) -> Problem {
+    let last = health.last_termination_reason.as_deref();
+    let code = health.reason.as_deref().or(last).unwrap_or(otherwise);
+    Problem {
         class,
-        code: reason.map_or_else(fallback, str::to_owned),
+        code: code.to_owned(),
         message: health.message.clone(),
-    })
+    }
 }
 
 /// The class of a container's state and reason, whatever the case of the reason.
@@ -116,29 +108,18 @@ fn class_of(state: Option<&ContainerState>, reason: Option<&str>) -> Option<Prob
     }
 }
 
-/// The crash that risen restarts show, whatever the state and the reason are called.
-pub(super) fn of_restarts(health: &Health) -> Problem {
-    let last = health.last_termination_reason.clone();
-    let code = health.reason.clone().or(last);
-    Problem {
-        class: ProblemClass::Crashing,
-        code: code.unwrap_or_else(|| "Restarting".to_owned()),
-        message: health.message.clone(),
-    }
-}
-
 /// Whether the platform says that it holds back the next start, because the code keeps crashing.
 pub(super) fn is_crash_loop(revision: &Revision) -> bool {
-    let reason = revision
-        .health
-        .as_ref()
-        .and_then(|health| health.reason.as_deref());
+    let health = revision.health.as_ref();
+    let reason = health.and_then(|health| health.reason.as_deref());
     reason.is_some_and(|reason| reason.eq_ignore_ascii_case("CrashLoopBackOff"))
 }
 
 /// Errors and conditions as they were before the target was there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Earlier {
+    /// Whether any answer has shown a reconciled deployment.
+    pub(super) ever_reconciled: bool,
     known: bool,
     errors: Vec<AgentError>,
     conditions: Vec<Condition>,
@@ -194,19 +175,14 @@ impl Earlier {
 
 /// The condition `Degraded`, where it holds.
 pub(super) fn degradation(details: &AgentDetails) -> Option<&Condition> {
-    details
-        .conditions
-        .iter()
-        .find(|condition| is_degraded(condition))
+    details.conditions.iter().find(|c| is_degraded(c))
 }
 
 pub(super) fn of_condition(condition: &Condition) -> Problem {
+    let code = condition.reason.as_deref().unwrap_or("Degraded");
     Problem {
         class: ProblemClass::Degraded,
-        code: condition
-            .reason
-            .clone()
-            .unwrap_or_else(|| "Degraded".to_owned()),
+        code: code.to_owned(),
         message: condition.message.clone(),
     }
 }
@@ -230,12 +206,10 @@ fn of_errors(class: ProblemClass, errors: &[&AgentError]) -> Option<Problem> {
         [only] => only.message.clone(),
         several => Some(several.iter().map(line).collect::<Vec<_>>().join("\n")),
     };
+    let code = first.code.as_deref().unwrap_or("ReportedError");
     Some(Problem {
         class,
-        code: first
-            .code
-            .clone()
-            .unwrap_or_else(|| "ReportedError".to_owned()),
+        code: code.to_owned(),
         message,
     })
 }

@@ -36,6 +36,9 @@ pub struct PhaseEntry {
 pub struct RevisionReport {
     /// Its phase, in the platform's word.
     pub phase: Option<String>,
+    /// When that phase began, by the server's clock; it is no part of the report.
+    #[serde(skip)]
+    pub phase_started_at: Option<Timestamp>,
     /// Replicas that are ready.
     pub ready_replicas: Option<u64>,
     /// Restarts in all, over all replicas.
@@ -58,7 +61,7 @@ pub struct Warning {
 }
 
 /// How the watch of one agent ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// How it ended.
@@ -107,23 +110,7 @@ impl Outcome {
     pub fn new(verdict: Verdict) -> Self {
         Self {
             verdict,
-            deployment_id: None,
-            deployment_created_at: None,
-            baseline_deployment_id: None,
-            reason: None,
-            available: None,
-            revision_unchanged: false,
-            warnings: Vec::new(),
-            revision: None,
-            image: None,
-            region: None,
-            active_sessions: None,
-            began_after: Duration::ZERO,
-            elapsed: Duration::ZERO,
-            phases: Vec::new(),
-            polls: 0,
-            failed_polls: 0,
-            request_id: None,
+            ..Self::default()
         }
     }
 }
@@ -217,10 +204,8 @@ impl RevisionReport {
     pub(super) fn of(revision: &Revision) -> Self {
         let health = revision.health.as_ref();
         Self {
-            phase: revision
-                .phase
-                .as_ref()
-                .map(|phase| phase.as_str().to_owned()),
+            phase: revision.phase.as_ref().map(ToString::to_string),
+            phase_started_at: revision.phase_started_at,
             ready_replicas: revision.ready_replicas,
             restart_count: health.and_then(|health| health.restart_count),
             replicas_started: health.and_then(|health| health.replicas_started),
@@ -236,16 +221,16 @@ pub(crate) fn whole_millis(duration: Duration) -> u64 {
 }
 
 /// Durations as whole milliseconds in JSON.
-mod as_millis {
+pub(super) mod as_millis {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(super::whole_millis(*value))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         u64::deserialize(from).map(Duration::from_millis)
     }
 }

@@ -3,27 +3,7 @@
 use std::time::Duration;
 
 use super::indication::Indication;
-
-/// Time that answers have shown: it runs from one to the next, and stands still while polls fail.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ShownTime {
-    shown: Duration,
-    last_answer: Option<Duration>,
-}
-
-impl ShownTime {
-    /// An answer came at `at`; says how much time answers have shown so far.
-    pub(super) fn answer(&mut self, at: Duration) -> Duration {
-        let since = self.last_answer.replace(at).unwrap_or(at);
-        self.shown = self.shown.saturating_add(at.saturating_sub(since));
-        self.shown
-    }
-
-    /// A poll failed: nobody knows what went on since the last answer.
-    pub(super) fn gap(&mut self) {
-        self.last_answer = None;
-    }
-}
+use super::policy::Limits;
 
 /// What an indication needs before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +42,8 @@ pub(super) struct Streak {
     /// Shown time at the first and at the last of them.
     began: Duration,
     now: Duration,
-    /// When the last of them came.
+    /// When the first and the last of them came.
+    pub(super) first_at: Duration,
     pub(super) last_at: Duration,
 }
 
@@ -70,11 +51,6 @@ impl Streak {
     /// How long it has been shown.
     pub(super) fn lasted(&self) -> Duration {
         self.now.saturating_sub(self.began)
-    }
-
-    /// Whether it began with the newest answer.
-    pub(super) fn is_new(&self) -> bool {
-        self.answers == 1
     }
 
     fn meets(&self, needs: Needs) -> bool {
@@ -90,56 +66,70 @@ impl Streak {
 
 /// The indications of the newest answers, each with its streak.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Streaks(Vec<Streak>);
+pub(super) struct Streaks {
+    newest: Vec<Streak>,
+    /// The time that answers have shown: it runs from one to the next, and stands still while polls fail.
+    shown: Duration,
+    last_answer: Option<Duration>,
+}
 
 impl Streaks {
     /// Takes in what an answer at `at` indicates: what it does not indicate is broken.
-    pub(super) fn see(&mut self, at: Duration, shown: Duration, indications: Vec<Indication>) {
-        let mut before = std::mem::take(&mut self.0);
-        self.0.extend(indications.into_iter().map(|indication| {
-            let same = before.iter().position(|s| s.indication.same(&indication));
-            let began = same.map(|place| before.swap_remove(place));
-            Streak {
-                answers: began.as_ref().map_or(0, |streak| streak.answers) + 1,
-                began: began.map_or(shown, |streak| streak.began),
-                now: shown,
-                last_at: at,
-                indication,
-            }
-        }));
+    pub(super) fn see(&mut self, at: Duration, indications: Vec<Indication>) {
+        let since = self.last_answer.replace(at).unwrap_or(at);
+        self.shown = self.shown.saturating_add(at.saturating_sub(since));
+        let mut before = std::mem::take(&mut self.newest);
+        self.newest
+            .extend(indications.into_iter().map(|indication| {
+                let same = before.iter().position(|s| s.indication.same(&indication));
+                let begun = same.map(|place| before.swap_remove(place));
+                Streak {
+                    answers: begun.as_ref().map_or(0, |streak| streak.answers) + 1,
+                    began: begun.as_ref().map_or(self.shown, |streak| streak.began),
+                    first_at: begun.map_or(at, |streak| streak.first_at),
+                    now: self.shown,
+                    last_at: at,
+                    indication,
+                }
+            }));
+    }
+
+    /// A poll failed: nobody knows what went on since the last answer.
+    pub(super) fn gap(&mut self) {
+        self.last_answer = None;
     }
 
     /// Ends the streaks of which this is true: they begin anew.
     pub(super) fn end(&mut self, ends: impl Fn(&Indication) -> bool) {
-        self.0.retain(|streak| !ends(&streak.indication));
+        self.newest.retain(|streak| !ends(&streak.indication));
     }
 
     /// The streak of an indication of which this is true.
     pub(super) fn find(&self, is: impl Fn(&Indication) -> bool) -> Option<&Streak> {
-        self.0.iter().find(|streak| is(&streak.indication))
+        self.newest.iter().find(|streak| is(&streak.indication))
     }
 
     /// The indications that have what they need, in the order in which they were given.
-    pub(super) fn met<'a>(
-        &'a self,
-        needs: impl Fn(&Indication) -> Option<Needs> + 'a,
-    ) -> impl Iterator<Item = &'a Streak> {
-        let met =
-            move |streak: &&Streak| needs(&streak.indication).is_some_and(|n| streak.meets(n));
-        self.0.iter().filter(met)
+    pub(super) fn met<'a>(&'a self, limits: &'a Limits) -> impl Iterator<Item = &'a Streak> {
+        self.newest.iter().filter(|streak| {
+            let needs = streak.indication.needs(limits);
+            needs.is_some_and(|needs| streak.meets(needs))
+        })
     }
 
     /// When each of them will have lasted for as long as it needs.
     pub(super) fn due<'a>(
         &'a self,
-        needs: impl Fn(&Indication) -> Option<Needs> + 'a,
-    ) -> impl Iterator<Item = Duration> + 'a {
-        let due = move |streak: &Streak| Some(streak.due(needs(&streak.indication)?));
-        self.0.iter().filter_map(due)
+        limits: &'a Limits,
+    ) -> impl Iterator<Item = (&'a Indication, Duration)> {
+        self.newest.iter().filter_map(|streak| {
+            let indication = &streak.indication;
+            Some((indication, streak.due(indication.needs(limits)?)))
+        })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Indication> {
-        self.0.iter().map(|streak| &streak.indication)
+        self.newest.iter().map(|streak| &streak.indication)
     }
 }
 
@@ -150,32 +140,27 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn shown_time_stands_still_while_polls_fail() {
-        let mut shown = ShownTime::default();
-        assert_eq!(shown.answer(3 * SECOND), Duration::ZERO);
-        assert_eq!(shown.answer(5 * SECOND), 2 * SECOND);
-        shown.gap();
-        assert_eq!(shown.answer(60 * SECOND), 2 * SECOND);
-        assert_eq!(shown.answer(61 * SECOND), 3 * SECOND);
-    }
-
-    #[test]
     fn a_streak_goes_on_while_answers_show_the_same() {
         let mut streaks = Streaks::default();
-        let needs = |_: &Indication| Some(Needs::CONFIRMED);
-        let both = || vec![Indication::Ready, Indication::NotInView];
-        streaks.see(SECOND, SECOND, both());
-        streaks.see(3 * SECOND, 3 * SECOND, both());
-        assert_eq!(streaks.met(needs).count(), 0);
-        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [6 * SECOND; 2]);
+        let limits = &Limits::default();
+        let both = || vec![Indication::Deleted, Indication::NotInView];
+        let due = |streaks: &Streaks| {
+            let due = streaks.due(limits).map(|(_, moment)| moment);
+            due.collect::<Vec<_>>()
+        };
+        streaks.see(SECOND, both());
+        streaks.see(3 * SECOND, both());
+        assert_eq!(streaks.met(limits).count(), 0);
+        assert_eq!(due(&streaks), [6 * SECOND; 2]);
         // The time between two answers is not shown where polls fail.
-        streaks.see(9 * SECOND, 4 * SECOND, vec![Indication::NotInView]);
-        assert_eq!(streaks.due(needs).collect::<Vec<_>>(), [11 * SECOND]);
-        streaks.see(11 * SECOND, 6 * SECOND, both());
-        let met: Vec<_> = streaks.met(needs).map(Streak::lasted).collect();
+        streaks.gap();
+        streaks.see(60 * SECOND, vec![Indication::NotInView]);
+        assert_eq!(due(&streaks), [63 * SECOND]);
+        streaks.see(63 * SECOND, both());
+        let met: Vec<_> = streaks.met(limits).map(Streak::lasted).collect();
         assert_eq!(met, [5 * SECOND], "the other one has begun anew");
         streaks.end(|indication| *indication == Indication::NotInView);
-        assert!(streaks.iter().eq([&Indication::Ready]));
-        assert!(streaks.find(|_| true).is_some_and(Streak::is_new));
+        assert!(streaks.iter().eq([&Indication::Deleted]));
+        assert_eq!(streaks.find(|_| true).unwrap().first_at, 63 * SECOND);
     }
 }

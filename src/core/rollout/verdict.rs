@@ -1,11 +1,14 @@
 //! How a watch ended, and the exit code that says so.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 /// How the watch of one agent ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
+#[serde(into = "&'static str", try_from = "String")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Verdict {
     /// The target is desired, reconciled and ready, for as long as was asked.
     Ready,
@@ -14,6 +17,7 @@ pub enum Verdict {
     /// There is no such agent, or it was deleted.
     NotFound,
     /// The API gave no usable answer: the state is unknown.
+    #[default]
     Unavailable,
     /// The target's code or image cannot run.
     Failed,
@@ -103,21 +107,8 @@ impl Verdict {
 
     /// The verdict in the report's word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Ready => "ready",
-            Verdict::Unauthorized => "unauthorized",
-            Verdict::NotFound => "not-found",
-            Verdict::Unavailable => "unavailable",
-            Verdict::Failed => "failed",
-            Verdict::Stalled => "stalled",
-            Verdict::Superseded => "superseded",
-            Verdict::Unchanged => "unchanged",
-            Verdict::Infrastructure => "infrastructure",
-            Verdict::Timeout => "timeout",
-            Verdict::CommandFailed(_) => "command-failed",
-            Verdict::Interrupted(_) => "interrupted",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -127,25 +118,13 @@ pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
     verdicts.into_iter().min_by_key(|verdict| verdict.rank())
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+impl TryFrom<String> for Verdict {
+    type Error = String;
 
-impl Serialize for Verdict {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Verdict {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        Verdict::WORST_FIRST
-            .into_iter()
-            .find(|verdict| verdict.as_str() == word)
-            .ok_or_else(|| serde::de::Error::custom(format!("unknown verdict {word:?}")))
+    fn try_from(word: String) -> Result<Self, String> {
+        let mut all = Verdict::WORST_FIRST.into_iter();
+        all.find(|verdict| verdict.as_str() == word)
+            .ok_or_else(|| format!("unknown verdict {word:?}"))
     }
 }
 

@@ -10,6 +10,15 @@ pub(crate) const ADDRESSES: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
 ];
 
+/// Whether plain http may leave this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlainHttp {
+    /// Only to loopback.
+    LoopbackOnly,
+    /// To anywhere, for all on the way to read.
+    Anywhere,
+}
+
 /// Whether the host of a URL is this machine.
 #[must_use]
 pub(crate) fn is_loopback(host: &str) -> bool {

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::Result;
 use serde_json::value::RawValue;
 
-use super::deployment_of;
-use super::json::{self, Object};
+use super::json::{self, Object, Record};
 use super::revision::Revision;
+use super::{deployment_of, desired};
 
 /// The details of one agent (`ServiceDetailsResponse` in the contract), as far as they are read.
 ///
@@ -21,12 +21,13 @@ pub struct AgentDetails {
     pub ready: bool,
     /// Whether the agent accepts new sessions, whichever deployment serves them.
     pub available: Option<bool>,
+    /// When the agent was created.
+    pub created_at: Option<Timestamp>,
     /// When the agent's record was last changed.
     pub updated_at: Option<Timestamp>,
-    /// The deployment that was requested.
+    /// The deployment that was requested: `desiredDeploymentId`, else the deprecated
+    /// `activeDeploymentId`.
     pub desired_deployment_id: Option<String>,
-    /// Deprecated name of `desired_deployment_id`; see [`AgentDetails::desired`].
-    pub active_deployment_id: Option<String>,
     /// The deployment that the operator has processed.
     pub reconciled_deployment_id: Option<String>,
     /// Fewest replicas (`autoScaling.minReplicas`); zero means that the agent scales to zero.
@@ -64,11 +65,10 @@ pub enum OlderSessions {
 }
 
 impl AgentDetails {
-    /// The requested deployment: `desiredDeploymentId`, else the deprecated `activeDeploymentId`.
+    /// The requested deployment.
     #[must_use]
     pub fn desired(&self) -> Option<&str> {
-        let id = self.desired_deployment_id.as_deref();
-        id.or(self.active_deployment_id.as_deref())
+        self.desired_deployment_id.as_deref()
     }
 
     /// The record of the desired deployment, if the answer is about that very deployment.
@@ -102,34 +102,19 @@ impl AgentDetails {
             region: agent.text("region"),
             ready: agent.flag("ready").unwrap_or(false),
             available: agent.flag("available"),
+            created_at: agent.time("createdAt"),
             updated_at: agent.time("updatedAt"),
-            desired_deployment_id: agent.deployment_id("desiredDeploymentId"),
-            active_deployment_id: agent.deployment_id("activeDeploymentId"),
+            desired_deployment_id: desired(agent),
             reconciled_deployment_id: agent.deployment_id("reconciledDeploymentId"),
             min_replicas: agent.object("autoScaling")?.integer("minReplicas"),
             active_session_count: agent.integer("activeSessionCount"),
-            deployment: agent
-                .nested("deployment")?
-                .as_ref()
-                .map(Deployment::read)
-                .transpose()?,
-            current_revision: agent
-                .nested("currentRevision")?
-                .as_ref()
-                .map(Revision::read)
-                .transpose()?,
-            previous_revision: agent
-                .nested("previousRevision")?
-                .as_ref()
-                .map(Revision::read)
-                .transpose()?,
+            deployment: agent.record("deployment")?,
+            current_revision: agent.record("currentRevision")?,
+            previous_revision: agent.record("previousRevision")?,
             errors: agent.list("errors", AgentError::read)?,
             conditions: agent.list("conditions", Condition::read)?,
             deployed_commit: agent.object("deployedCommit")?.id("sha"),
-            latest_deploy: agent
-                .nested("latestDeploy")?
-                .as_ref()
-                .map(LatestDeploy::read),
+            latest_deploy: agent.record("latestDeploy")?,
             auto_deploy: agent.object("git")?.flag("autoDeploy"),
             older_sessions: None,
         })
@@ -163,7 +148,7 @@ pub struct Deployment {
     pub image: Option<String>,
 }
 
-impl Deployment {
+impl Record for Deployment {
     fn read(deployment: &Object<'_>) -> Result<Self> {
         let spec = deployment.object("manifest")?.object("spec")?;
         Ok(Self {
@@ -189,14 +174,14 @@ pub struct LatestDeploy {
     pub reason: Option<String>,
 }
 
-impl LatestDeploy {
-    fn read(deploy: &Object<'_>) -> Self {
-        Self {
+impl Record for LatestDeploy {
+    fn read(deploy: &Object<'_>) -> Result<Self> {
+        Ok(Self {
             id: deploy.id("id"),
             status: deploy.id("status").map(|word| word.to_ascii_lowercase()),
             commit_sha: deploy.id("commitSha"),
             reason: deploy.text("reason"),
-        }
+        })
     }
 }
 

@@ -3,9 +3,9 @@
 //! Values stay text until somebody asks for them. So deep nesting, or a number that no type holds,
 //! spoils nothing in a field that nobody reads, and none of it takes any stack.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -33,6 +33,11 @@ pub(super) fn parse<T>(body: &[u8], read: impl FnOnce(&Object<'_>) -> Result<T>)
     read(&Object::default())
 }
 
+/// What is read of an object.
+pub(super) trait Record: Sized {
+    fn read(object: &Object<'_>) -> Result<Self>;
+}
+
 /// The text that a value is.
 pub(super) fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
@@ -40,7 +45,7 @@ pub(super) fn text(value: &RawValue) -> Option<String> {
 
 /// The fields of an object.
 #[derive(Default)]
-pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+pub(super) struct Object<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// The object that a value is. One without fields is none: some writers leave `{}` for what is
@@ -82,8 +87,13 @@ impl<'a> Object<'a> {
         integer.try_into().ok()
     }
 
-    pub(super) fn time(&self, key: &str) -> Option<Timestamp> {
+    /// What a text says: a time, or a word of the API's.
+    pub(super) fn word<T: FromStr>(&self, key: &str) -> Option<T> {
         self.text(key)?.parse().ok()
+    }
+
+    pub(super) fn time(&self, key: &str) -> Option<Timestamp> {
+        self.word(key)
     }
 
     /// The object of a field; without fields where there is none.
@@ -91,7 +101,12 @@ impl<'a> Object<'a> {
         Ok(self.nested(key)?.unwrap_or_default())
     }
 
-    /// The object of a field, if it has fields.
+    /// The record that the object of a field is, if it has fields.
+    pub(super) fn record<T: Record>(&self, key: &str) -> Result<Option<T>> {
+        self.nested(key)?.as_ref().map(T::read).transpose()
+    }
+
+    /// The object of a field, if there is one.
     pub(super) fn nested(&self, key: &str) -> Result<Option<Self>> {
         self.0.get(key).map_or(Ok(None), |value| Self::of(value))
     }
@@ -145,9 +160,6 @@ impl<'de> Deserialize<'de> for Object<'de> {
 /// Reads the fields of an object.
 struct Fields;
 
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
 impl<'de> Visitor<'de> for Fields {
     type Value = Object<'de>;
 
@@ -159,8 +171,8 @@ impl<'de> Visitor<'de> for Fields {
         self,
         mut map: A,
     ) -> std::result::Result<Object<'de>, A::Error> {
-        let mut fields = BTreeMap::new();
-        while let Some((Key(key), value)) = map.next_entry()? {
+        let mut fields = BTreeMap::<String, _>::new();
+        while let Some((key, value)) = map.next_entry()? {
             if fields.insert(key, value).is_some() {
                 return Err(A::Error::custom("a field is there twice"));
             }

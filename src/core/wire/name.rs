@@ -12,19 +12,37 @@ pub struct AgentName(String);
 
 /// Why a text cannot be the name of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAgentName {
-    /// Nothing was given.
-    #[error("an agent name cannot be empty")]
-    Empty,
-    /// `.` or `..`, which a URL path would resolve away.
-    #[error("{0:?} cannot be an agent name: a URL path would resolve it away")]
-    Dots(String),
-    /// A line break, an escape or another control character.
-    #[error("an agent name cannot hold control characters: {0:?}")]
-    Control(String),
+#[error("{name:?} cannot be an agent name: {why}")]
+pub struct InvalidAgentName {
+    name: String,
+    why: &'static str,
 }
 
 impl AgentName {
+    /// The name that a person gave. What no agent can be called is a slip, and not worth a request:
+    /// the platform makes a Kubernetes object of that name.
+    ///
+    /// # Errors
+    /// When no agent can be called so.
+    pub fn given(text: &str) -> Result<Self, InvalidAgentName> {
+        let name: Self = text.parse()?;
+        let of_a_word = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+        let is_name = text
+            .chars()
+            .all(|char| of_a_word(char) || "-.".contains(char))
+            && text.starts_with(of_a_word)
+            && text.ends_with(of_a_word);
+        if is_name {
+            Ok(name)
+        } else {
+            Err(invalid(
+                text,
+                "it may have lower-case letters, digits, hyphens and dots, and begins and ends with a letter \
+             or digit",
+            ))
+        }
+    }
+
     /// The name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -36,17 +54,20 @@ impl FromStr for AgentName {
     type Err = InvalidAgentName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(InvalidAgentName::Empty);
+        match text {
+            "" => Err(invalid(text, "it is empty")),
+            "." | ".." => Err(invalid(text, "a URL path would resolve it away")),
+            _ if text.chars().any(char::is_control) => {
+                Err(invalid(text, "it holds control characters"))
+            }
+            _ => Ok(Self(text.to_owned())),
         }
-        if matches!(text, "." | "..") {
-            return Err(InvalidAgentName::Dots(text.to_owned()));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(InvalidAgentName::Control(text.to_owned()));
-        }
-        Ok(Self(text.to_owned()))
     }
+}
+
+fn invalid(name: &str, why: &'static str) -> InvalidAgentName {
+    let name = name.to_owned();
+    InvalidAgentName { name, why }
 }
 
 impl fmt::Display for AgentName {
@@ -75,18 +96,35 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_path_are_refused() {
-        assert_eq!("".parse::<AgentName>(), Err(InvalidAgentName::Empty));
-        for name in [".", ".."] {
-            assert_eq!(
-                name.parse::<AgentName>(),
-                Err(InvalidAgentName::Dots(name.to_owned()))
-            );
+        for name in ["", ".", "..", "a\nb", "\u{1b}[31m", "a\u{0}", "\u{9b}"] {
+            assert!(name.parse::<AgentName>().is_err(), "{name:?}");
+            assert!(AgentName::given(name).is_err(), "{name:?}");
         }
-        for name in ["a\nb", "\u{1b}[31m", "a\u{0}", "\u{9b}"] {
-            assert_eq!(
-                name.parse::<AgentName>(),
-                Err(InvalidAgentName::Control(name.to_owned()))
-            );
+    }
+
+    #[test]
+    fn a_name_that_a_person_gives_is_one_that_the_platform_can_have() {
+        for name in ["a", "7", "voice-starter", "voice.starter-2", "a--b"] {
+            assert_eq!(AgentName::given(name).unwrap().as_str(), name);
         }
+        for name in [
+            "My Agent!",
+            "Voice",
+            "voice_starter",
+            "-a",
+            "a-",
+            ".a",
+            "a.",
+            "a/b",
+            "naïve",
+            "https://x",
+        ] {
+            assert!(AgentName::given(name).is_err(), "{name}");
+        }
+        assert_eq!(
+            AgentName::given("My Agent!").unwrap_err().to_string(),
+            "\"My Agent!\" cannot be an agent name: it may have lower-case letters, digits, hyphens and \
+             dots, and begins and ends with a letter or digit"
+        );
     }
 }

@@ -18,9 +18,15 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(MAX_WAIT));
     }
-    let until = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
+    let until = http_date(value)?;
     let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
     Some(wait.min(MAX_WAIT))
+}
+
+/// A date as the headers of HTTP write it.
+#[must_use]
+pub fn http_date(value: &str) -> Option<Timestamp> {
+    Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()
 }
 
 #[cfg(test)]

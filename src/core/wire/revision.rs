@@ -1,9 +1,11 @@
 //! The revisions of an agent: what runs a deployment, in which phase it is, and how its code fares.
 
+use jiff::Timestamp;
 use serde_json::Result;
+use strum::{Display, EnumString};
 
 use super::deployment_of;
-use super::json::Object;
+use super::json::{Object, Record};
 
 /// What runs a deployment (`RevisionInfo` in the contract).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,26 +16,30 @@ pub struct Revision {
     pub phase: Option<RevisionPhase>,
     /// Replicas that are ready.
     pub ready_replicas: Option<u64>,
+    /// When its phase began, by the server's clock.
+    pub phase_started_at: Option<Timestamp>,
     /// How its code fares; absent until replicas have started.
     pub health: Option<Health>,
     /// Set when the platform itself has a problem.
     pub has_infrastructure_issue: bool,
 }
 
-impl Revision {
-    pub(super) fn read(revision: &Object<'_>) -> Result<Self> {
+impl Record for Revision {
+    fn read(revision: &Object<'_>) -> Result<Self> {
         Ok(Self {
             deployment_id: deployment_of(revision),
-            phase: revision.text("phase").map(|word| word.as_str().into()),
+            phase: revision.word("phase"),
             ready_replicas: revision.integer("readyReplicas"),
-            health: revision.nested("health")?.as_ref().map(Health::read),
+            phase_started_at: revision.time("phaseStartedAt"),
+            health: revision.record("health")?,
             has_infrastructure_issue: revision.flag("hasInfrastructureIssue").unwrap_or(false),
         })
     }
 }
 
 /// The phase of a revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Display, EnumString)]
+#[strum(ascii_case_insensitive)]
 pub enum RevisionPhase {
     /// Its replicas are being made.
     Creating,
@@ -46,36 +52,8 @@ pub enum RevisionPhase {
     /// It did not come up.
     Failed,
     /// A phase that this program does not know.
+    #[strum(default)]
     Unknown(String),
-}
-
-impl RevisionPhase {
-    /// The phase in the platform's word.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Creating => "Creating",
-            Self::Validating => "Validating",
-            Self::Active => "Active",
-            Self::Draining => "Draining",
-            Self::Failed => "Failed",
-            Self::Unknown(word) => word,
-        }
-    }
-}
-
-impl From<&str> for RevisionPhase {
-    /// The phase that a word names, in whichever case.
-    fn from(word: &str) -> Self {
-        match word.to_ascii_lowercase().as_str() {
-            "creating" => Self::Creating,
-            "validating" => Self::Validating,
-            "active" => Self::Active,
-            "draining" => Self::Draining,
-            "failed" => Self::Failed,
-            _ => Self::Unknown(word.to_owned()),
-        }
-    }
 }
 
 /// How a revision's code fares (`RevisionHealth` in the contract).
@@ -99,10 +77,10 @@ pub struct Health {
     pub headline: Option<String>,
 }
 
-impl Health {
-    fn read(health: &Object<'_>) -> Self {
-        Self {
-            state: health.text("state").map(|word| word.as_str().into()),
+impl Record for Health {
+    fn read(health: &Object<'_>) -> Result<Self> {
+        Ok(Self {
+            state: health.word("state"),
             restart_count: health.integer("restartCount"),
             replicas_started: health.integer("replicasStarted"),
             reason: health.text("reason"),
@@ -110,9 +88,11 @@ impl Health {
             last_termination_reason: health.text("lastTerminationReason"),
             message: health.text("message"),
             headline: health.text("headline"),
-        }
+        })
     }
+}
 
+impl Health {
     /// Started replicas, at least one: a restart count without a replica count is one replica's.
     pub(crate) fn replicas(&self) -> u64 {
         self.replicas_started.unwrap_or(1).max(1)
@@ -120,7 +100,8 @@ impl Health {
 }
 
 /// State of a revision's container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, EnumString)]
+#[strum(ascii_case_insensitive)]
 pub enum ContainerState {
     /// It runs.
     Running,
@@ -129,19 +110,8 @@ pub enum ContainerState {
     /// It has ended.
     Terminated,
     /// A state that this program does not know.
+    #[strum(default)]
     Unknown(String),
-}
-
-impl From<&str> for ContainerState {
-    /// The state that a word names, in whichever case.
-    fn from(word: &str) -> Self {
-        match word.to_ascii_lowercase().as_str() {
-            "running" => Self::Running,
-            "waiting" => Self::Waiting,
-            "terminated" => Self::Terminated,
-            _ => Self::Unknown(word.to_owned()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -150,10 +120,7 @@ mod tests {
     use crate::core::wire::json;
 
     fn read(body: &str) -> Option<Revision> {
-        let read = |agent: &Object<'_>| {
-            let revision = agent.nested("currentRevision")?;
-            revision.as_ref().map(Revision::read).transpose()
-        };
+        let read = |agent: &Object<'_>| agent.record("currentRevision");
         json::parse(format!("{{\"currentRevision\": {body}}}").as_bytes(), read).unwrap()
     }
 
@@ -190,19 +157,19 @@ mod tests {
             ("validating", RevisionPhase::Validating),
             ("dRAINING", RevisionPhase::Draining),
         ] {
-            assert_eq!(RevisionPhase::from(word), phase);
-            assert!(phase.as_str().eq_ignore_ascii_case(word), "{word}");
+            assert_eq!(word.parse(), Ok(phase.clone()));
+            assert!(phase.to_string().eq_ignore_ascii_case(word), "{word}");
         }
-        let unknown = RevisionPhase::from("Active ");
+        let unknown: RevisionPhase = "Active ".parse().unwrap();
         assert_eq!(unknown, RevisionPhase::Unknown("Active ".to_owned()));
-        assert_eq!(unknown.as_str(), "Active ");
+        assert_eq!(unknown.to_string(), "Active ");
         for (word, state) in [
             ("Running", ContainerState::Running),
             ("WAITING", ContainerState::Waiting),
             ("terminated", ContainerState::Terminated),
             ("Flying", ContainerState::Unknown("Flying".to_owned())),
         ] {
-            assert_eq!(ContainerState::from(word), state);
+            assert_eq!(word.parse(), Ok(state));
         }
     }
 }

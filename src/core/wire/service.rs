@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde_json::Error;
 
+use super::desired;
 use super::json::{self, Object};
 
 /// At most so many agents are read of a list: more than any organization has.
@@ -20,8 +21,6 @@ pub struct Service {
     pub region: Option<String>,
     /// The deployment that was requested, by its id in lower case.
     pub desired_deployment_id: Option<String>,
-    /// Deprecated name of `desired_deployment_id`.
-    pub active_deployment_id: Option<String>,
     /// The deployment that the operator has processed, by its id in lower case.
     pub reconciled_deployment_id: Option<String>,
     /// When the agent was made.
@@ -33,11 +32,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// The requested deployment: `desiredDeploymentId`, else the deprecated `activeDeploymentId`.
+    /// The requested deployment.
     #[must_use]
     pub fn desired(&self) -> Option<&str> {
-        let id = self.desired_deployment_id.as_deref();
-        id.or(self.active_deployment_id.as_deref())
+        self.desired_deployment_id.as_deref()
     }
 
     /// Whether the operator has processed what is desired.
@@ -51,8 +49,7 @@ impl Service {
             id: service.id("id"),
             name: service.id("name"),
             region: service.text("region"),
-            desired_deployment_id: service.deployment_id("desiredDeploymentId"),
-            active_deployment_id: service.deployment_id("activeDeploymentId"),
+            desired_deployment_id: desired(service),
             reconciled_deployment_id: service.deployment_id("reconciledDeploymentId"),
             created_at: service.time("createdAt"),
             updated_at: service.time("updatedAt"),

@@ -1,25 +1,32 @@
-//! A notice in words for people, in Slack's mark-up, with nothing foreign that Slack would obey.
+//! An event in words for people, in Slack's mark-up, with nothing foreign that Slack would obey.
 
-use std::time::Duration;
-
-use crate::core::fleet::{Notice, NoticeData, NoticeKind};
-use crate::core::messages::decode_exit_code;
-use crate::core::rollout::{Phase, RevisionReport, Verdict};
-use crate::core::text::{lines, one_line, short_duration};
+use crate::core::fleet::{EventData, EventKind, StoredEvent};
+use crate::core::messages::{
+    Severity, decode_exit_code, event_headline, event_severity, event_warnings,
+};
+use crate::core::rollout::{RevisionReport, Verdict};
+use crate::core::text::{lines, one_line};
 
 /// The most that is shown of a crash message, in characters; its tail, where tracebacks end.
-const MOST_MESSAGE: usize = 2000;
-/// The most that is shown of a name or a reason, in characters.
-const MOST_WORDS: usize = 300;
+const MAX_MESSAGE: usize = 2000;
+/// The most that is shown of a name, a reason or a warning, in characters.
+const MAX_WORDS: usize = 300;
+/// The most warnings that are shown.
+const MAX_WARNINGS: usize = 5;
 /// An invisible blank that takes two characters apart.
 const APART: char = '\u{200b}';
 
 /// The message: a bold line that says what happened, then what there is to know.
-pub(super) fn text(notice: &Notice) -> String {
-    let data = &notice.data;
-    let (sign, headline) = headline(notice.kind, data);
-    let agent = words(&data.agent);
-    let mut message = vec![format!("{sign} *{agent}: {headline}*")];
+pub(super) fn text(event: &StoredEvent) -> String {
+    let (kind, data) = (event.event.kind, &event.event.data);
+    let sign = match event_severity(kind, data) {
+        Severity::Success => ":white_check_mark:",
+        Severity::Info => ":information_source:",
+        Severity::Warning => ":warning:",
+        Severity::Error => ":x:",
+    };
+    let headline = words(&event_headline(kind, data));
+    let mut message = vec![format!("{sign} *{}: {headline}*", words(&data.agent))];
     if let Some(reason) = &data.reason {
         message.push(format!(
             "{} ({})",
@@ -27,70 +34,33 @@ pub(super) fn text(notice: &Notice) -> String {
             words(&reason.code)
         ));
     }
+    let warnings = event_warnings(data).into_iter().take(MAX_WARNINGS);
+    message.extend(warnings.map(|warning| format!("Warning: {}", words(&warning))));
     message.extend(deployment(data));
-    message.extend(
-        data.region
-            .as_deref()
-            .map(|region| format!("Region: {}", words(region))),
-    );
-    message.extend(data.revision.as_ref().and_then(crash));
-    message.extend(serving(notice.kind, data));
-    if data.observed_late {
-        message.push("It happened, or began, while nobody watched.".to_owned());
+    for (name, value) in [("Image", &data.image), ("Region", &data.region)] {
+        message.extend(
+            value
+                .as_deref()
+                .map(|value| format!("{name}: {}", words(value))),
+        );
     }
-    let crash_message = data
-        .reason
-        .as_ref()
-        .and_then(|reason| reason.message.as_deref());
+    message.extend(data.revision.as_ref().and_then(crash));
+    message.extend(serving(kind, data));
+    let crash_message = data.reason.as_ref();
+    let crash_message = crash_message.and_then(|reason| reason.message.as_deref());
     message.extend(crash_message.and_then(code_block));
     message.join("\n")
 }
 
-fn headline(kind: NoticeKind, data: &NoticeData) -> (&'static str, String) {
-    let after = data.elapsed_ms.map_or(String::new(), |ms| {
-        format!(" after {}", short_duration(Duration::from_millis(ms)))
-    });
-    match kind {
-        NoticeKind::RolloutStarted => (":rocket:", "rollout started".to_owned()),
-        NoticeKind::RolloutPhaseChanged => match data.phase {
-            Some(Phase::Failed) => (":warning:", "rollout is failed".to_owned()),
-            Some(phase) => (":hourglass:", format!("rollout is {phase}")),
-            None => (":hourglass:", "rollout goes on".to_owned()),
-        },
-        NoticeKind::RolloutFinished => match data.verdict {
-            Some(verdict) => (sign(verdict), format!("rollout {verdict}{after}")),
-            None => (":grey_question:", format!("rollout ended{after}")),
-        },
-        NoticeKind::AgentUnready => (":warning:", "no longer ready".to_owned()),
-        NoticeKind::AgentRecovered => (":white_check_mark:", format!("ready again{after}")),
-        NoticeKind::AgentAdded => (":heavy_plus_sign:", "agent added".to_owned()),
-        NoticeKind::AgentRemoved => (":heavy_minus_sign:", "agent removed".to_owned()),
-    }
-}
-
-fn sign(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ready => ":white_check_mark:",
-        Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::CommandFailed(_)
-        | Verdict::Interrupted(_) => ":warning:",
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Infrastructure
-        | Verdict::Timeout => ":x:",
-    }
-}
-
-fn deployment(data: &NoticeData) -> Option<String> {
+fn deployment(data: &EventData) -> Option<String> {
     let id = words(data.deployment_id.as_deref()?);
-    Some(match data.previous_deployment_id.as_deref() {
-        Some(previous) => format!("Deployment: {id} (before: {})", words(previous)),
-        None => format!("Deployment: {id}"),
-    })
+    let created = data
+        .deployment_created_at
+        .map(|at| format!(", created {at:.0}"));
+    let previous = data.previous_deployment_id.as_deref();
+    let previous = previous.map(|previous| format!(" (before: {})", words(previous)));
+    let (created, previous) = (created.unwrap_or_default(), previous.unwrap_or_default());
+    Some(format!("Deployment: {id}{created}{previous}"))
 }
 
 /// How often the code crashed, and how it ended last.
@@ -100,7 +70,7 @@ fn crash(revision: &RevisionReport) -> Option<String> {
         parts.push(format!("Restarts: {count}"));
     }
     if let Some(code) = revision.last_exit_code {
-        let meaning = decode_exit_code(code).map_or(String::new(), |told| format!(" ({told})"));
+        let meaning = decode_exit_code(code).map_or(String::new(), |words| format!(" ({words})"));
         parts.push(format!("Last exit code: {code}{meaning}"));
     }
     if let Some(reason) = &revision.last_termination_reason {
@@ -110,10 +80,10 @@ fn crash(revision: &RevisionReport) -> Option<String> {
 }
 
 /// Whether the agent takes sessions, where that is not plain.
-fn serving(kind: NoticeKind, data: &NoticeData) -> Option<String> {
+fn serving(kind: EventKind, data: &EventData) -> Option<String> {
     let well = match kind {
-        NoticeKind::RolloutFinished => data.verdict == Some(Verdict::Ready),
-        NoticeKind::AgentUnready => false,
+        EventKind::RolloutFinished => data.verdict == Some(Verdict::Ready),
+        EventKind::AgentUnready => false,
         _ => true,
     };
     match (well, data.available?) {
@@ -126,7 +96,7 @@ fn serving(kind: NoticeKind, data: &NoticeData) -> Option<String> {
 /// Foreign text as words within a line.
 fn words(text: &str) -> String {
     let line = one_line(text);
-    let mut shown: String = line.chars().take(MOST_WORDS).collect();
+    let mut shown: String = line.chars().take(MAX_WORDS).collect();
     if shown.len() < line.len() {
         shown.push_str("...");
     }
@@ -139,12 +109,12 @@ fn code_block(text: &str) -> Option<String> {
     let count = text.chars().count();
     let tail: String = text
         .chars()
-        .skip(count.saturating_sub(MOST_MESSAGE))
+        .skip(count.saturating_sub(MAX_MESSAGE))
         .collect();
     if tail.trim().is_empty() {
         return None;
     }
-    let cut = if count > MOST_MESSAGE { "[...] " } else { "" };
+    let cut = if count > MAX_MESSAGE { "[...] " } else { "" };
     Some(format!("```\n{cut}{}\n```", escaped(&tail)))
 }
 

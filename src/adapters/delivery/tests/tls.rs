@@ -1,7 +1,6 @@
-//! Whom a sink trusts: those whom its maker says.
+//! Whom a sink trusts: those whom its network says, and those of the file as it is now.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::{io, thread};
 
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -41,15 +40,47 @@ fn start() -> (u16, CertificateDer<'static>) {
 }
 
 #[tokio::test]
-async fn https_needs_a_certificate_that_is_trusted() {
+async fn the_file_of_authorities_is_read_again_when_it_changes() {
     let (port, certificate) = start();
-    let settings = webhook(&format!("https://localhost:{port}/s3cret"));
-    let told = why(&sink(settings.clone())).await;
-    let start = format!("cannot connect to localhost:{port}: invalid peer certificate");
-    assert!(told.starts_with(&start), "{told}");
-    assert!(!told.contains("s3cret"), "{told}");
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let sink = Sink::new(settings, &tls(roots), PlainText::LoopbackOnly).unwrap();
-    assert_eq!(deliver(&sink, &notice()).await, Ok(()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.der");
+    std::fs::write(&file, []).unwrap();
+    let (of_tls, made) = (file.clone(), Arc::new(AtomicUsize::new(0)));
+    let counting = Arc::clone(&made);
+    let read_tls = move || {
+        counting.fetch_add(1, Ordering::Relaxed);
+        let mut roots = RootCertStore::empty();
+        let der = std::fs::read(&of_tls).map_err(|error| error.to_string())?;
+        if !der.is_empty() {
+            roots
+                .add(CertificateDer::from(der))
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(tls(roots))
+    };
+    let network = Network::new(
+        PlainHttp::LoopbackOnly,
+        Some(file.clone()),
+        Box::new(read_tls),
+    );
+    let config = config(
+        Kind::Webhook,
+        &format!("url = 'https://localhost:{port}/s3cret'"),
+    );
+    let sink = Sink::new(config, None, &network).unwrap();
+    for _ in 0..2 {
+        let reason = unavailable(&sink).await;
+        let start = format!("cannot connect to localhost:{port}: invalid peer certificate");
+        assert!(reason.starts_with(&start), "{reason}");
+        assert!(!reason.contains("s3cret"), "{reason}");
+    }
+    assert_eq!(made.load(Ordering::Relaxed), 1, "one client for both");
+    std::fs::write(&file, &certificate).unwrap();
+    for _ in 0..2 {
+        assert_eq!(deliver(&sink, &event()).await, Ok(()));
+    }
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    std::fs::remove_file(&file).unwrap();
+    let reason = unavailable(&sink).await;
+    assert!(reason.contains("ca.der: No such file"), "{reason}");
 }

@@ -15,13 +15,20 @@ use super::receiver::send;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_takes_a_quarter_of_a_minute_at_most() {
-    // Before any answer, and in the midst of one that tells of a failure.
-    for (begun, told) in [
-        ("", "no answer within 15.0s"),
+async fn an_attempt_ends_with_its_timeout_and_a_failure_may_be_silent_about_why() {
+    // Before any answer, and in the midst of one that says what it means.
+    for (begun, reason, failure, seconds) in [
         (
-            "HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\nbegun",
-            "the answer is 500 Internal Server Error",
+            "",
+            "it took longer than 20.0s",
+            DeliveryFailure::TimedOut,
+            20,
+        ),
+        (
+            "HTTP/1.1 400 X\r\nContent-Length: 9\r\n\r\nbegun",
+            "the answer is 400 Bad Request",
+            DeliveryFailure::Refused,
+            2,
         ),
     ] {
         let (request_came, requests) = mpsc::channel();
@@ -31,14 +38,21 @@ async fn an_attempt_takes_a_quarter_of_a_minute_at_most() {
             // Until the client hangs up.
             let _ = stream.read(&mut [0]);
         });
-        let sink = sink(webhook(&receiver.url("/s3cret")));
+        let config = config(
+            Kind::Webhook,
+            &format!("url = '{}'", receiver.url("/s3cret")),
+        );
+        let network = network(PlainHttp::LoopbackOnly);
+        let sink = Sink::new(config, Some(Duration::from_secs(20)), &network).unwrap();
         let before = Instant::now();
-        let attempt = async { (why(&sink).await, before.elapsed()) };
+        let event = event();
+        let attempt = async { (deliver(&sink, &event).await, before.elapsed()) };
         let request = spawn_blocking(move || requests.recv().unwrap());
-        let ((why, elapsed), request) = tokio::join!(attempt, request);
+        let ((delivered, elapsed), request) = tokio::join!(attempt, request);
         request.unwrap();
-        assert_eq!(why, told);
-        assert_eq!(elapsed.as_secs(), 15);
+        let error = delivered.unwrap_err();
+        assert_eq!((error.reason.as_str(), error.failure), (reason, failure));
+        assert_eq!(elapsed.as_secs(), seconds);
     }
 }
 
@@ -59,33 +73,33 @@ async fn a_connection_takes_five_seconds_at_most() {
             socket
         })
         .collect();
-    let sink = sink(webhook(&format!("http://{address}/s3cret")));
+    let sink = webhook(&format!("http://{address}/s3cret"));
     let before = Instant::now();
-    let told = why(&sink).await;
+    let reason = unavailable(&sink).await;
     assert!(
-        told.starts_with(&format!("cannot connect to {address}: ")),
-        "{told}"
+        reason.starts_with(&format!("cannot connect to {address}: ")),
+        "{reason}"
     );
     assert_eq!(before.elapsed().as_secs(), 5);
     drop(filling);
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_with_the_host_only() {
+async fn nobody_there_is_shown_with_the_host_only() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let told = why(&sink(webhook(&format!(
+    let reason = unavailable(&webhook(&format!(
         "http://u:s3cret@{address}/s3cret?s3cret"
-    ))))
+    )))
     .await;
     let start = format!("cannot connect to {address}: Connection refused");
-    assert!(told.starts_with(&start), "{told}");
-    assert!(!told.contains("s3cret"));
+    assert!(reason.starts_with(&start), "{reason}");
+    assert!(!reason.contains("s3cret"));
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_tried_once_and_told_without_the_url() {
+async fn a_connection_that_breaks_is_tried_once_and_shown_without_the_url() {
     let closing = Receiver::start(|_, _| ());
     let resetting = Receiver::start(|_, stream| {
         SockRef::from(&*stream)
@@ -94,9 +108,9 @@ async fn a_connection_that_breaks_is_tried_once_and_told_without_the_url() {
     });
     let babbling = Receiver::start(|_, stream| send(stream, "no HTTP at all\r\n\r\n"));
     for receiver in [closing, resetting, babbling] {
-        let told = why(&sink(webhook(&receiver.url("/s3cret")))).await;
-        assert!(told.starts_with("the connection broke: "), "{told}");
-        assert!(!told.contains("s3cret") && !told.contains("http://"));
+        let reason = unavailable(&webhook(&receiver.url("/s3cret"))).await;
+        assert!(reason.starts_with("the connection broke: "), "{reason}");
+        assert!(!reason.contains("s3cret") && !reason.contains("http://"));
         receiver.request();
     }
 }
@@ -110,12 +124,12 @@ async fn a_success_counts_at_its_head() {
         let _ = stream.read(&mut [0]);
         hung_up.send(()).unwrap();
     });
-    let sink = sink(webhook(&receiver.url("/")));
-    assert_eq!(deliver(&sink, &notice()).await, Ok(()));
+    let sink = webhook(&receiver.url("/"));
+    assert_eq!(deliver(&sink, &event()).await, Ok(()));
     spawn_blocking(move || end.recv().unwrap()).await.unwrap();
 }
 
-/// The receiver may close one that is kept at any time, just when the next notice goes there.
+/// The receiver may close one that is kept at any time, just when the next event goes there.
 #[tokio::test]
 async fn no_connection_is_kept() {
     let (hung_up, end) = mpsc::channel();
@@ -123,9 +137,9 @@ async fn no_connection_is_kept() {
         send(stream, "HTTP/1.1 204 No Content\r\n\r\n");
         hung_up.send(stream.read(&mut [0]).unwrap()).unwrap();
     });
-    let sink = sink(webhook(&receiver.url("/")));
+    let sink = webhook(&receiver.url("/"));
     for _ in 0..2 {
-        assert_eq!(deliver(&sink, &notice()).await, Ok(()));
+        assert_eq!(deliver(&sink, &event()).await, Ok(()));
     }
     let more = spawn_blocking(move || end.recv().unwrap()).await.unwrap();
     assert_eq!(more, 0);
@@ -142,8 +156,8 @@ async fn an_endless_answer_is_not_heard_out() {
         }
         hung_up.send(sent).unwrap();
     });
-    let told = why(&sink(webhook(&receiver.url("/")))).await;
-    assert_eq!(told, "the answer is 500 Internal Server Error");
+    let reason = unavailable(&webhook(&receiver.url("/"))).await;
+    assert_eq!(reason, "the answer is 500 Internal Server Error");
     // Buffers take some of it, but the client hung up long before the end.
     let sent = spawn_blocking(move || end.recv().unwrap()).await.unwrap();
     assert!(sent < 1 << 30, "{sent}");
@@ -159,11 +173,11 @@ fn no_proxy_sees_what_is_not_encrypted() {
     let variables = ["http_proxy", "ALL_PROXY"].map(|name| (name, url.as_str()));
     again_with(&variables, name, || {
         let receiver = Receiver::answering("200 OK", "", "");
-        let sink = sink(webhook(&receiver.url("/")));
+        let sink = webhook(&receiver.url("/"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let delivered = runtime.unwrap().block_on(deliver(&sink, &notice()));
+        let delivered = runtime.unwrap().block_on(deliver(&sink, &event()));
         assert_eq!(delivered, Ok(()));
     });
 }

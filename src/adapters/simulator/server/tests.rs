@@ -11,17 +11,16 @@ use super::*;
 const READY: &str = r#"
 summary = "s"
 verdict = "ready"
-[deployments]
-old = "-1h"
-new = "0s"
 [before]
-desired = "old"
-reconciled = "old"
+desiredDeploymentId = "{old}"
+reconciledDeploymentId = "{old}"
 [[state]]
 at = "0s"
-desired = "new"
-reconciled = "new"
+desiredDeploymentId = "{new}"
+reconciledDeploymentId = "{new}"
 ready = true
+available = true
+currentRevision = { deploymentID = "{new}", phase = "Active" }
 [[log]]
 at = "0s"
 line = "up"
@@ -41,7 +40,7 @@ async fn serve_with(agents: &[(&str, &str)], change: impl FnOnce(&mut Settings))
         ((*name).to_owned(), Arc::new(scenario))
     });
     let mut settings = Settings {
-        cast: Cast::new(agents),
+        agents: agents.collect(),
         key: None,
         speed: Speed::REAL,
         start: Start::AtDeploy,
@@ -50,7 +49,7 @@ async fn serve_with(agents: &[(&str, &str)], change: impl FnOnce(&mut Settings))
     let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), settings)
         .await
         .unwrap();
-    let address = simulator.local_addr();
+    let address = simulator.address;
     assert_eq!(simulator.base_url(), format!("http://{address}/v1"));
     tokio::spawn(simulator.serve());
     address
@@ -73,13 +72,13 @@ fn request(line: &str, body: &str) -> String {
 
 /// An answer, taken apart.
 #[derive(Debug)]
-struct Told {
+struct Answered {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Told {
+impl Answered {
     fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(": ")?;
@@ -92,17 +91,17 @@ impl Told {
     }
 }
 
-async fn ask(address: SocketAddr, line: &str) -> Told {
+async fn ask(address: SocketAddr, line: &str) -> Answered {
     ask_with(address, &request(line, "")).await
 }
 
-async fn ask_with(address: SocketAddr, request: &str) -> Told {
+async fn ask_with(address: SocketAddr, request: &str) -> Answered {
     let mut bytes = Vec::new();
     let mut stream = send(address, request).await;
     stream.read_to_end(&mut bytes).await.unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    Told {
+    Answered {
         status: head[9..12].parse().unwrap(),
         head: head.to_owned(),
         body: body.to_owned(),
@@ -110,7 +109,7 @@ async fn ask_with(address: SocketAddr, request: &str) -> Told {
 }
 
 #[tokio::test]
-async fn a_deploy_starts_what_the_details_then_tell() {
+async fn a_deploy_starts_the_timeline() {
     let address = serve(&[("voice", READY)]).await;
     let id = |alias| Value::from(Scenario::deployment_id("voice", 1, alias));
     let before = ask(address, "GET /v1/agents/voice").await;
@@ -146,25 +145,25 @@ async fn a_deploy_takes_an_object_or_nothing() {
         ("[]", 400),
         ("{", 400),
     ] {
-        let told = ask_with(address, &request("POST /v1/agents/voice", body)).await;
-        assert_eq!(told.status, status, "{body:?}");
+        let answer = ask_with(address, &request("POST /v1/agents/voice", body)).await;
+        assert_eq!(answer.status, status, "{body:?}");
     }
-    let told = ask_with(address, &request("POST /v1/agents/voice", "[]")).await;
+    let answer = ask_with(address, &request("POST /v1/agents/voice", "[]")).await;
     assert_eq!(
-        told.json(),
+        answer.json(),
         json!({ "error": "the body is not a JSON object", "code": "BAD_REQUEST" })
     );
     assert_eq!(ask(address, "POST /v1/agents/other").await.status, 404);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_the_contracts_form() {
+async fn errors_are_in_the_contracts_form() {
     let address = serve(&[("voice", READY), ("gone", ABSENT)]).await;
     for (line, status, error, code) in [
         (
             "GET /v1/agents/other",
             404,
-            "agent \"other\" not found",
+            "agent \"other\" not found: the simulator plays for the agents of its --agent only",
             "NOT_FOUND",
         ),
         (
@@ -174,9 +173,9 @@ async fn what_is_not_there_is_said_in_the_contracts_form() {
             "NOT_FOUND",
         ),
         (
-            "GET /v1/agents/other/logs",
+            "GET /v1/organizations/any/services/other/logs",
             404,
-            "agent \"other\" not found",
+            "agent \"other\" not found: the simulator plays for the agents of its --agent only",
             "NOT_FOUND",
         ),
         (
@@ -186,7 +185,7 @@ async fn what_is_not_there_is_said_in_the_contracts_form() {
             "NOT_FOUND",
         ),
         (
-            "GET /v1/agents/voice/sessions",
+            "GET /v1/agents/voice/recordings",
             404,
             "not found",
             "NOT_FOUND",
@@ -207,27 +206,27 @@ async fn what_is_not_there_is_said_in_the_contracts_form() {
         (
             "GET /v1/agents/voice/logs?order=up",
             400,
-            "order \"up\" is neither asc nor desc",
+            "order \"up\" is none of desc, asc",
             "BAD_REQUEST",
         ),
     ] {
-        let told = ask(address, line).await;
-        assert_eq!(told.status, status, "{line}");
+        let answer = ask(address, line).await;
+        assert_eq!(answer.status, status, "{line}");
         assert_eq!(
-            told.json(),
+            answer.json(),
             json!({ "error": error, "code": code }),
             "{line}"
         );
     }
-    let told = ask(address, "DELETE /v1/agents/voice").await;
-    assert_eq!(told.header("allow"), Some("GET,HEAD,POST"));
+    let answer = ask(address, "DELETE /v1/agents/voice").await;
+    assert_eq!(answer.header("allow"), Some("GET,HEAD,POST"));
 }
 
 #[tokio::test]
 async fn names_are_decoded() {
     let address = serve(&[("a/b c", READY)]).await;
-    let told = ask(address, "GET /v1/agents/a%2Fb%20c").await;
-    assert_eq!(told.json()["name"], "a/b c");
+    let answer = ask(address, "GET /v1/agents/a%2Fb%20c").await;
+    assert_eq!(answer.json()["name"], "a/b c");
     assert_eq!(ask(address, "GET /v1/agents/%ff").await.status, 404);
 }
 
@@ -260,10 +259,10 @@ async fn a_request_without_the_key_is_refused_whatever_it_asks_for() {
             "{line:?}"
         );
     }
-    let told = ask(strict, "GET /nowhere").await;
-    assert_eq!(told.status, 401);
+    let answer = ask(strict, "GET /nowhere").await;
+    assert_eq!(answer.status, 401);
     assert_eq!(
-        told.json(),
+        answer.json(),
         json!({ "error": "unauthorized", "code": "UNAUTHORIZED" })
     );
 }
@@ -277,19 +276,19 @@ async fn the_list_holds_all_agents_that_exist() {
     agents.push(("gone", ABSENT));
     let address = serve(&agents).await;
     let list = ask(address, "GET /v1/agents").await.json();
-    let told: Vec<_> = list["services"]
+    let listed: Vec<_> = list["services"]
         .as_array()
         .unwrap()
         .iter()
         .map(|agent| &agent["name"])
         .collect();
-    assert_eq!(told, names.iter().collect::<Vec<_>>());
+    assert_eq!(listed, names.iter().collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn an_address_that_others_can_reach_or_have_is_refused() {
     let settings = || Settings {
-        cast: Cast::default(),
+        agents: BTreeMap::new(),
         key: None,
         speed: Speed::REAL,
         start: Start::AtDeploy,
@@ -302,7 +301,141 @@ async fn an_address_that_others_can_reach_or_have_is_refused() {
     let first = Simulator::bind("127.0.0.1:0".parse().unwrap(), settings())
         .await
         .unwrap();
-    let address = first.local_addr();
+    let address = first.address;
     let taken = Simulator::bind(address, settings()).await.unwrap_err();
     assert_eq!(taken.to_string(), format!("cannot listen on {address}"));
+}
+
+#[tokio::test]
+async fn an_organization_shows_the_same_as_the_vendors_cli_reads_it() {
+    let address = serve(&[("voice", READY), ("gone", ABSENT)]).await;
+    let organizations = ask(address, "GET /v1/organizations").await.json();
+    let name = organizations["organizations"][0]["name"].as_str().unwrap();
+    assert_eq!(name, ORGANIZATION);
+    let ask_for = async |line: &str| {
+        let (method, path) = line.split_once(' ').unwrap();
+        let line = format!("{method} /v1/organizations/{name}{path}");
+        ask(address, &line).await
+    };
+    let manifest = r#"{"serviceName":"voice","image":"acme/voice:2","region":"eu-central"}"#;
+    let line = format!("PUT /v1/organizations/{name}/services");
+    let deployed = ask_with(address, &request(&line, manifest)).await;
+    assert_eq!(deployed.status, 200, "{}", deployed.body);
+    let wrapped = ask_for("GET /services/voice").await.json();
+    let plain = ask(address, "GET /v1/agents/voice").await.json();
+    assert_eq!(wrapped, json!({ "body": plain }));
+    assert_eq!(
+        plain["deployment"]["manifest"]["spec"]["image"],
+        "acme/voice:2"
+    );
+    let refused = ask_for("GET /services/gone").await;
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (404, &json!("NOT_FOUND"))
+    );
+    for (region, count) in [("", 1), ("?region=eu-central", 1), ("?region=us-west", 0)] {
+        let list = ask_for(&format!("GET /services{region}")).await.json();
+        assert_eq!(
+            list["services"].as_array().unwrap().len(),
+            count,
+            "{region}"
+        );
+    }
+    let again = ask_with(address, &request(&line.replace("PUT", "POST"), manifest)).await;
+    assert!(again.json()["warning"].is_string());
+    let properties = ask_for("GET /properties").await.json();
+    let regions = ask_for("GET /regions").await.json();
+    assert_eq!(
+        properties["properties"]["defaultRegion"],
+        regions["regions"][0]["code"]
+    );
+    assert_eq!(
+        ask_for("GET /secrets").await.json()["sets"][0]["type"],
+        "imagePullSecret"
+    );
+    assert_eq!(ask_for("GET /secrets/any").await.json()["status"], "ready");
+    assert_eq!(
+        ask_for("GET /services/voice/logs").await.json()["logs"][0]["log"],
+        "up"
+    );
+}
+
+#[tokio::test]
+async fn a_build_is_found_by_its_context() {
+    let address = serve(&[]).await;
+    for root in ["/v1", "/v1/organizations/any"] {
+        let none = ask(address, &format!("GET {root}/builds")).await.json();
+        assert_eq!(none["total"], 0);
+        let line =
+            format!("GET {root}/builds?contextHash=abc&region=us-east&status=success&limit=1");
+        let found = ask(address, &line).await.json();
+        let build = &found["builds"][0];
+        assert_eq!(
+            (&build["status"], &build["region"]),
+            (&json!("success"), &json!("us-east"))
+        );
+        let id = build["id"].as_str().unwrap();
+        let one = ask(address, &format!("GET {root}/builds/{id}"))
+            .await
+            .json();
+        assert_eq!(one["build"]["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_started_with_the_public_key_and_ended_with_the_private_one() {
+    let address = serve_with(&[("voice", READY)], |settings| {
+        settings.key = Some("sk_right".to_owned());
+        settings.start = Start::AtFirstRead;
+    })
+    .await;
+    let with = async |line: &str, key: &str| {
+        let request = request(line, "{}").replace("Bearer key", &format!("Bearer {key}"));
+        ask_with(address, &request).await
+    };
+    assert_eq!(with("GET /v1/agents/voice", "sk_right").await.status, 200);
+    let start = "POST /v1/public/voice/start";
+    assert_eq!(with(start, "sk_right").await.status, 401);
+    let started = with(start, "pk_any").await.json();
+    let session = started["sessionId"].as_str().unwrap();
+    let line = |method: &str| format!("{method} /v1/agents/voice/sessions/{session}");
+    assert_eq!(with(&line("GET"), "pk_any").await.status, 401);
+    let details = with(&line("GET"), "sk_right").await.json();
+    assert_eq!(
+        details["deploymentId"],
+        Scenario::deployment_id("voice", 1, "new")
+    );
+    let active = "GET /v1/agents/voice/sessions?status=active&limit=5";
+    assert_eq!(with(active, "sk_right").await.json()["total_count"], 1);
+    assert_eq!(with(&line("DELETE"), "sk_right").await.status, 200);
+    assert_eq!(with(active, "sk_right").await.json()["total_count"], 0);
+}
+
+#[tokio::test]
+async fn the_exports_point_this_program_and_the_vendors_at_it() {
+    let settings = |key: Option<&str>| Settings {
+        agents: BTreeMap::new(),
+        key: key.map(str::to_owned),
+        speed: Speed::REAL,
+        start: Start::AtDeploy,
+    };
+    for (key, ours, theirs) in [
+        (
+            None,
+            " PIPECAT_API_KEY=sk_simulated",
+            " PIPECAT_TOKEN=pcc_pat_simulated",
+        ),
+        (Some("a-secret"), "", ""),
+    ] {
+        let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), settings(key));
+        let simulator = simulator.await.unwrap();
+        let address = simulator.address;
+        assert_eq!(
+            simulator.exports(),
+            format!(
+                "export PIPECAT_API_URL=http://{address}/v1{ours}\n\
+                 export PIPECAT_API_HOST=http://{address} PIPECAT_ORG=simulated-organization{theirs}\n"
+            )
+        );
+    }
 }

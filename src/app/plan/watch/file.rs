@@ -1,172 +1,174 @@
-//! The configuration file, read strictly: a slip is an error that names its line.
+//! The configuration file, read strictly: what is wrong is said in a line, with its place.
 
 use std::fs;
-use std::io;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::ops::Range;
+use std::path::Path;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::sinks::SinkTable;
-use crate::app::cli::{Listen, parse_duration};
+use crate::app::cli::WatchKeys;
 use crate::core::text::diagnostics;
 use crate::core::text::one_line;
 
-/// Why a configuration file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BadFile {
-    /// It cannot be read.
-    #[error("--config: cannot read {}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    /// It cannot be understood.
-    #[error("{}{}: {}", path.display(), slip.line.map_or(String::new(), |line| format!(", line {line}")), slip.what)]
-    Slip { path: PathBuf, slip: Slip },
-}
+/// What is said of a sink that is no `[[sink]]`.
+pub(super) const NO_SINK: &str = "each sink is a table of its own with two brackets: [[sink]]";
 
-/// What cannot be meant in a configuration file.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Slip {
+/// Something in a configuration file that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileProblem {
     /// Where it is, counted from one, if it is in one place.
     pub line: Option<usize>,
     /// What is wrong, as one line.
     pub what: String,
 }
 
-/// What a configuration file can say.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(super) struct Written {
-    pub(super) api_url: Option<String>,
-    pub(super) api_key_file: Option<PathBuf>,
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) allow_insecure_http: bool,
-    pub(super) max_rps: Option<NonZeroU32>,
-    pub(super) agents: Vec<String>,
-    pub(super) include: Vec<String>,
-    pub(super) exclude: Vec<String>,
-    pub(super) regions: Vec<String>,
-    pub(super) interval: Option<Time>,
-    pub(super) health_interval: Option<Time>,
-    pub(super) rollout_timeout: Option<Time>,
-    pub(super) store: Option<PathBuf>,
-    pub(super) history_for: Option<Time>,
-    pub(super) listen: Option<Listen>,
-    pub(super) retry_for: Option<Time>,
-    pub(super) sink: Vec<SinkTable>,
-}
-
-/// A time as the switches take it: text, or a number of seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Time(pub(super) Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "a time is written like \"90s\", \"10m\", or as seconds: 90"
-        )]
-        enum Form {
-            Seconds(u64),
-            Text(String),
-        }
-        let text = match Form::deserialize(deserializer)? {
-            Form::Seconds(seconds) => seconds.to_string(),
-            Form::Text(text) => text,
-        };
-        parse_duration(&text)
-            .map(Time)
-            .map_err(serde::de::Error::custom)
-    }
+/// What a configuration file says.
+#[derive(Default)]
+pub(super) struct ConfigFile {
+    pub(super) keys: WatchKeys,
+    pub(super) sinks: Vec<SinkTable>,
 }
 
 /// Reads a configuration file.
-pub(super) fn read(path: &Path) -> Result<Written, BadFile> {
-    let text = fs::read_to_string(path).map_err(|source| BadFile::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&text).map_err(|slip| BadFile::Slip {
-        path: path.to_owned(),
-        slip,
-    })
-}
-
-/// Finds the first slip in the text of a configuration file. The files that it names are not read.
 ///
 /// # Errors
-/// The slip.
-pub fn check_watch_file(text: &str) -> Result<(), Slip> {
+/// All that is wrong with it.
+pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<FileProblem>> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let what = format!("--config: cannot read {}: {error}", path.display());
+        vec![FileProblem { line: None, what }]
+    })?;
+    parse(&text)
+}
+
+/// Finds what is wrong with the text of a configuration file. The files that it names are not read.
+///
+/// # Errors
+/// What is wrong.
+pub fn check_watch_file(text: &str) -> Result<(), Vec<FileProblem>> {
     parse(text).map(drop)
 }
 
-fn parse(text: &str) -> Result<Written, Slip> {
-    toml::from_str(text).map_err(|error| Slip {
-        line: error.span().map(|span| diagnostics::line(text, &span)),
-        what: one_line(&diagnostics::with_suggestion(error.message())),
-    })
+fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
+    let source = Source(text);
+    let root = DeTable::parse(text).map_err(|error| vec![source.syntax_problem(&error)])?;
+    let (span, mut root) = (root.span(), root.into_inner());
+    let sinks = match root.remove("sink") {
+        Some(value) => source.sinks(value),
+        None => Ok(Vec::new()),
+    };
+    // A key in its own place is a file that must be guarded; its name alone may stand here.
+    if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
+        return Err(vec![source.problem(
+            Some(key.span()),
+            "the API key does not belong into this file; write it into a file of its own, and that \
+             file's path here: api-key-file = \"/run/secrets/pipecat-api-key\"",
+        )]);
+    }
+    let keys = source.read(&root, span, WatchKeys::deserialize, &["sink"]);
+    match (keys, sinks) {
+        (Ok(keys), Ok(sinks)) => Ok(ConfigFile { keys, sinks }),
+        (keys, sinks) => {
+            let mut problems: Vec<FileProblem> = keys.err().into_iter().collect();
+            problems.extend(sinks.err().into_iter().flatten());
+            Err(problems)
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The text of a file, in which places are found.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'text>(&'text str);
 
-    #[test]
-    fn a_slip_names_its_line_and_what_was_meant() {
-        for (text, line, what) in [
-            (
-                "interval = \"15s\"\nintervall = 3",
-                2,
-                "unknown key `intervall`; did you mean `interval`?",
-            ),
-            (
-                "\nmax-rps = 0",
-                2,
-                "invalid value: integer `0`, expected a nonzero u32",
-            ),
-            (
-                "interval = \"1M\"",
-                1,
-                "a capital M is a month; for minutes write 1m, for months days",
-            ),
-            (
-                "interval = true",
-                1,
-                "a time is written like \"90s\", \"10m\", or as seconds: 90",
-            ),
-            (
-                "[[sink]]\nname = \"a\"\nkind = \"webhok\"",
-                3,
-                "unknown word `webhok`; did you mean `webhook`?",
-            ),
-            ("[[sink]]\nname = \"a\"", 1, "missing key `kind`"),
-            (
-                "listen = \"here\"",
-                1,
-                "it is an address and a port, like 127.0.0.1:9464, or off",
-            ),
-        ] {
-            let slip = Slip {
-                line: Some(line),
-                what: what.to_owned(),
+impl<'text> Source<'text> {
+    fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<FileProblem>> {
+        let span = value.span();
+        let DeValue::Array(values) = value.into_inner() else {
+            return Err(vec![self.problem(Some(span), NO_SINK)]);
+        };
+        all(values.into_iter().map(|value| SinkTable::read(self, value)))
+    }
+
+    /// Reads the keys of a table. `others` are keys that it may have as well.
+    pub(super) fn read<T>(
+        self,
+        table: &DeTable<'text>,
+        span: Range<usize>,
+        read: impl FnOnce(ValueDeserializer<'text>) -> Result<T, toml::de::Error>,
+        others: &[&str],
+    ) -> Result<T, FileProblem> {
+        let value = Spanned::new(span, DeValue::Table(table.clone()));
+        read(ValueDeserializer::from(value)).map_err(|error| {
+            let list = "expected a list, like [\"a\", \"b\"]";
+            let mut message = error.message().replace("expected a sequence", list);
+            if message.starts_with("unknown field") {
+                // These can be meant as well.
+                for other in others {
+                    message = format!("{message}, `{other}`");
+                }
+            }
+            let message = diagnostics::with_suggestion(&message);
+            let within = |value: &Spanned<DeValue<'_>>| {
+                let span = error.span().unwrap_or_default();
+                value.span().start <= span.start && span.end <= value.span().end
             };
-            assert_eq!(parse(text).err(), Some(slip), "{text}");
+            // Of a value that is wrong, its key says more than its line.
+            let key = table.iter().find(|(_, value)| within(value));
+            let key = key.map_or_else(String::new, |(key, _)| format!("{}: ", key.get_ref()));
+            self.problem(error.span(), &format!("{key}{message}"))
+        })
+    }
+
+    pub(super) fn problem(self, span: Option<Range<usize>>, what: &str) -> FileProblem {
+        FileProblem {
+            line: span.map(|span| self.line(&span)),
+            what: one_line(what),
         }
     }
 
-    #[test]
-    fn the_commented_example_is_true_also_without_its_comment_marks() {
-        let example = include_str!("../../../../config/pipecat-rollout.toml");
-        let plain = parse(example).unwrap();
-        assert!(plain.interval.is_none() && plain.sink.is_empty());
-        let keys = example.lines().map(|line| match line.strip_prefix("# ") {
-            Some(key) if key.contains(" = ") || key.starts_with("[[") => key,
-            _ => line,
-        });
-        let whole = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
-        assert_eq!(whole.interval, Some(Time(Duration::from_secs(15))));
-        assert_eq!(whole.health_interval, Some(Time(Duration::from_mins(5))));
-        assert_eq!(whole.sink.len(), 3);
+    pub(super) fn line(self, span: &Range<usize>) -> usize {
+        diagnostics::line(self.0, span)
+    }
+
+    /// What is no TOML. Most often it is a text without quotes; the text may be a secret.
+    fn syntax_problem(self, error: &toml::de::Error) -> FileProblem {
+        let start = error.span().map_or(0, |span| span.start);
+        let number = self.line(&(start..start));
+        let line = self.0.lines().nth(number - 1).unwrap_or_default();
+        let Some((key, value)) = line.split_once('=') else {
+            return self.problem(error.span(), error.message());
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let is_word = |text: &str| {
+            text.chars()
+                .all(|char| char.is_ascii_alphanumeric() || char == '-')
+        };
+        let is_quoted = value.starts_with(['"', '\'', '[', '{']) || value.is_empty();
+        if !is_word(key) || is_quoted {
+            return self.problem(error.span(), error.message());
+        }
+        let what = format!("{key}: a text needs quotes, like {key} = \"...\"");
+        self.problem(error.span(), &what)
+    }
+}
+
+/// All values, or all problems.
+pub(super) fn all<T>(
+    results: impl Iterator<Item = Result<T, FileProblem>>,
+) -> Result<Vec<T>, Vec<FileProblem>> {
+    let (mut values, mut problems) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(values)
+    } else {
+        Err(problems)
     }
 }

@@ -1,297 +1,142 @@
-//! The sinks of a configuration, checked: each kind has keys of its own.
+//! The sinks of a configuration: the keys that all have, and those of each kind.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-use crate::adapters::delivery::{SinkSettings, SlackUrl};
+use super::file::{FileProblem, NO_SINK, Source, all};
+use crate::adapters::delivery::{Config, Kind, Network, Sink};
+use crate::app::cli::{PositiveTime, list};
+use crate::app::watch::SinkPlan;
 use crate::core::fleet::{BadFilter, Filter};
 
-/// A `[[sink]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// The keys that sinks of all kinds have.
+const SHARED: [&str; 6] = ["name", "kind", "events", "verdicts", "agents", "timeout"];
+
+/// A sink as it was configured.
 pub(super) struct SinkTable {
+    shared: Shared,
+    own: Config,
+    /// Where each key is in the file.
+    lines: BTreeMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Shared {
     /// By which the store and the metrics know it.
-    pub(super) name: String,
-    pub(super) kind: SinkKind,
-    pub(super) url: Option<String>,
-    pub(super) url_file: Option<PathBuf>,
-    pub(super) secret_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) command: Vec<String>,
-    #[serde(default)]
-    pub(super) events: Vec<String>,
-    #[serde(default)]
-    pub(super) verdicts: Vec<String>,
-    #[serde(default)]
-    pub(super) agents: Vec<String>,
-}
-
-/// How a sink delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum SinkKind {
-    Webhook,
-    Slack,
-    Exec,
-}
-
-/// A sink to deliver to.
-#[derive(Debug)]
-pub(crate) struct SinkSpec {
-    pub(crate) name: String,
-    pub(crate) settings: SinkSettings,
-    pub(crate) filter: Filter,
-}
-
-/// A sink that makes no sense.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BadSink {
-    #[error("a sink has an empty name")]
-    NoName,
-    #[error("two sinks have the name {0:?}; the store tells them apart by it")]
-    TwoOfOneName(String),
-    #[error("sink {name:?}: {kind} needs {needs}")]
-    Needs {
-        name: String,
-        kind: &'static str,
-        needs: &'static str,
-    },
-    #[error("sink {name:?}: {kind} has no {key}")]
-    HasNo {
-        name: String,
-        kind: &'static str,
-        key: &'static str,
-    },
-    #[error("sink {name:?}: url-file: cannot read {}", path.display())]
-    UrlFile {
-        name: String,
-        path: PathBuf,
-        source: io::Error,
-    },
-    #[error("sink {name:?}: {source}")]
-    Filter { name: String, source: BadFilter },
+    name: String,
+    kind: Kind,
+    #[serde(default, deserialize_with = "list")]
+    events: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    verdicts: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    agents: Vec<String>,
+    timeout: Option<PositiveTime>,
 }
 
 impl SinkTable {
-    /// The webhook of the switches.
-    pub(super) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
-        Self {
+    /// Reads a `[[sink]]`.
+    pub(super) fn read<'text>(
+        source: Source<'text>,
+        value: Spanned<DeValue<'text>>,
+    ) -> Result<Self, FileProblem> {
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            return Err(source.problem(Some(span), NO_SINK));
+        };
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        let name = name.map_or_else(|| "sink".to_owned(), |name| format!("sink {name:?}"));
+        let lines = table
+            .iter()
+            .map(|(key, _)| (key.get_ref().to_string(), source.line(&key.span())));
+        let lines = lines.collect();
+        let is_shared = |key: &Spanned<_>| SHARED.contains(&AsRef::<str>::as_ref(key.get_ref()));
+        let (shared, own): (Vec<_>, Vec<_>) =
+            table.into_iter().partition(|(key, _)| is_shared(key));
+        let (shared, own) = (DeTable::from_iter(shared), DeTable::from_iter(own));
+        let of_sink = |problem: FileProblem| FileProblem {
+            what: format!("{name}: {}", problem.what),
+            ..problem
+        };
+        let shared = source.read(&shared, span.clone(), Shared::deserialize, &[]);
+        let shared = shared.map_err(of_sink)?;
+        let read = |keys| Config::read(shared.kind, keys);
+        let own = source.read(&own, span, read, &SHARED).map_err(of_sink)?;
+        Ok(Self { shared, own, lines })
+    }
+
+    /// The sink of `--webhook`, which gets every event.
+    pub(super) fn typed(own: Config) -> Self {
+        let shared = Shared {
             name: "webhook".to_owned(),
-            kind: SinkKind::Webhook,
-            url: Some(url),
-            url_file: None,
-            secret_file,
-            command: Vec::new(),
+            kind: Kind::Webhook,
             events: Vec::new(),
             verdicts: Vec::new(),
             agents: Vec::new(),
-        }
+            timeout: None,
+        };
+        let lines = BTreeMap::new();
+        Self { shared, own, lines }
     }
 
-    fn check(self) -> Result<SinkSpec, BadSink> {
-        let name = self.name.clone();
-        let filter = Filter::new(&self.events, &self.verdicts, &self.agents);
-        let filter = filter.map_err(|source| BadSink::Filter {
-            name: name.clone(),
-            source,
-        })?;
-        let settings = match self.kind {
-            SinkKind::Webhook => {
-                self.has_no("command", !self.command.is_empty())?;
-                SinkSettings::Webhook {
-                    url: self.address()?,
-                    secret_file: self.secret_file,
-                }
-            }
-            SinkKind::Slack => {
-                self.has_no("command", !self.command.is_empty())?;
-                self.has_no("secret-file", self.secret_file.is_some())?;
-                SinkSettings::Slack {
-                    url: match (&self.url, &self.url_file) {
-                        (None, Some(path)) => SlackUrl::File(path.clone()),
-                        _ => SlackUrl::Text(self.address()?),
-                    },
-                }
-            }
-            SinkKind::Exec => {
-                self.has_no("url", self.url.is_some())?;
-                self.has_no("url-file", self.url_file.is_some())?;
-                self.has_no("secret-file", self.secret_file.is_some())?;
-                if self.command.is_empty() {
-                    return Err(self.needs("a command: [\"program\", \"argument\"]"));
-                }
-                SinkSettings::Exec {
-                    command: self.command,
-                }
-            }
-        };
-        Ok(SinkSpec {
+    fn build(
+        self,
+        names: &mut BTreeSet<String>,
+        network: &Network,
+    ) -> Result<SinkPlan, FileProblem> {
+        let Shared {
             name,
-            settings,
-            filter,
-        })
-    }
-
-    /// The address that a sink is reached at, which may be a secret.
-    fn address(&self) -> Result<String, BadSink> {
-        match (&self.url, &self.url_file) {
-            (Some(url), None) => Ok(url.clone()),
-            (None, Some(path)) => self.read_address(path),
-            (None, None) | (Some(_), Some(_)) => Err(self.needs("either url or url-file")),
-        }
-    }
-
-    fn read_address(&self, path: &Path) -> Result<String, BadSink> {
-        let text = fs::read_to_string(path).map_err(|source| BadSink::UrlFile {
-            name: self.name.clone(),
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(text.trim().to_owned())
-    }
-
-    fn needs(&self, needs: &'static str) -> BadSink {
-        BadSink::Needs {
-            name: self.name.clone(),
-            kind: self.kind.in_words(),
-            needs,
-        }
-    }
-
-    fn has_no(&self, key: &'static str, given: bool) -> Result<(), BadSink> {
-        if !given {
-            return Ok(());
-        }
-        Err(BadSink::HasNo {
-            name: self.name.clone(),
-            kind: self.kind.in_words(),
-            key,
-        })
-    }
-}
-
-impl SinkKind {
-    /// It in words, with its article.
-    const fn in_words(self) -> &'static str {
-        match self {
-            SinkKind::Webhook => "a webhook",
-            SinkKind::Slack => "a slack sink",
-            SinkKind::Exec => "an exec sink",
-        }
-    }
-}
-
-/// Checks all sinks.
-pub(super) fn check(tables: Vec<SinkTable>) -> Result<Vec<SinkSpec>, BadSink> {
-    let mut sinks: Vec<SinkSpec> = Vec::new();
-    for table in tables {
-        if table.name.trim().is_empty() {
-            return Err(BadSink::NoName);
-        }
-        if sinks.iter().any(|sink| sink.name == table.name) {
-            return Err(BadSink::TwoOfOneName(table.name));
-        }
-        sinks.push(table.check()?);
-    }
-    Ok(sinks)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(toml: &str) -> Result<usize, String> {
-        #[derive(Deserialize)]
-        struct File {
-            sink: Vec<SinkTable>,
-        }
-        let file: File = toml::from_str(toml).unwrap();
-        let checked = check(file.sink).map_err(|error| error.to_string());
-        checked.map(|sinks| sinks.len())
-    }
-
-    #[test]
-    fn each_kind_has_keys_of_its_own() {
-        let webhook = "[[sink]]\nname = \"a\"\nkind = \"webhook\"\n";
-        let slack = "[[sink]]\nname = \"b\"\nkind = \"slack\"\n";
-        let exec = "[[sink]]\nname = \"c\"\nkind = \"exec\"\n";
-        let url = "url = \"https://example.com\"\n";
-        let command = "command = [\"page\"]\n";
-        let both = "url-file = \"/x\"\nurl = \"https://example.com\"\n";
-        let secret = "secret-file = \"/x\"\n";
-        for (text, expected) in [
-            (
-                format!("{webhook}{url}{secret}{slack}{url}{exec}{command}"),
-                Ok(3),
-            ),
-            (
-                webhook.to_owned(),
-                Err("sink \"a\": a webhook needs either url or url-file"),
-            ),
-            (
-                format!("{webhook}{both}"),
-                Err("sink \"a\": a webhook needs either url or url-file"),
-            ),
-            (
-                format!("{webhook}{url}{command}"),
-                Err("sink \"a\": a webhook has no command"),
-            ),
-            (
-                format!("{slack}{url}{secret}"),
-                Err("sink \"b\": a slack sink has no secret-file"),
-            ),
-            (
-                format!("{slack}{url}{command}"),
-                Err("sink \"b\": a slack sink has no command"),
-            ),
-            (
-                exec.to_owned(),
-                Err("sink \"c\": an exec sink needs a command: [\"program\", \"argument\"]"),
-            ),
-            (
-                format!("{exec}{command}{url}"),
-                Err("sink \"c\": an exec sink has no url"),
-            ),
-            (
-                format!("{exec}{command}{secret}"),
-                Err("sink \"c\": an exec sink has no secret-file"),
-            ),
-            (
-                format!("{webhook}{url}{webhook}{url}"),
-                Err("two sinks have the name \"a\"; the store tells them apart by it"),
-            ),
-            (
-                "[[sink]]\nname = \" \"\nkind = \"exec\"".to_owned(),
-                Err("a sink has an empty name"),
-            ),
-            (
-                format!("{webhook}url-file = \"/no/such/file\""),
-                Err("sink \"a\": url-file: cannot read /no/such/file"),
-            ),
-            (
-                format!("{exec}{command}verdicts = [\"redy\"]"),
-                Err(
-                    "sink \"c\": verdicts: no rollout ends with \"redy\", perhaps \"ready\" was meant",
-                ),
-            ),
-        ] {
-            assert_eq!(read(&text), expected.map_err(str::to_owned), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_read_from_its_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("url");
-        fs::write(&path, "https://example.com/hook\n").unwrap();
-        let table = SinkTable {
-            url: None,
-            url_file: Some(path),
-            ..SinkTable::webhook(String::new(), None)
+            events,
+            verdicts,
+            agents,
+            timeout,
+            ..
+        } = self.shared;
+        let problem = |key: &str, what: &dyn fmt::Display| FileProblem {
+            line: self.lines.get(key).or(self.lines.get("kind")).copied(),
+            what: if self.lines.is_empty() {
+                format!("--webhook: {what}")
+            } else {
+                format!("sink {name:?}: {what}")
+            },
         };
-        assert_eq!(table.address().unwrap(), "https://example.com/hook");
+        if name.trim().is_empty() {
+            return Err(problem("name", &"its name is empty"));
+        }
+        if !names.insert(name.clone()) {
+            let what = "another sink has this name; the store tells them apart by it";
+            return Err(problem("name", &what));
+        }
+        let filter = Filter::new(&events, &verdicts, &agents).map_err(|error| {
+            let key = match &error {
+                BadFilter::NoSuchEvent { .. } => "events",
+                BadFilter::NoSuchVerdict { .. } => "verdicts",
+                BadFilter::Pattern(_) => "kind",
+            };
+            problem(key, &error)
+        })?;
+        let sink = Sink::new(self.own, timeout.map(|timeout| timeout.0), network);
+        let sink = sink.map_err(|error| problem(error.key, &error))?;
+        Ok(SinkPlan { name, sink, filter })
     }
+}
+
+/// Makes the sinks.
+///
+/// # Errors
+/// All that is wrong with them.
+pub(super) fn build(
+    tables: impl IntoIterator<Item = SinkTable>,
+    network: &Network,
+) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
+    let mut names = BTreeSet::new();
+    let sinks = tables
+        .into_iter()
+        .map(|table| table.build(&mut names, network));
+    all(sinks)
 }

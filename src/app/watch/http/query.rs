@@ -1,141 +1,127 @@
-//! The queries of the lists, read strictly: what is not understood is said, not passed over.
+//! The queries of the lists, read strictly: what is not understood is an error that names it.
 
-use std::collections::BTreeMap;
-
+use axum::extract::{FromRequestParts, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
 use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
-use crate::core::fleet::parse_moment;
+use super::answer::error;
+use crate::core::fleet::{EventKind, parse_moment};
 use crate::core::text::one_line;
 
-/// How many entries a page has, unless asked for otherwise.
-const USUAL_LIMIT: usize = 100;
-/// The most entries that a page has.
-const MOST_LIMIT: usize = 1000;
+const MAX_LIMIT: usize = 1000;
 
-/// Which agents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AgentsQuery {
-    /// Those whose name comes after this one.
-    pub after: Option<String>,
-    /// So many at most.
-    pub limit: usize,
+/// A query, or a 400 that says what is wrong with it.
+pub(super) struct Strict<T>(pub(super) T);
+
+/// `/v1/agents`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentsQuery {
+    /// Those whose names come after this one.
+    pub(super) after: Option<String>,
+    #[serde(default)]
+    pub(super) limit: Limit,
 }
 
-/// Which rollouts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RolloutsQuery {
-    /// Those of one agent.
-    pub agent: Option<String>,
+/// `/v1/rollouts`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RolloutsQuery {
+    pub(super) agent: Option<String>,
     /// Those that ended then or later.
-    pub since: Option<Timestamp>,
+    pub(super) since: Option<Moment>,
     /// Those that ended before.
-    pub until: Option<Timestamp>,
+    pub(super) until: Option<Moment>,
     /// Those with a smaller number.
-    pub before: Option<u64>,
-    /// So many at most.
-    pub limit: usize,
+    pub(super) before: Option<u64>,
+    #[serde(default)]
+    pub(super) limit: Limit,
 }
 
-/// A parameter that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadQuery {
-    /// Its name.
-    pub(super) parameter: String,
-    /// What is wrong with it.
-    pub(super) told: String,
+/// `/v1/events`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    /// Those with a greater number.
+    #[serde(default)]
+    pub(super) after: u64,
+    pub(super) agent: Option<String>,
+    pub(super) kind: Option<EventKind>,
+    #[serde(default)]
+    pub(super) limit: Limit,
 }
 
-impl AgentsQuery {
-    /// Reads `after=NAME&limit=N`.
-    pub(super) fn parse(query: &str) -> Result<Self, BadQuery> {
-        let mut given = Given::parse(query, &["after", "limit"])?;
-        Ok(Self {
-            after: given.take("after", |name| Ok(name.to_owned()))?,
-            limit: given.limit()?,
-        })
+/// `/v1/stats`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatsQuery {
+    pub(super) agent: Option<String>,
+    pub(super) since: Option<Moment>,
+    pub(super) until: Option<Moment>,
+}
+
+/// `/v1/dead-letters`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLettersQuery {
+    #[serde(default)]
+    pub(super) limit: Limit,
+}
+
+/// How many entries a page has at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) usize);
+
+/// A moment: a time in RFC 3339, or how far back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
     }
 }
 
-impl RolloutsQuery {
-    /// Reads `agent=NAME&since=TIME&until=TIME&before=NUMBER&limit=N`.
-    pub(super) fn parse(query: &str, now: Timestamp) -> Result<Self, BadQuery> {
-        let known = ["agent", "since", "until", "before", "limit"];
-        let mut given = Given::parse(query, &known)?;
-        let moment = |text: &str| {
-            // The plus of an offset that was not escaped arrives as a blank.
-            parse_moment(text, now)
-                .or_else(|told| parse_moment(&text.replace(' ', "+"), now).map_err(|_| told))
-        };
-        let parsed = Self {
-            agent: given.take("agent", |name| Ok(name.to_owned()))?,
-            since: given.take("since", moment)?,
-            until: given.take("until", moment)?,
-            before: given.take("before", |number| {
-                let told = |_| "it is the number that the last page gave as next".to_owned();
-                number.parse().map_err(told)
-            })?,
-            limit: given.limit()?,
-        };
-        match (parsed.since, parsed.until) {
-            (Some(since), Some(until)) if since > until => {
-                Err(BadQuery::new("since", "it is later than until"))
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = String::deserialize(deserializer)?.parse().ok();
+        limit
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("it must be a number from 1 to {MAX_LIMIT}")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let now = Timestamp::now();
+        // The plus of an offset that was not escaped arrives as a blank.
+        parse_moment(&text, now)
+            .or_else(|why| parse_moment(&text.replace(' ', "+"), now).map_err(|_| why))
+            .map(Self)
+            .map_err(D::Error::custom)
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Strict<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let why = rejection.body_text();
+                let why = why
+                    .rsplit_once("query string: ")
+                    .map_or(&*why, |(_, why)| why);
+                Err(error(StatusCode::BAD_REQUEST, &one_line(why)))
             }
-            _ => Ok(parsed),
         }
-    }
-}
-
-impl BadQuery {
-    fn new(parameter: &str, told: impl Into<String>) -> Self {
-        Self {
-            parameter: one_line(parameter),
-            told: told.into(),
-        }
-    }
-}
-
-/// The parameters as they were given, each at most once.
-struct Given(BTreeMap<String, String>);
-
-impl Given {
-    fn parse(query: &str, known: &[&str]) -> Result<Self, BadQuery> {
-        let mut given = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !known.contains(&&*name) {
-                let told = format!("there is no such parameter; there are {}", known.join(", "));
-                return Err(BadQuery::new(&name, told));
-            }
-            if given.contains_key(&*name) {
-                return Err(BadQuery::new(&name, "it is given twice"));
-            }
-            given.insert(name.into_owned(), value.into_owned());
-        }
-        Ok(Self(given))
-    }
-
-    fn take<T>(
-        &mut self,
-        name: &str,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, BadQuery> {
-        let Some(value) = self.0.remove(name) else {
-            return Ok(None);
-        };
-        let wrong = |told| BadQuery::new(name, told);
-        if value.is_empty() {
-            return Err(wrong("it is empty".to_owned()));
-        }
-        read(&value).map(Some).map_err(wrong)
-    }
-
-    fn limit(&mut self) -> Result<usize, BadQuery> {
-        let limit = self.take("limit", |number| {
-            let number: Option<usize> = number.parse().ok();
-            number
-                .filter(|number| (1..=MOST_LIMIT).contains(number))
-                .ok_or_else(|| format!("it is a number from 1 to {MOST_LIMIT}"))
-        })?;
-        Ok(limit.unwrap_or(USUAL_LIMIT))
     }
 }
 
@@ -143,62 +129,57 @@ impl Given {
 mod tests {
     use super::*;
 
-    fn now() -> Timestamp {
-        "2026-11-23T15:00:00Z".parse().unwrap()
+    fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
+        let uri = format!("http://localhost/?{query}").parse().unwrap();
+        let query = Query::try_from_uri(&uri);
+        query
+            .map(|Query(query)| query)
+            .map_err(|error| error.body_text())
     }
 
     #[test]
     fn queries_are_read() {
-        let usual = RolloutsQuery {
-            agent: None,
-            since: None,
-            until: None,
-            before: None,
-            limit: 100,
-        };
-        assert_eq!(RolloutsQuery::parse("", now()), Ok(usual));
-        let query =
-            "agent=my%2Dagent&since=24h&until=2026-11-23T14:00:00+01:00&before=7&limit=1000";
-        let expected = RolloutsQuery {
-            agent: Some("my-agent".to_owned()),
-            since: Some("2026-11-22T15:00:00Z".parse().unwrap()),
-            until: Some("2026-11-23T13:00:00Z".parse().unwrap()),
-            before: Some(7),
-            limit: 1000,
-        };
-        assert_eq!(RolloutsQuery::parse(query, now()), Ok(expected));
-        let spaced = RolloutsQuery::parse("since=1h+30m", now()).unwrap();
-        assert_eq!(spaced.since, Some("2026-11-23T13:30:00Z".parse().unwrap()));
-        let agents = AgentsQuery::parse("limit=1&after=b").unwrap();
-        assert_eq!((agents.after.as_deref(), agents.limit), (Some("b"), 1));
+        let query: RolloutsQuery =
+            read("agent=my%2Dagent&since=2026-11-22T15:00:00Z&until=2026-11-23T14:00:00+01:00&before=7&limit=1000")
+                .unwrap();
+        assert_eq!(
+            query,
+            RolloutsQuery {
+                agent: Some("my-agent".to_owned()),
+                since: Some(Moment("2026-11-22T15:00:00Z".parse().unwrap())),
+                until: Some(Moment("2026-11-23T13:00:00Z".parse().unwrap())),
+                before: Some(7),
+                limit: Limit(1000),
+            }
+        );
+        let query: AgentsQuery = read("after=b").unwrap();
+        assert_eq!(
+            (query.after.as_deref(), query.limit),
+            (Some("b"), Limit(100))
+        );
+        let query: EventsQuery = read("after=5&kind=rollout.finished").unwrap();
+        assert_eq!(
+            (query.after, query.kind),
+            (5, Some(EventKind::RolloutFinished))
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        for (query, parameter) in [
-            ("limit=0", "limit"),
-            ("limit=1001", "limit"),
-            ("limit=-1", "limit"),
-            ("limit=", "limit"),
-            ("limit=1&limit=2", "limit"),
-            ("limit=99999999999999999999999", "limit"),
+        for (query, words) in [
+            ("limit=0", "from 1 to 1000"),
+            ("limit=1001", "from 1 to 1000"),
+            ("limit=-1", "from 1 to 1000"),
+            ("limit=", "from 1 to 1000"),
+            ("limit=1&limit=2", "duplicate field `limit`"),
             ("before=x", "before"),
-            ("since=yesterday", "since"),
-            ("until=5", "until"),
-            ("agent=", "agent"),
-            ("agent", "agent"),
-            ("agnet=a", "agnet"),
-            ("after=a", "after"),
-            ("since=1h&until=2h", "since"),
-            ("a%1b%5b31m=1", "a"),
+            ("since=yesterday", "a time is written like"),
+            ("agnet=a", "unknown field `agnet`, expected one of `agent`"),
         ] {
-            let bad = RolloutsQuery::parse(query, now()).unwrap_err();
-            assert_eq!(bad.parameter, parameter, "{query}");
-            assert!(!bad.told.is_empty());
+            let error = read::<RolloutsQuery>(query).unwrap_err();
+            assert!(error.contains(words), "{query}: {error}");
         }
-        assert_eq!(
-            AgentsQuery::parse("before=1").unwrap_err().parameter,
-            "before"
-        );
+        let error = read::<EventsQuery>("kind=rollout.finish").unwrap_err();
+        assert!(error.contains("rollout.finished"), "{error}");
     }
 }

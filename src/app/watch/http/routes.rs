@@ -1,52 +1,60 @@
 //! The paths of the endpoints, and what each answers.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{RawQuery, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::answer::{bad_query, json_answer, metrics_answer, problem, seal};
+use super::answer::{add_security_headers, answer, error, json_answer};
 use super::guard::admit;
-use super::query::{AgentsQuery, RolloutsQuery};
-use super::sources::{Answer, Page, Sources, Unanswered};
+use super::query::{AgentsQuery, DeadLettersQuery, EventsQuery, RolloutsQuery, StatsQuery, Strict};
+use super::views::{AgentView, event};
+use super::{Endpoints, PATHS};
+use crate::adapters::metrics::{Format, SinkBacklog, Snapshot};
+use crate::adapters::store::{EventQuery, RolloutQuery, StoreError};
+use crate::app::error::chain;
+use crate::core::fleet::{FinishedRollout, Stats};
 use crate::core::rollout::whole_millis;
 
-/// What the handlers know.
-#[derive(Debug, Clone)]
-struct Desk {
-    sources: Arc<Sources>,
-    /// How long a list may take, until its turn and from then on.
+/// How many answers of each kind there may be at once: they can be long.
+const PLACES: usize = 2;
+/// How long a page may be, in bytes as they are kept.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+
+#[derive(Clone)]
+struct AppState {
+    endpoints: Arc<Endpoints>,
+    /// How long an answer may be waited for.
     patience: Duration,
-    /// The places for lists.
+    scrapes: Arc<Semaphore>,
     lists: Arc<Semaphore>,
 }
 
-/// How many lists are made, or wait to be taken, at once: each may be of some MiB, and the callers of
-/// all connections may ask for one.
-const LISTS: usize = 2;
-
-/// The place of a list. The connection keeps it to its end: until then the list is in memory.
+/// The place of an answer: it is kept until the connection has ended, in which there is one answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ListPlace(Arc<OnceLock<OwnedSemaphorePermit>>);
+pub(super) struct Place(Arc<OnceLock<OwnedSemaphorePermit>>);
 
-/// The endpoints of one who listens there, and gives a request so long.
-pub(super) fn router(sources: Arc<Sources>, listening: IpAddr, time: Duration) -> Router {
-    let desk = Desk {
-        sources,
+/// The endpoints at this address; a connection may take that long.
+pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duration) -> Router {
+    let state = AppState {
+        endpoints,
         patience: time / 2,
-        lists: Arc::new(Semaphore::new(LISTS)),
+        scrapes: Arc::new(Semaphore::new(PLACES)),
+        lists: Arc::new(Semaphore::new(PLACES)),
     };
     Router::new()
         .route("/livez", get(livez))
@@ -54,21 +62,25 @@ pub(super) fn router(sources: Arc<Sources>, listening: IpAddr, time: Duration) -
         .route("/metrics", get(metrics))
         .route("/v1/agents", get(agents))
         .route("/v1/rollouts", get(rollouts))
+        .route("/v1/events", get(events))
+        .route("/v1/stats", get(stats))
+        .route("/v1/dead-letters", get(dead_letters))
         .method_not_allowed_fallback(|| async {
-            problem(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are allowed")
+            error(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are allowed")
         })
         .fallback(|| async {
-            let told = "there are /livez, /readyz, /metrics, /v1/agents and /v1/rollouts";
-            problem(StatusCode::NOT_FOUND, told)
+            error(
+                StatusCode::NOT_FOUND,
+                &format!("there are {}", PATHS.join(", ")),
+            )
         })
         .layer(middleware::from_fn(move |request, next| {
-            screen(listening, request, next)
+            guard(listening, request, next)
         }))
-        .with_state(desk)
+        .with_state(state)
 }
 
-/// Turns away what is not to be answered, and seals what is.
-async fn screen(listening: IpAddr, request: Request, next: Next) -> Response {
+async fn guard(listening: IpAddr, request: Request, next: Next) -> Response {
     let admitted = admit(
         listening,
         request.version(),
@@ -77,109 +89,286 @@ async fn screen(listening: IpAddr, request: Request, next: Next) -> Response {
     );
     let mut response = match admitted {
         Ok(()) => next.run(request).await,
-        Err((status, told)) => problem(status, told),
+        Err((status, why)) => error(status, why),
     };
-    seal(response.headers_mut());
+    add_security_headers(response.headers_mut());
     response
 }
 
-async fn livez(State(desk): State<Desk>) -> Response {
-    let liveness = (desk.sources.liveness)();
-    let stuck = liveness.stuck();
+async fn livez(State(state): State<AppState>) -> Response {
+    let heartbeats = state.endpoints.shared.heartbeats();
+    let stuck: Vec<&str> = heartbeats
+        .iter()
+        .filter(|beat| beat.is_stuck)
+        .map(|beat| beat.name.as_str())
+        .collect();
     let (status, word) = if stuck.is_empty() {
         (StatusCode::OK, "alive")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "stuck")
     };
-    let body = json!({ "status": word, "stuck": stuck, "loops": liveness.loops });
+    let loops = heartbeats.iter().map(|beat| {
+        json!({ "name": beat.name, "stuck": beat.is_stuck, "ageMs": whole_millis(beat.age) })
+    });
+    let body = json!({ "status": word, "stuck": stuck, "loops": loops.collect::<Vec<_>>() });
     json_answer(status, &body)
 }
 
-async fn readyz(State(desk): State<Desk>) -> Response {
-    let readiness = (desk.sources.readiness)();
-    let faults = readiness.faults();
+async fn readyz(State(state): State<AppState>) -> Response {
+    let shared = &state.endpoints.shared;
+    let faults = shared.faults();
     let (status, word) = if faults.is_empty() {
         (StatusCode::OK, "ready")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not-ready")
     };
-    let age = readiness.last_good_answer_age.map(whole_millis);
+    let now = shared.now();
+    let fleet = shared.fleet();
+    let age = |age: Option<Duration>| age.map(whole_millis);
     let body = json!({
         "status": word,
         "faults": faults,
-        "lastGoodAnswerAgeMs": age,
-        "limitMs": whole_millis(readiness.limit),
-        "storeWritable": readiness.store.is_ok(),
+        "listAgeMs": age(fleet.sources().list.age(now.at)),
+        "detailsAgeMs": age(fleet.sources().details.age(now.at)),
+        "limitMs": whole_millis(fleet.sources().patience),
+        "storeWritable": shared.store().is_ok(),
     });
+    drop(fleet);
     json_answer(status, &body)
 }
 
-async fn metrics(State(desk): State<Desk>) -> Response {
+async fn metrics(
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+) -> Response {
+    let accept = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let format = Format::accepted(accept(header::ACCEPT));
+    let gzip = accept(header::ACCEPT_ENCODING).is_some_and(|accept| accept.contains("gzip"));
+    let endpoints = Arc::clone(&state.endpoints);
     // Those of ten thousand agents take a while, which the loops should not notice.
-    match spawn_blocking(move || (desk.sources.metrics)()).await {
-        Ok(text) => metrics_answer(text),
-        Err(_) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics cannot be told",
-        ),
-    }
+    let write = move || {
+        let text = endpoints.metrics.encode(endpoints.snapshot(), format);
+        if !gzip {
+            return Ok(answer(StatusCode::OK, format.content_type(), text));
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = encoder.write_all(text.as_bytes());
+        let packed = packed.and_then(|()| encoder.finish());
+        let packed = packed.map_err(|error| error.to_string())?;
+        let mut response = answer(StatusCode::OK, format.content_type(), packed);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("accept, accept-encoding"),
+        );
+        Ok(response)
+    };
+    long_answer(&state, &state.scrapes, place, write).await
 }
 
 async fn agents(
-    State(desk): State<Desk>,
-    Extension(place): Extension<ListPlace>,
-    RawQuery(query): RawQuery,
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    Strict(query): Strict<AgentsQuery>,
 ) -> Response {
-    match AgentsQuery::parse(query.as_deref().unwrap_or_default()) {
-        Ok(query) => list("agents", &desk, place, || (desk.sources.agents)(query)).await,
-        Err(bad) => bad_query(&bad),
-    }
+    let endpoints = Arc::clone(&state.endpoints);
+    let write = move || {
+        let fleet = endpoints.shared.fleet();
+        let mut rest = fleet.agents_after(query.after.as_deref());
+        let page: Vec<_> = rest.by_ref().take(query.limit.0).cloned().collect();
+        let more = rest.next().is_some();
+        drop(rest);
+        drop(fleet);
+        let next = page.last().filter(|_| more).map(|record| &record.name);
+        let views: Vec<AgentView<'_>> = page.iter().map(AgentView::of).collect();
+        Ok(json_answer(
+            StatusCode::OK,
+            &json!({ "agents": views, "next": next }),
+        ))
+    };
+    long_answer(&state, &state.lists, place, write).await
 }
 
 async fn rollouts(
-    State(desk): State<Desk>,
-    Extension(place): Extension<ListPlace>,
-    RawQuery(query): RawQuery,
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    Strict(query): Strict<RolloutsQuery>,
 ) -> Response {
-    match RolloutsQuery::parse(query.as_deref().unwrap_or_default(), Timestamp::now()) {
-        Ok(query) => list("rollouts", &desk, place, || (desk.sources.rollouts)(query)).await,
-        Err(bad) => bad_query(&bad),
+    let endpoints = Arc::clone(&state.endpoints);
+    let write = move || {
+        let selection = RolloutQuery {
+            agents: query.agent.into_iter().collect(),
+            since: query.since.map(|moment| moment.0),
+            until: query.until.map(|moment| moment.0),
+            before: query.before,
+            ..RolloutQuery::default()
+        };
+        let page = endpoints
+            .reader
+            .rollouts(&selection, query.limit.0, MAX_PAGE)
+            .map_err(in_words)?;
+        let next = page
+            .found
+            .last()
+            .filter(|_| page.more)
+            .map(|event| event.number);
+        let views: Vec<FinishedRollout> = page.found.into_iter().map(Into::into).collect();
+        Ok(json_answer(
+            StatusCode::OK,
+            &json!({ "rollouts": views, "next": next }),
+        ))
+    };
+    long_answer(&state, &state.lists, place, write).await
+}
+
+async fn events(
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    Strict(query): Strict<EventsQuery>,
+) -> Response {
+    let endpoints = Arc::clone(&state.endpoints);
+    let write = move || {
+        let selection = EventQuery {
+            after: query.after,
+            agent: query.agent,
+            kind: query.kind,
+        };
+        let page = endpoints
+            .reader
+            .events(&selection, query.limit.0, MAX_PAGE)
+            .map_err(in_words)?;
+        let next = page
+            .found
+            .last()
+            .filter(|_| page.more)
+            .map(|event| event.number);
+        let views = page
+            .found
+            .iter()
+            .map(|stored| event(stored, &endpoints.source));
+        let views: Vec<Value> = views.collect();
+        Ok(json_answer(
+            StatusCode::OK,
+            &json!({ "events": views, "next": next }),
+        ))
+    };
+    long_answer(&state, &state.lists, place, write).await
+}
+
+async fn stats(
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    Strict(query): Strict<StatsQuery>,
+) -> Response {
+    let endpoints = Arc::clone(&state.endpoints);
+    let write = move || {
+        let selection = RolloutQuery {
+            agents: query.agent.into_iter().collect(),
+            since: query.since.map(|moment| moment.0),
+            until: query.until.map(|moment| moment.0),
+            ..RolloutQuery::default()
+        };
+        let rollouts = endpoints.reader.summaries(&selection).map_err(in_words)?;
+        let agents = Stats::by_agent(&rollouts).into_iter();
+        let agents = agents.map(|(agent, stats)| json!({ "agent": agent, "stats": stats }));
+        let agents: Vec<Value> = agents.collect();
+        let body = json!({ "stats": Stats::of(&rollouts), "agents": agents });
+        Ok(json_answer(StatusCode::OK, &body))
+    };
+    long_answer(&state, &state.lists, place, write).await
+}
+
+async fn dead_letters(
+    State(state): State<AppState>,
+    Extension(place): Extension<Place>,
+    Strict(query): Strict<DeadLettersQuery>,
+) -> Response {
+    let endpoints = Arc::clone(&state.endpoints);
+    let write = move || {
+        let found = endpoints.reader.dead_letters(query.limit.0);
+        let found = found.map_err(in_words)?;
+        Ok(json_answer(
+            StatusCode::OK,
+            &json!({ "deadLetters": found }),
+        ))
+    };
+    long_answer(&state, &state.lists, place, write).await
+}
+
+/// Has an answer written where it keeps no loop waiting, in one of a few places.
+async fn long_answer(
+    state: &AppState,
+    places: &Arc<Semaphore>,
+    place: Place,
+    write: impl FnOnce() -> Result<Response, String> + Send + 'static,
+) -> Response {
+    let written = async {
+        // The semaphore is never closed.
+        if let Ok(permit) = Arc::clone(places).acquire_owned().await {
+            let _ = place.0.set(permit);
+        }
+        // The place is kept also where the connection is over meanwhile.
+        spawn_blocking(move || {
+            let written = write();
+            drop(place);
+            written
+        })
+        .await
+    };
+    match timeout(state.patience, written).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(why))) => error(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Ok(Err(_)) => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer cannot be written",
+        ),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the answer takes too long"),
     }
 }
 
-/// A page under its name, once there is a place for it; or why there is none, as long as somebody
-/// waits for it.
-async fn list<T, N>(
-    name: &'static str,
-    desk: &Desk,
-    place: ListPlace,
-    ask: impl FnOnce() -> Answer<Page<T, N>>,
-) -> Response
-where
-    T: Serialize + Send + 'static,
-    N: Serialize + Send + 'static,
-{
-    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    let answer = async {
-        // The semaphore is never closed.
-        if let Ok(permit) = Arc::clone(&desk.lists).acquire_owned().await {
-            let _ = place.0.set(permit);
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
+fn in_words(error: StoreError) -> String {
+    chain(&error)
+}
+
+impl Endpoints {
+    /// What is, for the metrics.
+    fn snapshot(&self) -> Snapshot {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut backlogs = self.reader.backlogs().unwrap_or_default();
+        for sink in shared.sinks() {
+            backlogs.entry(sink).or_default();
         }
-        ask().await
-    };
-    let page = match timeout(desk.patience, answer).await {
-        Ok(Ok(page)) => page,
-        Ok(Err(Unanswered(why))) => return problem(unavailable, &why),
-        Err(_) => return problem(unavailable, "the answer takes too long"),
-    };
-    // A long page takes a while, which the loops should not notice.
-    let written = spawn_blocking(move || {
-        let body = json!({ name: page.items, "next": page.next });
-        let answer = json_answer(StatusCode::OK, &body);
-        // Also where the connection is over meanwhile.
-        drop(place);
-        answer
-    });
-    let failed = |_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the list cannot be told");
-    written.await.unwrap_or_else(failed)
+        let sinks = backlogs.into_iter().map(|(sink, backlog)| {
+            let age = |at: Timestamp| Duration::try_from(now.wall.duration_since(at)).ok();
+            let backlog = SinkBacklog {
+                pending: backlog.pending,
+                oldest_age: backlog.oldest.and_then(age),
+                dead_letters: backlog.dead_letters,
+            };
+            (sink, backlog)
+        });
+        let sinks = sinks.collect();
+        let fleet = shared.fleet();
+        Snapshot {
+            agents: fleet.agents().cloned().collect(),
+            missing_agents: fleet.missing_agents(),
+            follows: fleet.follows(),
+            list_age: fleet.sources().list.age(now.at),
+            list_distrusted: fleet.is_list_distrusted(),
+            details_age: fleet.sources().details.age(now.at),
+            check_interval: fleet.check_interval(),
+            store_writable: shared.store().is_ok(),
+            unsaved_events: shared.unsaved(),
+            config_ok: shared.reload().is_ok(),
+            sinks,
+        }
+    }
 }

@@ -1,71 +1,85 @@
 //! The history's words, compared whole.
 
 use super::*;
-use crate::core::rollout::{Reason, Verdict};
+use crate::core::fleet::RolloutSummary;
+use crate::core::rollout::{Reason, Verdict, Warning};
 
-fn record(agent: &str, verdict: Verdict, finished: &str, elapsed_ms: u64) -> RolloutRecord {
-    RolloutRecord {
-        agent: agent.to_owned(),
-        region: None,
-        deployment_id: "4cab03c7".to_owned(),
-        verdict,
-        reason: None,
-        started_at: "2026-11-23T15:00:00Z".parse().unwrap(),
+fn rollout(agent: &str, verdict: Verdict, finished: &str) -> FinishedRollout {
+    FinishedRollout {
+        id: "9b1c2d3e-7".to_owned(),
         finished_at: finished.parse().unwrap(),
-        elapsed_ms,
-        phases: Vec::new(),
-        observed_late: false,
+        data: EventData {
+            agent: agent.to_owned(),
+            deployment_id: Some("4cab03c7".to_owned()),
+            verdict: Some(verdict),
+            elapsed_ms: Some(60_000),
+            ..EventData::default()
+        },
     }
 }
 
-fn bar(label: &str, count: usize, failed: usize) -> Bar {
-    Bar {
-        label: label.to_owned(),
-        count,
-        failed,
+fn summary(agent: &str, verdict: Verdict, finished: &str, elapsed_ms: u64) -> RolloutSummary {
+    RolloutSummary {
+        agent: agent.to_owned(),
+        verdict,
+        started_at: Some("2026-11-23T15:00:00Z".parse().unwrap()),
+        finished_at: finished.parse().unwrap(),
+        elapsed_ms: Some(elapsed_ms),
+        observed_late: false,
     }
 }
 
 #[test]
 fn the_table_is_aligned_and_foreign_text_is_harmless() {
-    let mut failed = record(
+    let mut failed = rollout(
         "bad\u{1b}[31m\nagent",
         Verdict::Failed,
         "2026-11-23T15:01:00.75Z",
-        60_000,
     );
-    failed.reason = Some(Reason {
+    failed.data.reason = Some(Reason {
         code: "Error".to_owned(),
         summary: "it\r\nbroke\u{202e}".to_owned(),
         message: None,
     });
-    let mut late = record("b", Verdict::Ready, "2026-11-23T15:02:00Z", 12_345);
-    late.observed_late = true;
+    failed.data.rolled_back = true;
+    failed.data.image = Some("registry.example/team/bot:1.2\u{7}".to_owned());
+    let mut late = rollout("b", Verdict::Ready, "2026-11-23T15:02:00Z");
+    late.data.observed_late = true;
+    late.data.elapsed_ms = Some(12_345);
+    late.data.revision_unchanged = true;
+    late.data.warnings = vec![Warning {
+        code: "NotAvailable".to_owned(),
+        summary: "it takes no sessions".to_owned(),
+    }];
+    let mut bare = rollout("c", Verdict::Superseded, "2026-11-23T15:03:00Z");
+    bare.data.elapsed_ms = None;
     assert_eq!(
-        history_table(&[failed, late]),
+        history_table(&[failed, late, bare]),
         [
-            "FINISHED              AGENT      VERDICT  AFTER   DEPLOYMENT  REASON",
-            "2026-11-23T15:01:00Z  bad agent  failed   1m      4cab03c7    it broke",
-            "2026-11-23T15:02:00Z  b          ready    >12.3s  4cab03c7",
+            "FINISHED              AGENT      VERDICT     AFTER   DEPLOYMENT  IMAGE    NOTE",
+            "2026-11-23T15:01:00Z  bad agent  failed      1m      4cab03c7    bot:1.2  rolled back; it broke",
+            "2026-11-23T15:02:00Z  b          ready       >12.3s  4cab03c7    -        it takes no sessions; \
+             the old revision goes on serving, with the old code",
+            "2026-11-23T15:03:00Z  c          superseded  -       4cab03c7    -",
         ]
     );
     assert_eq!(
         history_table(&[]),
-        ["FINISHED  AGENT  VERDICT  AFTER  DEPLOYMENT  REASON"]
+        ["FINISHED  AGENT  VERDICT  AFTER  DEPLOYMENT  IMAGE  NOTE"]
     );
 }
 
 #[test]
-fn figures_are_told_as_far_as_there_are_any() {
-    assert_eq!(figures_lines(&Figures::of(&[])), ["no rollouts"]);
+fn statistics_are_given_as_far_as_there_are_any() {
+    assert_eq!(stats_lines(&Stats::of(&[])), ["no rollouts"]);
     let records = [
-        record("a", Verdict::Failed, "2026-11-23T15:01:00Z", 60_000),
-        record("a", Verdict::Ready, "2026-11-23T15:03:05Z", 42_100),
-        record("a", Verdict::Superseded, "2026-11-23T15:04:00Z", 1_000),
-        record("b", Verdict::Ready, "2026-11-24T15:00:00Z", 100_000),
+        summary("a", Verdict::Failed, "2026-11-23T15:01:00Z", 60_000),
+        summary("a", Verdict::Ready, "2026-11-23T15:03:05Z", 42_100),
+        summary("a", Verdict::Superseded, "2026-11-23T15:04:00Z", 1_000),
+        summary("b", Verdict::Ready, "2026-11-24T15:00:00Z", 100_000),
     ];
     assert_eq!(
-        figures_lines(&Figures::of(&records)),
+        stats_lines(&Stats::of(&records)),
         [
             "4 rollouts: 1 failed, 2 ready, 1 superseded",
             "success rate 67 % (2 of 3 judged)",
@@ -75,11 +89,11 @@ fn figures_are_told_as_far_as_there_are_any() {
         ]
     );
     assert_eq!(
-        figures_lines(&Figures::of(&records[2..3])),
+        stats_lines(&Stats::of(&records[2..3])),
         ["1 rollout: 1 superseded"]
     );
-    let rare = Figures::over_days(&records, 28.0);
-    let last = figures_lines(&rare).pop();
+    let rare = Stats::over_days(&records, 28.0);
+    let last = stats_lines(&rare).pop();
     assert_eq!(last.unwrap(), "0.5 successful deployments a week");
 }
 
@@ -87,75 +101,4 @@ fn figures_are_told_as_far_as_there_are_any() {
 fn percents_are_whole_and_never_all_unless_it_is_all() {
     let said = [0.0, 0.0001, 0.334, 0.5, 0.999, 1.0].map(percent);
     assert_eq!(said, ["0 %", "1 %", "33 %", "50 %", "99 %", "100 %"]);
-}
-
-#[test]
-fn bars_are_to_scale_and_show_what_failed() {
-    let bars = [
-        bar("2026-11-22", 20, 5),
-        bar("23", 0, 0),
-        bar("24", 1, 0),
-        bar("25", 10, 10),
-        bar("26", 20, 1),
-    ];
-    assert_eq!(
-        bar_chart(&bars, 41, Glyphs::Blocks),
-        [
-            "2026-11-22  ██████████░░░  20 (5 failed)",
-            "23          0",
-            "24          █  1",
-            "25          ░░░░░░░  10 (10 failed)",
-            "26          ████████████░  20 (1 failed)",
-        ]
-        .map(str::to_owned)
-    );
-    assert_eq!(
-        bar_chart(&bars[..1], 41, Glyphs::Ascii),
-        ["2026-11-22  ##########xxxx  20 (5 failed)"]
-    );
-    assert_eq!(bar_chart(&[], 41, Glyphs::Ascii), Vec::<String>::new());
-}
-
-#[test]
-fn what_is_not_nothing_can_be_seen() {
-    let bars = [bar("a", 1000, 1), bar("b", 1, 0), bar("c", 1, 1)];
-    assert_eq!(
-        bar_chart(&bars, 40, Glyphs::Ascii),
-        [
-            "a  ###################x  1000 (1 failed)",
-            "b  #  1",
-            "c  x  1 (1 failed)",
-        ]
-    );
-}
-
-#[test]
-fn a_chart_fits_any_width() {
-    for width in 0..200 {
-        let bars = [bar("a", usize::from(u16::MAX), 1), bar("b", 3, 2)];
-        for line in bar_chart(&bars, width, Glyphs::Ascii) {
-            let words = "a    65535 (1 failed)".len();
-            assert!(line.len() <= width.max(words), "{width}: {line}");
-        }
-    }
-}
-
-#[test]
-fn labels_are_harmless_and_cut() {
-    let bars = [bar(&format!("x\u{1b}[2J\n{}", "é".repeat(80)), 1, 0)];
-    let line = bar_chart(&bars, 80, Glyphs::Blocks).concat();
-    assert!(line.starts_with("x éé") && line.contains("é…  █"), "{line}");
-    assert!(line.chars().count() <= 80, "{line}");
-    let plain = bar_chart(&bars, 80, Glyphs::Ascii).concat();
-    assert!(plain.contains("é...  #"), "{plain}");
-}
-
-#[test]
-fn a_bar_is_made_of_figures() {
-    let records = [
-        record("a", Verdict::Failed, "2026-11-23T15:01:00Z", 1),
-        record("a", Verdict::Ready, "2026-11-23T15:01:00Z", 1),
-        record("a", Verdict::Unavailable, "2026-11-23T15:01:00Z", 1),
-    ];
-    assert_eq!(Bar::of("a", &Figures::of(&records)), bar("a", 3, 1));
 }

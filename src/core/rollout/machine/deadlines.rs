@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use super::{Command, Machine, NextPoll};
 use crate::core::rollout::assess::is_complete;
-use crate::core::rollout::indication::{Ending, Indication, Proof};
+use crate::core::rollout::indication::{Ending, Indication};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
-use crate::core::rollout::policy::{TargetRule, Unchanged};
-use crate::core::rollout::streak::{Needs, Streak};
-
-/// How long a refusal has to last before the API has ever answered: then nothing is known to work.
-const FIRST_REFUSAL: Duration = Duration::from_secs(2);
+use crate::core::rollout::policy::Unchanged;
+use crate::core::rollout::streak::{Needs, Streak, Streaks};
+use crate::core::rollout::verdict::Verdict;
 
 /// How long a target that was ready while the deploy command ran gets to be ready again, if its time is
 /// up: as long as it takes to confirm that it is not.
@@ -23,28 +21,34 @@ impl Machine {
         if !self.may_end() {
             return None;
         }
-        let refused = self
-            .refusals
-            .met(|indication| self.needs(indication))
-            .find_map(|s| s.indication.ending(s.lasted()));
+        let refused = self.first_ending(&self.refusals, |_| true);
         if refused.is_some() {
             return refused;
         }
         // Nothing about a target that may be another's ends the watch.
-        let settled = self.search.settled().is_some() || self.is_single_check();
+        let settled = self.search.is_settled() || self.is_single_check();
         self.note_ready(at, settled);
-        let needs = |indication: &Indication| self.needs(indication);
-        let mut met = self.streaks.met(needs).filter(|streak| {
-            let counts = settled
-                || matches!(
-                    streak.indication,
-                    Indication::Deleted | Indication::PushFailed(_)
-                );
-            counts && self.is_final(streak)
-        });
-        let ending = met.find_map(|streak| streak.indication.ending(streak.lasted()));
-        drop(met);
-        ending.or_else(|| self.not_appeared(at))
+        let counts = |streak: &Streak| {
+            let of_another = matches!(
+                streak.indication,
+                Indication::Deleted | Indication::PushFailed(_)
+            );
+            (settled || of_another) && self.is_final(streak)
+        };
+        let ending = self.first_ending(&self.streaks, counts);
+        ending.or_else(|| self.not_appeared(at).map(Ending::from))
+    }
+
+    /// The first that has what it needs, counts and ends the watch.
+    fn first_ending(&self, of: &Streaks, counts: impl Fn(&Streak) -> bool) -> Option<Ending> {
+        let mut met = of.met(self.limits());
+        met.find_map(|streak| {
+            let verdict = streak.indication.verdict().filter(|_| counts(streak))?;
+            Some(Ending {
+                verdict,
+                shown: Some((streak.indication.clone(), streak.lasted())),
+            })
+        })
     }
 
     /// Notes since when the target has been all that was waited for.
@@ -62,23 +66,16 @@ impl Machine {
 
     /// Whether what this points at may end the watch now.
     fn is_final(&self, streak: &Streak) -> bool {
-        match streak.indication {
-            Indication::Ready => self.may_end_ready(streak),
+        match (&streak.indication, self.command) {
+            (Indication::Ready, Command::Running) => false,
+            // Not before an answer from after the command: a deployment that came meanwhile would go
+            // unseen.
+            (Indication::Ready, Command::Ended(at, _)) if streak.last_at <= at => false,
+            (Indication::Ready, _) => self.ready_at.is_some(),
             // While something waits to be confirmed, that may be what moves.
-            Indication::Unmoved(_) => self.unconfirmed().next().is_none(),
+            (Indication::Unmoved(_), _) => !self.streaks.iter().any(Indication::is_unconfirmed),
             _ => true,
         }
-    }
-
-    /// Whether a target that is ready ends the watch: with `run` not before an answer from after the
-    /// end of the command, or a deployment that came meanwhile would go unseen.
-    fn may_end_ready(&self, ready: &Streak) -> bool {
-        self.ready_at.is_some()
-            && match self.command {
-                Command::None => true,
-                Command::Running => false,
-                Command::Ended(ended, _) => ready.last_at > ended,
-            }
     }
 
     /// Whether the target is ready, and only the deploy command still runs.
@@ -87,7 +84,7 @@ impl Machine {
     }
 
     /// The target has not appeared in the time that it may take; while polls fail nobody knows.
-    fn not_appeared(&mut self, at: Duration) -> Option<Ending> {
+    fn not_appeared(&mut self, at: Duration) -> Option<Verdict> {
         let late = self
             .appear_deadline()
             .is_some_and(|deadline| at >= deadline);
@@ -96,7 +93,7 @@ impl Machine {
             return None;
         }
         if let Command::Ended(_, code @ 1..) = self.command {
-            return Some(Ending::CommandFailed(code));
+            return Some(Verdict::CommandFailed(code));
         }
         if self.accepts_unchanged() {
             self.search.accept_baseline();
@@ -105,17 +102,17 @@ impl Machine {
         Some(self.not_in_view())
     }
 
-    fn not_in_view(&self) -> Ending {
-        if self.is_absent() || !self.agent_seen {
-            Ending::NotFound
+    fn not_in_view(&self) -> Verdict {
+        if self.is_absent() || self.latest.is_none() {
+            Verdict::NotFound
         } else {
-            Ending::Unchanged
+            Verdict::Unchanged
         }
     }
 
     /// Whether a target was shown that is not settled, and that it is not there is not confirmed.
     fn is_disputed(&self) -> bool {
-        let unsettled = self.search.target_id().is_some() && self.search.settled().is_none();
+        let unsettled = self.search.target_id().is_some() && !self.search.is_settled();
         unsettled && !self.meets(|indication| *indication == Indication::NotInView)
     }
 
@@ -126,31 +123,30 @@ impl Machine {
 
     /// Which deadline has passed, after a poll.
     pub(super) fn overdue(&self, at: Duration) -> Option<Ending> {
-        if self.deadline().is_some_and(|deadline| at >= deadline) {
-            return Some(match &self.view.outage {
-                Some(outage) if outage.last.class == FailureClass::Unauthorized => {
-                    Ending::Unauthorized
-                }
-                Some(_) => Ending::Unavailable,
-                None if self.in_view_since.is_some() || self.pushes.is_under_way => Ending::Timeout,
-                // Answers disagree about whether one has come.
-                None if self.is_disputed() => Ending::Timeout,
-                None => match self.command {
-                    Command::Ended(_, code @ 1..) => Ending::CommandFailed(code),
-                    // Nothing but answers from the past, or that disagree about the baseline.
-                    _ if self.view.stale || self.search.awaits_baseline() => Ending::Unavailable,
-                    _ => self.not_in_view(),
-                },
-            });
+        if self.deadline().is_none_or(|deadline| at < deadline) {
+            return self.outage_is_over_limit(at);
         }
-        self.outage_is_over_limit(at)
+        let verdict = match (&self.view.outage, self.command) {
+            (Some(outage), _) if outage.last.class == FailureClass::Unauthorized => {
+                Verdict::Unauthorized
+            }
+            (Some(_), _) => Verdict::Unavailable,
+            // A target is in view, or answers disagree about whether one has come.
+            (None, _) if self.in_view_since.is_some() || self.is_disputed() => Verdict::Timeout,
+            // One is being built.
+            (None, _) if self.pushes.is_under_way => Verdict::Timeout,
+            (None, Command::Ended(_, code @ 1..)) => Verdict::CommandFailed(code),
+            // Nothing but answers from the past, or that disagree about the baseline.
+            (None, _) if self.view.stale || self.search.awaits_baseline() => Verdict::Unavailable,
+            (None, _) => self.not_in_view(),
+        };
+        Some(verdict.into())
     }
 
     pub(super) fn outage_is_over_limit(&self, at: Duration) -> Option<Ending> {
-        let over = self
-            .outage_deadline()
-            .is_some_and(|deadline| at >= deadline);
-        (over && self.may_end()).then_some(Ending::Unavailable)
+        let deadline = self.outage_deadline();
+        let is_over = deadline.is_some_and(|deadline| at >= deadline);
+        (is_over && self.may_end()).then(|| Verdict::Unavailable.into())
     }
 
     /// When the watch ends whatever is known. Of a deploy of our own, the time counts from when the
@@ -159,14 +155,12 @@ impl Machine {
         if self.awaits_command() {
             return None;
         }
-        let deploys = *self.policy.target() == TargetRule::Deploy;
         let began = match (self.in_view_since, self.command) {
-            (Some(at), _) if deploys => at,
-            (None, Command::Running) => return None,
-            // The command is about to start.
-            (None, Command::None) if deploys && !self.search.awaits_baseline() => return None,
-            (None, Command::Ended(at, _)) => at,
-            (Some(_), _) | (None, Command::None) => Duration::ZERO,
+            _ if !self.search.deploys() => Duration::ZERO,
+            (Some(at), _) | (None, Command::Ended(at, _)) => at,
+            (None, Command::None) if self.search.awaits_baseline() => Duration::ZERO,
+            // The command is about to start, or takes its time.
+            (None, Command::None | Command::Running) => return None,
         };
         let deadline = began.saturating_add(self.limits().timeout);
         // The wait for the command is no delay of a target that was ready.
@@ -188,24 +182,15 @@ impl Machine {
                 limits.appear_timeout.min(judged)
             }
         };
-        let by = match (self.policy.target(), self.command) {
-            (TargetRule::Deploy, Command::None | Command::Running) => return None,
-            (TargetRule::Deploy, Command::Ended(at, 0)) => at.saturating_add(may_take),
-            (TargetRule::Deploy, Command::Ended(at, _)) => return Some(at),
-            (
-                TargetRule::Deployment(_)
-                | TargetRule::NewerThan(_)
-                | TargetRule::Commit(_)
-                | TargetRule::Pushed(_)
-                | TargetRule::FirstSeen,
-                _,
-            ) => may_take,
+        let by = match self.command {
+            _ if !self.search.deploys() => may_take,
+            Command::None | Command::Running => return None,
+            Command::Ended(at, 0) => at.saturating_add(may_take),
+            Command::Ended(at, _) => return Some(at),
         };
         // What is being built may take its time.
-        let built = self
-            .pushes
-            .under_way_at
-            .map(|at| at.saturating_add(may_take));
+        let built = self.pushes.under_way_at;
+        let built = built.map(|at| at.saturating_add(may_take));
         Some(by.max(built.unwrap_or_default()))
     }
 
@@ -228,72 +213,36 @@ impl Machine {
     fn may_end(&self) -> bool {
         self.command != Command::Running
             || self.in_view_since.is_some()
-            || self.meets(|indication| matches!(indication, Indication::PushFailed(_)))
-    }
-
-    fn needs(&self, indication: &Indication) -> Option<Needs> {
-        let needs = indication.needs(self.limits())?;
-        let refuses = matches!(
-            indication,
-            Indication::Unauthorized(_) | Indication::Refused(_)
-        );
-        Some(if refuses && !self.answered {
-            Needs {
-                over: FIRST_REFUSAL,
-                ..needs
-            }
-        } else {
-            needs
-        })
+            || self.meets(|i| matches!(i, Indication::PushFailed(_)))
     }
 
     pub(super) fn is_single_check(&self) -> bool {
         self.limits().timeout.is_zero()
     }
 
-    /// What was seen and waits to be confirmed.
-    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = &Indication> {
-        self.streaks.iter().filter(|indication| {
-            matches!(
-                indication,
-                Indication::Superseded {
-                    proof: Proof::None,
-                    ..
-                } | Indication::Deleted
-                    | Indication::StepBack(_)
-                    | Indication::Contradiction
-                    | Indication::RevisionUnchanged { .. }
-                    | Indication::Baseline(_)
-                    | Indication::Target(_)
-            )
-        })
-    }
-
     /// When and how to poll again.
     pub(super) fn next_poll(&self, at: Duration) -> NextPoll {
-        let needs = |indication: &Indication| self.needs(indication);
-        let due = self.streaks.due(needs).chain(self.refusals.due(needs));
-        let deadlines = [
-            self.deadline(),
-            self.appear_deadline(),
-            self.outage_deadline(),
-        ];
-        let moments = deadlines.into_iter().flatten().chain(due);
+        let limits = self.limits();
+        let appear = self.appear_deadline();
+        let deadlines = [self.deadline(), appear, self.outage_deadline()];
+        let due = self.streaks.due(limits).chain(self.refusals.due(limits));
+        let moments = deadlines
+            .into_iter()
+            .flatten()
+            .chain(due.map(|(_, moment)| moment));
         let next = moments.filter(|moment| *moment > at).min();
         // What one replica that lags has shown for long is asked of the others before it decides.
         let soon = at.saturating_add(2 * Needs::CONFIRMED.over);
-        let of_target = |i: &Indication| self.needs(i).filter(|_| i.is_about_target());
-        let decides_soon = self
-            .streaks
-            .due(of_target)
-            .any(|moment| moment > at && moment <= soon)
-            || self.appear_deadline().is_some_and(|moment| moment <= soon);
-        let confirms = self.unconfirmed().next().is_some()
+        let decides_soon = |(indication, moment): (&Indication, Duration)| {
+            indication.is_about_target() && moment > at && moment <= soon
+        };
+        let confirms = self.streaks.iter().any(Indication::is_unconfirmed)
             || self.refusals.iter().next().is_some()
             // Others may be up to date, and have seen what came before the command ended.
             || self.view.stale
             || matches!(self.command, Command::Ended(..))
-            || decides_soon;
+            || self.streaks.due(limits).any(decides_soon)
+            || appear.is_some_and(|moment| moment <= soon);
         NextPoll {
             moment: Moment {
                 phase: self.view.phase,

@@ -20,9 +20,8 @@ mod target;
 
 use self::answer::{answer, second, server_date};
 use super::*;
-use crate::core::rollout::policy::{NewRevision, Unchanged, Until};
+use crate::core::rollout::policy::{NewRevision, TargetRule, Unchanged, Until};
 use crate::core::rollout::report::{Reason, whole_millis};
-use crate::core::rollout::verdict::Verdict;
 
 /// A watch under test. Each of its steps is checked for what must hold in every step.
 struct Watch {

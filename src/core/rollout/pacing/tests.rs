@@ -21,7 +21,7 @@ fn wait_ms(phase: Phase, phase_age_ms: u64, elapsed_ms: u64) -> u128 {
 
 #[test]
 fn waits_twice_as_long_before_reconciliation() {
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         let expected = match phase {
             Phase::Waiting | Phase::Building | Phase::Reconciling => 1800,
             _ => 900,
@@ -33,7 +33,7 @@ fn waits_twice_as_long_before_reconciliation() {
 
 #[test]
 fn first_wait_is_long_unless_the_rollout_is_under_way() {
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         let expected = match phase {
             Phase::Waiting | Phase::Building | Phase::Reconciling | Phase::Progressing => 1800,
             _ => 900,
@@ -44,7 +44,7 @@ fn first_wait_is_long_unless_the_rollout_is_under_way() {
 
 #[test]
 fn polls_soon_again_after_something_new() {
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         assert_eq!(wait_ms(phase, 0, 1000), 900, "{phase}");
         assert_eq!(wait_ms(phase, 499, 1000), 900, "{phase}");
     }
@@ -52,7 +52,7 @@ fn polls_soon_again_after_something_new() {
 
 #[test]
 fn polls_rarely_after_ten_minutes_without_a_change() {
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         assert_eq!(wait_ms(phase, 600_000, 600_000), 5000, "{phase}");
         assert_eq!(wait_ms(phase, u64::MAX, u64::MAX), 5000, "{phase}");
         assert_eq!(wait_ms(phase, 0, 3_600_000), 900, "{phase}");
@@ -62,7 +62,7 @@ fn polls_rarely_after_ten_minutes_without_a_change() {
 #[test]
 fn jitter_shortens_a_wait_by_up_to_a_tenth_within_the_bounds() {
     let times = [0, 400, 500, 999, 1000, 10_000, 599_999, 600_000, u64::MAX];
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         for phase_age in times.map(Duration::from_millis) {
             for elapsed in times.map(Duration::from_millis) {
                 let moment = Moment {

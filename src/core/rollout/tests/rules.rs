@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::core::rollout::indication::{Indication, Proof, StepBack};
-use crate::core::rollout::observation::{Failure, FailureClass};
 use crate::core::rollout::policy::Limits;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::streak::Needs;
@@ -17,10 +16,10 @@ fn table(limits: &Limits) -> String {
         "| an answer indicates | it counts after | and then |\n|---|---|---|\n".to_owned();
     for indication in samples() {
         let needs = indication.needs(limits);
-        let ending = needs.and_then(|_| indication.ending(Duration::ZERO));
+        let verdict = needs.and_then(|_| indication.verdict());
         let needs = needs.map_or("never".to_owned(), needs_text);
-        let then = match ending {
-            Some(ending) => format!("**{}**", ending.verdict(false)),
+        let then = match verdict {
+            Some(verdict) => format!("**{verdict}**"),
             None => then(&indication).to_owned(),
         };
         // Writing to a String cannot fail.
@@ -94,8 +93,8 @@ fn describe(indication: &Indication) -> &'static str {
             "the target's revision is in an earlier phase, or gone"
         }
         Indication::Unmoved(_) => "nothing about the target has moved (`--stall-timeout`)",
-        Indication::Unauthorized(_) => "401 or 403 (over 2 s before the API has ever answered)",
-        Indication::Refused(_) => {
+        Indication::Unauthorized { .. } => "401 or 403 (over 2 s before the API has ever answered)",
+        Indication::Refused { .. } => {
             "a redirect, another 4xx, an untrusted certificate (over 2 s before the API has ever answered)"
         }
     }
@@ -124,12 +123,6 @@ fn samples() -> Vec<Indication> {
             message: Some(message.to_owned()),
         })
     };
-    let failure = || Failure {
-        class: FailureClass::Refused,
-        code: id(),
-        summary: id(),
-        request_id: None,
-    };
     vec![
         Indication::Ready,
         Indication::PhaseFailed,
@@ -154,8 +147,8 @@ fn samples() -> Vec<Indication> {
         },
         Indication::Deleted,
         Indication::Unmoved(Box::default()),
-        Indication::Unauthorized(failure()),
-        Indication::Refused(failure()),
+        Indication::Unauthorized { first: false },
+        Indication::Refused { first: false },
         Indication::NotInView,
         Indication::Absent,
         Indication::Target(id()),

@@ -96,9 +96,9 @@ fn reads_every_field_with_deployment_ids_in_lower_case() {
         region: text("us-west"),
         ready: true,
         available: Some(true),
+        created_at: time("2025-04-09T15:01:17.414Z"),
         updated_at: time("2025-04-18T20:29:19.181Z"),
         desired_deployment_id: id(),
-        active_deployment_id: id(),
         reconciled_deployment_id: id(),
         min_replicas: Some(1),
         active_session_count: Some(3),
@@ -111,6 +111,7 @@ fn reads_every_field_with_deployment_ids_in_lower_case() {
         current_revision: Some(Revision {
             deployment_id: id(),
             phase: Some(RevisionPhase::Active),
+            phase_started_at: time("2025-04-18T20:30:00Z"),
             ready_replicas: Some(1),
             health: Some(health),
             has_infrastructure_issue: true,

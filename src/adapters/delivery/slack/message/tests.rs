@@ -1,18 +1,23 @@
-//! What Slack is told, and what it must not be told.
+//! What Slack is sent, and what it must not be sent.
 
 use super::*;
-use crate::core::rollout::Reason;
+use crate::core::fleet::FleetEvent;
+use crate::core::rollout::{Phase, Reason, Warning};
 
-fn notice(kind: NoticeKind, data: NoticeData) -> Notice {
-    Notice {
-        id: "id".to_owned(),
-        kind,
-        time: "2026-11-23T15:00:00Z".parse().unwrap(),
-        data: NoticeData {
-            agent: "my-agent".to_owned(),
-            region: Some("us-west".to_owned()),
-            deployment_id: Some("new".to_owned()),
-            ..data
+fn event(kind: EventKind, data: EventData) -> StoredEvent {
+    StoredEvent {
+        number: 17,
+        store_id: "store".to_owned(),
+        event: FleetEvent {
+            kind,
+            time: "2026-11-23T15:00:00Z".parse().unwrap(),
+            dedup_key: "my-agent/new".to_owned(),
+            data: EventData {
+                agent: "my-agent".to_owned(),
+                region: Some("us-west".to_owned()),
+                deployment_id: Some("new".to_owned()),
+                ..data
+            },
         },
     }
 }
@@ -27,27 +32,30 @@ fn reason(message: Option<&str>) -> Reason {
 
 #[test]
 fn every_kind_has_its_message() {
-    let plain = |kind, data| text(&notice(kind, data));
+    let plain = |kind, data| text(&event(kind, data));
     let elapsed_ms = Some(125_000);
-    let told = NoticeKind::ALL.map(|kind| match kind {
-        NoticeKind::RolloutStarted => plain(
+    let messages = EventKind::ALL.map(|kind| match kind {
+        EventKind::RolloutStarted => plain(
             kind,
-            NoticeData {
+            EventData {
                 previous_deployment_id: Some("old".to_owned()),
+                deployment_created_at: Some("2026-11-23T14:59:58.123Z".parse().unwrap()),
+                image: Some("registry/bot:1.4@sha256:1".to_owned()),
+                rolled_back: true,
                 observed_late: true,
-                ..NoticeData::default()
+                ..EventData::default()
             },
         ),
-        NoticeKind::RolloutPhaseChanged => plain(
+        EventKind::RolloutPhaseChanged => plain(
             kind,
-            NoticeData {
+            EventData {
                 phase: Some(Phase::Validating),
-                ..NoticeData::default()
+                ..EventData::default()
             },
         ),
-        NoticeKind::RolloutFinished => plain(
+        EventKind::RolloutFinished => plain(
             kind,
-            NoticeData {
+            EventData {
                 verdict: Some(Verdict::Failed),
                 reason: Some(reason(Some("Traceback:\n  No module named 'x'"))),
                 available: Some(true),
@@ -58,34 +66,35 @@ fn every_kind_has_its_message() {
                     ..RevisionReport::default()
                 }),
                 elapsed_ms,
-                ..NoticeData::default()
+                ..EventData::default()
             },
         ),
-        NoticeKind::AgentUnready => plain(
+        EventKind::AgentUnready => plain(
             kind,
-            NoticeData {
+            EventData {
                 reason: Some(reason(None)),
                 available: Some(false),
-                ..NoticeData::default()
+                ..EventData::default()
             },
         ),
-        NoticeKind::AgentRecovered => plain(
+        EventKind::AgentRecovered => plain(
             kind,
-            NoticeData {
+            EventData {
                 elapsed_ms,
-                ..NoticeData::default()
+                ..EventData::default()
             },
         ),
-        NoticeKind::AgentAdded | NoticeKind::AgentRemoved => plain(kind, NoticeData::default()),
+        EventKind::AgentAdded | EventKind::AgentRemoved => plain(kind, EventData::default()),
     });
     let place = "Deployment: new\nRegion: us-west";
     assert_eq!(
-        told,
+        messages,
         [
-            ":rocket: *my-agent: rollout started*\nDeployment: new (before: old)\nRegion: us-west\n\
-             It happened, or began, while nobody watched."
+            ":information_source: *my-agent: roll-back of new started, begun while nobody watched*\n\
+             Deployment: new, created 2026-11-23T14:59:58Z (before: old)\n\
+             Image: registry/bot:1.4@sha256:1\nRegion: us-west"
                 .to_owned(),
-            format!(":hourglass: *my-agent: rollout is validating*\n{place}"),
+            format!(":information_source: *my-agent: rollout validating*\n{place}"),
             format!(
                 ":x: *my-agent: rollout failed after 2m 5s*\n\
                  the code ends again and again (CrashLoopBackOff)\n{place}\n\
@@ -94,29 +103,48 @@ fn every_kind_has_its_message() {
                  ```\nTraceback:\n  No module named 'x'\n```"
             ),
             format!(
-                ":warning: *my-agent: no longer ready*\n\
+                ":x: *my-agent: no longer ready*\n\
                  the code ends again and again (CrashLoopBackOff)\n{place}\n\
                  The agent takes no sessions."
             ),
             format!(":white_check_mark: *my-agent: ready again after 2m 5s*\n{place}"),
-            format!(":heavy_plus_sign: *my-agent: agent added*\n{place}"),
-            format!(":heavy_minus_sign: *my-agent: agent removed*\n{place}"),
+            format!(":information_source: *my-agent: added*\n{place}"),
+            format!(":information_source: *my-agent: removed*\n{place}"),
         ]
     );
 }
 
 #[test]
-fn every_verdict_is_named_with_its_sign() {
-    for verdict in Verdict::WORST_FIRST {
-        let data = NoticeData {
-            verdict: Some(verdict),
-            ..NoticeData::default()
-        };
-        let told = text(&notice(NoticeKind::RolloutFinished, data));
-        let bad = !told.starts_with(":white_check_mark:");
-        assert_eq!(bad, verdict != Verdict::Ready, "{told}");
-        assert!(told.contains(&format!("*my-agent: rollout {verdict}*")));
-    }
+fn a_ready_rollout_with_warnings_says_so() {
+    let warning = Warning {
+        code: "Degraded".to_owned(),
+        summary: "the platform calls it <degraded>".to_owned(),
+    };
+    let data = EventData {
+        verdict: Some(Verdict::Ready),
+        revision_unchanged: true,
+        warnings: vec![warning.clone(); MAX_WARNINGS - 1],
+        ..EventData::default()
+    };
+    let message = text(&event(EventKind::RolloutFinished, data));
+    let lines: Vec<&str> = message.lines().collect();
+    assert_eq!(
+        lines[0],
+        ":warning: *my-agent: rollout ready, revision unchanged*"
+    );
+    assert_eq!(lines[1], "Warning: the platform calls it &lt;degraded&gt;");
+    assert_eq!(
+        lines[MAX_WARNINGS],
+        "Warning: the old revision goes on serving, with the old code"
+    );
+    assert_eq!(lines[MAX_WARNINGS + 1], "Deployment: new");
+    let data = EventData {
+        warnings: vec![warning; MAX_WARNINGS + 1],
+        ..EventData::default()
+    };
+    let message = text(&event(EventKind::RolloutFinished, data));
+    let shown = message.lines().filter(|line| line.starts_with("Warning: "));
+    assert_eq!(shown.count(), MAX_WARNINGS, "{message}");
 }
 
 /// Text that would ping a channel, forge mark-up, steer a terminal and end a code block.
@@ -126,44 +154,43 @@ const HOSTILE: &str =
 #[test]
 fn no_foreign_text_is_obeyed() {
     let hostile = || Some(HOSTILE.to_owned());
-    for kind in NoticeKind::ALL {
-        let data = NoticeData {
+    for kind in EventKind::ALL {
+        let data = EventData {
             agent: HOSTILE.to_owned(),
             region: hostile(),
+            image: hostile(),
             deployment_id: hostile(),
             previous_deployment_id: hostile(),
-            phase: None,
             verdict: Some(Verdict::Failed),
             reason: Some(Reason {
                 code: HOSTILE.to_owned(),
                 summary: HOSTILE.to_owned(),
                 message: hostile(),
             }),
-            available: None,
+            warnings: vec![Warning {
+                code: HOSTILE.to_owned(),
+                summary: HOSTILE.to_owned(),
+            }],
             revision: Some(RevisionReport {
                 phase: hostile(),
                 last_termination_reason: hostile(),
                 ..RevisionReport::default()
             }),
-            ..NoticeData::default()
+            ..EventData::default()
         };
-        let notice = Notice {
-            id: HOSTILE.to_owned(),
-            kind,
-            time: "2026-11-23T15:00:00Z".parse().unwrap(),
-            data,
-        };
-        let told = text(&notice);
-        assert!(told.contains("&lt;!channel&gt; &lt;@"), "{told}");
-        assert!(told.contains("&amp;lt; @"), "{told}");
-        assert!(!told.contains(['<', '>', '\u{1b}', '\u{202e}', '\u{0}']));
+        let mut event = event(kind, EventData::default());
+        event.event.data = data;
+        let message = text(&event);
+        assert!(message.contains("&lt;!channel&gt; &lt;@"), "{message}");
+        assert!(message.contains("&amp;lt; @"), "{message}");
+        assert!(!message.contains(['<', '>', '\u{1b}', '\u{202e}', '\u{0}']));
         for mention in ["@here", "@channel", "@all", "@U1"] {
-            assert!(!told.contains(mention), "{mention} in {told}");
+            assert!(!message.contains(mention), "{mention} in {message}");
         }
         // What is left of triple backticks is our own: before and after the message.
-        assert_eq!(told.matches("```").count(), 2, "{told}");
-        assert!(told.ends_with("`\n```"), "{told}");
-        assert_eq!(told.lines().count(), 9, "{told}");
+        assert_eq!(message.matches("```").count(), 2, "{message}");
+        assert!(message.ends_with("`\n```"), "{message}");
+        assert_eq!(message.lines().count(), 11, "{message}");
     }
 }
 
@@ -178,37 +205,37 @@ fn addresses_and_digests_stay_as_they_are() {
 #[test]
 fn of_a_long_crash_message_the_tail_is_shown() {
     let message = format!("head\n{}\nImportError: <end>", "<é".repeat(5000));
-    let data = NoticeData {
+    let data = EventData {
         reason: Some(reason(Some(&message))),
-        ..NoticeData::default()
+        ..EventData::default()
     };
-    let told = text(&notice(NoticeKind::AgentUnready, data));
-    let (_, block) = told.split_once("```\n").unwrap();
+    let message = text(&event(EventKind::AgentUnready, data));
+    let (_, block) = message.split_once("```\n").unwrap();
     assert!(block.starts_with("[...] "), "{block}");
     assert!(
         block.ends_with("\nImportError: &lt;end&gt;\n```"),
         "{block}"
     );
     let shown = block.replace("&lt;", "<").replace("&gt;", ">");
-    assert_eq!(shown.chars().count(), MOST_MESSAGE + "[...] \n```".len());
-    assert!(!told.contains("head"));
+    assert_eq!(shown.chars().count(), MAX_MESSAGE + "[...] \n```".len());
+    assert!(!message.contains("head"));
 }
 
 #[test]
 fn long_names_are_cut_and_empty_messages_left_out() {
-    let told = text(&notice(
-        NoticeKind::AgentUnready,
-        NoticeData {
+    let message = text(&event(
+        EventKind::AgentUnready,
+        EventData {
             reason: Some(Reason {
-                code: "x".repeat(MOST_WORDS),
-                summary: "<".repeat(MOST_WORDS + 1),
+                code: "x".repeat(MAX_WORDS),
+                summary: "<".repeat(MAX_WORDS + 1),
                 message: Some(" \n\u{1b}[0m".to_owned()),
             }),
-            ..NoticeData::default()
+            ..EventData::default()
         },
     ));
-    let line = told.lines().nth(1).unwrap();
-    let whole = "&lt;".repeat(MOST_WORDS);
-    assert_eq!(line, format!("{whole}... ({})", "x".repeat(MOST_WORDS)));
-    assert!(!told.contains("```"), "{told}");
+    let line = message.lines().nth(1).unwrap();
+    let whole = "&lt;".repeat(MAX_WORDS);
+    assert_eq!(line, format!("{whole}... ({})", "x".repeat(MAX_WORDS)));
+    assert!(!message.contains("```"), "{message}");
 }

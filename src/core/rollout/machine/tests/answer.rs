@@ -29,7 +29,8 @@ pub(super) fn server_date(at: Duration) -> Timestamp {
 ///   or one that names none; `readies=2`: its ready replicas; `issue`: the platform's own
 /// - `OOMKilled*3/2`: the code waits for that reason, with 3 restarts of 2 replicas; `run*3`: it runs;
 ///   `dead*3`: it was terminated; `odd:PostStartHookError*3`: in an unknown state; `says=429`: its text
-/// - `prev`, `prev=current`: the previous revision, another one or the very same
+/// - `prev`, `prev=none-ready`, `prev=current`: the previous revision, another one (of which no replica
+///   is ready) or the very same
 /// - `c900`, `u900`, `r900`: the deployment's creation, the agent's and the deployment's change
 /// - `date=900`: the Date header
 /// - `err=PCC_X`, `err=PCC_X@id`, `degraded`, `degraded=Why`, `condition=False`
@@ -76,6 +77,13 @@ fn status(word: &str) -> Observation {
     })
 }
 
+fn old_revision() -> Revision {
+    Revision {
+        deployment_id: Some("old".to_owned()),
+        ..Revision::default()
+    }
+}
+
 fn describe(details: &mut AgentDetails, word: &str) {
     let date = |digits: &str| Some(second(digits));
     match word.split_once('=') {
@@ -95,6 +103,13 @@ fn describe(details: &mut AgentDetails, word: &str) {
         Some(("push", push)) => return details.latest_deploy = Some(latest_push(push)),
         Some(("degraded", reason)) => return details.conditions.push(degraded("True", reason)),
         Some(("condition", status)) => return details.conditions.push(degraded(status, "Why")),
+        Some(("prev", "none-ready")) => {
+            details.previous_revision = Some(Revision {
+                ready_replicas: Some(0),
+                ..old_revision()
+            });
+            return;
+        }
         Some(("prev", _)) => {
             details
                 .previous_revision
@@ -111,10 +126,7 @@ fn describe(details: &mut AgentDetails, word: &str) {
         "issue" => revision(details).has_infrastructure_issue = true,
         "degraded" => details.conditions.push(degraded("True", "Why")),
         "prev" => {
-            details.previous_revision = Some(Revision {
-                deployment_id: Some("old".to_owned()),
-                ..Revision::default()
-            });
+            details.previous_revision = Some(old_revision());
         }
         _ if word.contains('*') => crash(details, word),
         _ => match word.split_at(1) {

@@ -72,6 +72,7 @@ fn a_target_about_which_nothing_moves_is_stalled() {
         first, stall 5: 0..20 {stuck} => stalled 5 new
         first, stall 5: 0 {stuck} | 4.9 {stuck} => goes on
         first, stall 5: 0..20 {stuck} issue => infrastructure 5
+        first, stall 5: 0..2 {stuck} | 3..20 {stuck} issue => infrastructure 5
         first, stall 5: 0..20 new/old ready => stalled 5
         first: 0..599 {stuck} => goes on
         first, stall 5: 0..20 404 => goes on

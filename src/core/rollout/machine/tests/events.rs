@@ -56,7 +56,14 @@ fn events_come_once_and_in_order() {
         first, stable 5: 0..9 new/new ready => target-found phase-changed holding finished
         first, stable 5: 0 new/new ready | 1 new/new | 2 new/new ready run*0 | 3 new/new ready run*1 => target-found phase-changed holding phase-changed ready-lost phase-changed holding restarted ready-lost holding
         # An outage is one line, however long; refusals are outages too.
-        first: 0 new/old | 1..9 503 | 10..14 401 | 15..16 new/old | 17 502 | 18 404 => target-found phase-changed poll-failed poll-recovered poll-failed poll-recovered unconfirmed
+        first: 0 new/old | 1..9 503 | 10..14 401 | 15..16 new/old | 17..19 502 | 20 404 => target-found phase-changed poll-failed poll-recovered poll-failed poll-recovered unconfirmed
+        # A second one is a line once it lasts: three polls, or five seconds with the pauses asked for.
+        first: 0 503 | 1 new/old | 2 503 | 3 new/old | 4..5 401 | 6 new/old => poll-failed poll-recovered target-found phase-changed
+        first: 0 503 | 1 new/old | 2..3 503 => poll-failed poll-recovered target-found phase-changed
+        first: 0 503 | 1 new/old | 2..4 503 => poll-failed poll-recovered target-found phase-changed poll-failed
+        first: 0 503 | 1 new/old | 2 reset | 6.9 reset | 7 new/old => poll-failed poll-recovered target-found phase-changed
+        first: 0 503 | 1 new/old | 2 reset | 7 reset => poll-failed poll-recovered target-found phase-changed poll-failed
+        first: 0 503 | 1 new/old | 2 503+4 | 7 new/old | 8 503+5 | 14 new/old => poll-failed poll-recovered target-found phase-changed poll-failed poll-recovered
         first: 0 new/old u960 | 1..9 old/old u900 | 10 new/old u960 | 11 old/old u900 => target-found phase-changed stale-answer stale-answer
         first: 0 new/new Active | 1..3 new/new Creating | 4 new/old | 5..9 old/old | 10 new/new Active => target-found phase-changed unconfirmed unconfirmed unconfirmed
         first: 0..2 new/new Creating issue | 3..5 new/new Creating => target-found phase-changed infrastructure-issue infrastructure-recovered

@@ -103,6 +103,7 @@ fn until_drained_waits_for_the_previous_revision_to_go() {
         first: 0 new/new ready older=2 => ready 0
         first, until drained: 0..5 new/new ready old:Active | 6 new/new ready Active => ready 6
         first, until drained: 0..5 new/new Active | 6..9 new/new ready prev => goes on
+        first, until drained: 0..5 new/new ready prev | 6 new/new ready prev=none-ready => ready 6
         first, until drained, timeout 9: 0..9 new/new ready prev => timeout 9
         first, until drained, stable 4: 0..5 new/new ready prev | 6 new/new ready => ready 6
         first, until drained, stable 9: 0..5 new/new ready prev | 6..20 new/new ready => ready 9

@@ -23,7 +23,7 @@ fn every_ending_has_its_sentence() {
         first, check: 0 new/new Validating ErrImagePull*0 up => ErrImagePull: not ready yet: validating, with ErrImagePull; the agent still takes sessions
         first, timeout 20: 0..20 new/new Creating issue => DeadlineExceeded: not ready after 20.0s: creating for 20.0s; the platform reports an infrastructure issue of its own
         first, stall 5: 0..5 new/new Creating => Stalled: nothing has moved for 5.0s: creating
-        first: 0 new/new CrashLoopBackOff*1 | 9 SIGTERM => Interrupted: terminated (SIGTERM) after 9.0s: progressing; its code crashes: CrashLoopBackOff
+        first: 0 new/new CrashLoopBackOff*1 | 9 SIGTERM => Interrupted: by SIGTERM, while progressing; its code crashes: CrashLoopBackOff
         # What failed.
         first: 0 new/new CrashLoopBackOff*6 exit=137 => CrashLoopBackOff: its code crashes: CrashLoopBackOff, 6 restarts of 1 replica, last exit code 137
         first: 0 new/new CrashLoopBackOff*6/2 prev up => CrashLoopBackOff: its code crashes: CrashLoopBackOff, 6 restarts of 2 replicas; the old version still serves

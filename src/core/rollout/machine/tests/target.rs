@@ -47,27 +47,6 @@ fn first_desired_deployment_is_the_target_of_a_bare_wait() {
 }
 
 #[test]
-fn deprecated_name_of_the_desired_deployment_counts_where_the_new_one_is_missing() {
-    let renamed = |words: &str| match answer(words) {
-        Observation::Details {
-            mut details,
-            server_time,
-        } => {
-            details.active_deployment_id = details.desired_deployment_id.take();
-            Observation::Details {
-                details,
-                server_time,
-            }
-        }
-        other => other,
-    };
-    let mut watch = watch("id new");
-    watch.see(ms(0), renamed("old/old ready"));
-    watch.goes_on().see(ms(1000), renamed("new/new ready"));
-    watch.ended(Verdict::Ready);
-}
-
-#[test]
 fn target_newer_than_the_baseline_by_dates_is_settled_at_once() {
     check("
         not base@500: 0 base/base ready c500 | 1 new/base c900 | 2 new/new ready c900 => ready 2 new

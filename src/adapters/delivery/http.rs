@@ -1,0 +1,378 @@
+//! One HTTP POST, and what its answer means. What can be rotated is read again for each attempt.
+
+use std::error::Error as _;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, redirect, retry};
+use rustls::ClientConfig;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::address::Address;
+use super::secret::read_text;
+use super::{DeliveryError, DeliveryFailure, SinkError};
+use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
+use crate::core::text::{lines, one_line};
+use crate::core::wire::{http_date, retry_after};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the words that go with a failure may take: what it means, the status alone says.
+const WORDS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest pause that a receiver can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The longest answer that is taken for words, in bytes; more is a page.
+const MAX_WORDS: usize = 4 * 1024;
+/// The most that is shown of an answer, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// Reads whom to trust: the system's authorities, and those of the file that is configured.
+pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
+
+/// What all sinks that use HTTP have in common. Clones share their clients.
+#[derive(Clone)]
+pub(crate) struct Network(Arc<Shared>);
+
+struct Shared {
+    plain_http: PlainHttp,
+    ca_file: Option<PathBuf>,
+    read_tls: ReadTls,
+    /// For http and for https.
+    clients: Mutex<[Option<CachedClient>; 2]>,
+}
+
+/// A client, after the content of `ca_file` with which it was made.
+type CachedClient = (Vec<u8>, Client);
+
+/// Where a sink posts to.
+pub(super) struct Endpoint {
+    location: Location,
+    /// Its host at the start, which may be shown.
+    host: String,
+    network: Network,
+}
+
+#[derive(Clone)]
+enum Location {
+    Url(Address),
+    /// The URL is in this file.
+    File(PathBuf),
+}
+
+impl Network {
+    /// Whether both reach receivers in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.plain_http == other.0.plain_http && self.0.ca_file == other.0.ca_file
+    }
+
+    /// A network where `read_tls` is called again when the content of `ca_file` has changed.
+    pub(crate) fn new(plain_http: PlainHttp, ca_file: Option<PathBuf>, read_tls: ReadTls) -> Self {
+        Self(Arc::new(Shared {
+            plain_http,
+            ca_file,
+            read_tls,
+            clients: Mutex::default(),
+        }))
+    }
+
+    /// The client for this address, made again if whom to trust has changed.
+    fn client(&self, address: &Address) -> Result<Client, String> {
+        let is_https = address.is_https();
+        let authorities = match &self.0.ca_file {
+            Some(path) if is_https => fs::read(path)
+                .map_err(|error| format!("cannot read the ca-file {}: {error}", path.display()))?,
+            _ => Vec::new(),
+        };
+        let mut clients = self
+            .0
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cached = &mut clients[usize::from(is_https)];
+        match cached {
+            Some((known, client)) if *known == authorities => Ok(client.clone()),
+            _ => {
+                let client = client(is_https, (self.0.read_tls)()?)?;
+                *cached = Some((authorities, client.clone()));
+                Ok(client)
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    /// The endpoint of a sink that has either a URL or a file with one.
+    pub(super) fn new(
+        url: Option<String>,
+        url_file: Option<PathBuf>,
+        network: &Network,
+    ) -> Result<Self, SinkError> {
+        let (key, location) = match (url, url_file) {
+            (Some(url), None) => {
+                let address = Address::parse(&url, network.0.plain_http);
+                let address = address.map_err(|error| SinkError::new("url", error))?;
+                ("url", Location::Url(address))
+            }
+            (None, Some(path)) => ("url-file", Location::File(path)),
+            (None, None) => return Err(SinkError::new("url", "it needs a url or a url-file")),
+            (Some(_), Some(_)) => {
+                return Err(SinkError::new(
+                    "url-file",
+                    "it has a url as well; only one is used",
+                ));
+            }
+        };
+        let address = location.address(network.0.plain_http);
+        let host = address.map_err(|error| SinkError::new(key, error))?.host();
+        Ok(Self {
+            location,
+            host,
+            network: network.clone(),
+        })
+    }
+
+    /// Posts, at `now`, the body and headers that `write` makes; it may read files.
+    pub(super) async fn post(
+        &self,
+        now: Timestamp,
+        write: impl FnOnce() -> Result<(HeaderMap, String), String> + Send + 'static,
+    ) -> Result<(), DeliveryError> {
+        let (location, network) = (self.location.clone(), self.network.clone());
+        let prepared = spawn_blocking(move || {
+            let address = location.address(network.0.plain_http)?;
+            let client = network.client(&address)?;
+            let (headers, body) = write()?;
+            let request = client.post(address.url()).headers(headers).body(body);
+            Ok((request, address))
+        });
+        let prepared = prepared
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()));
+        let (request, address) =
+            prepared.map_err(|reason: String| DeliveryError::unavailable(&reason))?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Err(DeliveryError::unavailable(&transport_words(
+                    error, &address,
+                )));
+            }
+        };
+        let status = response.status();
+        // What is said of a success interests nobody: it is not even read.
+        if status.is_success() {
+            return Ok(());
+        }
+        let failure = failure(status, response.headers(), now);
+        let words = timeout(WORDS_TIMEOUT, words(response, &address)).await;
+        let reason = match words {
+            Ok(Some(words)) => format!("{}: {words}", status_words(status)),
+            Ok(None) | Err(_) => status_words(status),
+        };
+        Err(DeliveryError { reason, failure })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)
+    }
+}
+
+impl Location {
+    fn address(&self, plain_http: PlainHttp) -> Result<Address, String> {
+        match self {
+            Self::Url(address) => Ok(address.clone()),
+            Self::File(path) => {
+                let text = read_text(path)?;
+                Address::parse(text.trim(), plain_http)
+                    .map_err(|error| format!("{} must hold one URL: {error}", path.display()))
+            }
+        }
+    }
+}
+
+fn client(is_https: bool, tls: ClientConfig) -> Result<Client, String> {
+    let builder = Client::builder()
+        .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        // Every attempt is counted and paced by the caller.
+        .retry(retry::never())
+        // A connection that the receiver has closed since the last event would cost an attempt.
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tls_backend_preconfigured(tls);
+    let builder = if is_https {
+        builder
+    } else {
+        // No proxy may see what is not encrypted, and no resolver decides where this machine is.
+        builder
+            .no_proxy()
+            .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
+    };
+    let client = builder.build();
+    client.map_err(|error| format!("cannot set up HTTP: {}", error.without_url()))
+}
+
+/// What a status means that is no success.
+fn failure(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> DeliveryFailure {
+    match status.as_u16() {
+        410 => DeliveryFailure::Gone,
+        // About whoever sends, or about how often.
+        401 | 403 | 408 | 425 | 429 => unavailable(headers, now),
+        300..=499 => DeliveryFailure::Refused,
+        _ => unavailable(headers, now),
+    }
+}
+
+fn unavailable(headers: &HeaderMap, now: Timestamp) -> DeliveryFailure {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    // A date is compared with the receiver's clock, or with ours where it does not say its own.
+    let now = text(DATE).and_then(http_date).unwrap_or(now);
+    let pause = text(RETRY_AFTER).and_then(|value| retry_after(value, now));
+    DeliveryFailure::Unavailable {
+        retry_after: pause.map(|pause| pause.min(MAX_RETRY_AFTER)),
+    }
+}
+
+fn status_words(status: StatusCode) -> String {
+    let name = status.canonical_reason().unwrap_or_default();
+    let words = format!("the answer is {} {name}", status.as_u16());
+    let words = words.trim_end();
+    if status.is_redirection() {
+        format!("{words}, and redirects are not followed")
+    } else {
+        words.to_owned()
+    }
+}
+
+/// The first line of an answer that is short text; none of a page, or of what cannot be read.
+async fn words(mut response: Response, address: &Address) -> Option<String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > MAX_WORDS {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    first_line(std::str::from_utf8(&body).ok()?, address)
+}
+
+fn first_line(text: &str, address: &Address) -> Option<String> {
+    // Redacted before it is split and cut: half a secret would not be found.
+    let text = &address.redaction().text(text);
+    // A page's first line says only that it is a page.
+    if text.trim_start().starts_with('<') {
+        return None;
+    }
+    let lines = lines(text);
+    // JSON over several lines begins with one that says nothing.
+    let line = lines
+        .iter()
+        .find(|line| line.chars().any(char::is_alphanumeric))?;
+    let line = line.trim();
+    let mut shown: String = line.chars().take(MAX_SHOWN).collect();
+    if shown.len() < line.len() {
+        shown.push_str("...");
+    }
+    Some(shown)
+}
+
+/// Why there was no answer.
+fn transport_words(error: reqwest::Error, address: &Address) -> String {
+    let error = error.without_url();
+    // The innermost names the cause.
+    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
+    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    let words = if error.is_connect() {
+        format!("cannot connect to {}: {cause}", address.host())
+    } else {
+        format!("the connection broke: {cause}")
+    };
+    one_line(&address.redaction().text(&words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        let (mut refused, mut gone, mut unavailable) = (Vec::new(), Vec::new(), Vec::new());
+        for code in (100..=599).filter(|code| !(200..=299).contains(code)) {
+            let status = StatusCode::from_u16(code).unwrap();
+            match failure(status, &headers, Timestamp::UNIX_EPOCH) {
+                DeliveryFailure::Refused => refused.push(code),
+                DeliveryFailure::Gone => gone.push(code),
+                DeliveryFailure::TimedOut => panic!("{code} is an answer"),
+                DeliveryFailure::Unavailable { retry_after } => {
+                    assert_eq!(retry_after, Some(Duration::from_secs(7)), "{code}");
+                    unavailable.push(code);
+                }
+            }
+        }
+        let about_the_receiver = [401, 403, 408, 425, 429];
+        let of_client_errors = |code: &u16| about_the_receiver.contains(code);
+        let expected: Vec<u16> = (300..=499)
+            .filter(|code| !of_client_errors(code) && *code != 410)
+            .collect();
+        assert_eq!(refused, expected);
+        assert_eq!(gone, [410]);
+        let expected: Vec<u16> = (100..=199)
+            .chain(about_the_receiver)
+            .chain(500..=599)
+            .collect();
+        assert_eq!(unavailable, expected);
+    }
+
+    #[test]
+    fn retry_after_is_an_hour_at_most_by_the_receivers_clock() {
+        let asked = |retry_after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+            headers.extend(date.map(|date| (DATE, date.parse().unwrap())));
+            let now = "2026-11-23T15:00:00Z".parse().unwrap();
+            match failure(StatusCode::SERVICE_UNAVAILABLE, &headers, now) {
+                DeliveryFailure::Unavailable { retry_after } => {
+                    retry_after.map(|wait| wait.as_secs())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let in_half_a_minute = "Mon, 23 Nov 2026 15:00:30 GMT";
+        let (behind, odd) = (Some("Mon, 23 Nov 2026 14:59:30 GMT"), Some("now"));
+        assert_eq!(asked("120", None), Some(120));
+        assert_eq!(asked("86400", None), Some(3600));
+        assert_eq!(asked("soon", None), None);
+        assert_eq!(asked(in_half_a_minute, None), Some(30));
+        assert_eq!(asked(in_half_a_minute, behind), Some(60));
+        assert_eq!(asked(in_half_a_minute, odd), Some(30));
+    }
+
+    #[test]
+    fn of_an_answer_the_first_line_is_shown() {
+        let address = Address::parse("https://x/T0Ken_9/", PlainHttp::LoopbackOnly).unwrap();
+        let shown = |text: &str| first_line(text, &address);
+        for (text, line) in [
+            ("", None),
+            (" \n{\n}", None),
+            ("\n<!DOCTYPE html>", None),
+            ("no_service", Some("no_service")),
+            ("\r\n \u{1b}[31mone\u{202e}\u{0}\ntwo", Some("one")),
+            ("{\n  \"error\": \"x\"\n}", Some("\"error\": \"x\"")),
+            ("Cannot POST /T0Ken_9/", Some("Cannot POST [...]")),
+        ] {
+            assert_eq!(shown(text).as_deref(), line, "{text:?}");
+        }
+        let cut = shown(&format!("{}T0Ken_9", "é".repeat(MAX_SHOWN - 3))).unwrap();
+        assert_eq!(cut, format!("{}[..{}", "é".repeat(MAX_SHOWN - 3), "..."));
+    }
+}

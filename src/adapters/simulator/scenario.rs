@@ -1,0 +1,329 @@
+//! Scenarios: what an agent answers at which time of a rollout, as times and JSON merge patches in TOML.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use toml::Spanned;
+
+use super::built_in::SCENARIOS;
+use super::fault::{Fault, Moment};
+use super::{ids, placeholder};
+use crate::core::rollout::Verdict;
+use crate::core::text::diagnostics::{line, nearest, with_suggestion};
+use crate::core::text::one_line;
+
+/// The fields of the API's answers, so that a misspelt one is found. Others may be new: they pass.
+const FIELDS: &str = "activeDeploymentId activeDeploymentReady activeSessionCount agentProfile autoDeploy \
+    autoScaling available branch buildId code commitSha conditions createdAt currentRevision deployedCommit \
+    deployment deploymentID desiredDeploymentId error errors git hasInfrastructureIssue headline health id \
+    lastExitCode lastTerminationReason latestDeploy maxReplicas message minReplicas name phase phaseStartedAt \
+    previousRevision ready readyReplicas reason reconciledDeploymentId ref region replicasStarted repoFullName \
+    restartCount sha state status updatedAt";
+
+/// What the TOML reader makes of a date that is no text: an object with this one field.
+const DATE: &str = "$__toml_private_datetime";
+
+/// A scripted rollout: what an agent answers, from before the deploy until for ever after.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    summary: String,
+    verdict: Verdict,
+    /// What is answered before the deploy; `None`: there is no agent.
+    pub(super) before: Option<Map<String, Value>>,
+    /// What changes in the answer and when, in the order of the times.
+    pub(super) states: Vec<State>,
+    pub(super) faults: Vec<Fault>,
+    /// What the deployments log.
+    pub(super) log: Vec<LogLine>,
+    /// What the agent logs in each session that is started.
+    pub(super) session_log: Vec<String>,
+    /// The deployments that are desired after the deploy, by name, and when each is made.
+    pub(super) made: BTreeMap<String, Duration>,
+}
+
+/// What changes at a time after the deploy.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct State {
+    pub(super) at: Moment,
+    /// There is no agent from here on, and all is forgotten.
+    #[serde(default)]
+    absent: bool,
+    #[serde(flatten)]
+    patch: Map<String, Value>,
+}
+
+/// A line that a deployment's code logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogLine {
+    pub(super) at: Moment,
+    pub(super) line: String,
+    #[serde(default = "new")]
+    pub(super) deployment: String,
+}
+
+/// Why a text is no scenario.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{what}", line.map_or(String::new(), |line| format!("line {line}: ")))]
+pub struct InvalidScenario {
+    /// The line that is at fault, the first being 1; `None` where it is no single one.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead, as one line.
+    pub what: String,
+}
+
+impl Scenario {
+    /// Reads a scenario from the text of its file.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has a key that no scenario has, or contradicts itself.
+    pub fn parse(text: &str) -> Result<Scenario, InvalidScenario> {
+        let file: File = toml::from_str(text).map_err(|error| InvalidScenario {
+            line: error.span().map(|span| line(text, &span)),
+            what: one_line(&with_suggestion(error.message())),
+        })?;
+        file.checked().map_err(|Wrong { within, word, what }| {
+            let rest = text.get(within..).unwrap_or_default();
+            let at = within + rest.find(&word).unwrap_or(0);
+            let (line, what) = (Some(line(text, &(at..at))), one_line(&what));
+            InvalidScenario { line, what }
+        })
+    }
+
+    /// The built-in scenario of this name.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Scenario> {
+        let (_, text) = SCENARIOS.iter().find(|(known, _)| *known == name)?;
+        Some(Self::parse(text).expect("a test reads every built-in scenario"))
+    }
+
+    /// The names of the built-in scenarios: the good endings first, then the bad, then the odd.
+    pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+        SCENARIOS.iter().map(|(name, _)| *name)
+    }
+
+    /// The built-in name that `name` is most likely a misspelling of.
+    #[must_use]
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        nearest(name, Self::built_in_names())
+    }
+
+    /// What happens, in one line.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// What an honest watcher with the default limits ends with.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The name of the deployment that a watcher needs as its baseline (`--not-deployment`) to end with
+    /// [`Scenario::verdict`]: that nothing has changed shows only to who knows what was before.
+    #[must_use]
+    pub fn baseline(&self) -> Option<&'static str> {
+        (self.verdict == Verdict::Unchanged).then_some("old")
+    }
+
+    /// The id of the deployment that a scenario calls `name`, during the `deploys`th deploy of
+    /// `agent`; the first counts as 1, also while it is still to come.
+    ///
+    /// What is "old" in one deploy is what was "new" in the deploy before.
+    #[must_use]
+    pub fn deployment_id(agent: &str, deploys: u64, name: &str) -> String {
+        ids::deployment(agent, deploys, name)
+    }
+}
+
+impl State {
+    /// The merge patch; `None` where there is no agent.
+    pub(super) fn patch(&self) -> Option<&Map<String, Value>> {
+        (!self.absent).then_some(&self.patch)
+    }
+}
+
+/// A whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    summary: Spanned<String>,
+    verdict: Spanned<String>,
+    before: Option<Spanned<Map<String, Value>>>,
+    state: Vec<Spanned<State>>,
+    #[serde(default)]
+    fault: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    log: Vec<Spanned<LogLine>>,
+    #[serde(default)]
+    session_log: Vec<String>,
+}
+
+/// What the form of a file cannot hold: what is wrong, in the first place of `word` from `within` on.
+struct Wrong {
+    within: usize,
+    word: String,
+    what: String,
+}
+
+impl Wrong {
+    fn new<T>(within: &Spanned<T>, word: &str, what: impl Into<String>) -> Self {
+        let (word, what) = (word.to_owned(), what.into());
+        Self {
+            within: within.span().start,
+            word,
+            what,
+        }
+    }
+}
+
+impl File {
+    fn checked(self) -> Result<Scenario, Wrong> {
+        let summary = self.summary.get_ref().trim().to_owned();
+        if summary.is_empty() || summary.contains('\n') {
+            return Err(Wrong::new(&self.summary, "", "the summary is one line"));
+        }
+        let made = self.deployments();
+        let mut names = vec!["old", "new"];
+        names.extend(
+            made.keys()
+                .map(String::as_str)
+                .filter(|name| *name != "new"),
+        );
+        if let Some(before) = &self.before {
+            check_fields(before.get_ref(), &names)
+                .map_err(|(word, what)| Wrong::new(before, &word, what))?;
+        }
+        for (number, state) in self.state.iter().enumerate() {
+            let State { at, absent, patch } = state.get_ref();
+            check_fields(patch, &names).map_err(|(word, what)| Wrong::new(state, &word, what))?;
+            if *absent && !patch.is_empty() {
+                let what =
+                    "where the agent is `absent` there is no answer to change: leave out all else";
+                return Err(Wrong::new(state, "absent", what));
+            }
+            if number
+                .checked_sub(1)
+                .is_some_and(|last| at.0 <= self.state[last].get_ref().at.0)
+            {
+                return Err(Wrong::new(
+                    state,
+                    "at =",
+                    "`at` must be later than that of the state before",
+                ));
+            }
+        }
+        for line in &self.log {
+            let name = &line.get_ref().deployment;
+            if !names.contains(&name.as_str()) {
+                let what = format!(
+                    "no deployment is called `{name}`; known here: {}",
+                    names.join(", ")
+                );
+                return Err(Wrong::new(line, name, what));
+            }
+        }
+        for fault in &self.fault {
+            fault
+                .get_ref()
+                .check()
+                .map_err(|what| Wrong::new(fault, "", what))?;
+        }
+        let verdict = verdict(&self.verdict)?;
+        Ok(Scenario {
+            verdict,
+            before: self.before.map(Spanned::into_inner),
+            states: inner(self.state),
+            faults: inner(self.fault),
+            log: inner(self.log),
+            session_log: self.session_log,
+            summary,
+            made,
+        })
+    }
+
+    /// The deployments that a state makes the desired one, and when they are made: `new` with the
+    /// deploy, another one when it first is desired.
+    fn deployments(&self) -> BTreeMap<String, Duration> {
+        let mut made = BTreeMap::new();
+        for state in self.state.iter().map(Spanned::get_ref) {
+            let desired = state
+                .patch
+                .get("desiredDeploymentId")
+                .and_then(Value::as_str);
+            match desired.and_then(|text| text.strip_prefix('{')?.strip_suffix('}')) {
+                Some("new") => made.insert(new(), Duration::ZERO),
+                // What is nearly one of these is a misspelling of it.
+                Some(name) if nearest(name, ["old", "new", "null"]).is_none() => {
+                    Some(*made.entry(name.to_owned()).or_insert(state.at.0))
+                }
+                Some(_) | None => None,
+            };
+        }
+        made
+    }
+}
+
+fn new() -> String {
+    "new".to_owned()
+}
+
+fn inner<T>(all: Vec<Spanned<T>>) -> Vec<T> {
+    all.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// A verdict that a watch can end with by itself.
+fn verdict(word: &Spanned<String>) -> Result<Verdict, Wrong> {
+    let by_itself =
+        |verdict: &Verdict| !matches!(verdict, Verdict::CommandFailed(_) | Verdict::Interrupted(_));
+    let known = || Verdict::WORST_FIRST.into_iter().filter(by_itself);
+    known()
+        .find(|verdict| verdict.as_str() == word.get_ref())
+        .ok_or_else(|| {
+            let words: Vec<&str> = known().map(Verdict::as_str).collect();
+            let what = format!(
+                "unknown verdict {:?}; known here: {}",
+                word.get_ref(),
+                words.join(", ")
+            );
+            Wrong::new(word, "", what)
+        })
+}
+
+/// Finds a misspelt field or placeholder, at any depth: it, and what to write instead.
+fn check_fields(fields: &Map<String, Value>, names: &[&str]) -> Result<(), (String, String)> {
+    for (field, value) in fields {
+        let known = || FIELDS.split_whitespace();
+        if !known().any(|known| known == field)
+            && let Some(meant) = nearest(field, known())
+        {
+            return Err((
+                field.clone(),
+                format!("the API has no field `{field}`; did you mean `{meant}`?"),
+            ));
+        }
+        check(value, names)?;
+    }
+    Ok(())
+}
+
+fn check(value: &Value, names: &[&str]) -> Result<(), (String, String)> {
+    match value {
+        Value::Object(fields) => match fields.get(DATE).and_then(Value::as_str) {
+            Some(date) => Err((
+                date.to_owned(),
+                format!("a time is a text: write \"{date}\""),
+            )),
+            None => check_fields(fields, names),
+        },
+        Value::Array(values) => values.iter().try_for_each(|value| check(value, names)),
+        Value::String(text) => placeholder::check(text, names),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

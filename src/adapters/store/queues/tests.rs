@@ -1,0 +1,295 @@
+//! The order in which events are due, and what becomes of those that cannot be delivered.
+
+use super::*;
+use crate::adapters::store::reader::Backlog;
+use crate::adapters::store::tests::{Place, at, due, event, started};
+use crate::core::fleet::EventKind;
+
+/// Settles the event of an agent that is first in turn.
+fn settle(store: &mut Store, sink: &str, agent: &str, now: i64, outcome: Outcome) {
+    let first = store.due(sink, at(1_000_000), 100).unwrap().deliveries;
+    let mut first = first.into_iter().map(|due| due.event);
+    let first = first.find(|event| event.event.data.agent == agent).unwrap();
+    let settled = Settled {
+        agent: agent.to_owned(),
+        number: first.number,
+        outcome,
+    };
+    store.settle(sink, at(now), &[settled]).unwrap();
+}
+
+fn dead() -> Outcome {
+    Outcome::Dead("refused".to_owned())
+}
+
+#[test]
+fn events_of_an_agent_go_in_order_and_agents_and_sinks_do_not_hold_each_other_up() {
+    let place = Place::new();
+    let mut store = place.open();
+    let change = started(&[("a", "1"), ("a", "2"), ("b", "1"), ("a", "3")]);
+    store.apply(at(0), &change, |_| vec!["one", "two"]).unwrap();
+    assert_eq!(due(&mut store, "one", at(0)), ["a 1", "b 1"]);
+
+    settle(&mut store, "one", "a", 0, Outcome::Retry(at(60)));
+    assert_eq!(due(&mut store, "one", at(59)), ["b 1"], "a 2 waits for a 1");
+    assert_eq!(due(&mut store, "two", at(59)), ["a 1", "b 1"]);
+    assert_eq!(due(&mut store, "one", at(60)), ["b 1", "a 1"]);
+    assert_eq!(
+        store.due("one", at(60), 9).unwrap().deliveries[1].attempts,
+        1
+    );
+
+    settle(&mut store, "one", "a", 60, Outcome::Delivered);
+    assert_eq!(due(&mut store, "one", at(60)), ["b 1", "a 2"]);
+    settle(&mut store, "one", "a", 61, dead());
+    assert_eq!(due(&mut store, "one", at(61)), ["b 1", "a 3"]);
+    assert_eq!(
+        store.due("one", at(61), 9).unwrap().deliveries[1].attempts,
+        0
+    );
+    // What comes later waits its turn as well.
+    store
+        .apply(at(62), &started(&[("a", "4")]), |_| vec!["one"])
+        .unwrap();
+    assert_eq!(due(&mut store, "one", at(62)), ["b 1", "a 3"]);
+
+    let backlogs = store.reader().backlogs().unwrap();
+    let one = Backlog {
+        pending: 3,
+        oldest: Some(at(0)),
+        dead_letters: 1,
+    };
+    let two = Backlog {
+        pending: 4,
+        oldest: Some(at(0)),
+        dead_letters: 0,
+    };
+    assert_eq!(
+        backlogs,
+        [("one".to_owned(), one), ("two".to_owned(), two)].into()
+    );
+}
+
+#[test]
+fn what_is_urgent_comes_first_and_first_tries_before_retries() {
+    let place = Place::new();
+    let mut store = place.open();
+    let mut change = started(&[
+        ("tried", "1"),
+        ("chatter", "1"),
+        ("late", "1"),
+        ("late", "2"),
+    ]);
+    let urgent = [
+        (EventKind::RolloutFinished, "late"),
+        (EventKind::AgentUnready, "down"),
+        (EventKind::RolloutFinished, "tried"),
+    ];
+    let urgent = urgent.map(|(kind, agent)| event(kind, agent, "urgent"));
+    change.events.extend(urgent);
+    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    settle(&mut store, "one", "tried", 1, Outcome::Retry(at(2)));
+    // What an agent has to say before its verdict is as urgent as that.
+    assert_eq!(
+        due(&mut store, "one", at(2)),
+        ["down urgent", "late 1", "chatter 1", "tried 1"]
+    );
+    assert_eq!(store.due("one", at(2), 2).unwrap().deliveries.len(), 2);
+    settle(&mut store, "one", "late", 3, Outcome::Delivered);
+    assert_eq!(
+        due(&mut store, "one", at(3)),
+        ["down urgent", "late 2", "chatter 1", "tried 1"]
+    );
+    settle(&mut store, "one", "late", 4, Outcome::Delivered);
+    assert_eq!(due(&mut store, "one", at(4))[1], "late urgent");
+    // With its verdict the agent's urgency is over.
+    store
+        .apply(at(5), &started(&[("late", "3")]), |_| vec!["one"])
+        .unwrap();
+    settle(&mut store, "one", "late", 6, Outcome::Delivered);
+    assert_eq!(
+        due(&mut store, "one", at(6)),
+        ["down urgent", "chatter 1", "late 3", "tried 1"]
+    );
+}
+
+#[test]
+fn the_next_retry_is_known() {
+    let place = Place::new();
+    let mut store = place.open();
+    let next = |store: &mut Store, now| store.due("one", at(now), 9).unwrap().next_at;
+    assert_eq!(store.due("one", at(0), 9).unwrap(), Due::default());
+    let change = started(&[("a", "1"), ("b", "1")]);
+    store.apply(at(5), &change, |_| vec!["one"]).unwrap();
+    assert_eq!(next(&mut store, 5), None);
+    settle(&mut store, "one", "a", 5, Outcome::Retry(at(60)));
+    settle(&mut store, "one", "b", 5, Outcome::Retry(at(50)));
+    assert_eq!(next(&mut store, 5), Some(at(50)));
+    assert_eq!(next(&mut store, 50), Some(at(60)));
+}
+
+#[test]
+fn settling_twice_changes_nothing() {
+    let place = Place::new();
+    let mut store = place.open();
+    let change = started(&[("a", "1"), ("a", "2")]);
+    store.apply(at(5), &change, |_| vec!["one"]).unwrap();
+    let delivered = [Settled {
+        agent: "a".to_owned(),
+        number: 1,
+        outcome: Outcome::Delivered,
+    }];
+    for now in [6, 7] {
+        store.settle("one", at(now), &delivered).unwrap();
+        assert_eq!(due(&mut store, "one", at(now)), ["a 2"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_becomes_a_dead_letter_and_holds_up_nobody() {
+    let place = Place::new();
+    let mut store = place.open();
+    let bad = ["kind", "json", "text", "gone"];
+    let mut events: Vec<(&str, &str)> = bad
+        .into_iter()
+        .flat_map(|agent| [(agent, "1"), (agent, "2")])
+        .collect();
+    events.push(("well", "1"));
+    store
+        .apply(at(0), &started(&events), |_| vec!["one", "two"])
+        .unwrap();
+    let spoiled = "UPDATE events SET kind = 'agent.danced' WHERE number = 1;
+                   UPDATE events SET data = '{\"agent\":' WHERE number = 3;
+                   UPDATE events SET data = CAST(x'ff' AS TEXT) WHERE number = 5;
+                   DELETE FROM events WHERE number = 7;
+                   INSERT INTO queues VALUES ('one', 'empty', 0, 0, 0, 0);";
+    place.database().execute_batch(spoiled).unwrap();
+    let first = store.due("one", at(0), 100).unwrap();
+    let mut unreadable = first.unreadable;
+    unreadable.sort();
+    let numbers: Vec<u64> = unreadable.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [0, 1, 3, 5, 7], "{unreadable:?}");
+    let why = &unreadable[1].1;
+    assert!(
+        why.contains("\"agent.danced\" is no kind of event"),
+        "{why}"
+    );
+    let sent = ["gone 2", "json 2", "kind 2", "text 2", "well 1"];
+    let mut found = due(&mut store, "one", at(1));
+    found.sort();
+    assert_eq!(found, sent);
+    assert!(
+        store.due("one", at(1), 9).unwrap().unreadable.is_empty(),
+        "said once"
+    );
+    // Even one place at a time.
+    assert_eq!(store.due("two", at(1), 1).unwrap().deliveries.len(), 1);
+    let dead = store.reader().dead_letters(100).unwrap();
+    let of_one = dead.iter().filter(|letter| letter.sink == "one");
+    let mut kinds: Vec<_> = of_one
+        .map(|letter| (letter.event, letter.kind.as_deref()))
+        .collect();
+    kinds.sort_unstable();
+    let started = Some("rollout.started");
+    assert_eq!(
+        kinds,
+        [
+            (1, Some("agent.danced")),
+            (3, started),
+            (5, started),
+            (7, None)
+        ]
+    );
+}
+
+#[test]
+fn what_waits_for_too_long_is_given_up_at_once_and_the_rest_goes_on() {
+    let place = Place::new();
+    let mut store = place.open();
+    for second in [0, 10] {
+        let change = started(&[("a", "1"), ("b", "1")]);
+        store
+            .apply(at(second), &change, |_| vec!["kept", "gone"])
+            .unwrap();
+    }
+    let change = started(&[("c", "1")]);
+    store.apply(at(0), &change, |_| vec!["gone"]).unwrap();
+    settle(&mut store, "gone", "a", 0, Outcome::Retry(at(20)));
+    let expire = |store: &mut Store, before| {
+        store
+            .expire("gone", at(before), at(30), "it was down")
+            .unwrap()
+    };
+    assert_eq!(expire(&mut store, 0), 0);
+    assert_eq!(expire(&mut store, 10), 3);
+    let rest = store.due("gone", at(30), 9).unwrap().deliveries;
+    let rest: Vec<_> = rest
+        .iter()
+        .map(|due| (due.event.number, due.attempts))
+        .collect();
+    assert_eq!(rest, [(4, 0), (3, 0)]);
+    assert_eq!(store.due("kept", at(30), 9).unwrap().deliveries.len(), 2);
+    let dead = store.reader().dead_letters(2).unwrap();
+    assert_eq!(
+        dead.iter().map(|letter| letter.event).collect::<Vec<_>>(),
+        [5, 2]
+    );
+    assert_eq!((dead[0].at, dead[0].why.as_str()), (at(30), "it was down"));
+}
+
+#[test]
+fn a_clock_that_was_set_back_silences_nobody() {
+    const HOUR: i64 = 3600;
+    let place = Place::new();
+    let mut store = place.open();
+    let change = started(&[("a", "1"), ("b", "1"), ("c", "1")]);
+    store.apply(at(2 * HOUR), &change, |_| vec!["one"]).unwrap();
+    for (agent, until) in [("a", 2 * HOUR), ("b", HOUR)] {
+        settle(
+            &mut store,
+            "one",
+            agent,
+            2 * HOUR,
+            Outcome::Retry(at(until)),
+        );
+    }
+    assert_eq!(
+        due(&mut store, "one", at(0)),
+        ["c 1"],
+        "a first try is always due"
+    );
+    // The longest wait that there can be is an hour.
+    store.touch(at(0)).unwrap();
+    assert_eq!(due(&mut store, "one", at(0)), ["c 1", "a 1"]);
+}
+
+#[test]
+fn a_long_queue_and_many_queues_cost_no_more() {
+    let place = Place::new();
+    let store = place.open();
+    let plan = |sql: &str| -> String {
+        let query = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = store.connection.prepare(&query).unwrap();
+        let parameters = statement.parameter_count();
+        let rows = statement.query_map(rusqlite::params_from_iter(vec![1; parameters]), |row| {
+            row.get(3)
+        });
+        rows.unwrap()
+            .collect::<rusqlite::Result<Vec<String>>>()
+            .unwrap()
+            .join("\n")
+    };
+    let heads = plan(HEADS);
+    for step in [
+        "SEARCH queues USING INDEX queues_in_turn (sink=? AND rank=? AND next_at<?)",
+        "SEARCH deliveries USING PRIMARY KEY (sink=? AND agent=?)",
+        "SEARCH deliveries USING PRIMARY KEY (sink=? AND agent=? AND event=?) LEFT-JOIN",
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+    ] {
+        assert!(heads.contains(step), "{step}:\n{heads}");
+    }
+    assert!(
+        !heads.contains("SCAN deliveries") && !heads.contains("SCAN events"),
+        "{heads}"
+    );
+}

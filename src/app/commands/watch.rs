@@ -1,0 +1,236 @@
+//! `watch`: the sidecar, put together and run to its end.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::signals::{Hangup, Signals};
+use crate::adapters::api::Client;
+use crate::adapters::api::connection::{Connection, Hooks};
+use crate::adapters::metrics::Metrics;
+use crate::adapters::output::print;
+use crate::adapters::store::Store;
+use crate::app::cli::{Listen, WatchArgs};
+use crate::app::error::{Error, chain};
+use crate::app::exit::Ending;
+use crate::app::plan::{self, ConfigError, WatchPlan};
+use crate::app::watch::http::{Endpoints, Http, Limits};
+use crate::app::watch::{
+    Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
+};
+use crate::core::fleet::{AgentRecord, Fleet, Watched};
+use crate::core::messages;
+use crate::core::text::one_line;
+
+/// Runs the sidecar until a signal ends it, or makes its one pass.
+pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
+    let mut plan = plan::watch_plan(&args).map_err(report_all_but_last)?;
+    if args.check_config {
+        plan::check_files(&plan).map_err(report_all_but_last)?;
+        return check(&plan);
+    }
+    let client = Client::new(
+        plan.url.clone(),
+        plan.credentials()?,
+        plan.ca_file.as_deref(),
+    )?;
+    // A terminal that is closed ends it; what has none reads its configuration anew.
+    let hangup = if io::stderr().is_terminal() {
+        Hangup::Ends
+    } else {
+        Hangup::IsForOthers
+    };
+    let signals = Signals::listen_with(hangup).map_err(Error::Setup)?;
+    let reloads = match hangup {
+        Hangup::Ends => mpsc::channel(1).1,
+        Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
+    };
+    let store = open(&plan).await?;
+    let shared = Arc::new(Shared::new(remembered_fleet(&plan, &store).await?));
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
+    let http = listen(&plan, &shared, &metrics, &store).await?;
+    let sinks = std::mem::take(&mut plan.sinks);
+    shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
+    let dispatch_parts = DispatchParts {
+        source: plan.url.to_string(),
+        delivery_timeout: plan.delivery_timeout,
+        store: store.clone(),
+        shared: Arc::clone(&shared),
+        metrics: Arc::clone(&metrics),
+    };
+    if let Watched::Named(names) = &plan.rules.watched {
+        let count = u64::try_from(names.len()).unwrap_or(u64::MAX);
+        info!("watching {}", messages::agents(count));
+    }
+    let sidecar = Sidecar::new(Parts {
+        connection: Connection::new(client, plan.rules.max_rps, hooks(&metrics)),
+        shared,
+        store,
+        dispatch: Dispatch::start(sinks, dispatch_parts).await,
+        metrics,
+        retention: plan.history_retention,
+        stop: stop_on(signals),
+        reloads,
+    });
+    let ended = match http {
+        Some(http) => serve_beside(http, sidecar).await,
+        None => sidecar.run().await,
+    };
+    match ended {
+        Ended::Stopped | Ended::Passed => Ok(Ending::Done),
+        Ended::PassFailed(verdict, why) => Ok(Ending::PassFailed { verdict, why }),
+        Ended::Unsaved(what) => Err(Error::Unsaved(what)),
+    }
+}
+
+/// Shows all problems but one, and gives that to be shown as the end of the program.
+fn report_all_but_last(mut problems: Vec<ConfigError>) -> Error {
+    let last = problems.pop();
+    for problem in problems {
+        error!("{}", chain(&problem));
+    }
+    last.map_or(Error::Lost, Error::Config)
+}
+
+/// Says that the configuration is in order, and what it comes to.
+fn check(plan: &WatchPlan) -> Result<Ending, Error> {
+    let key = match plan.credentials() {
+        Ok(credentials) => credentials.to_string(),
+        Err(error) => format!("none here ({error})"),
+    };
+    let names: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let text = format!(
+        "the configuration is in order\n  api      {}\n  key      {key}\n  store    {}\n  sinks    {names}\n",
+        plan.url,
+        plan.store.display()
+    );
+    print::out(&text).map_err(Error::Print)?;
+    Ok(Ending::Done)
+}
+
+async fn open(plan: &WatchPlan) -> Result<StoreHandle, Error> {
+    let path = plan.store.clone();
+    // That a large store is checked may take a while.
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path)).await;
+    Ok(StoreHandle::new(opened.map_err(|_| Error::Lost)??))
+}
+
+/// The agents as the store remembers them.
+async fn remembered_fleet(plan: &WatchPlan, store: &StoreHandle) -> Result<Fleet, Error> {
+    let (agents, alive_at) = store
+        .with(|store| Ok::<_, Error>((store.agents()?, store.alive_at()?)))
+        .await?;
+    if let Some(first) = agents.unreadable.first() {
+        let (count, first) = (agents.unreadable.len(), one_line(first));
+        warn!(
+            "what is known of {count} agents cannot be read and is learned anew, {first} for example"
+        );
+    }
+    let unreadable = agents.unreadable.iter();
+    let unreadable = unreadable.map(|name| AgentRecord::new(name, Timestamp::now()));
+    let records = agents.records.into_iter().chain(unreadable).collect();
+    Ok(Fleet::restore(plan.rules.clone(), records, alive_at))
+}
+
+fn hooks(metrics: &Arc<Metrics>) -> Hooks {
+    let (requests, waits) = (Arc::clone(metrics), Arc::clone(metrics));
+    Hooks {
+        on_request: Some(Box::new(move |outcome, took| {
+            requests.api_request(outcome, took);
+        })),
+        on_wait: Some(Box::new(move |waited| waits.polls_behind(waited))),
+    }
+}
+
+async fn listen(
+    plan: &WatchPlan,
+    shared: &Arc<Shared>,
+    metrics: &Arc<Metrics>,
+    store: &StoreHandle,
+) -> Result<Option<Http>, Error> {
+    let Listen::At(address) = plan.listen else {
+        return Ok(None);
+    };
+    let endpoints = Endpoints {
+        shared: Arc::clone(shared),
+        metrics: Arc::clone(metrics),
+        reader: store.reader().clone(),
+        source: plan.url.to_string(),
+    };
+    let http = Http::bind(address, endpoints, Limits::default()).await?;
+    let address = http.local_addr();
+    if !address.ip().is_loopback() {
+        warn!("anyone who can reach {address} can read the endpoints: there is no password");
+    }
+    info!(%address, "endpoints on http://{address}");
+    Ok(Some(http))
+}
+
+/// Becomes true when a signal asks the sidecar to end.
+fn stop_on(mut signals: Signals) -> watch::Receiver<bool> {
+    let (stopper, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        signals.interruption().await;
+        // The second signal ends the process, whatever it is stuck in.
+        signals.exit_on_second_signal();
+        stopper.send_replace(true);
+        // Who listens for it may do so for as long as there is a sender.
+        std::future::pending::<()>().await;
+    });
+    stop
+}
+
+/// Reads the configuration anew with each SIGHUP.
+fn reload_on_hangup(args: WatchArgs) -> io::Result<mpsc::Receiver<Reload>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let args = args.clone();
+            let read = tokio::task::spawn_blocking(move || reload(&args)).await;
+            let reload = read.unwrap_or_else(|lost| Err(lost.to_string()));
+            if sender.send(reload).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+fn reload(args: &WatchArgs) -> Reload {
+    let in_words = |problems: Vec<ConfigError>| {
+        let lines: Vec<String> = problems.iter().map(|problem| chain(problem)).collect();
+        lines.join("; ")
+    };
+    let plan = plan::watch_plan(args).map_err(in_words)?;
+    plan::check_files(&plan).map_err(in_words)?;
+    Ok(Reloaded {
+        rules: plan.rules,
+        sinks: plan.sinks,
+        retention: plan.history_retention,
+    })
+}
+
+/// Runs the sidecar to its end; the endpoints answer as long as it runs.
+async fn serve_beside(http: Http, sidecar: Sidecar) -> Ended {
+    let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+    let served = http.serve(async {
+        let _ = is_over.await;
+    });
+    let run = async {
+        let ended = sidecar.run().await;
+        drop(over);
+        ended
+    };
+    let (ended, ()) = tokio::join!(run, served);
+    ended
+}

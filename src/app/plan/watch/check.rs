@@ -1,0 +1,51 @@
+//! `--check-config`: what would fail at the start although the configuration makes sense.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::WatchPlan;
+use crate::adapters::api;
+use crate::app::error::chain;
+use crate::app::plan::ConfigError;
+
+/// Looks at the files that a plan needs, and changes nothing.
+///
+/// # Errors
+/// All that cannot be used. That there is no key at all is none: it may be in the environment of the
+/// service alone.
+pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<ConfigError>> {
+    let mut problems = Vec::new();
+    if plan.key_file.is_some() {
+        problems.extend(plan.credentials().err());
+    }
+    if plan.ca_file.is_some() {
+        let tls = api::tls_config(plan.ca_file.as_deref());
+        problems.extend(tls.err().map(|error| ConfigError::CaFile(chain(&error))));
+    }
+    if let Err(source) = check_store(&plan.store) {
+        let path = plan.store.clone();
+        problems.push(ConfigError::Store { path, source });
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+/// Whether a store can be opened, or made.
+fn check_store(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => return result.map(drop),
+    }
+    // The folders that are missing are made in the nearest that is there.
+    let absolute = std::path::absolute(path)?;
+    match absolute.ancestors().skip(1).find(|folder| folder.exists()) {
+        Some(folder) => Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?),
+        None => Ok(()),
+    }
+}

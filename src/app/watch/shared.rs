@@ -1,0 +1,163 @@
+//! What the loops of the sidecar share with its endpoints: the agents, heartbeats, and the state of the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use jiff::{Timestamp, Unit};
+use tokio::time::Instant;
+
+use crate::core::fleet::{Fleet, Moment};
+
+/// How long a loop may take between two heartbeats.
+const MAX_SILENCE: Duration = Duration::from_mins(2);
+
+/// What the loops share with the endpoints.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    started: Instant,
+    fleet: RwLock<Fleet>,
+    /// When each loop showed last that it is alive.
+    heartbeats: Mutex<BTreeMap<String, Instant>>,
+    store: Mutex<Result<(), String>>,
+    /// Events that wait to be written.
+    unsaved: AtomicUsize,
+    /// Why the configuration could not be reloaded, if the last attempt failed.
+    reload: Mutex<Result<(), String>>,
+    /// The sinks of the configuration, by name.
+    sinks: Mutex<BTreeSet<String>>,
+}
+
+/// How long ago a loop showed that it is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Heartbeat {
+    pub(crate) name: String,
+    pub(crate) age: Duration,
+    pub(crate) is_stuck: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(fleet: Fleet) -> Self {
+        Self {
+            started: Instant::now(),
+            fleet: RwLock::new(fleet),
+            heartbeats: Mutex::default(),
+            store: Mutex::new(Ok(())),
+            unsaved: AtomicUsize::new(0),
+            reload: Mutex::new(Ok(())),
+            sinks: Mutex::default(),
+        }
+    }
+
+    /// This moment.
+    pub(crate) fn now(&self) -> Moment {
+        let now = Timestamp::now();
+        Moment {
+            at: self.started.elapsed(),
+            // Nobody wants to read nanoseconds.
+            wall: now.round(Unit::Millisecond).unwrap_or(now),
+        }
+    }
+
+    /// The instant of a time on the fleet's clock.
+    pub(super) fn instant(&self, at: Duration) -> Instant {
+        // A time that far ahead never comes.
+        const FAR: Duration = Duration::from_hours(24);
+        let far = Instant::now() + FAR;
+        self.started.checked_add(at).unwrap_or(far).min(far)
+    }
+
+    pub(crate) fn fleet(&self) -> RwLockReadGuard<'_, Fleet> {
+        self.fleet.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn fleet_mut(&self) -> RwLockWriteGuard<'_, Fleet> {
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A loop is alive.
+    pub(super) fn beat(&self, name: &str) {
+        let mut heartbeats = lock(&self.heartbeats);
+        match heartbeats.get_mut(name) {
+            Some(at) => *at = Instant::now(),
+            None => drop(heartbeats.insert(name.to_owned(), Instant::now())),
+        }
+    }
+
+    /// A loop has ended as it should.
+    pub(super) fn rest(&self, name: &str) {
+        lock(&self.heartbeats).remove(name);
+    }
+
+    /// How long ago each loop showed that it is alive.
+    pub(crate) fn heartbeats(&self) -> Vec<Heartbeat> {
+        let beat = |(name, at): (&String, &Instant)| Heartbeat {
+            name: name.clone(),
+            age: at.elapsed(),
+            is_stuck: at.elapsed() > MAX_SILENCE,
+        };
+        lock(&self.heartbeats).iter().map(beat).collect()
+    }
+
+    /// Notes whether the store can be written. Gives whether that is news.
+    pub(super) fn set_store(&self, state: Result<(), String>) -> bool {
+        let mut store = lock(&self.store);
+        let is_news = *store != state;
+        *store = state;
+        is_news
+    }
+
+    /// Whether the store can be written, or why not.
+    pub(crate) fn store(&self) -> Result<(), String> {
+        lock(&self.store).clone()
+    }
+
+    pub(super) fn set_unsaved(&self, events: usize) {
+        self.unsaved.store(events, Ordering::Relaxed);
+    }
+
+    /// How many events wait to be written.
+    pub(crate) fn unsaved(&self) -> usize {
+        self.unsaved.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_reload(&self, state: Result<(), String>) {
+        *lock(&self.reload) = state;
+    }
+
+    /// Whether the configuration could be reloaded last time, or why not.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        lock(&self.reload).clone()
+    }
+
+    pub(crate) fn set_sinks(&self, names: impl Iterator<Item = String>) {
+        *lock(&self.sinks) = names.collect();
+    }
+
+    /// The sinks of the configuration, by name.
+    pub(crate) fn sinks(&self) -> BTreeSet<String> {
+        lock(&self.sinks).clone()
+    }
+
+    /// Why the sidecar does not know what it is there to know; empty where it does.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let now = self.now();
+        let fleet = self.fleet();
+        let sources = fleet.sources();
+        let mut faults = Vec::new();
+        if fleet.reads_list() {
+            faults.extend(sources.fault("list of agents", &sources.list, now.at));
+        }
+        faults.extend(sources.fault("agents' details", &sources.details, now.at));
+        drop(fleet);
+        if let Err(why) = self.store() {
+            faults.push(format!("the store cannot be written: {why}"));
+        }
+        faults
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,596 @@
+//! What happens to one agent: its rollouts, its health and its removal, as events.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::clock::{Moment, ServerClock};
+use super::event::{EventData, EventKind, FleetEvent, bounded};
+use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
+use crate::core::rollout::{
+    Event, Outcome, Phase, PhaseEntry, Reason, Verdict, Warning, whole_millis,
+};
+
+/// Within how long an agent that keeps becoming unready is one that flaps.
+const FLAPPING: Duration = Duration::from_hours(1);
+/// The longest that an agent that flaps has to be ready until its recovery is reported.
+const MAX_HOLD: Duration = Duration::from_mins(10);
+/// How often in a row something has to be seen to be confirmed (design rule 4).
+const CONFIRMATIONS: u32 = 3;
+/// Over how long.
+const CONFIRM_FOR: Duration = Duration::from_secs(5);
+
+/// An agent, with what is known of it only while the program runs.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    pub(super) record: AgentRecord,
+    /// The rollout that is being followed.
+    pub(super) follow: Option<Follow>,
+    /// Another deployment that checks show, and that is not confirmed.
+    pub(super) unconfirmed: Option<(String, Seen)>,
+    /// Checks in a row that found it not ready.
+    not_ready: Option<Seen>,
+    /// Checks in a row that found it ready, after it had been reported as not.
+    ready_again: Option<Seen>,
+    /// When it was reported as unready, lately.
+    unready_at: Vec<Duration>,
+    /// Since when it is down, where that was while the program ran.
+    down_since: Option<Duration>,
+}
+
+/// A rollout that is being followed.
+#[derive(Debug, Clone)]
+pub(super) struct Follow {
+    /// Given once: another agent may come under the same name while this one is still followed.
+    pub(super) number: u64,
+    pub(super) deployment: KnownDeployment,
+    /// When the rollout began, by the server's clock, as far as the agent's details show.
+    started_at: Option<Timestamp>,
+    /// When the deployment was seen to be the desired one.
+    found_at: Option<Duration>,
+}
+
+/// The same, seen in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    first: Duration,
+    last: Duration,
+    times: u32,
+}
+
+impl Seen {
+    /// Counts one more.
+    pub(super) fn again(slot: &mut Option<Self>, at: Duration) -> Self {
+        let seen = slot.get_or_insert(Self {
+            first: at,
+            last: at,
+            times: 0,
+        });
+        seen.last = at;
+        seen.times = seen.times.saturating_add(1);
+        *seen
+    }
+
+    pub(super) fn is_confirmed(self) -> bool {
+        self.has_lasted(CONFIRM_FOR)
+    }
+
+    pub(super) fn times(self) -> u32 {
+        self.times
+    }
+
+    fn has_lasted(self, duration: Duration) -> bool {
+        self.times >= CONFIRMATIONS && self.last.saturating_sub(self.first) >= duration
+    }
+}
+
+impl Follow {
+    pub(super) fn new(
+        number: u64,
+        deployment: KnownDeployment,
+        started_at: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            number,
+            deployment,
+            started_at,
+            found_at: None,
+        }
+    }
+}
+
+impl Agent {
+    pub(super) fn new(record: AgentRecord) -> Self {
+        Self {
+            record,
+            follow: None,
+            unconfirmed: None,
+            not_ready: None,
+            ready_again: None,
+            unready_at: Vec::new(),
+            down_since: None,
+        }
+    }
+
+    /// The agent has come.
+    pub(super) fn added(
+        &mut self,
+        now: Moment,
+        deployment: Option<&KnownDeployment>,
+    ) -> Vec<FleetEvent> {
+        let data = EventData {
+            deployment_id: deployment.map(|deployment| deployment.id.clone()),
+            deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
+            image: deployment.and_then(|deployment| deployment.image.clone()),
+            ..EventData::default()
+        };
+        vec![self.event(EventKind::AgentAdded, now, data)]
+    }
+
+    /// The agent was deleted: whatever is open ends with it.
+    pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) -> Vec<FleetEvent> {
+        let mut events = Vec::new();
+        if let AgentState::RollingOut { deployment, .. } = &self.record.state {
+            let outcome = Outcome {
+                deployment_id: Some(deployment.id.clone()),
+                reason: Some(Reason {
+                    code: "Deleted".to_owned(),
+                    summary: "the agent was deleted while the deployment was rolled out".to_owned(),
+                    message: None,
+                }),
+                ..Outcome::new(Verdict::NotFound)
+            };
+            events.extend(self.finished(now, &outcome, clock));
+        }
+        events.push(self.event(EventKind::AgentRemoved, now, EventData::default()));
+        events
+    }
+
+    /// Something happened in the rollout that is followed.
+    pub(super) fn progressed(
+        &mut self,
+        now: Moment,
+        event: &Event,
+        clock: &ServerClock,
+    ) -> Vec<FleetEvent> {
+        self.record.live.note(event);
+        match event {
+            Event::TargetFound {
+                deployment_id,
+                created_at,
+            } => self.target_found(now, deployment_id, *created_at, clock),
+            Event::PhaseChanged { phase, .. } => self.phase_changed(now, *phase),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The deployment that is followed has become the desired one, or was so already before a restart.
+    fn target_found(
+        &mut self,
+        now: Moment,
+        id: &str,
+        created_at: Option<Timestamp>,
+        clock: &ServerClock,
+    ) -> Vec<FleetEvent> {
+        let mut events = Vec::new();
+        let rolling_out = match &self.record.state {
+            AgentState::RollingOut { deployment, .. } => Some(deployment.id.clone()),
+            AgentState::Idle { .. } | AgentState::Unready { .. } => None,
+        };
+        if let Some(before) = rolling_out.as_deref().filter(|before| *before != id) {
+            events.extend(self.finished(now, &superseded_unseen(before, id), clock));
+        }
+        let Some(follow) = &mut self.follow else {
+            return events;
+        };
+        follow.found_at = Some(now.at);
+        if rolling_out.as_deref() == Some(id) {
+            return events;
+        }
+        let started_at = follow.started_at;
+        let deployment = KnownDeployment {
+            created_at: created_at.or(follow.deployment.created_at),
+            ..follow.deployment.clone()
+        };
+        let previous = self.record.deployment.take();
+        let rolled_back = previous
+            .as_ref()
+            .is_some_and(|previous| deployment.is_older_than(previous))
+            || self.record.previous.as_ref().is_some_and(|p| p.id == id);
+        let started_at = started_at
+            .or(deployment.created_at.filter(|_| !rolled_back))
+            .filter(|_| clock.at(now.at).is_some());
+        self.record.state = AgentState::RollingOut {
+            deployment: deployment.clone(),
+            started_at: started_at.unwrap_or(now.wall),
+            phases: Vec::new(),
+            observed_late: started_at.is_none(),
+            rolled_back,
+        };
+        self.record.deployment = Some(deployment);
+        self.record.previous = previous;
+        self.not_ready = None;
+        let data = EventData {
+            previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
+            rolled_back,
+            started_at: Some(started_at.unwrap_or(now.wall)),
+            observed_late: started_at.is_none(),
+            ..EventData::default()
+        };
+        events.push(self.event(EventKind::RolloutStarted, now, data));
+        events
+    }
+
+    /// The rollout has entered a phase. Each is reported once, however often a rollout goes back and forth.
+    fn phase_changed(&mut self, now: Moment, phase: Phase) -> Vec<FleetEvent> {
+        let AgentState::RollingOut { phases, .. } = &mut self.record.state else {
+            return Vec::new();
+        };
+        if phase == Phase::Waiting || phases.contains(&phase) {
+            return Vec::new();
+        }
+        phases.push(phase);
+        let data = EventData {
+            phase: Some(phase),
+            ..EventData::default()
+        };
+        vec![self.event(EventKind::RolloutPhaseChanged, now, data)]
+    }
+
+    /// The rollout has ended. Nothing happens where it had not begun, or where it says nothing about the
+    /// deployment: then the rollout goes on.
+    pub(super) fn finished(
+        &mut self,
+        now: Moment,
+        outcome: &Outcome,
+        clock: &ServerClock,
+    ) -> Vec<FleetEvent> {
+        self.record.live.conclude(outcome);
+        let AgentState::RollingOut {
+            deployment,
+            started_at,
+            observed_late,
+            rolled_back,
+            ..
+        } = &self.record.state
+        else {
+            return Vec::new();
+        };
+        if outcome.deployment_id.as_ref() != Some(&deployment.id) || !is_final(outcome.verdict) {
+            return Vec::new();
+        }
+        let timing = self.timing(now, *started_at, *observed_late, outcome, clock);
+        let data = EventData {
+            image: outcome.image.clone(),
+            previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
+            rolled_back: *rolled_back,
+            verdict: Some(outcome.verdict),
+            reason: outcome.reason.as_ref().map(within_bounds),
+            revision_unchanged: outcome.revision_unchanged,
+            warnings: outcome.warnings.iter().map(warning_within_bounds).collect(),
+            available: outcome.available,
+            revision: outcome.revision.clone(),
+            phases: timing.phases,
+            started_at: Some(*started_at),
+            elapsed_ms: Some(whole_millis(timing.elapsed)),
+            observed_late: timing.observed_late,
+            ..EventData::default()
+        };
+        if let (Some(deployment), Some(image)) = (&mut self.record.deployment, &outcome.image) {
+            deployment.image = Some(image.clone());
+        }
+        let event = self.event(EventKind::RolloutFinished, now, data);
+        self.record.last_verdict = Some(outcome.verdict);
+        self.record.state = AgentState::Idle { since: now.wall };
+        match outcome.verdict {
+            Verdict::Ready => {
+                self.record.incident = None;
+                self.down_since = None;
+            }
+            // The deployment that took its place, or the agent's removal, will close what is open.
+            Verdict::Superseded | Verdict::NotFound => {}
+            _ => {
+                self.open_incident(now, &event);
+                self.down_since.get_or_insert(now.at);
+                self.record.state = AgentState::Unready {
+                    since: now.wall,
+                    reason: outcome.reason.as_ref().map(within_bounds),
+                };
+            }
+        }
+        vec![event]
+    }
+
+    /// How long the rollout took, from its start on.
+    fn timing(
+        &self,
+        now: Moment,
+        started_at: Timestamp,
+        started_late: bool,
+        outcome: &Outcome,
+        clock: &ServerClock,
+    ) -> Timing {
+        let found_at = self.follow.as_ref().and_then(|follow| follow.found_at);
+        // How long it had been under way when it was found.
+        let before = match found_at {
+            Some(found_at) if !started_late => clock.since(found_at, started_at),
+            _ => None,
+        };
+        let since_found = found_at.map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
+        let to_now = match (before, found_at) {
+            (Some(before), _) => before.saturating_add(since_found),
+            (None, Some(_)) => since_found,
+            // Nobody follows it: it was found to be over.
+            (None, None) => {
+                Duration::try_from(now.wall.duration_since(started_at)).unwrap_or_default()
+            }
+        };
+        let over_when_found = found_at.is_none() || outcome.elapsed.is_zero();
+        // Seen for the first time in the answer that ended it: the platform's own date is the more
+        // exact one.
+        let last_at = outcome.phases.last().map(|last| last.at_ms);
+        let is_dated = over_when_found || last_at == Some(whole_millis(outcome.elapsed));
+        let ended = outcome
+            .revision
+            .as_ref()
+            .filter(|revision| is_last_phase(revision.phase.as_deref(), outcome.verdict))
+            .filter(|_| is_dated && !started_late)
+            .and_then(|revision| revision.phase_started_at)
+            .map(|ended| ended.duration_since(started_at))
+            .and_then(|took| Duration::try_from(took).ok())
+            .filter(|took| *took <= to_now.saturating_add(Duration::from_secs(1)));
+        let shift = whole_millis(before.unwrap_or_default());
+        let shifted = |entry: &PhaseEntry| PhaseEntry {
+            phase: entry.phase,
+            at_ms: entry.at_ms.saturating_add(shift),
+        };
+        let mut phases: Vec<PhaseEntry> = outcome.phases.iter().map(shifted).collect();
+        if let (Some(ended), Some(last)) = (ended, phases.last_mut()) {
+            last.at_ms = whole_millis(ended);
+        }
+        Timing {
+            elapsed: ended.unwrap_or(to_now),
+            observed_late: started_late || over_when_found && ended.is_none(),
+            phases,
+        }
+    }
+
+    /// A check found the agent ready.
+    pub(super) fn seen_ready(&mut self, now: Moment, unready_for: Duration) -> Vec<FleetEvent> {
+        self.not_ready = None;
+        let AgentState::Unready { since, .. } = self.record.state else {
+            return Vec::new();
+        };
+        let ready = Seen::again(&mut self.ready_again, now.at);
+        let hold = self.hold(now, unready_for);
+        if !hold.is_zero() && !ready.has_lasted(hold) {
+            return Vec::new();
+        }
+        let since = self.record.incident.as_ref().map_or(since, |i| i.since);
+        let elapsed = match self.down_since.take() {
+            Some(down_since) => now.at.saturating_sub(down_since),
+            // It was down before this start.
+            None => Duration::try_from(now.wall.duration_since(since)).unwrap_or_default(),
+        };
+        let data = EventData {
+            started_at: Some(since),
+            elapsed_ms: Some(whole_millis(elapsed)),
+            ..EventData::default()
+        };
+        let event = self.event(EventKind::AgentRecovered, now, data);
+        self.record.incident = None;
+        self.record.state = AgentState::Idle { since: now.wall };
+        self.ready_again = None;
+        vec![event]
+    }
+
+    /// A check found the agent not ready.
+    pub(super) fn seen_not_ready(
+        &mut self,
+        now: Moment,
+        reason: Option<&Reason>,
+        unready_for: Duration,
+    ) -> Vec<FleetEvent> {
+        self.ready_again = None;
+        if !matches!(self.record.state, AgentState::Idle { .. }) {
+            return Vec::new();
+        }
+        let seen = Seen::again(&mut self.not_ready, now.at);
+        if !seen.has_lasted(unready_for) {
+            return Vec::new();
+        }
+        let lasted = now.at.saturating_sub(seen.first);
+        let since = SignedDuration::try_from(lasted)
+            .ok()
+            .and_then(|lasted| now.wall.checked_sub(lasted).ok())
+            .unwrap_or(now.wall);
+        let reason = reason.map(within_bounds);
+        let data = EventData {
+            reason: reason.clone(),
+            available: self.record.live.available,
+            started_at: Some(since),
+            ..EventData::default()
+        };
+        let event = self.event(EventKind::AgentUnready, now, data);
+        self.open_incident(now, &event);
+        self.down_since.get_or_insert(seen.first);
+        self.record.state = AgentState::Unready { since, reason };
+        self.not_ready = None;
+        self.unready_at.push(now.at);
+        vec![event]
+    }
+
+    /// How long the agent has to be ready until that is a recovery: the longer the more often it has not
+    /// lasted lately, so that one that flaps is reported ever more rarely.
+    fn hold(&mut self, now: Moment, unready_for: Duration) -> Duration {
+        self.unready_at
+            .retain(|at| now.at.saturating_sub(*at) < FLAPPING);
+        let relapses = u32::try_from(self.unready_at.len()).unwrap_or(u32::MAX);
+        match relapses.saturating_sub(1) {
+            0 => Duration::ZERO,
+            relapses => {
+                let doublings = relapses.saturating_sub(1).min(16);
+                unready_for.saturating_mul(1 << doublings).min(MAX_HOLD)
+            }
+        }
+    }
+
+    /// Whether what was seen last has still to be confirmed.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.unconfirmed.is_some() || self.not_ready.is_some() || self.ready_again.is_some()
+    }
+
+    fn open_incident(&mut self, now: Moment, event: &FleetEvent) {
+        self.record.incident.get_or_insert_with(|| Incident {
+            dedup_key: event.dedup_key.clone(),
+            since: event.data.started_at.unwrap_or(now.wall),
+        });
+    }
+
+    fn event(&mut self, kind: EventKind, now: Moment, data: EventData) -> FleetEvent {
+        self.record.changed_at = now.wall;
+        let record = &self.record;
+        let deployment = record.deployment.as_ref();
+        // What opens an incident, goes on in it or closes it has its key.
+        let incident = record.incident.as_ref().filter(|_| kind.is_about_health());
+        let dedup_key = match (incident, deployment) {
+            (Some(incident), _) => incident.dedup_key.clone(),
+            (None, Some(deployment)) => format!("{}/{}", record.name, deployment.id),
+            (None, None) => record.name.clone(),
+        };
+        FleetEvent {
+            kind,
+            time: now.wall,
+            dedup_key,
+            data: EventData {
+                agent: record.name.clone(),
+                region: record.region.clone(),
+                deployment_id: data
+                    .deployment_id
+                    .or_else(|| deployment.map(|deployment| deployment.id.clone())),
+                deployment_created_at: data
+                    .deployment_created_at
+                    .or_else(|| deployment.and_then(|deployment| deployment.created_at)),
+                image: data
+                    .image
+                    .or_else(|| deployment.and_then(|deployment| deployment.image.clone())),
+                ..data
+            },
+        }
+    }
+}
+
+/// How long a rollout took, and when each of its phases began.
+struct Timing {
+    elapsed: Duration,
+    observed_late: bool,
+    phases: Vec<PhaseEntry>,
+}
+
+impl KnownDeployment {
+    /// Whether this one is known to have been created before `other`.
+    fn is_older_than(&self, other: &Self) -> bool {
+        matches!((self.created_at, other.created_at), (Some(one), Some(other)) if one < other)
+    }
+}
+
+impl Live {
+    /// Takes in what happened in a rollout.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::TargetFound { .. } => {
+                *self = Self {
+                    ready: Some(false),
+                    available: self.available,
+                    sessions: self.sessions,
+                    ..Self::default()
+                };
+            }
+            Event::PhaseChanged { phase, .. } => self.phase = Some(*phase),
+            Event::ReplicasChanged { ready_replicas, .. } => {
+                self.ready_replicas = Some(*ready_replicas);
+            }
+            Event::Restarted { restart_count, .. } => self.restart_count = Some(*restart_count),
+            _ => {}
+        }
+    }
+
+    /// Takes in how a rollout, or a check, ended.
+    pub(super) fn conclude(&mut self, outcome: &Outcome) {
+        let Some(ready) = is_ready(outcome.verdict) else {
+            return;
+        };
+        self.ready = Some(ready);
+        self.available = outcome.available.or(self.available);
+        self.phase = outcome
+            .phases
+            .last()
+            .map(|entry| entry.phase)
+            .or(self.phase);
+        if let Some(revision) = &outcome.revision {
+            self.ready_replicas = revision.ready_replicas.or(self.ready_replicas);
+            self.restart_count = revision.restart_count.or(self.restart_count);
+        }
+    }
+}
+
+/// Whether a verdict says that the deployment is ready; none where it says nothing about that.
+pub(super) fn is_ready(verdict: Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Ready => Some(true),
+        Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure | Verdict::Timeout => {
+            Some(false)
+        }
+        Verdict::Unauthorized
+        | Verdict::NotFound
+        | Verdict::Unavailable
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::CommandFailed(_)
+        | Verdict::Interrupted(_) => None,
+    }
+}
+
+/// Whether the platform's word for a phase is that of the phase in which a rollout ends so.
+fn is_last_phase(phase: Option<&str>, verdict: Verdict) -> bool {
+    let last = match verdict {
+        Verdict::Ready => "Active",
+        Verdict::Failed => "Failed",
+        _ => return false,
+    };
+    phase.is_some_and(|phase| phase.eq_ignore_ascii_case(last))
+}
+
+/// Whether a verdict is about the deployment, and not about the watch.
+fn is_final(verdict: Verdict) -> bool {
+    is_ready(verdict).is_some() || matches!(verdict, Verdict::Superseded | Verdict::NotFound)
+}
+
+/// The end of a rollout whose place another deployment took while nobody watched.
+fn superseded_unseen(id: &str, by: &str) -> Outcome {
+    Outcome {
+        deployment_id: Some(id.to_owned()),
+        reason: Some(Reason {
+            code: "Superseded".to_owned(),
+            summary: format!("deployment {by} took its place while nobody watched"),
+            message: None,
+        }),
+        ..Outcome::new(Verdict::Superseded)
+    }
+}
+
+/// A reason whose foreign text is cut where it is too long for an event.
+fn within_bounds(reason: &Reason) -> Reason {
+    Reason {
+        code: bounded(&reason.code),
+        summary: bounded(&reason.summary),
+        message: reason.message.as_deref().map(bounded),
+    }
+}
+
+fn warning_within_bounds(warning: &Warning) -> Warning {
+    Warning {
+        code: bounded(&warning.code),
+        summary: bounded(&warning.summary),
+    }
+}

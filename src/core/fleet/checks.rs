@@ -1,0 +1,481 @@
+//! The check of one agent: its details decide whether it is there, what is deployed, and whether it is ready.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::agent::{Agent, Seen, is_ready};
+use super::clock::Moment;
+use super::record::{AgentRecord, AgentState, KnownDeployment};
+use super::schedule::NextCheck;
+use super::{Action, Fleet, Mode, Step, Task, TaskId, Watched};
+use crate::core::messages::Severity;
+use crate::core::rollout::{
+    Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
+};
+use crate::core::text::one_line;
+use crate::core::wire::{AgentDetails, AgentName};
+
+/// How soon something is checked again that has to be confirmed: three times over five seconds.
+const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
+/// How long the list's hint about an agent is passed over once its details have said otherwise.
+pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
+/// How often a single pass asks for an agent that cannot be read.
+const PASS_TRIES: u32 = 3;
+/// A deployment that is at least this old, and ready, is no rollout when its agent shows for the first time.
+const SETTLED: SignedDuration = SignedDuration::from_hours(1);
+
+impl Fleet {
+    /// Has an agent checked at once, or once more where that is under way.
+    pub(super) fn check_soon(&mut self, now: Moment, name: &str) {
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        if entry
+            .agent
+            .as_ref()
+            .is_some_and(|agent| agent.follow.is_some())
+        {
+            return;
+        }
+        if entry.check.is_some() {
+            entry.check_again = true;
+        } else {
+            self.schedule.add_at_once(now.at, name);
+        }
+    }
+
+    /// Starts a check, unless there is nothing to check.
+    pub(super) fn check(&mut self, name: &str) -> Option<Action> {
+        let number = self.number();
+        let is_named = matches!(self.rules.watched, Watched::Named(_));
+        let entry = self.agents.get_mut(name)?;
+        let agent = entry.agent.as_ref();
+        if entry.check.is_some() || agent.is_some_and(|agent| agent.follow.is_some()) {
+            return None;
+        }
+        let parsed = name.parse::<AgentName>().ok()?;
+        // What confirms an answer must not come from the same replica.
+        let confirms =
+            entry.absent.is_some() || agent.is_some_and(|agent| agent.unconfirmed.is_some());
+        let is_urgent =
+            is_named || confirms || entry.hint.is_some() || agent.is_none_or(Agent::is_unsettled);
+        entry.check = Some(number);
+        self.checks += 1;
+        Some(Action::Check {
+            check: TaskId {
+                agent: name.to_owned(),
+                number,
+            },
+            agent: parsed,
+            route: if confirms {
+                Route::Fresh
+            } else {
+                Route::Pooled
+            },
+            is_urgent,
+        })
+    }
+
+    pub(super) fn on_checked(
+        &mut self,
+        now: Moment,
+        check: &TaskId,
+        observation: Observation,
+        step: &mut Step,
+    ) {
+        self.checks -= 1;
+        let name = &check.agent;
+        match &observation {
+            Observation::Failed(failure) => _ = self.sources.details.failed(now.at, failure),
+            Observation::Details { .. } | Observation::Absent(_) => {
+                self.sources.details.good(now.at);
+            }
+        }
+        // Another agent may have come under this name meanwhile.
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        if entry.check != Some(check.number) {
+            return;
+        }
+        entry.check = None;
+        let again = std::mem::take(&mut entry.check_again);
+        match observation {
+            Observation::Failed(failure) => self.on_unreadable(now, name, &failure, step),
+            Observation::Absent(_) => {
+                self.on_readable(name, step);
+                self.on_absent(now, name, step);
+            }
+            Observation::Details {
+                details,
+                server_time,
+            } => {
+                self.on_readable(name, step);
+                self.on_details(now, name, details, server_time, step);
+            }
+        }
+        self.schedule_next(now, name);
+        if again {
+            self.check_soon(now, name);
+        }
+    }
+
+    pub(super) fn on_task_lost(&mut self, now: Moment, task: Task, step: &mut Step) {
+        let what = match task {
+            Task::ReadList => {
+                self.list_at = Some(now.at.saturating_add(self.rules.interval));
+                "the list was being read".to_owned()
+            }
+            Task::Check(check) => {
+                self.checks -= 1;
+                if let Some(entry) = self.agents.get_mut(&check.agent)
+                    && entry.check == Some(check.number)
+                {
+                    entry.check = None;
+                    self.schedule.again(now.at, &check.agent, NextCheck::Soon);
+                }
+                format!("{} was being checked", one_line(&check.agent))
+            }
+            Task::Follow(follow) => {
+                self.lose_follow(now, &follow);
+                format!(
+                    "a rollout of {} was being followed",
+                    one_line(&follow.agent)
+                )
+            }
+        };
+        let line = format!("a task has panicked while {what}; it is taken up again");
+        self.log(step, Severity::Error, &line);
+    }
+
+    fn on_unreadable(&mut self, now: Moment, name: &str, failure: &Failure, step: &mut Step) {
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        let (mut seen, is_reported) = match entry.failing.take() {
+            Some((seen, is_reported)) => (Some(seen), is_reported),
+            None => (None, false),
+        };
+        let seen = Seen::again(&mut seen, now.at);
+        // That nothing can be read is reported of the key, or of the API, once.
+        let is_news = seen.is_confirmed() && !is_reported;
+        entry.failing = Some((seen, is_reported || seen.is_confirmed()));
+        if is_news {
+            let why = one_line(&failure.summary);
+            let line = format!("{} cannot be read: {why}", one_line(name));
+            self.log(step, Severity::Warning, &line);
+        }
+    }
+
+    fn on_readable(&mut self, name: &str, step: &mut Step) {
+        let failing = self
+            .agents
+            .get_mut(name)
+            .and_then(|entry| entry.failing.take());
+        if failing.is_some_and(|(_, is_reported)| is_reported) {
+            let line = format!("{} can be read again", one_line(name));
+            self.log(step, Severity::Info, &line);
+        }
+    }
+
+    fn on_absent(&mut self, now: Moment, name: &str, step: &mut Step) {
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        let before = entry.absent.is_some_and(Seen::is_confirmed);
+        let absent = Seen::again(&mut entry.absent, now.at);
+        if !absent.is_confirmed() || before {
+            return;
+        }
+        if entry.agent.is_some() {
+            self.remove(now, name, step);
+        } else if matches!(self.rules.watched, Watched::Named(_)) {
+            let line = format!(
+                "there is no agent {}: it will be watched once there is",
+                one_line(name)
+            );
+            self.log(step, Severity::Warning, &line);
+        }
+    }
+
+    fn on_details(
+        &mut self,
+        now: Moment,
+        name: &str,
+        details: Box<AgentDetails>,
+        server_time: Option<Timestamp>,
+        step: &mut Step,
+    ) {
+        self.adopt(now, name, &details, step);
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        let Some(agent) = &mut entry.agent else {
+            return;
+        };
+        entry.absent = None;
+        let hint = entry.hint.take();
+        let seen_until = agent.record.updated_at;
+        if is_before(details.updated_at, seen_until) {
+            // A stale answer counts for nothing; the list will give the hint again.
+            return;
+        }
+        if is_before(agent.record.created_at, details.created_at) {
+            // Another agent has come under this name.
+            self.remove(now, name, step);
+            let entry = self.agents.entry(name.to_owned()).or_default();
+            entry.is_listed = true;
+            entry.hint = hint;
+            self.adopt(now, name, &details, step);
+            return self.on_details(now, name, details, server_time, step);
+        }
+        let Some(desired) = details.desired().map(str::to_owned) else {
+            return;
+        };
+        let is_known = agent.record.deployment_id() == Some(desired.as_str());
+        if is_known && hint.is_some() {
+            entry.passes_over_hints_until = now.at.saturating_add(PASS_OVER_HINTS);
+        }
+        let deployment = deployment_of(&details, &desired);
+        if agent.record.deployment.is_none() && self.is_settled(now, &details) {
+            // Nobody saw it being rolled out, and that was long ago.
+            self.change(name, step, |agent, _| {
+                agent.record.deployment = Some(deployment);
+                Vec::new()
+            });
+            return self.on_details(now, name, details, server_time, step);
+        }
+        self.change(name, step, |agent, _| {
+            note(&mut agent.record, &details, is_known.then_some(&deployment));
+            if let Some(id) = hint.and_then(|hint| hint.id) {
+                agent.record.service_id = Some(id);
+            }
+            Vec::new()
+        });
+        let Some(agent) = self
+            .agents
+            .get_mut(name)
+            .and_then(|entry| entry.agent.as_mut())
+        else {
+            return;
+        };
+        if !is_known {
+            let record = &agent.record;
+            let known = record.deployment.as_ref();
+            let is_older =
+                known.is_some_and(|known| is_before(deployment.created_at, known.created_at));
+            let is_newer_answer = is_before(seen_until, details.updated_at);
+            let is_newer = is_newer_answer
+                || is_newer_deployment(&deployment, known, record.previous.as_ref());
+            if is_newer || confirms(agent, now, &desired) {
+                // An older deployment was made the desired one when the agent's record was changed.
+                let started_at = if is_older {
+                    details.updated_at.filter(|_| is_newer_answer)
+                } else {
+                    deployment.created_at
+                };
+                self.follow(now, name, deployment, started_at, step);
+            }
+            return;
+        }
+        agent.unconfirmed = None;
+        if let AgentState::RollingOut {
+            started_at,
+            observed_late,
+            ..
+        } = &agent.record.state
+        {
+            let started_at = Some(*started_at).filter(|_| !observed_late);
+            return self.follow(now, name, deployment, started_at, step);
+        }
+        let observation = Observation::Details {
+            details,
+            server_time,
+        };
+        let Some(outcome) = self.judge(observation) else {
+            return;
+        };
+        let unready_for = self.rules.unready_for;
+        self.change(name, step, |agent, _| {
+            agent.record.live.conclude(&outcome);
+            match is_ready(outcome.verdict) {
+                Some(true) => agent.seen_ready(now, unready_for),
+                Some(false) => agent.seen_not_ready(now, outcome.reason.as_ref(), unready_for),
+                None => Vec::new(),
+            }
+        });
+    }
+
+    /// What a single answer says about the deployment that it shows.
+    fn judge(&self, observation: Observation) -> Option<Box<Outcome>> {
+        let limits = self.rules.limits.clone();
+        let mut machine = Machine::new(Policy::single_check(TargetRule::FirstSeen, limits));
+        match machine.observe(Duration::ZERO, observation).next {
+            Next::Done(outcome) => Some(outcome),
+            Next::Poll(_) => None,
+        }
+    }
+
+    /// Takes in an agent whose details are seen for the first time.
+    fn adopt(&mut self, now: Moment, name: &str, details: &AgentDetails, step: &mut Step) {
+        let since = self.settled_before(now);
+        let is_settled = self.is_settled(now, details);
+        let Some(entry) = self.agents.get_mut(name) else {
+            return;
+        };
+        if entry.agent.is_some() {
+            return;
+        }
+        let is_named = matches!(self.rules.watched, Watched::Named(_));
+        let is_first_start = self.watched_until.is_none() && is_named && entry.absent.is_none();
+        let hint = entry.hint.as_ref();
+        let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
+        let desired = details.desired();
+        let deployment = desired.map(|desired| deployment_of(details, desired));
+        let is_settled = is_settled || (is_first_start && is_at_rest(details));
+        let record = AgentRecord {
+            service_id: hint.and_then(|hint| hint.id.clone()),
+            created_at,
+            region: details
+                .region
+                .clone()
+                .or(hint.and_then(|hint| hint.region.clone())),
+            deployment: deployment.clone().filter(|_| is_settled),
+            ..AgentRecord::new(name, now.wall)
+        };
+        let mut agent = Agent::new(record);
+        // What is older was there already, out of scope or not to be read.
+        let is_new = !is_first_start && created_at.is_none_or(|date| date > since);
+        if is_new {
+            let added = agent.added(now, deployment.as_ref());
+            step.change.events.extend(added);
+        }
+        let record = Some(agent.record.clone());
+        step.change.agents.insert(name.to_owned(), record);
+        entry.agent = Some(agent);
+    }
+
+    /// What was created before this moment was not made while this sidecar, or the one before it, watched.
+    fn settled_before(&self, now: Moment) -> Timestamp {
+        let server_now = self.clock.at(now.at).unwrap_or(now.wall);
+        let long_ago = server_now.checked_sub(SETTLED).unwrap_or(Timestamp::MIN);
+        self.watched_until
+            .map_or(long_ago, |until| until.min(long_ago))
+    }
+
+    /// Whether an agent is at rest on a deployment that is no rollout any more.
+    fn is_settled(&self, now: Moment, details: &AgentDetails) -> bool {
+        let deployment = details.desired_deployment();
+        let created_at = deployment.and_then(|deployment| deployment.created_at);
+        is_at_rest(details) && created_at.is_some_and(|date| date <= self.settled_before(now))
+    }
+
+    /// Decides when an agent is checked next.
+    pub(super) fn schedule_next(&mut self, now: Moment, name: &str) {
+        if let Some(next) = self.next_check(name) {
+            self.schedule.again(now.at, name, next);
+        }
+    }
+
+    fn next_check(&self, name: &str) -> Option<NextCheck> {
+        let entry = self.agents.get(name)?;
+        let is_once = self.rules.mode == Mode::Once;
+        let last = |next| if is_once { NextCheck::Never } else { next };
+        let agent = entry.agent.as_ref();
+        if agent.is_some_and(|agent| agent.follow.is_some()) {
+            return Some(NextCheck::Never);
+        }
+        if let Some((failing, _)) = entry.failing {
+            let tries_again = is_once && failing.times() < PASS_TRIES;
+            return Some(if tries_again {
+                NextCheck::Confirm(CONFIRM_EVERY)
+            } else {
+                last(NextCheck::Soon)
+            });
+        }
+        if let Some(absent) = entry.absent {
+            return Some(if absent.is_confirmed() {
+                last(NextCheck::Regular)
+            } else {
+                NextCheck::Confirm(CONFIRM_EVERY)
+            });
+        }
+        let Some(agent) = agent else {
+            return Some(last(NextCheck::Soon));
+        };
+        if agent.unconfirmed.is_some() {
+            return Some(NextCheck::Confirm(CONFIRM_EVERY));
+        }
+        if agent.is_unsettled() {
+            let third = self.rules.unready_for / 3;
+            let wait = third.clamp(Duration::from_millis(100), 2 * CONFIRM_EVERY);
+            return Some(NextCheck::Confirm(wait));
+        }
+        Some(last(
+            if matches!(agent.record.state, AgentState::Idle { .. }) {
+                NextCheck::Regular
+            } else {
+                NextCheck::Soon
+            },
+        ))
+    }
+}
+
+fn is_at_rest(details: &AgentDetails) -> bool {
+    details.ready && details.desired() == details.reconciled_deployment_id.as_deref()
+}
+
+/// Counts one more answer that shows another deployment than the known one. Gives whether that is confirmed.
+fn confirms(agent: &mut Agent, now: Moment, desired: &str) -> bool {
+    let before = agent.unconfirmed.take().filter(|(id, _)| id == desired);
+    let mut seen = before.map(|(_, seen)| seen);
+    let again = Seen::again(&mut seen, now.at);
+    if !again.is_confirmed() {
+        agent.unconfirmed = Some((desired.to_owned(), again));
+    }
+    again.is_confirmed()
+}
+
+/// Whether a deployment is known to have come after the known one. One that was there before the known one
+/// may be shown by a replica that lags.
+fn is_newer_deployment(
+    deployment: &KnownDeployment,
+    known: Option<&KnownDeployment>,
+    previous: Option<&KnownDeployment>,
+) -> bool {
+    known.is_none_or(|known| {
+        is_before(known.created_at, deployment.created_at)
+            && previous.is_none_or(|previous| previous.id != deployment.id)
+    })
+}
+
+/// Takes in what an answer shows of an agent beside its health.
+fn note(record: &mut AgentRecord, details: &AgentDetails, same: Option<&KnownDeployment>) {
+    record.updated_at = record.updated_at.max(details.updated_at);
+    record.created_at = details.created_at.or(record.created_at);
+    if details.region.is_some() {
+        record.region.clone_from(&details.region);
+    }
+    record.live.sessions = details.active_session_count;
+    if let (Some(known), Some(same)) = (&mut record.deployment, same) {
+        known.created_at = same.created_at.or(known.created_at);
+        if same.image.is_some() {
+            known.image.clone_from(&same.image);
+        }
+    }
+}
+
+fn deployment_of(details: &AgentDetails, desired: &str) -> KnownDeployment {
+    let shown = details.desired_deployment();
+    KnownDeployment {
+        id: desired.to_owned(),
+        created_at: shown.and_then(|deployment| deployment.created_at),
+        image: shown.and_then(|deployment| deployment.image.clone()),
+    }
+}
+
+/// Whether `one` is known to be before `other`.
+fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one < other)
+}

@@ -1,0 +1,185 @@
+//! Agents that stop being ready without a deploy, and incidents from their opening to their end.
+
+use super::*;
+
+fn keys(sidecar: &Sidecar) -> Vec<&str> {
+    let about_health = sidecar
+        .events
+        .iter()
+        .filter(|event| event.kind.is_about_health());
+    about_health.map(|event| event.dedup_key.as_str()).collect()
+}
+
+#[test]
+fn a_short_blip_is_reported_to_nobody() {
+    for seconds in [1, 4, 20, 29] {
+        let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(seconds * SECOND);
+        sidecar.set("a", json!({"ready": true}));
+        sidecar.run(120 * SECOND);
+        assert_eq!(sidecar.lines(), [""; 0], "{seconds}");
+    }
+}
+
+#[test]
+fn an_agent_that_stays_unready_is_reported_and_so_is_its_recovery_with_the_same_key() {
+    let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
+    let began = sidecar.wall;
+    sidecar.set("a", json!({"ready": false, "available": false}));
+    let took = sidecar.run_until("a d1 agent.unready", 120 * SECOND);
+    assert!(took >= 30 * SECOND && took < 55 * SECOND, "{took:?}");
+    let unready = sidecar.last(EventKind::AgentUnready).clone();
+    let since = unready.data.started_at.unwrap();
+    assert!(since.duration_since(began) < SignedDuration::from_secs(16));
+    assert!(unready.data.reason.is_some());
+    sidecar.run(60 * SECOND);
+    sidecar.set("a", json!({"ready": true, "available": true}));
+    sidecar.run_until("a d1 agent.recovered", 40 * SECOND);
+    let recovered = sidecar.last(EventKind::AgentRecovered);
+    assert_eq!(recovered.dedup_key, unready.dedup_key);
+    let truth = sidecar.wall.duration_since(since).as_millis();
+    let elapsed = i128::from(recovered.data.elapsed_ms.unwrap());
+    assert!((elapsed - truth).abs() < 200, "{elapsed} {truth}");
+    assert_eq!(sidecar.lines().len(), 2);
+}
+
+#[test]
+fn a_deploy_closes_what_was_open() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.set("a", json!({"ready": false}));
+    sidecar.run_until("a d1 agent.unready", 400 * SECOND);
+    sidecar.deploy("a", "d2");
+    sidecar.run(3 * SECOND);
+    sidecar.fail("a");
+    sidecar.run_until("a d2 rollout.finished failed", 60 * SECOND);
+    sidecar.deploy("a", "d3");
+    sidecar.run(3 * SECOND);
+    sidecar.ready("a");
+    sidecar.run_until("a d3 rollout.finished ready", 60 * SECOND);
+    assert_eq!(keys(&sidecar), ["a/d1", "a/d1", "a/d1"]);
+    assert!(sidecar.fleet.agent("a").unwrap().incident.is_none());
+    // The next incident is one of its own.
+    sidecar.deploy("a", "d4");
+    sidecar.run(3 * SECOND);
+    sidecar.fail("a");
+    sidecar.run_until("a d4 rollout.finished failed", 60 * SECOND);
+    sidecar.ready("a");
+    sidecar.run_until("a d4 agent.recovered", 60 * SECOND);
+    assert_eq!(keys(&sidecar)[3..], ["a/d4", "a/d4"]);
+}
+
+#[test]
+fn removal_closes_what_was_open() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.set("a", json!({"ready": false}));
+    sidecar.run_until("a d1 agent.unready", 400 * SECOND);
+    sidecar.delete("a");
+    sidecar.run_until("a d1 agent.removed", 60 * SECOND);
+    assert_eq!(keys(&sidecar), ["a/d1", "a/d1"]);
+}
+
+#[test]
+fn an_incident_outlives_a_restart() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.set("a", json!({"ready": false}));
+    sidecar.run_until("a d1 agent.unready", 400 * SECOND);
+    sidecar.restart(rules(), 60 * SECOND);
+    sidecar.run(120 * SECOND);
+    sidecar.set("a", json!({"ready": true}));
+    sidecar.run_until("a d1 agent.recovered", 60 * SECOND);
+    assert_eq!(
+        sidecar.lines(),
+        ["a d1 agent.unready", "a d1 agent.recovered"]
+    );
+    assert_eq!(keys(&sidecar), ["a/d1", "a/d1"]);
+}
+
+#[test]
+fn an_agent_that_flaps_is_reported_ever_more_rarely() {
+    let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
+    for _ in 0..60 {
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(75 * SECOND);
+        sidecar.set("a", json!({"ready": true}));
+        sidecar.run(45 * SECOND);
+    }
+    let count = sidecar.lines().len();
+    assert!((4..=16).contains(&count), "{count} events in two hours");
+    sidecar.run(1200 * SECOND);
+    let last = sidecar.lines().pop().unwrap();
+    assert_eq!(last, "a d1 agent.recovered", "once it stays ready");
+}
+
+#[test]
+fn failures_to_read_say_nothing_about_health() {
+    let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
+    sidecar
+        .world
+        .failures
+        .insert("a".to_owned(), failure("Http500"));
+    sidecar.run(600 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
+}
+
+#[test]
+fn a_rollout_that_changed_no_revision_is_ready_with_a_warning() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.deploy("a", "d2");
+    sidecar.set(
+        "a",
+        json!({"currentRevision": {"deploymentID": "d1", "phase": "Active"}}),
+    );
+    sidecar.run(3 * SECOND);
+    sidecar.ready("a");
+    sidecar.run_until("a d2 rollout.finished ready", 60 * SECOND);
+    let data = &sidecar.last(EventKind::RolloutFinished).data;
+    assert!(data.revision_unchanged);
+    assert!(!data.warnings.is_empty(), "{data:?}");
+}
+
+#[test]
+fn foreign_text_in_an_event_has_a_bound() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.deploy("a", "d2");
+    let message = format!("first line\n{}\nlast line", "é\u{202e}".repeat(1_000_000));
+    sidecar.set(
+        "a",
+        json!({"currentRevision": {"phase": "Failed",
+        "health": {"reason": "CrashLoopBackOff", "message": message}}}),
+    );
+    sidecar.run_until("a d2 rollout.finished failed", 60 * SECOND);
+    let event = sidecar.last(EventKind::RolloutFinished);
+    let size = serde_json::to_string(event).unwrap().len();
+    assert!(size < 80_000, "{size}");
+    let kept = event
+        .data
+        .reason
+        .as_ref()
+        .unwrap()
+        .message
+        .as_ref()
+        .unwrap();
+    assert!(kept.starts_with("first line") && kept.ends_with("last line"));
+    assert!(kept.contains("bytes left out"), "it says so");
+}
+
+#[test]
+fn an_agent_is_shown_as_its_last_answer_said() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.set(
+        "a",
+        json!({"activeSessionCount": 7, "currentRevision": {"readyReplicas": 3}}),
+    );
+    sidecar.run(310 * SECOND);
+    let record = sidecar.fleet.agent("a").unwrap();
+    let live = &record.live;
+    assert_eq!(
+        (live.ready, live.ready_replicas, live.sessions),
+        (Some(true), Some(3), Some(7))
+    );
+    assert_eq!(
+        record.deployment.as_ref().unwrap().image.as_deref(),
+        Some("image:d1")
+    );
+}

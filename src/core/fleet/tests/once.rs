@@ -1,0 +1,108 @@
+//! A single pass: it ends with what is certain, and is no success where nobody could be checked.
+
+use super::*;
+
+fn once(rules: Rules, agents: &[&str]) -> Sidecar {
+    let rules = Rules {
+        mode: Mode::Once,
+        ..rules
+    };
+    Sidecar::with(rules, agents)
+}
+
+/// Runs to the end of the pass.
+#[track_caller]
+fn end(sidecar: &mut Sidecar) -> PassEnd {
+    for _ in 0..6000 {
+        sidecar.run(TICK);
+        if let Some(end) = sidecar.fleet.pass_end() {
+            return end;
+        }
+    }
+    panic!("it does not end: {:?}", sidecar.lines());
+}
+
+#[test]
+fn a_pass_ends_when_every_agent_was_checked_and_what_is_under_way_has_ended() {
+    let mut sidecar = once(rules(), &["a", "b"]);
+    assert_eq!(end(&mut sidecar), PassEnd::Passed);
+    assert!(sidecar.at < 2 * SECOND, "{:?}", sidecar.at);
+    sidecar.deploy("a", "d2");
+    sidecar.delete("b");
+    let watched = Rules {
+        mode: Mode::Once,
+        ..rules()
+    };
+    sidecar.restart(watched, 60 * SECOND);
+    sidecar.run(20 * SECOND);
+    assert_eq!(sidecar.fleet.pass_end(), None, "a is under way");
+    sidecar.ready("a");
+    assert_eq!(end(&mut sidecar), PassEnd::Passed);
+    let mut lines = sidecar.lines();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "a d2 rollout.finished ready",
+            "a d2 rollout.started",
+            "b d1 agent.removed"
+        ]
+    );
+}
+
+#[test]
+fn a_pass_over_nobody_is_no_success() {
+    let mut sidecar = once(named(&["a", "ghost"]), &["a"]);
+    let failed = PassEnd::Failed(Verdict::NotFound, "there is no agent ghost".to_owned());
+    assert_eq!(end(&mut sidecar), failed);
+    let scope = Scope::new(&["prod-*".to_owned()], &[], Vec::new()).unwrap();
+    let narrow = Rules {
+        watched: Watched::Listed(scope),
+        ..rules()
+    };
+    let mut sidecar = once(narrow, &["a"]);
+    assert!(matches!(
+        end(&mut sidecar),
+        PassEnd::Failed(Verdict::NotFound, _)
+    ));
+    let mut sidecar = once(rules(), &[]);
+    assert_eq!(
+        end(&mut sidecar),
+        PassEnd::Passed,
+        "an organization without agents"
+    );
+}
+
+#[test]
+fn a_pass_that_cannot_read_is_no_success() {
+    let mut sidecar = once(rules(), &["a"]);
+    sidecar.world.list_failure = Some(failure("Http503"));
+    let why = "the list of agents cannot be read: the API answered Http503".to_owned();
+    assert_eq!(
+        end(&mut sidecar),
+        PassEnd::Failed(Verdict::Unavailable, why)
+    );
+    let mut sidecar = once(named(&["a", "b"]), &["a", "b"]);
+    sidecar
+        .world
+        .failures
+        .insert("b".to_owned(), failure("Http503"));
+    let why = "b cannot be read: the API answered Http503".to_owned();
+    assert_eq!(
+        end(&mut sidecar),
+        PassEnd::Failed(Verdict::Unavailable, why)
+    );
+    let tries = sidecar.checked.iter().filter(|(_, agent)| agent == "b");
+    assert_eq!(tries.count(), 3);
+    let mut sidecar = once(rules(), &["a"]);
+    let refused = Failure {
+        class: FailureClass::Unauthorized,
+        ..failure("Http401")
+    };
+    sidecar.world.list_failure = Some(refused);
+    assert!(matches!(
+        end(&mut sidecar),
+        PassEnd::Failed(Verdict::Unauthorized, _)
+    ));
+    assert!(sidecar.at < SECOND, "at once");
+}

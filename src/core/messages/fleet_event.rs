@@ -1,0 +1,168 @@
+//! What happened to an agent of the organization, in words: for the log, and for chats.
+
+use std::time::Duration;
+
+use super::{Severity, verdict_severity};
+use crate::core::fleet::{EventData, EventKind};
+use crate::core::rollout::{Phase, Verdict};
+use crate::core::text::{one_line, short_duration};
+
+/// The event as one harmless line, without the agent's name: its headline, and why.
+#[must_use]
+pub fn event_line(kind: EventKind, data: &EventData) -> String {
+    let why = data.reason.as_ref().map(|reason| one_line(&reason.summary));
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("{}{why}", event_headline(kind, data))
+}
+
+/// What happened, in a few harmless words, without the agent's name.
+pub(crate) fn event_headline(kind: EventKind, data: &EventData) -> String {
+    let after = data.elapsed_ms.map_or_else(String::new, |ms| {
+        format!(" after {}", short_duration(Duration::from_millis(ms)))
+    });
+    let rollout = if data.rolled_back {
+        "roll-back"
+    } else {
+        "rollout"
+    };
+    let mut headline = match kind {
+        EventKind::RolloutStarted => {
+            let deployment = data.deployment_id.as_deref().unwrap_or("-");
+            format!("{rollout} of {} started", one_line(deployment))
+        }
+        EventKind::RolloutPhaseChanged => {
+            format!("{rollout} {}", data.phase.map_or("-", Phase::as_str))
+        }
+        EventKind::RolloutFinished => {
+            format!(
+                "{rollout} {}{after}",
+                data.verdict.map_or("-", Verdict::as_str)
+            )
+        }
+        EventKind::AgentUnready => "no longer ready".to_owned(),
+        EventKind::AgentRecovered => format!("ready again{after}"),
+        EventKind::AgentAdded => "added".to_owned(),
+        EventKind::AgentRemoved => "removed".to_owned(),
+    };
+    if data.revision_unchanged {
+        headline.push_str(", revision unchanged");
+    }
+    if data.observed_late {
+        headline.push_str(", begun while nobody watched");
+    }
+    headline
+}
+
+/// How grave it is: an error where something failed or is down, a warning where a person should look soon.
+pub(crate) fn event_severity(kind: EventKind, data: &EventData) -> Severity {
+    let severity = match kind {
+        EventKind::RolloutFinished => match data.verdict {
+            // Somebody deployed again: that rollout has its own end.
+            None | Some(Verdict::Superseded) => Severity::Warning,
+            Some(verdict) => verdict_severity(verdict),
+        },
+        EventKind::RolloutPhaseChanged if data.phase == Some(Phase::Failed) => Severity::Warning,
+        // Something else serves.
+        EventKind::AgentUnready if data.available == Some(true) => Severity::Warning,
+        EventKind::AgentUnready => Severity::Error,
+        EventKind::AgentRecovered => Severity::Success,
+        EventKind::RolloutStarted
+        | EventKind::RolloutPhaseChanged
+        | EventKind::AgentAdded
+        | EventKind::AgentRemoved => Severity::Info,
+    };
+    let is_doubtful = data.revision_unchanged || !data.warnings.is_empty();
+    match severity {
+        Severity::Success if is_doubtful => Severity::Warning,
+        severity => severity,
+    }
+}
+
+/// What a person should know although it decided nothing, in harmless lines.
+pub(crate) fn event_warnings(data: &EventData) -> Vec<String> {
+    super::block::warning_lines(&data.warnings, data.revision_unchanged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::rollout::{Reason, Warning};
+
+    #[test]
+    fn every_kind_has_its_line() {
+        let data = EventData {
+            deployment_id: Some("new".to_owned()),
+            phase: Some(Phase::Creating),
+            verdict: Some(Verdict::Failed),
+            reason: Some(Reason {
+                code: "CrashLoopBackOff".to_owned(),
+                summary: "its code\u{1b}[31m crashes".to_owned(),
+                message: Some("whole".to_owned()),
+            }),
+            elapsed_ms: Some(72_000),
+            ..EventData::default()
+        };
+        assert_eq!(
+            EventKind::ALL.map(|kind| event_line(kind, &data)),
+            [
+                "rollout of new started: its code crashes",
+                "rollout creating: its code crashes",
+                "rollout failed after 1m 12s: its code crashes",
+                "no longer ready: its code crashes",
+                "ready again after 1m 12s: its code crashes",
+                "added: its code crashes",
+                "removed: its code crashes",
+            ]
+        );
+        let ready = EventData {
+            verdict: Some(Verdict::Ready),
+            rolled_back: true,
+            revision_unchanged: true,
+            observed_late: true,
+            ..EventData::default()
+        };
+        assert_eq!(
+            event_line(EventKind::RolloutFinished, &ready),
+            "roll-back ready, revision unchanged, begun while nobody watched"
+        );
+        let bare = event_line(EventKind::RolloutFinished, &EventData::default());
+        assert_eq!(bare, "rollout -");
+    }
+
+    #[test]
+    fn what_failed_or_is_down_is_an_error_and_what_is_doubtful_a_warning() {
+        let of_verdict = |verdict, change: fn(&mut EventData)| {
+            let mut data = EventData {
+                verdict: Some(verdict),
+                ..EventData::default()
+            };
+            change(&mut data);
+            event_severity(EventKind::RolloutFinished, &data)
+        };
+        for verdict in Verdict::WORST_FIRST {
+            let expected = match verdict {
+                Verdict::Superseded => Severity::Warning,
+                verdict => verdict_severity(verdict),
+            };
+            assert_eq!(of_verdict(verdict, |_| ()), expected);
+        }
+        let unchanged = of_verdict(Verdict::Ready, |data| data.revision_unchanged = true);
+        let warned = of_verdict(Verdict::Ready, |data| {
+            data.warnings.push(Warning {
+                code: "Degraded".to_owned(),
+                summary: "it is degraded".to_owned(),
+            });
+        });
+        assert_eq!((unchanged, warned), (Severity::Warning, Severity::Warning));
+        let of_unready = |available| {
+            let data = EventData {
+                available,
+                ..EventData::default()
+            };
+            event_severity(EventKind::AgentUnready, &data)
+        };
+        assert_eq!(of_unready(Some(true)), Severity::Warning);
+        assert_eq!(of_unready(Some(false)), Severity::Error);
+        assert_eq!(of_unready(None), Severity::Error);
+    }
+}
