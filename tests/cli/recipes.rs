@@ -51,6 +51,35 @@ deployedCommit = { sha = "4f2c1d0e9b8a7f6e5d4c3b2a190817263544f2c1" }
 latestDeploy = { status = "succeeded" }
 "#;
 
+/// A deploy that the API shows after a while.
+const LATE: &str = r#"
+summary = "late"
+verdict = "ready"
+[before]
+desiredDeploymentId = "{old}"
+reconciledDeploymentId = "{old}"
+ready = true
+[[state]]
+at = "40s"
+desiredDeploymentId = "{new}"
+reconciledDeploymentId = "{new}"
+"#;
+
+/// A scenario in a file.
+struct Scenario(tempfile::NamedTempFile);
+
+impl Scenario {
+    fn of(text: &str) -> Self {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        fs::write(file.path(), text).unwrap();
+        Self(file)
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+}
+
 /// The workflows of the page, by their names.
 fn workflows() -> BTreeMap<String, Value> {
     let page = fs::read_to_string(project("docs/ci.md")).unwrap();
@@ -114,9 +143,14 @@ fn our_action_alone() {
 #[test]
 fn beside_the_vendors_action() {
     passes_what_is_ready_and_stops_what_failed("deploy-image", "deploy", "");
-    // What was ready before is not taken for what the action has deployed.
-    let (runner, _) = run(&workflows()["deploy-image"], "deploy", "lagging-reads", "");
-    assert_eq!(runner.outputs("rollout")["verdict"], "ready");
+    // What was ready before is not taken for what the action has deployed, while it still shows.
+    let late = Scenario::of(LATE);
+    let simulator = simulator(late.path());
+    let mut runner = runner(&simulator.url);
+    let ended = runner.job(&workflows()["deploy-image"]["jobs"]["deploy"]);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    let deployment = |id: &str| runner.outputs(id)["deployment-id"].clone();
+    assert_ne!(deployment("rollout"), deployment("before"));
 }
 
 #[test]
@@ -152,13 +186,10 @@ fn approval_by_a_person() {
 #[test]
 fn a_push_deploys() {
     let workflow = &workflows()["rollout"];
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pushed.toml");
-    fs::write(&path, PUSHED).unwrap();
-    let scenario = path.to_str().unwrap();
+    let pushed = Scenario::of(PUSHED);
     let simulator = Simulator::with(&[
         "simulate",
-        scenario,
+        pushed.path(),
         "--agent=my-agent",
         "--autoplay",
         "--speed",
