@@ -192,6 +192,10 @@ class Contract(unittest.TestCase):
             if command != "status":
                 self.assertEqual(options, switches, command)
 
+    def test_nothing_but_the_extension_needs_typer(self) -> None:
+        script = "import sys, pipecat_rollout; assert not {'typer', 'rich'} & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", script], check=True)
+
     def test_the_key_is_no_argument(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder, "program")
