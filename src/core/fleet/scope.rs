@@ -42,7 +42,8 @@ impl Scope {
     }
 
     /// Whether an agent of this name, in this region, is watched.
-    pub(super) fn holds(&self, name: &str, region: Option<&str>) -> bool {
+    #[must_use]
+    pub fn holds(&self, name: &str, region: Option<&str>) -> bool {
         let in_region = |region: &str| self.regions.iter().any(|known| known == region);
         (self.regions.is_empty() || region.is_some_and(in_region))
             && self.include.fit(name)
