@@ -20,6 +20,7 @@ mod input;
 mod junit;
 mod logs;
 mod manual;
+mod otlp;
 mod output;
 mod readme;
 #[cfg(target_os = "linux")]
