@@ -3,6 +3,7 @@
 //! No I/O, clock, environment or randomness: time and random numbers arrive as arguments.
 
 pub mod fleet;
+pub(crate) mod mcp;
 pub mod messages;
 pub mod rollout;
 #[cfg(test)]

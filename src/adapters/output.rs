@@ -96,6 +96,8 @@ pub(crate) enum Progress {
     Folded(folded::Folded),
     Json(json::Json),
     Counted(counted::Counted),
+    /// To whoever asked for it.
+    Handed(Box<dyn FnMut(Duration, &Event) + Send + Sync>),
     None,
 }
 
@@ -135,6 +137,7 @@ impl Progress {
             Progress::Plain(plain) => plain.on_event(agent, at, event),
             Progress::Folded(folded) => folded.on_event(agent, at, event),
             Progress::Json(json) => json.on_event(agent, at, event),
+            Progress::Handed(hand) => hand(at, event),
             Progress::Counted(_) | Progress::None => {}
         }
     }
@@ -147,7 +150,7 @@ impl Progress {
             Progress::Folded(folded) => folded.end(agent, report),
             Progress::Counted(counted) => counted.end(),
             // The event that it has finished says it all.
-            Progress::Json(_) | Progress::None => {}
+            Progress::Json(_) | Progress::Handed(_) | Progress::None => {}
         }
     }
 }

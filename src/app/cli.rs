@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Serve an agents API on loopback that plays scripted rollouts
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
+    /// Serve read-only tools to coding agents on stdin and stdout (Model Context Protocol)
+    #[command(after_long_help = help::MCP)]
+    Mcp(McpArgs),
     /// Print a completion script for your shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
@@ -254,6 +257,7 @@ impl Command {
             Command::WaitForReady(args) => Some(&mut args.api),
             Command::Run(args) => Some(&mut args.api),
             Command::Status(args) => Some(&mut args.api),
+            Command::Mcp(args) => Some(&mut args.api),
             _ => None,
         }
     }
@@ -316,7 +320,7 @@ impl SubjectArgs {
 }
 
 /// Where the API is, and who asks.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
     /// Address of the API; without it, `PIPECAT_API_HOST` [default: <https://api.pipecat.daily.co/v1>]
@@ -550,6 +554,17 @@ pub(crate) enum ProgressArg {
     Json,
     /// Nothing
     None,
+}
+
+/// `mcp`.
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+
+    /// The store of the sidecar, for `history` [default: as that of `pipecat-rollout history`]
+    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_STORE")]
+    pub(crate) store: Option<PathBuf>,
 }
 
 /// `simulate`.

@@ -5,6 +5,7 @@ mod connect;
 mod history;
 mod judge;
 mod manual;
+mod mcp;
 mod run;
 mod signals;
 mod simulate;
@@ -60,6 +61,14 @@ pub(crate) async fn run(cli: Cli) -> Ending {
         Command::History(args) => {
             let shown = install(Style::Plain, level).and_then(|()| history::history(&args));
             report_errors(Style::Plain, shown)
+        }
+        Command::Mcp(args) => {
+            // Stdout is the protocol's.
+            let served = match install(Style::Plain, level) {
+                Ok(()) => mcp::mcp(args).await,
+                Err(error) => Err(error),
+            };
+            report_errors(Style::Plain, served)
         }
         Command::Completions { shell } => report_errors(Style::Plain, manual::completions(shell)),
         Command::Man { command } => report_errors(Style::Plain, manual::man(command.as_deref())),

@@ -1,6 +1,7 @@
 //! What we will do: the command line, the environment and the files that go with it, checked.
 
 mod agents;
+mod mcp;
 mod output;
 mod scenario;
 mod smoke;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use self::agents::BadAgents;
 pub use self::agents::{BadDeployFile, agent_of_deploy_file};
+pub(crate) use self::mcp::{Named, Question, mcp_plan};
 pub(crate) use self::output::{Auto, OutputPlan, is_on_github};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::smoke::{Smoke, SmokeError};

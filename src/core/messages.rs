@@ -7,6 +7,7 @@ mod fleet_event;
 mod hint;
 
 mod history;
+mod meaning;
 mod reason;
 
 use std::iter;
@@ -19,6 +20,7 @@ pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
 pub use self::history::{history_table, stats_lines};
+pub(crate) use self::meaning::{exit_code_meaning, verdict_meaning};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,

@@ -20,6 +20,7 @@ mod input;
 mod junit;
 mod logs;
 mod manual;
+mod mcp;
 mod otlp;
 mod output;
 mod readme;

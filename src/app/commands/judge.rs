@@ -36,6 +36,24 @@ pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     prepared.judge(None).await
 }
 
+/// Judges the agents of a plan for somebody who takes the report: nothing is printed or written, and only
+/// these signals end it.
+pub(super) async fn judge_quietly(
+    plan: Plan,
+    progress: Progress,
+    signals: Signals,
+) -> Result<Report, Error> {
+    let (connection, deployer) = connect(&plan, Start::AtFirstRead).await?;
+    let prepared = Prepared {
+        files: Files::prepare(&plan.output.files)?,
+        plan,
+        connection,
+        signals,
+        deployer,
+    };
+    prepared.follow(progress, None).await
+}
+
 /// A plan for which everything is in order that has to be before a wait.
 pub(super) struct Prepared {
     pub(super) plan: Plan,

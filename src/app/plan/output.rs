@@ -10,6 +10,9 @@ use crate::adapters::output::{
 use crate::app::cli::{OutputArgs, ProgressArg};
 use crate::core::messages::Mode;
 
+/// The most lines of its log to hand over of a deployment that is not ready.
+const LOG_LINES: usize = 25;
+
 /// What to show, and where.
 #[derive(Debug)]
 pub(crate) struct OutputPlan {
@@ -75,6 +78,21 @@ impl OutputPlan {
 }
 
 impl OutputPlan {
+    /// Shows and writes nothing: what comes of it is handed over in another way.
+    pub(super) fn silent(mode: Mode) -> Self {
+        Self {
+            result: ResultFormat::Json,
+            style: Style::None,
+            display: Display {
+                detail: Verbosity::Ending,
+                mode,
+                on_same_terminal: false,
+            },
+            files: FilePlan::default(),
+            logs: LOG_LINES,
+        }
+    }
+
     /// Shows a table of all agents instead of each by itself.
     pub(super) fn for_table(&mut self) {
         self.style = match self.style {
