@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::adapters::otlp::Exporter;
-use crate::core::fleet::FleetEvent;
+use crate::core::fleet::{EventKind, FleetEvent};
 use crate::core::rollout::Report;
 use crate::core::trace::{Rollout, Root};
 
@@ -77,12 +77,16 @@ impl Telemetry {
 }
 
 impl Traces {
-    /// Has a rollout that has ended sent. Where too many wait it is dropped: the history has it.
-    pub(crate) fn rollout_finished(&self, event: &FleetEvent) {
+    /// Has the rollouts sent that have ended among these events. Where too many wait one is dropped: the
+    /// history has it.
+    pub(crate) fn export(&self, events: &[FleetEvent]) {
         let random = || fastrand::u64(..);
-        let spans = Rollout::of_event(event).spans(&Root::below(None, random), random);
-        // The worker says why it sends nothing.
-        let _ = self.sender.try_send(spans);
+        let finished = |event: &&FleetEvent| event.kind == EventKind::RolloutFinished;
+        for event in events.iter().filter(finished) {
+            let spans = Rollout::of_event(event).spans(&Root::below(None, random), random);
+            // The worker says why it sends nothing.
+            let _ = self.sender.try_send(spans);
+        }
     }
 
     /// Sends what waits, for a moment.

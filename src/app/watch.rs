@@ -116,9 +116,6 @@ impl Sidecar {
                     for event in &events {
                         if event.event.kind == EventKind::RolloutFinished {
                             self.parts.metrics.rollout_finished(&event.event.data);
-                            if let Some(traces) = &self.parts.traces {
-                                traces.rollout_finished(&event.event);
-                            }
                         }
                     }
                     if !events.is_empty() {
@@ -149,6 +146,9 @@ impl Sidecar {
             .shared
             .fleet_mut()
             .handle(self.parts.shared.now(), input);
+        if let Some(traces) = &self.parts.traces {
+            traces.export(&step.change.events);
+        }
         if !step.change.is_empty() {
             self.unsaved.add(step.change);
         }
