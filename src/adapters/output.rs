@@ -15,6 +15,7 @@ mod redraw;
 #[cfg(test)]
 pub(crate) mod samples;
 mod summary;
+pub(crate) mod terminal;
 mod tty;
 mod variables;
 
@@ -89,6 +90,9 @@ pub(crate) enum ResultFormat {
     Json,
 }
 
+/// Takes what happened, and how long after the beginning.
+pub(crate) type OnEvent = Box<dyn FnMut(Duration, &Event) + Send + Sync>;
+
 /// The progress on stderr.
 pub(crate) enum Progress {
     Tty(tty::Tty),
@@ -97,7 +101,7 @@ pub(crate) enum Progress {
     Json(json::Json),
     Counted(counted::Counted),
     /// To whoever asked for it.
-    Handed(Box<dyn FnMut(Duration, &Event) + Send + Sync>),
+    Handed(OnEvent),
     None,
 }
 
@@ -132,6 +136,7 @@ impl Progress {
 
     /// Shows what happened to the `agent`th agent, `at` after the beginning.
     pub(crate) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
+        terminal::on_event(event);
         match self {
             Progress::Tty(tty) => tty.on_event(agent, at, event),
             Progress::Plain(plain) => plain.on_event(agent, at, event),

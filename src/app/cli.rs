@@ -499,6 +499,10 @@ pub(crate) struct OutputArgs {
     )]
     pub(crate) progress: ProgressArg,
 
+    /// Do not notify through the terminal when a rollout of more than 30 seconds has ended
+    #[arg(long, env = "PIPECAT_ROLLOUT_NO_NOTIFY", value_parser = BoolishValueParser::new())]
+    pub(crate) no_notify: bool,
+
     /// On failure, show the last lines that the deployment logged; 0 is none
     #[arg(
         long,

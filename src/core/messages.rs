@@ -25,7 +25,7 @@ pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,
 };
-use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Verdict};
+use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Report, Verdict};
 use crate::core::text::{line_start, one_line, short_duration};
 
 /// What a command is for.
@@ -256,6 +256,17 @@ pub fn tally(reports: &[AgentReport]) -> String {
         .collect();
     let all = agents(reports.len());
     format!("{all}: {}", parts.join(", "))
+}
+
+/// How it ended, for somebody who looks elsewhere: one line, and how long it took.
+#[must_use]
+pub(crate) fn note(report: &Report, mode: Mode) -> (String, Duration) {
+    let line = match report.agents.as_slice() {
+        [one] => ending_words(one, mode),
+        several => tally(several),
+    };
+    let took = report.agents.iter().map(|it| it.outcome.elapsed).max();
+    (line, took.unwrap_or_default())
 }
 
 /// What is known, or a dash.

@@ -37,6 +37,7 @@ mod signals;
 mod smoke;
 mod status;
 mod target;
+mod terminal;
 mod tls;
 mod tls_server;
 mod vendor_cli;

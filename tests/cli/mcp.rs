@@ -206,9 +206,9 @@ fn the_target_is_named_and_a_wait_is_bounded() {
 #[test]
 fn without_a_key_a_call_says_what_to_do_and_the_next_one_finds_it() {
     let server = play(vec![agent(true)]);
-    let test = Test::new("mcp --api-key-file key").env("PIPECAT_API_URL", server.url());
-    let key = test.folder().join("key");
-    let mut client = Client::start(test);
+    let run = Test::new("mcp --api-key-file key").env("PIPECAT_API_URL", server.url());
+    let key = run.folder().join("key");
+    let mut client = Client::start(run);
     let status = json!({"agent": "my-agent"});
     let (text, _, is_error) = client.call("status", &status);
     assert!(is_error && text.contains("--api-key-file"), "{text}");
@@ -253,7 +253,7 @@ fn a_call_that_is_cancelled_is_ended_and_never_answered() {
 
 #[test]
 fn calls_run_side_by_side_up_to_a_limit() {
-    let never = Server::start(|_, _| std::thread::sleep(std::time::Duration::from_secs(600)));
+    let never = Server::start(|_, _| std::thread::sleep(std::time::Duration::from_mins(10)));
     let mut client = Client::start(Test::against(&never.url(), "mcp"));
     for id in 1..=8 {
         client.begin(
@@ -376,12 +376,12 @@ fn history_is_that_of_the_store() {
     let api = Server::start(|_, stream| {
         send(stream, &answer("404 Not Found", "", "{}"));
     });
-    let test = Test::against(
+    let run = Test::against(
         &api.url(),
         "watch --once --store rollouts.db my-agent --progress none",
     );
-    let store = test.folder().join("rollouts.db");
-    let (mut child, _folder) = test.start();
+    let store = run.folder().join("rollouts.db");
+    let (mut child, _folder) = run.start();
     child.wait().unwrap();
     let mut client = Client::start(Test::new("mcp --store").arg(&store));
     let (text, structured, is_error) = client.call("history", &json!({"agent": "my-agent"}));

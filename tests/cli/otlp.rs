@@ -133,8 +133,12 @@ fn run_hands_its_span_on_to_the_command() {
         let body = collector.requests().pop().unwrap().body;
         let body: Value = serde_json::from_str(&body).unwrap();
         let root = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
-        let text = |key: &str| root[key].as_str().unwrap();
-        let handed_on = format!("00-{}-{}-01,{state},", text("traceId"), text("spanId"));
+        let of_root = |key: &str| root[key].as_str().unwrap();
+        let handed_on = format!(
+            "00-{}-{}-01,{state},",
+            of_root("traceId"),
+            of_root("spanId")
+        );
         assert_eq!(left.stdout.lines().next(), Some(handed_on.as_str()));
         assert!(
             root["attributes"]
@@ -199,7 +203,7 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
     let said = warning(&test("http://127.0.0.1:1".to_owned()).run());
     assert!(said.contains("cannot reach 127.0.0.1:1: "), "{said}");
     // What hangs is waited for less than a second.
-    let hanging = Server::start(|_, _| std::thread::sleep(Duration::from_secs(60)));
+    let hanging = Server::start(|_, _| std::thread::sleep(Duration::from_mins(1)));
     let began = Instant::now();
     let said = warning(&test(base(&hanging)).run());
     assert!(said.contains("no answer from 127.0.0.1:"), "{said}");

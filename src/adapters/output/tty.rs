@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use super::{Display, Verbosity, line, print};
+use super::{Display, Verbosity, line, print, terminal};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::{AgentReport, Event, Phase, Verdict};
 use crate::core::text::{fit, one_line, short_duration, wrap};
@@ -135,7 +135,10 @@ pub(super) fn above(lines: &str) {
 /// The lines of a block as stderr shows them: broken at words where it is a terminal.
 pub(super) fn wrapped(block: &[String]) -> Vec<String> {
     match width() {
-        Some(width) => messages::wrap_block(block, width),
+        Some(width) => {
+            let lines = messages::wrap_block(block, width).into_iter();
+            lines.map(terminal::linked).collect()
+        }
         None => block.to_vec(),
     }
 }

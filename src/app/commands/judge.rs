@@ -13,7 +13,9 @@ use super::connect::connect;
 use super::run::Deploy;
 use super::signals::Signals;
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, Style, print_error, print_report};
+use crate::adapters::output::{
+    FileError, Files, Progress, Style, print_error, print_report, terminal,
+};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
@@ -84,9 +86,12 @@ impl Prepared {
         let output = &self.plan.output;
         let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
         let (names, began) = (names.collect(), Timestamp::now());
+        terminal::begin(output.extras);
         let progress = Progress::begin(output.style, output.display, began, names);
         let of_run = deploy.is_some().then_some(began);
         let report = self.follow(progress, deploy).await?;
+        let (line, took) = messages::note(&report, output.display.mode);
+        terminal::end(&line, took);
         let telemetry = self.plan.telemetry.clone();
         let ending = self.report(report);
         // Last, so that nobody who waits for the result waits for it.

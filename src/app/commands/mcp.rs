@@ -24,6 +24,13 @@ const MAX_LINE: usize = 1024 * 1024;
 /// How many calls may be under way at once.
 const MAX_CALLS: usize = 8;
 
+/// What the client has sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+}
+
 /// What ends a call, by the text of its id.
 type Running = HashMap<String, Signals>;
 
@@ -53,7 +60,7 @@ pub(super) async fn mcp(args: McpArgs) -> Result<Ending, Error> {
             }
             line = lines.recv() => match line {
                 None => return Ok(Ending::Done),
-                Some(line) => match incoming(&server, line.as_deref()) {
+                Some(line) => match incoming(&server, line) {
                     Incoming::Nothing => {}
                     Incoming::Answer(answer) => write(&answer)?,
                     Incoming::Cancel(id) => {
@@ -61,14 +68,15 @@ pub(super) async fn mcp(args: McpArgs) -> Result<Ending, Error> {
                             signals.end(Interruption::Terminate);
                         }
                     }
-                    Incoming::Call(call) => match refusal(&server, &call, &running, calls.len()) {
-                        Some(refusal) => write(&refusal)?,
-                        None => {
+                    Incoming::Call(call) => {
+                        if let Some(refusal) = refusal(&server, &call, &running, calls.len()) {
+                            write(&refusal)?;
+                        } else {
                             let signals = Signals::unheard();
                             running.insert(key(&call.id), signals.clone());
                             calls.spawn(tools.clone().call(call, signals, progress.clone()));
                         }
-                    },
+                    }
                 },
             },
         }
@@ -85,12 +93,14 @@ fn refusal(server: &Server, call: &Call, running: &Running, under_way: usize) ->
     (under_way >= MAX_CALLS).then(|| server.not_called(&call.id, why))
 }
 
-fn incoming(server: &Server, line: Option<&[u8]>) -> Incoming {
-    let too_long = || invalid_request(&Value::Null, "the line is longer than 1 MiB");
-    line.map_or_else(
-        || Incoming::Answer(too_long()),
-        |line| server.incoming(line),
-    )
+fn incoming(server: &Server, line: Line) -> Incoming {
+    match line {
+        Line::Whole(line) => server.incoming(&line),
+        Line::TooLong => {
+            let why = "the line is longer than 1 MiB";
+            Incoming::Answer(invalid_request(&Value::Null, why))
+        }
+    }
 }
 
 /// An id as a key: the text "1" is not the number 1.
@@ -102,8 +112,8 @@ fn write(message: &Value) -> Result<(), Error> {
     print::out(&format!("{message}\n")).map_err(Error::Print)
 }
 
-/// The lines of stdin up to its end; `None` is one that is too long.
-fn read_lines() -> io::Result<mpsc::Receiver<Option<Vec<u8>>>> {
+/// The lines of stdin up to its end.
+fn read_lines() -> io::Result<mpsc::Receiver<Line>> {
     let (sender, receiver) = mpsc::channel(MAX_CALLS);
     let read = move || {
         let mut stdin = io::stdin().lock();
@@ -119,18 +129,18 @@ fn read_lines() -> io::Result<mpsc::Receiver<Option<Vec<u8>>>> {
     Ok(receiver)
 }
 
-/// The next line; the outer `None` is the end, the inner one a line that is too long.
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
+/// The next line; none at the end.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
     let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
     let mut line = Vec::new();
     if input.take(limit).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
     if line.len() < MAX_LINE || line.ends_with(b"\n") {
-        return Ok(Some(Some(line)));
+        return Ok(Some(Line::Whole(line)));
     }
     input.skip_until(b'\n')?;
-    Ok(Some(None))
+    Ok(Some(Line::TooLong))
 }
 
 #[cfg(test)]
@@ -146,9 +156,9 @@ mod tests {
         text.extend(b"\nlast");
         let mut input = io::Cursor::new(text);
         let mut next = || read_line(&mut input).unwrap();
-        assert!(next() == Some(Some(longest)), "the longest line");
-        assert_eq!(next(), Some(None));
-        assert_eq!(next(), Some(Some(b"last".to_vec())));
+        assert!(next() == Some(Line::Whole(longest)), "the longest line");
+        assert_eq!(next(), Some(Line::TooLong));
+        assert_eq!(next(), Some(Line::Whole(b"last".to_vec())));
         assert_eq!(next(), None);
     }
 }

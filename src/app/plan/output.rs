@@ -4,6 +4,7 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use crate::adapters::output::terminal::{Extras, Notify};
 use crate::adapters::output::{
     Display, FilePlan, ResultFormat, Style, Verbosity, is_same_terminal,
 };
@@ -19,6 +20,8 @@ pub(crate) struct OutputPlan {
     pub(crate) result: ResultFormat,
     pub(crate) style: Style,
     pub(crate) display: Display,
+    /// What the terminal shows beside the lines.
+    pub(crate) extras: Extras,
     pub(crate) files: FilePlan,
     /// The most lines of its log to show of a deployment that is not ready.
     pub(crate) logs: usize,
@@ -45,9 +48,21 @@ impl OutputPlan {
     /// What to show.
     pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Verbosity, mode: Mode) -> Self {
         let ci = Ci::found();
-        let style = match style(args.progress, auto, ci, Terminal::found()) {
+        let terminal = Terminal::found();
+        let shown = style(args.progress, auto, ci, terminal);
+        let style = match shown {
             Style::Tty if mode == Mode::Run => Style::Plain,
             style => style,
+        };
+        let lasts = mode != Mode::Status && detail == Verbosity::All;
+        let extras = if shown == Style::Tty && terminal == Terminal::Able && lasts {
+            Extras::found(if args.no_notify {
+                Notify::Never
+            } else {
+                Notify::AfterLong
+            })
+        } else {
+            Extras::default()
         };
         let mut files = FilePlan {
             report: args.report_file.clone(),
@@ -71,6 +86,7 @@ impl OutputPlan {
                 mode,
                 on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
             },
+            extras,
             files,
             logs: usize::from(args.logs),
         }
@@ -88,6 +104,7 @@ impl OutputPlan {
                 mode,
                 on_same_terminal: false,
             },
+            extras: Extras::default(),
             files: FilePlan::default(),
             logs: LOG_LINES,
         }

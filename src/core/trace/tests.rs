@@ -153,7 +153,7 @@ fn of_run_the_root_spans_the_command_as_well() {
     let mut report = report(Verdict::Ready);
     report.command = Some(CommandReport {
         exit_code: 3,
-        elapsed: Duration::from_secs(60),
+        elapsed: Duration::from_mins(1),
     });
     let around = (at("2026-11-28T11:59:10Z"), at("2026-11-28T12:00:20Z"));
     let root = Root::below(None, ids());
