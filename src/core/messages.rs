@@ -109,6 +109,12 @@ pub fn line(event: &Event) -> String {
             let (id, created) = (one_line(deployment_id), created(*created_at));
             format!("following deployment {id}{created}")
         }
+        // When the watch began is no news.
+        Event::PhaseChanged {
+            phase,
+            previous: Phase::Waiting,
+            ..
+        } => phase.to_string(),
         Event::PhaseChanged {
             phase,
             previous,
@@ -246,7 +252,7 @@ pub fn tally(reports: &[AgentReport]) -> String {
         .iter()
         .map(|(words, count)| format!("{count} {words}"))
         .collect();
-    let all = agents(u64::try_from(reports.len()).unwrap_or(u64::MAX));
+    let all = agents(reports.len());
     format!("{all}: {}", parts.join(", "))
 }
 
@@ -346,8 +352,8 @@ pub fn replicas(replicas: u64) -> String {
 
 /// A count of agents, in words.
 #[must_use]
-pub fn agents(count: u64) -> String {
-    self::count(count, "agent")
+pub fn agents(count: usize) -> String {
+    self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
 }
 
 /// A count of restarts, in words.

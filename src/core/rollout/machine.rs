@@ -314,7 +314,7 @@ impl Machine {
         let deploying = self.search.deploys() && self.in_view_since.is_none();
         let deleted = self.latest.is_some() && !deploying;
         let mut indications = if self.search.awaits_baseline() {
-            vec![Indication::Baseline(None)]
+            vec![self.baseline(None)]
         } else if deleted {
             vec![Indication::Deleted]
         } else {
@@ -380,12 +380,11 @@ impl Machine {
         if !self.search.awaits_baseline() {
             return;
         }
-        let seen = self.latest.as_ref().and_then(|details| details.desired());
-        let first_deploy = desired.is_none() && seen.is_none();
         let created_at = desired.and_then(|id| self.search.order.created_at(id));
-        let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
+        let confirmed =
+            self.meets(|i| matches!(i, Indication::Baseline(_) | Indication::FirstDeploy));
         let late = at >= self.limits().appear_timeout;
-        if created_at.is_some() || first_deploy || confirmed || late {
+        if created_at.is_some() || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,
