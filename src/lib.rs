@@ -14,10 +14,8 @@ pub mod fuzzing {
 
     /// What people type and write, read as the program reads it.
     pub mod written {
-        pub use crate::app::cli::parse_duration;
-        pub use crate::app::plan::{
-            BadDeployFile, FileProblem, agent_of_deploy_file, check_watch_file,
-        };
+        pub use crate::app::plan::{FileProblem, agent_of_deploy_file, check_watch_file};
+        pub use crate::core::text::parse_duration;
     }
 }
 

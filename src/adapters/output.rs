@@ -36,9 +36,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::error;
 
-pub(crate) use self::file::FileError;
-pub(crate) use self::files::{FilePlan, Files};
-pub(crate) use self::logging::{BadFilter, Level, install};
+pub(crate) use self::files::{FileKind, Files};
+pub(crate) use self::logging::{Level, install};
 pub(crate) use self::redraw::redraw;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Event, Report, Verdict};

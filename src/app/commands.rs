@@ -31,11 +31,11 @@ pub(crate) async fn run(cli: Cli) -> Ending {
     };
     match cli.command {
         Command::WaitForReady(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Watch);
+            let output = OutputPlan::of(&args.follow.output, Auto::ByPlace, detail, Mode::Watch);
             report_errors(output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Run);
+            let output = OutputPlan::of(&args.follow.output, Auto::ByPlace, detail, Mode::Run);
             report_errors(output.style, deploy(*args, output, level).await)
         }
         Command::Status(args) => {

@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
+use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -35,25 +36,19 @@ pub(crate) enum Level {
     Everything,
 }
 
-/// `RUST_LOG` cannot be understood.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "RUST_LOG: cannot understand {text:?}; write `debug`, or `pipecat_rollout=debug,hyper=info`"
-)]
-pub(crate) struct BadFilter {
-    text: String,
-    source: tracing_subscriber::filter::ParseError,
-}
-
 /// Sends logs to stderr from now on.
 ///
 /// `rust_log` is what the environment variable of that name says.
-pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Result<(), BadFilter> {
+///
+/// # Errors
+/// When that cannot be understood.
+pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Result<()> {
     let filter = match rust_log.map(str::trim) {
         None | Some("") => default_filter(style, level),
-        Some(text) => text.parse().map_err(|source| BadFilter {
-            text: text.to_owned(),
-            source,
+        Some(text) => text.parse::<Targets>().with_context(|| {
+            format!(
+                "RUST_LOG: cannot understand {text:?}; write `debug`, or `pipecat_rollout=debug,hyper=info`"
+            )
         })?,
     };
     let layer = tracing_subscriber::fmt::layer().with_ansi(false);

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error};
 
 use super::answer::Answer;
 use super::placeholder;
+use crate::core::text::parse_duration;
 
 /// No time in a scenario is longer, so that none can leave the calendar.
 const MAX_TIME: Duration = Duration::from_hours(24 * 365);
@@ -123,8 +124,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 /// Reads a time of a scenario.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{text:?} is not a time like \"2s\" or \"1m 30s\": {error}"))?;
+    let duration = parse_duration(text).map_err(|error| format!("{text:?}: {error}"))?;
     if duration > MAX_TIME {
         return Err(format!("{text:?} is longer than a year"));
     }

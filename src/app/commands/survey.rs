@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
@@ -32,7 +33,9 @@ pub(super) async fn survey(plan: Plan, survey: Survey) -> Result<Ending, Error> 
 async fn once(mut prepared: Prepared, survey: &Survey) -> Result<Ending, Error> {
     let report = match list(&mut prepared, survey).await {
         Ok(()) => prepared.follow(counting(&prepared), None).await?,
-        Err(NoAgents::NoneSelected(why)) => return Err(Error::NoneSelected(why)),
+        Err(NoAgents::NoneSelected(why)) => {
+            return Err(anyhow!("no agent of the organization is selected: {why}").into());
+        }
         Err(NoAgents::NoList(verdict, why)) => {
             print_error(prepared.plan.output.style, &why, verdict.exit_code());
             Report {
@@ -99,7 +102,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
         listed = prepared.connection.list(MAX_REQUEST) => listed,
     };
     let listed = listed.map_err(|error| {
-        let verdict = match error.class() {
+        let verdict = match error.class {
             FailureClass::Unauthorized => Verdict::Unauthorized,
             FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
         };

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use crate::adapters::output::{
-    Display, FilePlan, ResultFormat, Style, Verbosity, is_same_terminal,
+    Display, FileKind, ResultFormat, Style, Verbosity, is_same_terminal,
 };
 use crate::app::cli::{OutputArgs, ProgressArg};
 use crate::core::messages::Mode;
@@ -16,7 +16,7 @@ pub(crate) struct OutputPlan {
     pub(crate) result: ResultFormat,
     pub(crate) style: Style,
     pub(crate) display: Display,
-    pub(crate) files: FilePlan,
+    pub(crate) files: Vec<(FileKind, PathBuf)>,
     /// The most lines of its log to show of a deployment that is not ready.
     pub(crate) logs: usize,
 }
@@ -46,20 +46,21 @@ impl OutputPlan {
             Style::Tty if mode == Mode::Run => Style::Plain,
             style => style,
         };
-        let mut files = FilePlan {
-            report: args.report_file.clone(),
-            junit: args.junit.clone(),
-            dotenv: args.dotenv.clone(),
-            ..FilePlan::default()
-        };
+        let mut files = vec![
+            (FileKind::Report, args.report_file.clone()),
+            (FileKind::Junit, args.junit.clone()),
+            (FileKind::Dotenv, args.dotenv.clone()),
+        ];
         if ci == Ci::Github || style == Style::Github {
-            files.github_output = path("GITHUB_OUTPUT");
-            // A single look is a step on the way; it has no page.
-            files.github_summary = match mode {
-                Mode::Watch | Mode::Run => path("GITHUB_STEP_SUMMARY"),
-                Mode::Status => None,
-            };
+            files.push((FileKind::GithubOutput, path("GITHUB_OUTPUT")));
+            // A single check is a step on the way; it has no page.
+            if mode != Mode::Status {
+                files.push((FileKind::GithubSummary, path("GITHUB_STEP_SUMMARY")));
+            }
         }
+        let files = files
+            .into_iter()
+            .filter_map(|(kind, path)| Some((kind, path?)));
         Self {
             result: args.output,
             style,
@@ -68,8 +69,8 @@ impl OutputPlan {
                 mode,
                 on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
             },
-            files,
-            logs: usize::from(args.logs),
+            files: files.collect(),
+            logs: args.logs,
         }
     }
 }

@@ -11,37 +11,10 @@ const LAUNCHERS: [&str; 9] = [
     "env", "hatch", "nice", "pdm", "pipx", "poetry", "time", "uv", "uvx",
 ];
 
-/// The switches of `deploy` that take a value, but for `--config-file`.
-const WITH_VALUE: [&str; 26] = [
-    "--agent-profile",
-    "--architecture",
-    "--branch",
-    "--build-dir",
-    "--build-id",
-    "--credentials",
-    "--dockerfile",
-    "--dockerfile-path",
-    "--krisp-viva-audio-filter",
-    "--max-agents",
-    "--max-session-duration",
-    "--min-agents",
-    "--organization",
-    "--profile",
-    "--region",
-    "--repo",
-    "--resources",
-    "--secrets",
-    "--subdirectory",
-    "-b",
-    "-c",
-    "-d",
-    "-o",
-    "-p",
-    "-r",
-    "-s",
-];
-/// Those of more than one letter that begin with one dash.
-const WITH_VALUE_TOO: [&str; 2] = ["-max", "-min"];
+/// The options of `deploy` that take a value, but for `--config-file`.
+const WITH_VALUE: &str = "--agent-profile --architecture --branch --build-dir --build-id --credentials --dockerfile \
+     --dockerfile-path --krisp-viva-audio-filter --max-agents --max-session-duration --min-agents --organization \
+     --profile --region --repo --resources --secrets --subdirectory -b -c -d -o -p -r -s -max -min";
 
 /// A command line that deploys with the vendor's CLI.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +65,7 @@ impl VendorCommand {
                 self.config_file = Some(PathBuf::from(file));
             } else if word == "--config-file" {
                 self.config_file = words.next().map(PathBuf::from);
-            } else if WITH_VALUE.contains(&word) || WITH_VALUE_TOO.contains(&word) {
+            } else if WITH_VALUE.split(' ').any(|option| option == word) {
                 words.next();
             }
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::core::text::exact_duration;
+
 /// Which deployment the verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetRule {
@@ -117,8 +119,8 @@ pub enum InvalidPolicy {
     /// The target could never be ready for long enough.
     #[error(
         "--stable-for ({}) must be shorter than --timeout ({}), or the target can never be ready that long",
-        humantime::format_duration(*stable_for),
-        humantime::format_duration(*timeout)
+        exact_duration(*stable_for),
+        exact_duration(*timeout)
     )]
     NeverStable {
         /// `--stable-for`.
