@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
-pub(crate) use self::queues::{Delivery, Due, Outcome, Settled};
+pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
 use crate::core::rollout::Verdict;
@@ -150,7 +150,6 @@ impl Store {
                                      elapsed_ms, observed_late, data)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?;
-            let mut queues = queues::Pushes::new(transaction)?;
             let mut stored = Vec::with_capacity(change.events.len());
             for event in &change.events {
                 let data = &event.data;
@@ -168,7 +167,7 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    queues.push(now, sink, number, event)?;
+                    queues::push(transaction, now, sink, number, event)?;
                 }
                 stored.push(StoredEvent {
                     number: number.unsigned_abs(),

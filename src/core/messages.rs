@@ -246,7 +246,7 @@ pub fn tally(reports: &[AgentReport]) -> String {
         .iter()
         .map(|(words, count)| format!("{count} {words}"))
         .collect();
-    let all = agents(u64::try_from(reports.len()).unwrap_or(u64::MAX));
+    let all = agents(reports.len());
     format!("{all}: {}", parts.join(", "))
 }
 
@@ -346,8 +346,8 @@ pub fn replicas(replicas: u64) -> String {
 
 /// A count of agents, in words.
 #[must_use]
-pub fn agents(count: u64) -> String {
-    self::count(count, "agent")
+pub fn agents(count: usize) -> String {
+    self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
 }
 
 /// A count of restarts, in words.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
 
 /// The start of every `CloudEvents` type.
-const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
+pub(crate) const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
 
 /// The most of a foreign text that an event carries, in bytes: more loses its middle.
 const MAX_TEXT: usize = 64 * 1024;
@@ -71,6 +71,7 @@ pub struct FleetEvent {
 
 /// What happened, in the report's words. What does not apply is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventData {
     /// The agent.
@@ -83,6 +84,7 @@ pub struct EventData {
     pub deployment_id: Option<String>,
     /// When that was created, by the server's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// Its container image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +121,7 @@ pub struct EventData {
     pub phases: Vec<PhaseEntry>,
     /// When the rollout, or the time of not being ready, started.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     pub started_at: Option<Timestamp>,
     /// How long it took: a rollout to its verdict, or an agent to become ready again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,7 +176,6 @@ impl EventKind {
     }
 
     /// Whether it opens an incident, goes on in it or closes it.
-    #[must_use]
     pub(super) const fn is_about_health(self) -> bool {
         match self {
             EventKind::RolloutFinished
@@ -188,9 +190,9 @@ impl EventKind {
 }
 
 /// A foreign text as an event carries it.
-pub(super) fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: String) -> String {
     if text.len() <= MAX_TEXT {
-        return text.to_owned();
+        return text;
     }
     let head = text.floor_char_boundary(MAX_TEXT / 4);
     let tail = text.ceil_char_boundary(text.len() - MAX_TEXT / 4 * 3);
