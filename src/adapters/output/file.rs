@@ -78,7 +78,7 @@ impl OutputFile {
     /// When it cannot be written.
     pub(super) fn write(self, text: impl FnOnce(usize) -> String) -> Result<()> {
         let written = match self.place {
-            Place::Written(file) => print::write_while_read(&file.into(), &text(0)),
+            Place::Written(file) => print::write_while_read(file.into(), &text(0)),
             Place::Kept => write_in_place(&self.path, &text(0)),
             Place::Replaced => replace(&self.path, &text(0)),
             Place::Appended(file) => append(file, text),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::judge::Prepared;
-use crate::adapters::output::{Progress, print_error, redraw};
+use crate::adapters::output::{Progress, Style, print_error, redraw};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -32,7 +32,11 @@ pub(super) async fn survey(plan: Plan, survey: Survey) -> Result<Ending, Error> 
 
 async fn once(mut prepared: Prepared, survey: &Survey) -> Result<Ending, Error> {
     let report = match list(&mut prepared, survey).await {
-        Ok(()) => prepared.follow(counting(&prepared), None).await?,
+        Ok(()) => {
+            prepared
+                .follow(counting(prepared.plan.output.style, &prepared), None)
+                .await?
+        }
         Err(NoAgents::NoneSelected(why)) => {
             return Err(anyhow!("no agent of the organization is selected: {why}").into());
         }
@@ -53,12 +57,12 @@ async fn until_a_signal(mut prepared: Prepared, survey: &Survey) -> Result<Endin
     let interruption = loop {
         let listed = list(&mut prepared, survey).await;
         if listed.is_ok() {
-            let progress = if report.agents.is_empty() {
-                counting(&prepared)
+            let style = if report.agents.is_empty() {
+                prepared.plan.output.style
             } else {
-                Progress::None
+                Style::None
             };
-            report = prepared.follow(progress, None).await?;
+            report = prepared.follow(counting(style, &prepared), None).await?;
         }
         if let Some(interruption) = signals.interrupted() {
             break interruption;
@@ -135,6 +139,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     Ok(())
 }
 
-fn counting(prepared: &Prepared) -> Progress {
-    Progress::counting(prepared.plan.output.style, prepared.plan.agents.len())
+fn counting(style: Style, prepared: &Prepared) -> Progress {
+    let agents = prepared.plan.agents.iter().map(ToString::to_string);
+    Progress::counting(style, prepared.plan.output.display, agents.collect())
 }
