@@ -30,6 +30,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
+use strum::{EnumString, VariantNames};
 use tracing::error;
 
 pub(crate) use self::files::{FileKind, Files};
@@ -41,7 +42,8 @@ use crate::core::rollout::{AgentReport, Report, Verdict};
 use crate::core::text::{harmless_json, one_line};
 
 /// How the progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Style {
     /// A status line an agent, for a terminal.
     Tty,

@@ -15,15 +15,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::history::{GroupArg, HistoryArgs};
-use self::values::{AnyScenario, at_least_one, log_lines, positive_duration};
+use self::values::{
+    AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
+};
 pub(crate) use self::values::{Listen, PositiveTime, list};
 pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::Speed;
+use crate::core::rollout::{Unchanged, Until};
 use crate::core::text::parse_duration;
 
 /// Where the API is unless it is said.
@@ -300,8 +303,11 @@ pub(crate) struct LimitArgs {
     pub(crate) pull_grace: Duration,
 
     /// What counts as complete
-    #[arg(long, value_name = "WHEN", env, default_value = "ready")]
-    pub(crate) until: UntilArg,
+    ///
+    /// ready: the new deployment is ready. warm: it also has as many ready replicas as the agent keeps at least.
+    /// drained: also nothing of the old deployment is left, nor any call on it.
+    #[arg(long, value_name = "WHEN", env, default_value = "ready", value_parser = words::<Until>())]
+    pub(crate) until: Until,
 
     /// Fail if the old code goes on serving
     ///
@@ -311,32 +317,14 @@ pub(crate) struct LimitArgs {
     pub(crate) require_new_revision: bool,
 
     /// What to make of it when no new deployment appears
-    #[arg(long, value_name = "WHAT", env, default_value = "fail")]
-    pub(crate) if_unchanged: IfUnchangedArg,
+    ///
+    /// fail: exit 13, the deploy did nothing. accept: judge the current deployment.
+    #[arg(long, value_name = "WHAT", env, default_value = "fail", value_parser = words::<Unchanged>())]
+    pub(crate) if_unchanged: Unchanged,
 
     /// Poll at this interval instead of adaptive polling
     #[arg(long, value_name = "TIME", env, value_parser = positive_duration)]
     pub(crate) poll_interval: Option<Duration>,
-}
-
-/// `--until`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UntilArg {
-    /// The new deployment is ready
-    Ready,
-    /// And it has as many ready replicas as the agent keeps at least
-    Warm,
-    /// And nothing of the old one is left, nor any call on it
-    Drained,
-}
-
-/// `--if-unchanged`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IfUnchangedArg {
-    /// Exit 13: the deploy did nothing
-    Fail,
-    /// Judge the current deployment
-    Accept,
 }
 
 /// Whether a session has to run as well.
@@ -373,8 +361,12 @@ pub(crate) struct OutputArgs {
     pub(crate) output: ResultFormat,
 
     /// The progress on stderr
-    #[arg(long, value_name = "STYLE", env, default_value = "auto")]
-    pub(crate) progress: ProgressArg,
+    ///
+    /// tty: a status line for each agent. plain: a line for each change. github: plain lines in a group, and
+    /// annotations. gitlab: plain lines in a section that can be collapsed. json: structured logs, one JSON
+    /// object a line. auto: github or gitlab where it runs there, tty on a terminal, else plain.
+    #[arg(long, value_name = "STYLE", env, default_value = "auto", value_parser = style_or_auto())]
+    pub(crate) progress: StyleOrAuto,
 
     /// On failure, show this many of the last lines that the deployment logged, up to 1000
     #[arg(long, value_name = "LINES", env, default_value = "25", value_parser = log_lines)]
@@ -391,25 +383,6 @@ pub(crate) struct OutputArgs {
     /// Write the verdict to this file as variables for later jobs (a dotenv artifact of GitLab's)
     #[arg(long, value_name = "PATH", env)]
     pub(crate) dotenv: Option<PathBuf>,
-}
-
-/// `--progress`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressArg {
-    /// github or gitlab where it runs there, tty on a terminal, else plain
-    Auto,
-    /// A status line for each agent
-    Tty,
-    /// A line for each change
-    Plain,
-    /// Plain lines in a group, and annotations
-    Github,
-    /// Plain lines in a section that can be collapsed
-    Gitlab,
-    /// Structured logs, one JSON object a line
-    Json,
-    /// Nothing
-    None,
 }
 
 /// `simulate`.

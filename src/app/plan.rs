@@ -27,13 +27,13 @@ use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
-    ApiArgs, DEFAULT_API_URL, FollowArgs, IfUnchangedArg, LimitArgs, RestartArgs, RunArgs,
-    StatusArgs, SubjectArgs, UntilArg, WaitArgs,
+    ApiArgs, DEFAULT_API_URL, FollowArgs, LimitArgs, RestartArgs, RunArgs, StatusArgs, SubjectArgs,
+    WaitArgs,
 };
 use crate::app::poll_loop::Tempo;
 use crate::core::fleet::Scope;
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{Baseline, Limits, NewRevision, Policy, TargetRule, Unchanged, Until};
+use crate::core::rollout::{Baseline, Limits, NewRevision, Policy, TargetRule};
 use crate::core::wire::AgentName;
 
 /// How long `status` waits for what it reads from stdin.
@@ -319,19 +319,12 @@ fn limits(args: &LimitArgs) -> Limits {
         stable_for: args.stable_for,
         max_restarts: args.restarts.max_restarts,
         pull_grace: args.pull_grace,
-        until: match args.until {
-            UntilArg::Ready => Until::Ready,
-            UntilArg::Warm => Until::Warm,
-            UntilArg::Drained => Until::Drained,
-        },
+        until: args.until,
         new_revision: if args.require_new_revision {
             NewRevision::Required
         } else {
             NewRevision::Optional
         },
-        unchanged: match args.if_unchanged {
-            IfUnchangedArg::Fail => Unchanged::Fail,
-            IfUnchangedArg::Accept => Unchanged::Accept,
-        },
+        unchanged: args.if_unchanged,
     }
 }

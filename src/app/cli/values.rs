@@ -1,5 +1,6 @@
 //! Values of keys that can be typed and filed: both are read by the same parser.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -7,10 +8,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Arg;
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use serde::{Deserialize, Deserializer, de};
+use strum::VariantNames;
 use toml::Value;
 
+use crate::adapters::output::Style;
 use crate::adapters::simulator::Scenario;
 use crate::core::text::parse_duration;
 
@@ -66,6 +69,23 @@ pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, &'static str> {
 pub(super) fn log_lines(text: &str) -> Result<usize, &'static str> {
     let lines = text.parse().ok().filter(|lines| *lines <= 1000);
     lines.ok_or("it must be a whole number from 0 to 1000; 0 is none")
+}
+
+/// Reads the word of an enum.
+pub(super) fn words<T>() -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync> + VariantNames + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse())
+}
+
+/// The style of the progress; none where it is chosen by the place.
+pub(crate) type StyleOrAuto = Option<Style>;
+
+/// Reads a style, or `auto`.
+pub(super) fn style_or_auto() -> impl TypedValueParser<Value = StyleOrAuto> {
+    let words = ["auto"].into_iter().chain(Style::VARIANTS.iter().copied());
+    PossibleValuesParser::new(words).map(|word| word.parse().ok())
 }
 
 /// Reads the name of a scenario, or the path of one; a shell completes the names.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::output::{ResultFormat, print};
+use crate::adapters::output::{Level, ResultFormat, Style, print};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
@@ -31,7 +31,8 @@ struct History {
 }
 
 /// Prints rollouts and their statistics.
-pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
+pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     let query = RolloutQuery {
         agents: args.agents.clone(),
         verdicts: args.verdicts.clone(),

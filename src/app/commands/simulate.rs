@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use super::signals::Signals;
-use crate::adapters::output::print;
+use crate::adapters::output::{Level, Style, print};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
@@ -15,7 +15,8 @@ use crate::app::plan::load_scenario;
 use crate::core::wire::AgentName;
 
 /// Serves until SIGINT or SIGTERM.
-pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
+pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     if args.list {
         print::out(&scenario_list()).map_err(Error::Print)?;
         return Ok(Ending::Done);

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::{EnumString, VariantNames};
 
 use crate::core::text::exact_duration;
 
@@ -36,7 +37,8 @@ pub struct Baseline {
 }
 
 /// What counts as complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Until {
     /// The target is ready.
     Ready,
@@ -47,7 +49,8 @@ pub enum Until {
 }
 
 /// What to make of it when no new deployment appears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Unchanged {
     /// It ends the watch: the deploy did nothing.
     Fail,
