@@ -14,7 +14,7 @@ use pipecat_rollout::fuzzing::text::redact::Redaction;
 use pipecat_rollout::fuzzing::wire::{AgentDetails, parse_list};
 use serde_json::json;
 
-/// Details as the platform gives them, with what it tells beside.
+/// Details as the platform gives them, with what else it says.
 fn body() -> Vec<u8> {
     let revision = |deployment: &str, phase: &str| {
         json!({ "deploymentID": deployment, "phase": phase, "readyReplicas": 1,

@@ -43,7 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .enable_all()
         .build();
     let ending = match runtime {
-        // The panic itself has been told on stderr; its exit code must be ours, not a verdict's.
+        // The panic itself has been shown on stderr; its exit code must be ours, not a verdict's.
         Ok(runtime) => {
             let run = AssertUnwindSafe(|| runtime.block_on(app::commands::run(cli)));
             let ending = catch_unwind(run).unwrap_or(Ending::Failed(Error::Lost));

@@ -73,7 +73,7 @@ pub(crate) enum Verbosity {
 pub(crate) struct Display {
     pub(crate) detail: Verbosity,
     pub(crate) mode: Mode,
-    /// Whether stdout is the same terminal as stderr, and the result is text: then it would stand
+    /// Whether stdout is the same terminal as stderr, and the result is text: then it would be
     /// there a second time.
     pub(crate) on_same_terminal: bool,
 }
@@ -127,7 +127,7 @@ pub(crate) fn print_report(
     print::out_while_read(&(text + "\n"))
 }
 
-/// Whether the progress has shown how it ended with an agent where the result would stand as well:
+/// Whether the progress has shown how it ended with an agent where the result would be as well:
 /// a terminal, or the log of a step on GitHub Actions.
 fn is_shown(report: &AgentReport, style: Style, display: Display) -> bool {
     let failed = report.outcome.verdict != Verdict::Ready;

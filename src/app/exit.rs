@@ -8,7 +8,7 @@ use crate::core::rollout::{Report, Verdict};
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// With verdicts, which were told in full.
+    /// With verdicts, which were reported in full.
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
     Unreported(Report),

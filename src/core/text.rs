@@ -65,7 +65,7 @@ pub fn lines(text: &str) -> Vec<String> {
 /// JSON with the characters escaped that a terminal or a CI log would obey; it means the same.
 ///
 /// A tab or a carriage return between values becomes a blank.
-/// Every other character concerned can only stand inside a JSON string, where an escape is allowed.
+/// Every other character concerned can only be inside a JSON string, where an escape is allowed.
 #[must_use]
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
@@ -166,7 +166,7 @@ fn is_control_like(char: char) -> bool {
 
 /// Keeps head and tail of a text that is too long; the tail, where tracebacks end, keeps more.
 ///
-/// `gap` stands on both sides of the note that says so.
+/// `gap` is on both sides of the note that says so.
 fn cut(text: &str, gap: char) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();

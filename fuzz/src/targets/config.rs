@@ -31,9 +31,9 @@ fn duration(written: &str) {
                 assert_eq!(meant, Duration::from_secs(seconds));
             }
         }
-        Err(told) => {
-            assert!(!told.is_empty());
-            assert_harmless(&told);
+        Err(words) => {
+            assert!(!words.is_empty());
+            assert_harmless(&words);
         }
     }
 }

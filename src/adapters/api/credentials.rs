@@ -17,7 +17,7 @@ use tracing::warn;
 use self::login::LoginFile;
 use self::secret::Secret;
 
-/// The variables that may hold a private API key, in the order in which they are looked at. In the
+/// The variables that may hold a private API key, in the order in which they are read. In the
 /// vendor's own templates the first one is a public key.
 const KEY_VARIABLES: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_CLOUD_API_KEY"];
 /// What the vendor's CLI is given in place of a login.

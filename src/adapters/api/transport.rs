@@ -122,7 +122,7 @@ fn date(time: UnixTime) -> String {
     }
 }
 
-/// A name in a certificate without the kind that stands around it: `DnsName("x")`.
+/// A name in a certificate without the kind around it: `DnsName("x")`.
 fn host_name(presented: &str) -> &str {
     let name = presented.strip_prefix("DnsName(\"");
     name.and_then(|name| name.strip_suffix("\")"))

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::{Event, whole_millis};
 
-/// The field of a log line whose JSON object stands in the line field by field.
+/// The field of a log line whose JSON object is added to the line field by field.
 pub(super) const FIELDS: &str = "fields";
 
 /// Logs an event, as it serialises itself, at the level of its severity.

@@ -1,6 +1,6 @@
 //! The progress on stderr: a line for each change, and in full how it ended with an agent.
 //!
-//! On a terminal there are status lines below, in a CI's log the lines stand in a group or section, above how
+//! On a terminal there are status lines below, in a CI's log the lines are in a group or section, above how
 //! it ended. No line begins with foreign text.
 
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ impl Progress {
             (Style::Github | Style::Gitlab, Event::Finished { .. }) if is_ready => {
                 "ready".to_owned()
             }
-            // It stands below, with all that is known about it.
+            // It is shown below, with all that is known about it.
             (Style::Github | Style::Gitlab, Event::Finished { .. }) => return,
             (Style::Plain | Style::Github | Style::Gitlab, _) => messages::line(event),
         };
@@ -171,7 +171,7 @@ impl Progress {
         }
     }
 
-    /// Whether the lines of a CI's log stand in a group: not beside a deploy command, whose output would be in
+    /// Whether the lines of a CI's log are in a group: not beside a deploy command, whose output would be in
     /// it as well. There is one group for all agents, since groups cannot lie within each other everywhere.
     fn folds(&self) -> bool {
         self.display.detail == Verbosity::All && self.display.mode != Mode::Run

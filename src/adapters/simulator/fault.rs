@@ -17,7 +17,7 @@ use crate::core::text::parse_duration;
 /// No time in a scenario is longer, so that none can leave the calendar.
 const MAX_TIME: Duration = Duration::from_hours(24 * 365);
 
-/// A `[[fault]]`: when it strikes, and what it does. What is not said does not narrow it.
+/// A `[[fault]]`: when it applies, and what it does. What is not said does not narrow it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {
@@ -47,9 +47,9 @@ pub(super) struct Fault {
 pub(super) struct Moment(pub(super) Duration);
 
 impl Fault {
-    /// Whether it strikes the `request`th request, `at` after the deploy; `None` is before it, where
-    /// only what is bound to no time and no number strikes.
-    pub(super) fn strikes(&self, at: Option<Duration>, request: u64) -> bool {
+    /// Whether it applies to the `request`th request, `at` after the deploy; `None` is before it, where
+    /// only what is bound to no time and no number applies.
+    pub(super) fn applies(&self, at: Option<Duration>, request: u64) -> bool {
         let Some(at) = at else {
             return self.from.is_none() && self.until.is_none() && self.requests.is_empty();
         };

@@ -1,6 +1,5 @@
 //! Values of keys that can be typed and filed: both are read by the same parser.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -74,9 +73,9 @@ pub(super) fn log_lines(text: &str) -> Result<usize, &'static str> {
 /// Reads the word of an enum.
 pub(super) fn words<T>() -> impl TypedValueParser<Value = T>
 where
-    T: FromStr<Err: Error + Send + Sync> + VariantNames + Clone + Send + Sync + 'static,
+    T: FromStr + VariantNames + Clone + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse())
+    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse().map_err(|_| "it is unknown"))
 }
 
 /// The style of the progress; none where it is chosen by the place.

@@ -28,7 +28,7 @@ use crate::core::text::short_duration;
 /// The longest that polls of one agent are apart by themselves.
 const SLOW_ROUND: Duration = Duration::from_secs(5);
 
-/// Judges the agents of a plan, tells the story and reports.
+/// Judges the agents of a plan, shows the progress and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.exit_on_second_signal();

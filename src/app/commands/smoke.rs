@@ -17,7 +17,7 @@ use crate::core::wire::{AgentName, RequestOutcome, SessionState};
 
 /// What the base image logs where the bot's own function fails.
 const EXCEPTION: &str = "Exception running bot()";
-/// How long the logs of a session are looked at.
+/// How long the logs of a session are checked.
 const LISTEN: Duration = Duration::from_secs(10);
 /// How many lines of them.
 const LINES: usize = 200;
@@ -185,7 +185,7 @@ impl Check<'_> {
         }
     }
 
-    /// Looks for an exception in what the session logs, until it has ended or was quiet for long enough.
+    /// Checks for an exception in what the session logs, until it has ended or was quiet for long enough.
     async fn listen(&self, id: &str) -> Result<(), Fault> {
         let until = (Instant::now() + LISTEN).min(self.over);
         loop {

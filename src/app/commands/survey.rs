@@ -17,7 +17,7 @@ use crate::core::messages;
 use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, TargetRule, Verdict};
 use crate::core::wire::{AgentName, Service};
 
-/// How long a table stands before the agents are checked again.
+/// How long a table is shown before the agents are checked again.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(5);
 
 /// Checks the agents that the API lists, once or until a signal.

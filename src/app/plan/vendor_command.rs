@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The variable that names the vendor's file.
 pub(super) const FILE_VARIABLE: &str = "PIPECAT_DEPLOY_CONFIG_PATH";
 
-/// What may stand before the vendor's CLI and run it.
+/// Programs that run the vendor's CLI when it follows them.
 const LAUNCHERS: [&str; 9] = [
     "env", "hatch", "nice", "pdm", "pipx", "poetry", "time", "uv", "uvx",
 ];
@@ -84,7 +84,7 @@ fn arguments_of_deploy<'a>(words: &'a [&'a str]) -> Option<&'a [&'a str]> {
     after("deploy", rest).or_else(|| after("deploy", after("agent", rest)?))
 }
 
-/// What follows a word, which only switches may stand before.
+/// What follows a word, with nothing but options before it.
 fn after<'a>(word: &str, words: &'a [&'a str]) -> Option<&'a [&'a str]> {
     let (first, rest) = words.split_first()?;
     match *first {

@@ -54,7 +54,7 @@ pub enum Until {
 pub enum Unchanged {
     /// It ends the watch: the deploy did nothing.
     Fail,
-    /// The baseline, which still stands, is judged instead.
+    /// The baseline, which is still desired, is judged instead.
     Accept,
 }
 

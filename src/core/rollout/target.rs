@@ -182,7 +182,7 @@ impl Search {
         self.settled = self.target.is_some();
     }
 
-    /// Judges the baseline instead, which still stands.
+    /// Judges the baseline instead, which is still desired.
     pub(super) fn accept_baseline(&mut self) {
         if let Some(id) = self.baseline_id() {
             self.target = Some(id.to_owned());

@@ -264,9 +264,7 @@ timeout = "301s"
     let twice = "[[sink]]\nname = \"a\"\nkind = \"exec\"\ncommand = [\"sh\"]\n".repeat(2);
     assert_eq!(
         problems(&twice),
-        [
-            "watch.toml, line 6: sink \"a\": another sink has this name; the store tells them apart by it"
-        ]
+        ["watch.toml, line 6: sink \"a\": another sink has this name; the store knows them by it"]
     );
 }
 
@@ -293,7 +291,7 @@ fn switches_come_before_the_file_and_the_file_before_the_defaults() {
         place
             .plan(&["--webhook", "https://example.com"])
             .unwrap_err(),
-        ["--webhook: another sink has this name; the store tells them apart by it"]
+        ["--webhook: another sink has this name; the store knows them by it"]
     );
     let once = plan(&["--once"]).unwrap();
     assert_eq!((once.listen, once.rules.mode), (Listen::Off, Mode::Once));
