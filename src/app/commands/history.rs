@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::adapters::output::{ResultFormat, print};
+use crate::adapters::output::{Level, ResultFormat, Style, print};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{self, ConfigError};
-use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats, final_verdict};
+use crate::app::plan;
+use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats};
 use crate::core::messages::{history_table, stats_lines};
 use crate::core::rollout::Reason;
 use crate::core::text::{harmless_json, line_start};
@@ -31,7 +31,8 @@ pub(super) struct History {
 }
 
 /// Prints rollouts and their statistics.
-pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
+pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     let history = read(args)?;
     let text = match args.output {
         ResultFormat::Text => history.text(),
@@ -43,12 +44,9 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
 
 /// Reads rollouts and their statistics.
 pub(super) fn read(args: &HistoryArgs) -> Result<History, Error> {
-    let verdicts = args.verdicts.iter().map(|word| final_verdict(word));
     let query = RolloutQuery {
         agents: args.agents.clone(),
-        verdicts: verdicts
-            .collect::<Result<_, _>>()
-            .map_err(ConfigError::from)?,
+        verdicts: args.verdicts.clone(),
         since: args.since,
         until: args.until,
         before: None,

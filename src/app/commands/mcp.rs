@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use self::tools::Tools;
 use super::signals::Signals;
-use crate::adapters::output::print;
+use crate::adapters::output::{Level, Style, print};
 use crate::app::cli::McpArgs;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -35,7 +35,8 @@ enum Line {
 type Running = HashMap<String, Signals>;
 
 /// Serves until the client closes our stdin.
-pub(super) async fn mcp(args: McpArgs) -> Result<Ending, Error> {
+pub(super) async fn mcp(args: McpArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     let server = tools::server();
     let tools = Tools::new(args);
     let mut lines = read_lines().map_err(Error::Setup)?;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
-    ConfigError, OnFailure, OutputPlan, Plan, agents, not_deployment, scripted_target, source,
-    target,
-};
+use anyhow::Result;
+
+use super::{OutputPlan, Plan, agents, not_deployment, plan_to_check, scripted_target, target};
 use crate::app::cli::ApiArgs;
 use crate::core::messages::Mode;
-use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{Limits, Policy, TargetRule};
 
 /// What a call asks about an agent.
@@ -32,21 +30,17 @@ pub(crate) enum Named {
 }
 
 /// What a call will do; without an agent it is about that of `pcc-deploy.toml`.
-pub(crate) fn mcp_plan(
-    api: ApiArgs,
-    agent: Option<&str>,
-    question: Question,
-) -> Result<Plan, ConfigError> {
+pub(crate) fn mcp_plan(api: ApiArgs, agent: Option<&str>, question: Question) -> Result<Plan> {
     let named: Vec<String> = agent.map(str::to_owned).into_iter().collect();
     let agents = agents::select(&named, None)?;
-    let max_rps = api.max_rps;
-    let source = source(api)?;
-    let current = || scripted_target(&source, &agents[0]);
-    let (policy, mode) = match question {
-        Question::Now => {
-            let policy = Policy::single_check(current(), Limits::default());
-            (policy, Mode::Status)
-        }
+    let mode = match question {
+        Question::Now => Mode::Status,
+        Question::Ending { .. } => Mode::Watch,
+    };
+    let mut plan = plan_to_check(api, agents, OutputPlan::silent(mode))?;
+    let current = || scripted_target(&plan.source, &plan.agents[0]);
+    let policy = match question {
+        Question::Now => Policy::single_check(current(), Limits::default()),
         Question::Ending { within, target } => {
             let rule = match target {
                 Named::Deployment(id) => TargetRule::Deployment(target::id("deployment_id", &id)?),
@@ -57,18 +51,9 @@ pub(crate) fn mcp_plan(
                 timeout: within,
                 ..Limits::default()
             };
-            (Policy::new(rule, limits)?, Mode::Watch)
+            Policy::new(rule, limits)?
         }
     };
-    Ok(Plan {
-        agents,
-        source,
-        policies: vec![policy],
-        pace: Pace::Adaptive,
-        max_rps,
-        on_failure: OnFailure::Continue,
-        smoke: None,
-        output: OutputPlan::silent(mode),
-        telemetry: None,
-    })
+    plan.policies = vec![policy];
+    Ok(plan)
 }

@@ -4,9 +4,9 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use tracing::warn;
 
-use super::ConfigError;
 use crate::adapters::api::tls_config;
 use crate::adapters::otlp::{Exporter, ExporterError};
 use crate::app::cli::TraceArgs;
@@ -21,10 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// A variable that is wrong says so and is passed over: it is often set for all programs of a machine. A switch is an
 /// error.
-pub(super) fn telemetry(
-    args: &TraceArgs,
-    ca_file: Option<&Path>,
-) -> Result<Option<Telemetry>, ConfigError> {
+pub(super) fn telemetry(args: &TraceArgs, ca_file: Option<&Path>) -> Result<Option<Telemetry>> {
     if variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || variable("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none")
     {
@@ -44,7 +41,7 @@ pub(super) fn telemetry(
     let exporter = match exporter(&url, ca_file) {
         Ok(exporter) => exporter,
         Err(error) if args.otlp_endpoint.is_some() => {
-            return Err(ConfigError::Otlp { place, error });
+            bail!("{place}: {error}");
         }
         Err(error) => {
             warn!("no trace is sent: {place}: {error}");
@@ -67,7 +64,7 @@ fn exporter(url: &str, ca_file: Option<&Path>) -> Result<Exporter, ExporterError
     let headers = parse_list(&headers).ok_or(ExporterError::Header)?;
     let certificate = of_traces("CERTIFICATE");
     let ca_file = certificate.as_ref().map(Path::new).or(ca_file);
-    let tls = tls_config(ca_file).map_err(|error| ExporterError::Client(chain(&error)))?;
+    let tls = tls_config(ca_file).map_err(|error| ExporterError::Client(chain(error.as_ref())))?;
     Exporter::new(url, &headers, resource(), tls)
 }
 

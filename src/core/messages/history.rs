@@ -25,7 +25,7 @@ pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
     super::table(head, rows)
 }
 
-/// The statistics as lines, each of which stands for itself.
+/// The statistics as lines, each of which can be read by itself.
 #[must_use]
 pub fn stats_lines(stats: &Stats) -> Vec<String> {
     let mut lines = vec![count_line(stats)];

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::adapters::output::{Progress, ResultFormat};
+use crate::adapters::output::{OnEvent, ResultFormat};
 use crate::app::cli::{HistoryArgs, McpArgs};
 use crate::app::commands::signals::Signals;
 use crate::app::commands::{history, judge};
@@ -172,8 +172,7 @@ impl Tools {
 
     async fn status(&self, call: &Call, signals: Signals) -> Result<Answer, String> {
         let StatusCall { agent } = arguments(call)?;
-        self.judge(agent, Question::Now, Progress::None, signals)
-            .await
+        self.judge(agent, Question::Now, None, signals).await
     }
 
     async fn wait(&self, call: &Call, signals: Signals, notify: Notify) -> Result<Answer, String> {
@@ -190,37 +189,34 @@ impl Tools {
             (None, Some(id)) => Named::After(id),
             (None, None) => Named::Current,
         };
-        let progress = match &call.progress_token {
-            None => Progress::None,
-            Some(token) => {
-                let (id, token) = (call.id.clone(), token.clone());
-                let total = Duration::from_secs(seconds).as_secs_f64();
-                let mut before = 0.0;
-                Progress::Handed(Box::new(move |at: Duration, event: &Event| {
-                    // It has to grow each time.
-                    before = at.as_secs_f64().max(before + 0.001);
-                    let message = progress(&token, before, total, &messages::line(event));
-                    // The listener outlives all calls.
-                    let _ = notify.send((id.clone(), message));
-                }))
-            }
-        };
+        let listener = call.progress_token.clone().map(|token| -> OnEvent {
+            let id = call.id.clone();
+            let total = Duration::from_secs(seconds).as_secs_f64();
+            let mut before = 0.0;
+            Box::new(move |at: Duration, event: &Event| {
+                // It has to grow each time.
+                before = at.as_secs_f64().max(before + 0.001);
+                let message = progress(&token, before, total, &messages::line(event));
+                // The listener outlives all calls.
+                let _ = notify.send((id.clone(), message));
+            })
+        });
         let within = Duration::from_secs(seconds);
         let question = Question::Ending { within, target };
-        self.judge(wait.agent, question, progress, signals).await
+        self.judge(wait.agent, question, listener, signals).await
     }
 
     async fn judge(
         &self,
         agent: Option<String>,
         question: Question,
-        progress: Progress,
+        listener: Option<OnEvent>,
         signals: Signals,
     ) -> Result<Answer, String> {
         let plan = mcp_plan(self.0.api.clone(), agent.as_deref(), question);
-        let plan = plan.map_err(|error| chain(&error))?;
+        let plan = plan.map_err(|error| chain(error.as_ref()))?;
         let mode = plan.output.display.mode;
-        let report = judge::judge_quietly(plan, progress, signals).await;
+        let report = judge::judge_quietly(plan, listener, signals).await;
         let report = report.map_err(|error| chain(&error))?.agents.pop();
         let report = report.ok_or_else(|| Error::Lost.to_string())?;
         Ok(of_report(report, mode))
