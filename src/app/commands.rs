@@ -14,7 +14,7 @@ mod watch;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::adapters::output::{self, Level, Style, Verbosity, print_error};
+use crate::adapters::output::{self, Level, Style, Verbosity, print, print_error};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
@@ -98,6 +98,12 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
     };
     install(style, level)?;
     watch::watch(args).await
+}
+
+/// Prints what a command shows that has nothing to judge.
+fn print(text: &str) -> Result<Ending, Error> {
+    print::out(text).map_err(Error::Print)?;
+    Ok(Ending::Done)
 }
 
 /// Has logs written in this style.

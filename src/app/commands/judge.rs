@@ -250,7 +250,7 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
         Ok(()) => Signal::CommandStarted,
         Err(error) => {
             let exit_code = deploy.report().map_or(1, |report| report.exit_code);
-            print_error(style, &error::chain(&error), exit_code);
+            print_error(style, &error::chain(error.as_ref()), exit_code);
             Signal::CommandEnded(exit_code)
         }
     }
