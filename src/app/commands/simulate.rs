@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::adapters::output::{Level, Style, print};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
@@ -30,7 +30,7 @@ pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending,
             Start::AtDeploy
         },
     };
-    let mut signals = Signals::listen().map_err(Error::Setup)?;
+    let mut signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
     let simulator = Simulator::bind(args.listen, settings).await;
     let simulator = simulator.map_err(anyhow::Error::from)?;
     let listening = format!("listening on {}\n", simulator.base_url());
