@@ -54,13 +54,17 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     if command.has_subcommands() {
         page.render_subcommands_section(&mut text)?;
     }
+    let mut notes = Vec::new();
     let after = command.get_after_long_help().map(ToString::to_string);
     for paragraph in after.unwrap_or_default().split("\n\n") {
         match paragraph.split_once(":\n") {
             Some(("Exit codes", codes)) => section(&mut text, "EXIT STATUS", codes)?,
             Some((head, lines)) => section(&mut text, &head.to_uppercase(), lines)?,
-            None => section(&mut text, "NOTES", paragraph)?,
+            None => notes.push(escaped(paragraph)),
         }
+    }
+    if !notes.is_empty() {
+        writeln!(text, ".SH NOTES\n{}", notes.join(".PP\n"))?;
     }
     let variables = command.get_arguments().filter_map(|arg| {
         let name = arg.get_env()?.to_string_lossy().into_owned();
@@ -75,15 +79,16 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A section whose lines stay as they are; roff would obey what begins with a dot or a quote.
+/// A section whose lines stay as they are.
 fn section(page: &mut Vec<u8>, head: &str, lines: &str) -> io::Result<()> {
+    writeln!(page, ".SH \"{head}\"\n.nf\n{}.fi", escaped(lines))
+}
+
+/// Lines of which roff takes none for a request, as those that begin with a dot or a quote.
+fn escaped(lines: &str) -> String {
     let lines = lines.replace('\\', "\\e").replace('-', "\\-");
     let lines = lines
         .lines()
-        .map(|line| format!("\\&{}\n", line.trim_start()));
-    writeln!(
-        page,
-        ".SH \"{head}\"\n.nf\n{}.fi",
-        lines.collect::<String>()
-    )
+        .map(|line| ["\\&", line.trim_start(), "\n"].concat());
+    lines.collect()
 }
