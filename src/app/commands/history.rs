@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::output::{Level, ResultFormat, Style, print};
+use crate::adapters::output::{Level, ResultFormat, Style};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
@@ -54,8 +54,7 @@ pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error>
         ResultFormat::Text => text(&history),
         ResultFormat::Json => json(&history),
     };
-    print::out(&text).map_err(Error::Print)?;
-    Ok(Ending::Done)
+    super::print(&text)
 }
 
 impl History {
