@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::adapters::output::{Level, ResultFormat, Style, print};
+use crate::adapters::output::{Level, ResultFormat, Style};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
@@ -38,8 +38,7 @@ pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error>
         ResultFormat::Text => history.text(),
         ResultFormat::Json => harmless_json(&history.json().to_string()) + "\n",
     };
-    print::out(&text).map_err(Error::Print)?;
-    Ok(Ending::Done)
+    super::print(&text)
 }
 
 /// Reads rollouts and their statistics.
