@@ -39,13 +39,6 @@ enum Note {
     Osc777,
 }
 
-/// Whether a note at the end is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Notify {
-    AfterLong,
-    Never,
-}
-
 static STATE: Mutex<State> = Mutex::new(State {
     extras: Extras {
         bar: false,
@@ -64,12 +57,12 @@ struct State {
 }
 
 impl Extras {
-    /// What the terminal takes that is stderr.
-    pub(crate) fn found(notify: Notify) -> Self {
+    /// What the terminal takes that is stderr, and whether it may notify of the end.
+    pub(crate) fn found(notify: bool) -> Self {
         Self {
             bar: supports_term_progress(true),
             links: supports_hyperlinks::supports_hyperlinks(),
-            note: (notify == Notify::AfterLong).then(Note::found),
+            note: notify.then(Note::found),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::adapters::output::terminal::{Extras, Notify};
+use crate::adapters::output::terminal::Extras;
 use crate::adapters::output::{
     Display, FileKind, ResultFormat, Style, Verbosity, is_same_terminal,
 };
@@ -39,11 +39,7 @@ impl OutputPlan {
         };
         let lasts = mode != Mode::Status && detail == Verbosity::All;
         let extras = if shown == Style::Tty && terminal == Terminal::Able && lasts {
-            Extras::found(if args.no_notify {
-                Notify::Never
-            } else {
-                Notify::AfterLong
-            })
+            Extras::found(!args.no_notify)
         } else {
             Extras::default()
         };
@@ -75,9 +71,7 @@ impl OutputPlan {
             logs: args.logs,
         }
     }
-}
 
-impl OutputPlan {
     /// Shows and writes nothing: what comes of it is handed over in another way.
     pub(super) fn silent(mode: Mode) -> Self {
         Self {
