@@ -121,12 +121,25 @@ fn the_beginning_of_a_uuid_is_no_id() {
 }
 
 #[test]
-fn the_first_characters_of_an_id_are_not_that_deployment() {
-    let arguments = "wait my-agent --progress none --appear-timeout 1s --deployment deployment-n";
-    Test::against(&play(vec![ready_new()]).url(), arguments)
-        .status(13)
-        .stdout_starts("my-agent: unchanged after TIME, deployment deployment-n: deployment deployment-n never was the desired one; deployment-new is")
-        .run();
+fn the_first_characters_of_an_id_are_no_other_deployment() {
+    let wait = |switches: &str| {
+        let arguments = format!("wait my-agent --progress none --appear-timeout 1s {switches}");
+        Test::against(&play(vec![ready_new()]).url(), &arguments).status(13)
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            wait("--not-deployment deployment-n")
+                .stdout_starts(
+                    "my-agent: unchanged after TIME: no new deployment came: deployment-new ",
+                )
+                .run();
+        });
+        scope.spawn(|| {
+            wait("--deployment deployment-n")
+                .stdout_starts("my-agent: unchanged after TIME, deployment deployment-n: deployment deployment-n never was the desired one; deployment-new is")
+                .run();
+        });
+    });
 }
 
 /// An agent that deploys on a push: what its details say of commits.
