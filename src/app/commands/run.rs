@@ -112,13 +112,14 @@ impl Deploy {
         }
         // What was printed before the command comes before what it prints.
         print::flush_err();
+        let began = Instant::now();
         match command.spawn() {
             Ok(child) => {
                 let id = child.id().and_then(|id| i32::try_from(id).ok());
                 self.state = State::Running {
                     child,
                     id: id.and_then(Pid::from_raw),
-                    began: Instant::now(),
+                    began,
                     group,
                 };
                 Ok(())
