@@ -76,7 +76,7 @@ fn a_receiver_that_is_down_is_one_warning_and_no_more() {
     for deployment in ["d2", "d3"] {
         api.deploy("a", deployment);
         api.ready("a");
-        sidecar.wait_for_log(&format!("\"deploymentId\":\"{deployment}\",\"image\""));
+        sidecar.wait_for_log(&format!("\"deploymentId\":\"{deployment}\",\"elapsedMs\""));
     }
     let ended = sidecar.stop();
     assert_eq!(ended.code(), 0);

@@ -1,6 +1,6 @@
 //! What a terminal shows beside its lines: a progress bar in its tab, links, and a note at the end.
 //!
-//! Only where the terminal is known to take it. The bar is taken away at every end.
+//! Only where the terminal is known to take it. The bar is taken away at every end, but for that by a second signal.
 
 use std::env;
 use std::sync::{Mutex, MutexGuard, PoisonError};
