@@ -25,4 +25,5 @@ mod station;
 mod store;
 #[path = "../cli/tls_server.rs"]
 mod tls_server;
+mod traces;
 mod upkeep;

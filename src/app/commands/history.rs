@@ -1,7 +1,7 @@
 //! `history`: the rollouts that the sidecar has seen, and their statistics.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::adapters::output::{Level, ResultFormat, Style};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
@@ -20,7 +20,7 @@ const DAY: f64 = 86_400.0;
 const PAGE: usize = 4 * 1024 * 1024;
 
 /// What is shown.
-struct History {
+pub(super) struct History {
     stats: Stats,
     /// The statistics of each group, where they are wanted.
     groups: Option<Vec<(String, Stats)>>,
@@ -33,6 +33,16 @@ struct History {
 /// Prints rollouts and their statistics.
 pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
+    let history = read(args)?;
+    let text = match args.output {
+        ResultFormat::Text => history.text(),
+        ResultFormat::Json => harmless_json(&history.json().to_string()) + "\n",
+    };
+    super::print(&text)
+}
+
+/// Reads rollouts and their statistics.
+pub(super) fn read(args: &HistoryArgs) -> Result<History, Error> {
     let query = RolloutQuery {
         agents: args.agents.clone(),
         verdicts: args.verdicts.clone(),
@@ -50,14 +60,51 @@ pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error>
         unreadable: 0,
     };
     history.read_latest(&store, query, args)?;
-    let text = match args.output {
-        ResultFormat::Text => text(&history),
-        ResultFormat::Json => json(&history),
-    };
-    super::print(&text)
+    Ok(history)
 }
 
 impl History {
+    /// As tables.
+    pub(super) fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let (shown, all) = (self.rollouts.len(), self.stats.count);
+        if shown > 0 {
+            lines.extend(history_table(&self.rollouts));
+            if shown + self.unreadable < all {
+                lines.push(format!("({shown} of {all}; --limit shows more)"));
+            }
+        }
+        if self.unreadable > 0 {
+            let unreadable = self.unreadable;
+            lines.push(format!(
+                "({unreadable} not shown: another version has written what this one cannot read)"
+            ));
+        }
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(stats_lines(&self.stats));
+        for (name, stats) in self.groups.iter().flatten() {
+            lines.push(String::new());
+            lines.push(line_start(name));
+            let own = stats_lines(stats).into_iter();
+            lines.extend(own.map(|line| format!("  {line}")));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let mut shown = json!({ "stats": self.stats, "rollouts": self.rollouts });
+        if let Some(groups) = &self.groups {
+            let groups = groups.iter();
+            shown["groups"] = groups
+                .map(|(name, stats)| json!({ "name": name, "stats": stats }))
+                .collect();
+        }
+        shown
+    }
+
     /// Reads the latest rollouts, a part at a time: what is long of them the table does not need.
     fn read_latest(
         &mut self,
@@ -106,43 +153,4 @@ fn groups(rollouts: &[RolloutSummary], by: GroupArg) -> Vec<(String, Stats)> {
     periods
         .map(|(start, stats)| (start.to_string(), stats))
         .collect()
-}
-
-fn text(history: &History) -> String {
-    let mut lines = Vec::new();
-    let (shown, all) = (history.rollouts.len(), history.stats.count);
-    if shown > 0 {
-        lines.extend(history_table(&history.rollouts));
-        if shown + history.unreadable < all {
-            lines.push(format!("({shown} of {all}; --limit shows more)"));
-        }
-    }
-    if history.unreadable > 0 {
-        let unreadable = history.unreadable;
-        lines.push(format!(
-            "({unreadable} not shown: another version has written what this one cannot read)"
-        ));
-    }
-    if !lines.is_empty() {
-        lines.push(String::new());
-    }
-    lines.extend(stats_lines(&history.stats));
-    for (name, stats) in history.groups.iter().flatten() {
-        lines.push(String::new());
-        lines.push(line_start(name));
-        let own = stats_lines(stats).into_iter();
-        lines.extend(own.map(|line| format!("  {line}")));
-    }
-    lines.join("\n") + "\n"
-}
-
-fn json(history: &History) -> String {
-    let mut shown = json!({ "stats": history.stats, "rollouts": history.rollouts });
-    if let Some(groups) = &history.groups {
-        let groups = groups.iter();
-        shown["groups"] = groups
-            .map(|(name, stats)| json!({ "name": name, "stats": stats }))
-            .collect();
-    }
-    harmless_json(&shown.to_string()) + "\n"
 }

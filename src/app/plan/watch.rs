@@ -14,11 +14,12 @@ use anyhow::{Error, Result, anyhow};
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-use super::{agents, api_url};
+use super::{agents, api_url, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
+use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{Mode, Rules, Scope, Watched};
 use crate::core::rollout::Limits;
@@ -45,6 +46,8 @@ pub(crate) struct WatchPlan {
     pub(crate) history_retention: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) sinks: Vec<SinkPlan>,
+    /// Where the rollouts go as traces.
+    pub(crate) telemetry: Option<Telemetry>,
 }
 
 impl WatchPlan {
@@ -85,8 +88,9 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
     let url = api_url(keys.api_url.as_deref(), plain_http);
-    match (sinks, url, watched(&keys)) {
-        (Ok(sinks), Ok(url), Ok(watched)) => Ok(WatchPlan {
+    let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
+    match (sinks, url, watched(&keys), telemetry) {
+        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry)) => Ok(WatchPlan {
             url,
             // A single pass has no time to be asked, and leaves the address to a sidecar that has.
             listen: keys.listen.unwrap_or(if args.once {
@@ -105,11 +109,13 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
             ca_file: keys.ca_file,
             store: keys.store.unwrap_or_else(default_store),
             sinks,
+            telemetry,
         }),
-        (sinks, url, watched) => {
+        (sinks, url, watched, telemetry) => {
             let mut problems = sinks.err().unwrap_or_default();
             problems.extend(url.err());
             problems.extend(watched.err());
+            problems.extend(telemetry.err());
             Err(problems)
         }
     }
