@@ -23,8 +23,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use self::outcome::DeliveryOutcome;
+use self::process::Process;
 use self::snapshot::Scrape;
-pub(crate) use self::snapshot::{SinkBacklog, Snapshot};
+pub(crate) use self::snapshot::Snapshot;
 use crate::core::fleet::EventData;
 use crate::core::rollout::Verdict;
 use crate::core::wire::RequestOutcome;
@@ -72,7 +73,6 @@ pub(crate) enum Format {
 
 impl Metrics {
     /// Metrics of this version of the program, started at this moment, with nothing counted yet.
-    #[must_use]
     pub(crate) fn new(version: &str, started: Timestamp) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix(PREFIX),
@@ -143,7 +143,6 @@ impl Metrics {
     }
 
     /// All of it as text.
-    #[must_use]
     pub(crate) fn encode(&self, snapshot: Snapshot, format: Format) -> String {
         let mut by_agent = self.by_agent.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts of an agent go with the agent.
@@ -155,19 +154,24 @@ impl Metrics {
         });
         let rollouts = by_agent.clone();
         drop(by_agent);
-        let mut present = Registry::default();
+        let mut present = Registry::with_prefix(PREFIX);
         present.register_collector(Box::new(Arc::new(Scrape {
             snapshot,
             rollouts,
             max_agents: self.max_agents,
         })));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Arc::new(Process)));
+        let registries = [&self.registry, &present, &process];
+        let mut registries = registries.into_iter();
         let mut out = String::new();
         let written = match format {
-            Format::OpenMetrics => text::encode_registry(&mut out, &self.registry)
-                .and_then(|()| text::encode_registry(&mut out, &present))
+            Format::OpenMetrics => registries
+                .try_for_each(|registry| text::encode_registry(&mut out, registry))
                 .and_then(|()| text::encode_eof(&mut out)),
-            Format::Prometheus => prometheus_text::encode(&mut out, &self.registry)
-                .and_then(|()| prometheus_text::encode(&mut out, &present)),
+            Format::Prometheus => {
+                registries.try_for_each(|registry| prometheus_text::encode(&mut out, registry))
+            }
         };
         written.expect("writing to a String cannot fail");
         out
@@ -219,7 +223,6 @@ impl Metrics {
 
 impl Format {
     /// The format that a request's `Accept` asks for.
-    #[must_use]
     pub(crate) fn accepted(accept: Option<&str>) -> Self {
         match accept {
             Some(accept) if accept.contains("application/openmetrics-text") => Self::OpenMetrics,
@@ -228,7 +231,6 @@ impl Format {
     }
 
     /// Its media type.
-    #[must_use]
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

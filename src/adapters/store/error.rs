@@ -22,10 +22,10 @@ pub(crate) enum StoreError {
         /// What it is instead, and what is to be done.
         why: String,
     },
-    /// Another file has come in its place.
+    /// The file has no longer its name.
     #[error(
-        "the store {} was replaced while it was in use, and nothing is written to the file that is there now; \
-         put the former back, or start the sidecar again to go on with this one",
+        "the store {} was deleted or replaced while it was in use, and nothing is written to it; put the \
+         former back, or start the sidecar again to go on with what is there now",
         .0.display()
     )]
     Replaced(PathBuf),
@@ -54,7 +54,6 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Whether another start may succeed: with room on the disk, a file system that is there by then, or
     /// after the end of whoever uses it.
-    #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
         use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
         match self {

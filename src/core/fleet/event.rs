@@ -173,7 +173,6 @@ impl EventKind {
     }
 
     /// Whether it opens an incident, goes on in it or closes it.
-    #[must_use]
     pub(super) const fn is_about_health(self) -> bool {
         match self {
             EventKind::RolloutFinished
@@ -188,9 +187,9 @@ impl EventKind {
 }
 
 /// A foreign text as an event carries it.
-pub(super) fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: String) -> String {
     if text.len() <= MAX_TEXT {
-        return text.to_owned();
+        return text;
     }
     let head = text.floor_char_boundary(MAX_TEXT / 4);
     let tail = text.ceil_char_boundary(text.len() - MAX_TEXT / 4 * 3);

@@ -53,7 +53,6 @@ impl Scope {
     }
 
     /// Whether anything was asked for but all agents.
-    #[must_use]
     pub(super) fn is_narrow(&self) -> bool {
         !(self.regions.is_empty() && self.exclude.0.is_empty() && self.include.fit(""))
     }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::core::fleet::{AgentRecord, AgentState, StoredEvent};
-use crate::core::rollout::{Phase, Reason, Verdict};
+use crate::core::fleet::{AgentRecord, AgentState, Live, StoredEvent};
+use crate::core::rollout::{Reason, Verdict};
 
 /// An agent in `/v1/agents`.
 #[derive(Debug, Serialize)]
@@ -19,20 +19,14 @@ pub(super) struct AgentView<'a> {
     since: Timestamp,
     /// Why it is unready.
     reason: Option<&'a Reason>,
-    /// Where the present deployment is.
-    phase: Option<Phase>,
-    ready: Option<bool>,
-    /// Whether it takes sessions, whichever deployment serves them.
-    available: Option<bool>,
+    #[serde(flatten)]
+    live: &'a Live,
     deployment_id: Option<&'a str>,
     deployment_created_at: Option<Timestamp>,
     image: Option<&'a str>,
     previous_deployment_id: Option<&'a str>,
     /// How the last rollout ended that was watched.
     last_verdict: Option<Verdict>,
-    ready_replicas: Option<u64>,
-    restart_count: Option<u64>,
-    sessions: Option<u64>,
 }
 
 impl<'a> AgentView<'a> {
@@ -53,9 +47,7 @@ impl<'a> AgentView<'a> {
             state,
             since,
             reason,
-            phase: live.phase,
-            ready: live.ready,
-            available: live.available,
+            live,
             deployment_id: record.deployment_id(),
             deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
             image: deployment.and_then(|deployment| deployment.image.as_deref()),
@@ -64,9 +56,6 @@ impl<'a> AgentView<'a> {
                 .as_ref()
                 .map(|previous| previous.id.as_str()),
             last_verdict: record.last_verdict,
-            ready_replicas: live.ready_replicas,
-            restart_count: live.restart_count,
-            sessions: live.sessions,
         }
     }
 }
