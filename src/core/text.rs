@@ -6,6 +6,7 @@
 pub mod diagnostics;
 pub(crate) mod loopback;
 pub mod redact;
+pub mod template;
 mod wrap;
 
 pub use self::wrap::{fit, wrap};
