@@ -6,6 +6,7 @@ mod history;
 mod judge;
 mod manual;
 mod run;
+mod sidecar_tools;
 mod signals;
 mod simulate;
 mod smoke;

@@ -46,11 +46,17 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             | Error::Store(_)
             | Error::Http(_)
             | Error::NoneSelected(_)
+            | Error::NoSuchSink { .. }
             | Error::NoSuchCommand(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,
-            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Unsaved(_)
+            | Error::SinkFailed(_)
+            | Error::Unhealthy(_)
+            | Error::Print(_)
+            | Error::Setup(_)
+            | Error::Lost => INTERNAL,
         },
     }
 }

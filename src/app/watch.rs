@@ -19,14 +19,18 @@ use tracing::{error, info, warn};
 
 pub(crate) use self::dispatch::{Dispatch, Parts as DispatchParts, SinkPlan};
 use self::save::Unsaved;
-pub(crate) use self::shared::Shared;
+pub(crate) use self::shared::{Muted, Shared};
 pub(crate) use self::store_handle::StoreHandle;
 use self::supervisor::Supervisor;
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
-use crate::core::fleet::{Action, EventKind, Input, PassEnd, Rules};
+use crate::core::fleet::{
+    Action, Change, EventData, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules,
+    StoredEvent, own_event, recovered,
+};
 use crate::core::messages::Severity;
+use crate::core::rollout::Reason;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -34,6 +38,9 @@ const TICK: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(10);
 /// How long of that it is tried to write what could not be written.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// How long the store may not be written before that is announced.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The name of the loop among the heartbeats.
 const LOOP: &str = "agents";
@@ -47,7 +54,17 @@ pub(crate) struct Sidecar {
     unsaved: Unsaved,
     stop: watch::Receiver<bool>,
     reloads: mpsc::Receiver<Reload>,
+    reports: mpsc::UnboundedReceiver<FleetEvent>,
     supervisor: Supervisor,
+    /// Since when the store cannot be written.
+    store_failing: Option<(Moment, Announced)>,
+}
+
+/// Whether something was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    No,
+    Yes,
 }
 
 /// What the sidecar works with.
@@ -61,6 +78,8 @@ pub(crate) struct Parts {
     pub(crate) retention: Duration,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) reloads: mpsc::Receiver<Reload>,
+    /// What there is to report of sinks.
+    pub(crate) reports: mpsc::UnboundedReceiver<FleetEvent>,
 }
 
 /// What changes when the configuration is read anew, or why it cannot be.
@@ -70,6 +89,7 @@ pub(crate) type Reload = Result<Reloaded, String>;
 pub(crate) struct Reloaded {
     pub(crate) rules: Rules,
     pub(crate) sinks: Vec<SinkPlan>,
+    pub(crate) mutes: Vec<Mute>,
     pub(crate) retention: Duration,
 }
 
@@ -99,7 +119,9 @@ impl Sidecar {
             metrics: parts.metrics,
             stop: parts.stop,
             reloads: parts.reloads,
+            reports: parts.reports,
             supervisor: Supervisor::new(),
+            store_failing: None,
         }
     }
 
@@ -111,6 +133,8 @@ impl Sidecar {
             self.shared.beat(LOOP);
             self.supervisor.alive(&self.shared);
             self.start_due();
+            self.watch_store();
+            self.end_mutes();
             self.unsaved.start(&self.dispatch);
             if let Some(end) = self.shared.fleet().pass_end() {
                 break Ended::Passed(end);
@@ -120,9 +144,12 @@ impl Sidecar {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break Ended::Stopped,
                 events = self.unsaved.written() => {
-                    for event in &events {
-                        if event.event.kind == EventKind::RolloutFinished {
-                            self.metrics.rollout_finished(&event.event.data);
+                    for StoredEvent { event, .. } in &events {
+                        if event.kind == EventKind::RolloutFinished {
+                            self.metrics.rollout_finished(&event.data);
+                        }
+                        if self.shared.count_muted(event) {
+                            self.metrics.muted_event();
                         }
                     }
                     if !events.is_empty() {
@@ -130,6 +157,7 @@ impl Sidecar {
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
+                Some(event) = self.reports.recv() => self.add_event(event),
                 Some(reload) = self.reloads.recv() => self.reload(reload).await,
                 () = sleep_until(wake) => {}
             }
@@ -150,6 +178,56 @@ impl Sidecar {
             self.unsaved.add(step.change);
         }
         self.perform(step.actions);
+    }
+
+    fn add_event(&mut self, event: FleetEvent) {
+        self.unsaved.add(Change {
+            events: vec![event],
+            ..Change::default()
+        });
+    }
+
+    /// Announces that the store cannot be written for a while, without it; and with it that it can be again.
+    fn watch_store(&mut self) {
+        let now = self.shared.now();
+        let key = || "store".to_owned();
+        match (self.shared.store(), self.store_failing) {
+            (Err(_), None) => self.store_failing = Some((now, Announced::No)),
+            (Err(why), Some((since, Announced::No))) => {
+                if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
+                    self.store_failing = Some((since, Announced::Yes));
+                    let data = EventData {
+                        reason: Some(Reason {
+                            code: "store-failing".to_owned(),
+                            summary: why,
+                            message: None,
+                        }),
+                        started_at: Some(since.wall),
+                        ..EventData::default()
+                    };
+                    let event = own_event(EventKind::StoreFailing, now.wall, key(), data);
+                    self.dispatch.announce(event);
+                }
+            }
+            (Err(_), Some((_, Announced::Yes))) | (Ok(()), None) => {}
+            (Ok(()), Some((since, announced))) => {
+                self.store_failing = None;
+                if announced == Announced::Yes {
+                    let kind = EventKind::StoreRecovered;
+                    self.add_event(recovered(kind, now.wall, key(), since.wall));
+                }
+            }
+        }
+    }
+
+    /// Says what was not said while it was muted.
+    fn end_mutes(&self) {
+        for Muted { mute, events } in self.shared.take_ended_mutes(self.shared.now().wall) {
+            warn!(
+                events,
+                "not muted any more: {mute}; {events} events were not sent"
+            );
+        }
     }
 
     /// Starts what is due, unless too much waits to be written.
@@ -214,6 +292,7 @@ impl Sidecar {
         self.unsaved.retention = reloaded.retention;
         let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
         self.shared.set_sinks(names);
+        self.shared.set_mutes(reloaded.mutes);
         self.dispatch.reload(reloaded.sinks).await;
         info!("the configuration was reloaded");
     }

@@ -19,6 +19,25 @@ pub(crate) struct WatchArgs {
     #[arg(long)]
     pub(crate) check_config: bool,
 
+    /// Send this sink a test: a rollout that failed, and one that ends what that opened; say what came back
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check_config", "once"])]
+    pub(crate) test_sink: Option<String>,
+
+    /// Have the events that were given up delivered again, those for one sink or for all; a sidecar that runs
+    /// does it, or the next
+    #[arg(
+        long,
+        value_name = "SINK",
+        num_args = 0..=1,
+        default_missing_value = "*",
+        conflicts_with_all = ["check_config", "once", "test_sink"]
+    )]
+    pub(crate) redeliver: Option<String>,
+
+    /// Ask the sidecar that runs with this configuration whether the list, the details and the store are good
+    #[arg(long, conflicts_with_all = ["check_config", "once", "test_sink", "redeliver"])]
+    pub(crate) health: bool,
+
     /// Make one pass: follow what is under way to its end, deliver, and exit
     #[arg(long)]
     pub(crate) once: bool,
@@ -204,6 +223,15 @@ pub(crate) struct WatchKeys {
     )]
     pub(crate) listen: Option<Listen>,
 
+    /// Address of an agent in the platform's dashboard, with {{agent}} in it; events link to it
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PIPECAT_ROLLOUT_DASHBOARD_URL",
+        help_heading = "Delivery"
+    )]
+    pub(crate) dashboard_url: Option<String>,
+
     /// Deliver events to this address
     #[arg(
         long,
@@ -257,6 +285,7 @@ impl WatchKeys {
             store: self.store.or(filed.store),
             history_retention: self.history_retention.or(filed.history_retention),
             listen: self.listen.or(filed.listen),
+            dashboard_url: self.dashboard_url.or(filed.dashboard_url),
             webhook: self.webhook,
             webhook_secret_file: self.webhook_secret_file,
             delivery_timeout: self.delivery_timeout.or(filed.delivery_timeout),

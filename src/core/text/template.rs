@@ -122,6 +122,26 @@ impl Template {
         Ok(())
     }
 
+    /// Whether it has any place.
+    #[must_use]
+    pub fn has_places(&self) -> bool {
+        self.0
+            .iter()
+            .any(|piece| matches!(piece, Piece::Place { .. }))
+    }
+
+    /// The first name for which nothing is there to fill its place with.
+    #[must_use]
+    pub fn missing(&self, values: &Value) -> Option<&str> {
+        self.0.iter().find_map(|piece| match piece {
+            Piece::Literal(_) => None,
+            Piece::Place { name, steps } => match filled(values, name, steps) {
+                Some(_) => None,
+                None => Some(name.as_str()),
+            },
+        })
+    }
+
     /// What stands before the first place.
     #[must_use]
     pub fn start(&self) -> &str {
@@ -202,7 +222,9 @@ impl Shape {
             }
             Self::Table(shapes) => {
                 let fill = |(key, shape): &(String, Self)| Some((key.clone(), shape.fill(values)?));
-                Some(Value::Object(shapes.iter().filter_map(fill).collect::<Map<_, _>>()))
+                Some(Value::Object(
+                    shapes.iter().filter_map(fill).collect::<Map<_, _>>(),
+                ))
             }
             Self::Other(value) => Some(value.clone()),
         }
@@ -295,13 +317,17 @@ fn collect_names(start: &str, value: &Value, names: &mut Vec<String>) {
     };
     match value {
         Value::Object(values) => values.iter().for_each(|(key, value)| add(key, value)),
-        Value::Array(values) => (0..).zip(values).for_each(|(index, value)| add(&index, value)),
+        Value::Array(values) => (0..)
+            .zip(values)
+            .for_each(|(index, value)| add(&index, value)),
         _ => {}
     }
 }
 
 fn meant(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |near| format!("; did you mean {{{{{near}}}}}?"))
+    nearest.map_or_else(String::new, |near| {
+        format!("; did you mean {{{{{near}}}}}?")
+    })
 }
 
 #[cfg(test)]
@@ -338,7 +364,10 @@ mod tests {
             ("{{agent | default x | max 2}}", "vo"),
             ("{{severity | map error=P1, warning=P3}}", "P1"),
             ("{{severity | map warning=P3}}|{{none | map *=P5}}", "|P5"),
-            ("{{time | unix}} {{time | unix-ms}}", "1795446000 1795446000500"),
+            (
+                "{{time | unix}} {{time | unix-ms}}",
+                "1795446000 1795446000500",
+            ),
         ] {
             assert_eq!(text(template), filled, "{template}");
         }
@@ -368,14 +397,19 @@ mod tests {
                 "{{data.reson.summary}}",
                 "{{data.reson.summary}} is no value of an event; did you mean {{data.reason.summary}}?",
             ),
-            ("{{agnet}}", "{{agnet}} is no value of an event; did you mean {{agent}}?"),
+            (
+                "{{agnet}}",
+                "{{agnet}} is no value of an event; did you mean {{agent}}?",
+            ),
             ("{{}}", "{{}} is no value of an event"),
             ("{{agent | unix}}", "{{agent | unix}}: that is no time"),
         ] {
             let checked = Template::parse(template).and_then(|parsed| parsed.check(&values()));
             assert_eq!(checked.unwrap_err().to_string(), why);
         }
-        for step in ["upper", "max", "max 0", "max x", "default", "map", "map a", "unix 3", ""] {
+        for step in [
+            "upper", "max", "max 0", "max x", "default", "map", "map a", "unix 3", "",
+        ] {
             let template = format!("{{{{agent | {step}}}}}");
             let why = Template::parse(&template).unwrap_err().to_string();
             assert!(why.contains("cannot be understood; there are "), "{why}");
