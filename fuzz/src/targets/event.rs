@@ -1,7 +1,7 @@
 //! Events from any JSON: each is a whole `CloudEvent`, reads back as itself, and has a harmless line.
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::fleet::{EventKind, FleetEvent, StoredEvent};
+use pipecat_rollout::fuzzing::fleet::{EventKind, FleetEvent, Origin, StoredEvent};
 use pipecat_rollout::fuzzing::messages::event_line;
 use serde_json::Value;
 
