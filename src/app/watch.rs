@@ -47,14 +47,9 @@ const LOOP: &str = "agents";
 
 /// The sidecar.
 pub(crate) struct Sidecar {
-    shared: Arc<Shared>,
+    parts: Parts,
     tasks: Tasks,
-    dispatch: Dispatch,
-    metrics: Arc<Metrics>,
     unsaved: Unsaved,
-    stop: watch::Receiver<bool>,
-    reloads: mpsc::Receiver<Reload>,
-    reports: mpsc::UnboundedReceiver<FleetEvent>,
     supervisor: Supervisor,
     /// Since when the store cannot be written.
     store_failing: Option<(Moment, Announced)>,
@@ -107,36 +102,29 @@ pub(crate) enum Ended {
 
 impl Sidecar {
     pub(crate) fn new(parts: Parts) -> Self {
+        let (connection, stop) = (parts.connection.clone(), parts.stop.clone());
+        let (store, shared) = (parts.store.clone(), Arc::clone(&parts.shared));
         Self {
-            tasks: Tasks::new(
-                parts.connection,
-                Arc::clone(&parts.shared),
-                parts.stop.clone(),
-            ),
-            unsaved: Unsaved::new(parts.store, Arc::clone(&parts.shared), parts.retention),
-            shared: parts.shared,
-            dispatch: parts.dispatch,
-            metrics: parts.metrics,
-            stop: parts.stop,
-            reloads: parts.reloads,
-            reports: parts.reports,
+            tasks: Tasks::new(connection, Arc::clone(&shared), stop),
+            unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
             store_failing: None,
+            parts,
         }
     }
 
     /// Runs until it is asked to stop, or its one pass is over; then delivers what is due, for a while.
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
-        let mut stop = self.stop.clone();
+        let mut stop = self.parts.stop.clone();
         let ended = loop {
-            self.shared.beat(LOOP);
-            self.supervisor.alive(&self.shared);
+            self.parts.shared.beat(LOOP);
+            self.supervisor.alive(&self.parts.shared);
             self.start_due();
             self.watch_store();
             self.end_mutes();
-            self.unsaved.start(&self.dispatch);
-            if let Some(end) = self.shared.fleet().pass_end() {
+            self.unsaved.start(&self.parts.dispatch);
+            if let Some(end) = self.parts.shared.fleet().pass_end() {
                 break Ended::Passed(end);
             }
             let wake = self.next_wake();
@@ -146,19 +134,19 @@ impl Sidecar {
                 events = self.unsaved.written() => {
                     for StoredEvent { event, .. } in &events {
                         if event.kind == EventKind::RolloutFinished {
-                            self.metrics.rollout_finished(&event.data);
+                            self.parts.metrics.rollout_finished(&event.data);
                         }
-                        if self.shared.count_muted(event) {
-                            self.metrics.muted_event();
+                        if self.parts.shared.count_muted(event) {
+                            self.parts.metrics.muted_event();
                         }
                     }
                     if !events.is_empty() {
-                        self.dispatch.wake();
+                        self.parts.dispatch.wake();
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
-                Some(event) = self.reports.recv() => self.add_event(event),
-                Some(reload) = self.reloads.recv() => self.reload(reload).await,
+                Some(event) = self.parts.reports.recv() => self.add_event(event),
+                Some(reload) = self.parts.reloads.recv() => self.reload(reload).await,
                 () = sleep_until(wake) => {}
             }
         };
@@ -166,14 +154,18 @@ impl Sidecar {
         info!("stopping: finishing deliveries");
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
-        let unsaved = self.unsaved.finish(&self.dispatch, last_writes).await;
-        self.dispatch.wake();
-        self.dispatch.finish(until).await;
+        let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
+        self.parts.dispatch.wake();
+        self.parts.dispatch.finish(until).await;
         unsaved.map_or(ended, Ended::Unsaved)
     }
 
     fn handle(&mut self, input: Input) {
-        let step = self.shared.fleet_mut().handle(self.shared.now(), input);
+        let step = self
+            .parts
+            .shared
+            .fleet_mut()
+            .handle(self.parts.shared.now(), input);
         if !step.change.is_empty() {
             self.unsaved.add(step.change);
         }
@@ -189,9 +181,9 @@ impl Sidecar {
 
     /// Announces that the store cannot be written for a while, without it; and with it that it can be again.
     fn watch_store(&mut self) {
-        let now = self.shared.now();
+        let now = self.parts.shared.now();
         let key = || "store".to_owned();
-        match (self.shared.store(), self.store_failing) {
+        match (self.parts.shared.store(), self.store_failing) {
             (Err(_), None) => self.store_failing = Some((now, Announced::No)),
             (Err(why), Some((since, Announced::No))) => {
                 if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
@@ -206,7 +198,7 @@ impl Sidecar {
                         ..EventData::default()
                     };
                     let event = own_event(EventKind::StoreFailing, now.wall, key(), data);
-                    self.dispatch.announce(event);
+                    self.parts.dispatch.announce(event);
                 }
             }
             (Err(_), Some((_, Announced::Yes))) | (Ok(()), None) => {}
@@ -222,7 +214,8 @@ impl Sidecar {
 
     /// Says what was not said while it was muted.
     fn end_mutes(&self) {
-        for Muted { mute, events } in self.shared.take_ended_mutes(self.shared.now().wall) {
+        let shared = &self.parts.shared;
+        for Muted { mute, events } in shared.take_ended_mutes(shared.now().wall) {
             warn!(
                 events,
                 "not muted any more: {mute}; {events} events were not sent"
@@ -233,7 +226,7 @@ impl Sidecar {
     /// Starts what is due, unless too much waits to be written.
     fn start_due(&mut self) {
         if !self.unsaved.is_full() {
-            let actions = self.shared.fleet_mut().due(self.shared.now());
+            let actions = self.parts.shared.fleet_mut().due(self.parts.shared.now());
             self.perform(actions);
         }
     }
@@ -270,16 +263,16 @@ impl Sidecar {
         let due = if self.unsaved.is_full() {
             None
         } else {
-            self.shared.fleet().next_due()
+            self.parts.shared.fleet().next_due()
         };
-        let due = due.map(|due| self.shared.instant(due));
+        let due = due.map(|due| self.parts.shared.instant(due));
         let wakes = [due, self.unsaved.due_at()];
         let tick = Instant::now() + TICK;
         wakes.into_iter().flatten().fold(tick, Instant::min)
     }
 
     async fn reload(&mut self, reload: Reload) {
-        self.shared.set_reload_ok(reload.is_ok());
+        self.parts.shared.set_reload_ok(reload.is_ok());
         let reloaded = match reload {
             Ok(reloaded) => reloaded,
             Err(why) => {
@@ -287,13 +280,13 @@ impl Sidecar {
                 return;
             }
         };
-        let now = self.shared.now();
-        self.shared.fleet_mut().reload(now, &reloaded.rules);
+        let now = self.parts.shared.now();
+        self.parts.shared.fleet_mut().reload(now, &reloaded.rules);
         self.unsaved.retention = reloaded.retention;
         let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
-        self.shared.set_sinks(names);
-        self.shared.set_mutes(reloaded.mutes);
-        self.dispatch.reload(reloaded.sinks).await;
+        self.parts.shared.set_sinks(names);
+        self.parts.shared.set_mutes(reloaded.mutes);
+        self.parts.dispatch.reload(reloaded.sinks).await;
         info!("the configuration was reloaded");
     }
 }

@@ -32,6 +32,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::{Moment, ServerClock};
+#[cfg(test)]
+pub(crate) use self::event::TYPE_PREFIX;
 pub use self::event::{
     EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, own_event, recovered,
     url_part,
@@ -59,6 +61,8 @@ const MAX_CHECKS: usize = 8;
 
 /// What `dedupkey` begins with where the watcher is blind.
 const WATCHER: &str = "watcher/";
+/// How often a single pass asks for what cannot be read.
+const PASS_TRIES: u32 = 3;
 
 /// What decides how an organization is watched.
 #[derive(Debug, Clone)]
@@ -283,7 +287,7 @@ impl Fleet {
         };
         for record in records {
             let in_scope = match &fleet.rules.watched {
-                Watched::Listed(scope) => scope.holds_record(&record),
+                Watched::Listed(scope) => scope.holds(&record.name, record.region.as_deref()),
                 Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
             };
             // What is not in scope stays in the store as it is.
@@ -414,9 +418,41 @@ impl Fleet {
     /// Whether the one pass is over, if there is only one.
     #[must_use]
     pub fn pass_end(&self) -> Option<PassEnd> {
-        match self.rules.mode {
-            Mode::Daemon => None,
-            Mode::Once => self.end_of_pass(),
+        if self.rules.mode == Mode::Daemon {
+            return None;
+        }
+        let list = &self.sources.list;
+        if let Some(failing) = list.failure()
+            && (failing.times >= PASS_TRIES || failing.verdict == Verdict::Unauthorized)
+        {
+            let why = format!("the list of agents cannot be read: {}", failing.why);
+            return Some(PassEnd::Failed(failing.verdict, why));
+        }
+        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
+        if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
+            return None;
+        }
+        let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
+        for (name, entry) in &self.agents {
+            if entry.failing.is_some() {
+                let (verdict, why) = match self.sources.details.failure() {
+                    Some(failure) => (failure.verdict, failure.why.as_str()),
+                    None => (Verdict::Unavailable, "there was no usable answer"),
+                };
+                return failed(verdict, format!("{name} cannot be read: {why}"));
+            }
+            if entry.agent.is_none() && self.is_named() {
+                return failed(Verdict::NotFound, format!("there is no agent {name}"));
+            }
+        }
+        match (&self.rules.watched, self.listed) {
+            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
+                failed(
+                    Verdict::NotFound,
+                    "no agent of the list is in scope".to_owned(),
+                )
+            }
+            _ => Some(PassEnd::Passed),
         }
     }
 
@@ -552,43 +588,6 @@ impl Fleet {
         } else if let Some(entry) = self.agents.get_mut(name) {
             // It goes on being asked for.
             entry.agent = None;
-        }
-    }
-
-    fn end_of_pass(&self) -> Option<PassEnd> {
-        const TRIES: u32 = 3;
-        let list = &self.sources.list;
-        if let Some(failing) = list.failure()
-            && (failing.times >= TRIES || failing.verdict == Verdict::Unauthorized)
-        {
-            let why = format!("the list of agents cannot be read: {}", failing.why);
-            return Some(PassEnd::Failed(failing.verdict, why));
-        }
-        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
-        if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
-            return None;
-        }
-        let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
-        for (name, entry) in &self.agents {
-            if entry.failing.is_some() {
-                let (verdict, why) = match self.sources.details.failure() {
-                    Some(failure) => (failure.verdict, failure.why.as_str()),
-                    None => (Verdict::Unavailable, "there was no usable answer"),
-                };
-                return failed(verdict, format!("{name} cannot be read: {why}"));
-            }
-            if entry.agent.is_none() && self.is_named() {
-                return failed(Verdict::NotFound, format!("there is no agent {name}"));
-            }
-        }
-        match (&self.rules.watched, self.listed) {
-            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
-                failed(
-                    Verdict::NotFound,
-                    "no agent of the list is in scope".to_owned(),
-                )
-            }
-            _ => Some(PassEnd::Passed),
         }
     }
 }

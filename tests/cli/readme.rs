@@ -31,7 +31,12 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
 /// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs;
 /// and those of the page on the simulator.
 fn scripts() -> Vec<String> {
-    let pages = ["README.md", "docs/simulator.md"];
+    let pages = [
+        "README.md",
+        "docs/ci.md",
+        "docs/simulator.md",
+        "python/README.md",
+    ];
     let readme = pages
         .map(|page| fs::read_to_string(project(page)).unwrap())
         .concat();
@@ -54,9 +59,11 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     let log = folder.path().join("log");
     let stand_ins = r#"
 pipecat-rollout() { printf '%s\n' "$@" >>"$LOG"; echo "end of call" >>"$LOG"; echo id; }
-cargo() { while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || { shift; pipecat-rollout "$@"; }; }
+cargo() { :; }
+uv() { :; }
+uvx() { "$@"; }
 docker() { [ "$1" = run ] || return 0; while [ $# -gt 0 ] && [ "$1" != pipecat-rollout ]; do shift; done; [ $# -lt 2 ] || { shift; pipecat-rollout "$@"; }; }
-pipecat() { :; }
+pipecat() { [ "$1" != rollout ] || { shift; pipecat-rollout "$@"; }; }
 jq() { read -r line; echo "$line"; }
 "#;
     let done = Command::new("/bin/bash")
@@ -169,44 +176,32 @@ fn every_switch_that_the_readme_names_is_one() {
 }
 
 #[test]
-fn the_readme_uses_inputs_outputs_and_a_job_that_are_there() {
+fn the_pages_use_inputs_and_a_job_that_are_there() {
     let readme = fs::read_to_string(project("README.md")).unwrap();
-    let block = |start: &str| {
-        let from = readme.find(start).unwrap();
-        let (text, _) = readme[from..].split_once("\n```").unwrap();
-        parse(text)
-    };
+    let (_, step) = readme.split_once("```yaml\n- uses: ").unwrap();
+    let (step, _) = step.split_once("```").unwrap();
     let action = yaml("action.yml");
-    let workflow = block("# .github/workflows/deploy.yml\n");
-    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
-    let ours = |step: &&Value| {
-        let uses = step["uses"].as_str().unwrap_or_default();
-        uses.contains("/pipecat-rollout@")
-    };
-    let mut uses = 0;
-    for step in steps.iter().filter(ours) {
-        uses += 1;
-        for input in step["with"].as_object().unwrap().keys() {
-            assert!(action["inputs"][input].is_object(), "no input {input}");
-        }
+    for input in parse(&format!("- uses: {step}"))[0]["with"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        assert!(action["inputs"][input].is_object(), "no input {input}");
     }
-    assert_eq!(uses, 2);
-    let outputs = Regex::new(r"steps\.(\w+)\.outputs\.([a-z-]+)").unwrap();
-    for text in texts(&workflow) {
-        for found in outputs.captures_iter(text) {
-            assert!(action["outputs"][&found[2]].is_object(), "{text}");
-            assert!(steps.iter().any(|step| step["id"] == found[1]), "{text}");
-        }
-    }
-
-    let pipeline = block("# .gitlab-ci.yml\n");
+    let page = fs::read_to_string(project("docs/ci.md")).unwrap();
+    let (_, pipeline) = page.split_once("# .gitlab-ci.yml\n").unwrap();
+    let pipeline = parse(pipeline.split_once("```").unwrap().0);
     let template = yaml("config/ci/gitlab.yml");
     let job = &pipeline["deploy"];
     let parent = &template[job["extends"].as_str().unwrap()];
-    assert!(parent.is_object());
-    let include = texts(&pipeline["include"]);
-    assert!(include[0].ends_with("/config/ci/gitlab.yml"));
-    let release = "PIPECAT_ROLLOUT_RELEASE";
-    assert!(parent["variables"][release].is_string());
-    assert!(job["variables"][release].is_string());
+    for variable in job["variables"].as_object().unwrap().keys() {
+        let is_ours = parent["variables"][variable].is_string();
+        assert!(
+            is_ours || variable.starts_with("PIPECAT_ROLLOUT_"),
+            "no variable {variable}"
+        );
+    }
+    assert!(texts(&pipeline["include"])[0].ends_with("/config/ci/gitlab.yml"));
+    assert!(page.contains("`!reference [.pipecat-rollout-install, script]`"));
+    assert!(template[".pipecat-rollout-install"]["script"].is_array());
 }

@@ -113,8 +113,11 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     if there.is_empty() {
         return Err(NoAgents::NoneSelected("it has none".to_owned()));
     }
-    let meant = there.iter().filter(|service| survey.scope.holds(service));
-    let names = meant.filter_map(|service| service.name.as_deref()?.parse().ok());
+    let names = there.iter().filter_map(|service| {
+        let name = service.name.as_deref()?;
+        let is_meant = survey.scope.holds(name, service.region.as_deref());
+        is_meant.then(|| name.parse().ok()).flatten()
+    });
     let mut names: Vec<AgentName> = names.collect();
     names.sort_unstable();
     names.dedup();

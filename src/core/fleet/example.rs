@@ -110,7 +110,7 @@ mod tests {
         let schema: Value = serde_json::from_str(schema).unwrap();
         let mut names = Vec::new();
         described(&schema, "", &mut names);
-        described(&schema["$defs"]["data"], "data.", &mut names);
+        described(&schema["$defs"]["Data"], "data.", &mut names);
         let (event, origin) = whole_event();
         let event = event.cloud_event(&origin);
         // Only a group has them.

@@ -103,10 +103,14 @@ struct Place {
 
 impl Place {
     async fn with(sinks: &[(&str, &Receiver)]) -> Self {
-        Self::patient(sinks, Duration::from_mins(5)).await
+        Self::patient(sinks, Duration::from_mins(5), Duration::from_hours(24)).await
     }
 
-    async fn patient(sinks: &[(&str, &Receiver)], sink_patience: Duration) -> Self {
+    async fn patient(
+        sinks: &[(&str, &Receiver)],
+        sink_patience: Duration,
+        delivery_timeout: Duration,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store = StoreHandle::new(Store::open(&path).unwrap());
@@ -114,7 +118,7 @@ impl Place {
         let (reports, reported) = mpsc::unbounded_channel();
         let parts = Parts {
             origin: Origin::default(),
-            delivery_timeout: Duration::from_hours(24),
+            delivery_timeout,
             sink_patience,
             incidents: BTreeMap::new(),
             reports,
@@ -387,16 +391,37 @@ async fn a_reload_starts_what_is_new_stops_what_is_gone_and_leaves_alone_what_st
 async fn what_waits_for_a_sink_that_is_not_configured_is_kept_until_it_is_too_old() {
     let down = Receiver::replying(|_| (503, Some(3600))).await;
     let hook = well().await;
-    let mut place = Place::with(&[("renamed", &down)]).await;
+    let mut place = Place::with(&[("renamed", &down), ("stays", &down)]).await;
     place.happens(&["a started"]).await;
-    down.wait_for(|seen| seen.len() == 1).await;
-    place.dispatch.reload(plans(&[("new-name", &hook)])).await;
+    down.wait_for(|seen| seen.len() == 2).await;
+    let configured = plans(&[("new-name", &hook), ("stays", &down)]);
+    place.dispatch.reload(configured).await;
     place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (1, 0));
     let old = "UPDATE deliveries SET written_at = written_at - 86400 * 1000000";
     place.database.execute(old, []).unwrap();
     place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (0, 1));
+    // One that has not been down for as long is still tried.
+    assert_eq!(place.backlog("stays"), (1, 0));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_sink_that_is_down_for_too_long_is_given_up() {
+    let (down, well) = (
+        Receiver::replying(|_| (503, Some(3600))).await,
+        well().await,
+    );
+    let sinks = [("down", &down), ("well", &well)];
+    let place = Place::patient(&sinks, Duration::from_mins(5), Duration::ZERO).await;
+    place.happens(&["a started"]).await;
+    well.wait_for_taken("a started").await;
+    place
+        .wait_until(|| !lock(&place.dispatch.working).contains("down"))
+        .await;
+    assert!(lock(&place.dispatch.working).contains("well"));
+    place.store.with(place.dispatch.expiry()).await.unwrap();
+    assert_eq!(place.backlog("down"), (0, 1));
 }
 
 #[tokio::test]
@@ -481,7 +506,8 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
     let reply = Arc::clone(&status);
     let hook =
         Receiver::replying(move |_| (reply.load(std::sync::atomic::Ordering::Relaxed), None)).await;
-    let mut place = Place::patient(&[("hook", &hook)], Duration::ZERO).await;
+    let mut place =
+        Place::patient(&[("hook", &hook)], Duration::ZERO, Duration::from_hours(24)).await;
     place.happens(&["a started"]).await;
     let failing = place.reported.recv().await.unwrap();
     assert_eq!(failing.kind, EventKind::SinkFailing);

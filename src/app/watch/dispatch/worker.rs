@@ -142,7 +142,7 @@ impl Worker {
         if is_failing && failing_for >= self.parts.sink_patience {
             self.report_failure(failing_for);
         }
-        let is_down = failing_for >= self.parts.delivery_timeout;
+        let is_down = is_failing && failing_for >= self.parts.delivery_timeout;
         if self.target.is_some() && !is_down {
             lock(&self.working).insert(self.name.clone());
         } else {
