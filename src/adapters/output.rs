@@ -1,6 +1,7 @@
 //! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
 mod counted;
+pub(crate) mod csv;
 mod file;
 mod files;
 mod folded;

@@ -24,7 +24,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
-pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
+pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, IncidentChange, StoredEvent};
 use crate::core::rollout::Verdict;
 

@@ -21,7 +21,7 @@ use clap::{
 use clap_complete::Shell;
 
 pub use self::duration::parse as parse_duration;
-pub(crate) use self::history::{GroupArg, HistoryArgs};
+pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
 pub(crate) use self::values::{Listen, PositiveTime, list};
 pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;

@@ -19,7 +19,7 @@ pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_b
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{history_table, stats_lines};
+pub use self::history::{dead_letter_table, history_table, stats_lines};
 pub(crate) use self::notification::{Notification, example_values};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use crate::adapters::output::ResultFormat;
 use crate::core::fleet::parse_moment;
 
 /// `history`.
@@ -36,18 +35,35 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "GROUP")]
     pub(crate) by: Option<GroupArg>,
 
-    /// Show so many of the latest rollouts at most; the statistics are those of all
-    #[arg(long, value_name = "N", default_value = "20")]
-    pub(crate) limit: usize,
+    /// Show so many of the latest rollouts at most; the statistics are those of all [default: 20 as text, all
+    /// as JSON or CSV]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// Show what was not delivered instead: what waits for each sink, and what it did not take
+    #[arg(long, conflicts_with_all = ["since", "until", "verdicts", "by", "agents"])]
+    pub(crate) undelivered: bool,
 
     /// The result on stdout
     #[arg(
         long,
+        short,
         value_name = "FORMAT",
         default_value = "text",
         env = "PIPECAT_ROLLOUT_OUTPUT"
     )]
-    pub(crate) output: ResultFormat,
+    pub(crate) output: HistoryFormat,
+}
+
+/// `--output` of `history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// A table, and the statistics in words
+    Text,
+    /// One JSON object
+    Json,
+    /// A row for each rollout
+    Csv,
 }
 
 /// `--by`.
