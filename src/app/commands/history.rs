@@ -172,7 +172,8 @@ fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
             .collect();
     }
     let head = harmless_json(&head.to_string());
-    out(&format!("{},\"rollouts\":[", head.trim_end_matches('}')))?;
+    let head = head.strip_suffix('}').unwrap_or(&head);
+    out(&format!("{head},\"rollouts\":["))?;
     let mut separator = "";
     read_latest(store, query, limit, |rollout| {
         let rollout = harmless_json(&json!(rollout).to_string());
