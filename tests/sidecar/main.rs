@@ -15,6 +15,7 @@ mod harness;
 mod history;
 mod http;
 mod life;
+mod monitoring;
 mod named;
 mod network;
 mod notify;
