@@ -8,7 +8,7 @@ use crate::core::rollout::{Report, Verdict};
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// With verdicts, which were told in full.
+    /// With verdicts, which were reported in full.
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
     Unreported(Report),
@@ -33,21 +33,10 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         Ending::Done => 0,
         Ending::PassFailed { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
-            // What another start may find mended: a supervisor is to try again.
+            // A retry may help: a supervisor is to try again.
             Error::Store(error) if error.may_pass() => INTERNAL,
             Error::Http(error) if error.may_pass() => INTERNAL,
-            Error::Config(_)
-            | Error::Filter(_)
-            | Error::Scenario(_)
-            | Error::Agent(_)
-            | Error::Client(_)
-            | Error::Simulator(_)
-            | Error::File(_)
-            | Error::Store(_)
-            | Error::Http(_)
-            | Error::NoneSelected(_)
-            | Error::NoSuchSink { .. }
-            | Error::NoSuchCommand(_) => USAGE,
+            Error::Usage(_) | Error::Store(_) | Error::Http(_) => USAGE,
             // What a shell says of a command that is not there, or that it may not run.
             Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
             Error::NotStarted { .. } => NOT_EXECUTABLE,
@@ -64,6 +53,8 @@ pub(crate) fn code(ending: &Ending) -> u8 {
 #[cfg(test)]
 mod tests {
     use std::io;
+
+    use anyhow::anyhow;
 
     use super::*;
     use crate::adapters::output::samples::{failed, ready};
@@ -94,7 +85,7 @@ mod tests {
                 },
                 3,
             ),
-            (Ending::Failed(Error::NoSuchCommand("deploy".to_owned())), 2),
+            (Ending::Failed(anyhow!("no such agent").into()), 2),
             (not_started(ErrorKind::NotFound), 127),
             (not_started(ErrorKind::PermissionDenied), 126),
             (Ending::Failed(Error::Lost), 1),
@@ -105,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_start_may_find_mended_is_no_wrong_usage() {
+    fn a_store_or_address_that_a_retry_may_get_is_no_wrong_usage() {
         let path = || "store.db".into();
         let file = |kind: ErrorKind| {
             let (path, source) = (path(), io::Error::from(kind));

@@ -66,7 +66,7 @@ fn progress_in_plain_lines() {
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
              [TIME] my-agent: waiting: deployment deployment-old still is the desired one\n\
              [TIME] my-agent: following deployment deployment-new\n\
-             [TIME] my-agent: reconciling (waiting took TIME)\n\
+             [TIME] my-agent: reconciling\n\
              [TIME] my-agent: the API says that deployment deployment-old is the desired one; confirming\n\
              [TIME] my-agent: creating (reconciling took TIME)\n\
              [TIME] my-agent: validating (creating took TIME)\n\
@@ -453,7 +453,7 @@ fn a_terminal_shows_status_lines_and_progress_above_them() {
     let lines: Vec<String> = lines.iter().map(|line| normal(line)).collect();
     let creating = "[TIME] my-agent: creating (reconciling took TIME)".to_owned();
     assert!(lines.contains(&creating), "{lines:#?}");
-    // The ending stands once, and nothing is drawn after it.
+    // The ending is shown once, and nothing is drawn after it.
     assert_eq!(
         lines[lines.len() - 3..],
         [

@@ -1,4 +1,4 @@
-//! What the README shows is true: our program understands every command line, and the workflows use
+//! What the README and docs/ show is true: our program understands every command line, and the workflows use
 //! what the action and the job template have.
 
 use std::fs;
@@ -28,23 +28,26 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs;
-/// and those of the page on the simulator.
+/// The shell scripts of the documents: their blocks, their lines of code within the text, and those of
+/// jobs.
 fn scripts() -> Vec<String> {
     let pages = [
         "README.md",
         "docs/ci.md",
+        "docs/configuration.md",
+        "docs/sidecar.md",
         "docs/simulator.md",
+        "docs/troubleshooting.md",
         "python/README.md",
     ];
-    let readme = pages
+    let text = pages
         .map(|page| fs::read_to_string(project(page)).unwrap())
         .concat();
     let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
     let inline = Regex::new(r"`(pipecat-rollout [^`]+)`").unwrap();
     let found = |pattern: &Regex| {
         let scripts = pattern
-            .captures_iter(&readme)
+            .captures_iter(&text)
             .map(|found| found[1].to_owned());
         scripts.collect::<Vec<_>>()
     };
@@ -86,8 +89,9 @@ jq() { read -r line; echo "$line"; }
 }
 
 #[test]
-fn every_command_line_that_the_readme_shows_is_understood() {
+fn every_command_line_of_the_documents_is_understood() {
     let mut tried = 0;
+    let example = fs::read(project("config/pipecat-rollout.toml")).unwrap();
     for script in scripts() {
         for call in calls(&script) {
             tried += 1;
@@ -116,10 +120,9 @@ fn every_command_line_that_the_readme_shows_is_understood() {
             } else if call[0] == "history" {
                 let left = Test::with(arguments).status(2).stderr_any().run();
                 assert!(left.stderr.contains("there is no store"), "{}", left.stderr);
-            } else if call.iter().any(|argument| argument == "--config") {
-                let example = fs::read(project("config/pipecat-rollout.toml")).unwrap();
+            } else if call.iter().any(|argument| argument == "--check-config") {
                 Test::with(arguments)
-                    .file("pipecat-rollout.toml", example)
+                    .file("pipecat-rollout.toml", &example)
                     .stdout_starts("the configuration is in order\n")
                     .run();
             } else if ["completions", "man"].contains(&call[0].as_str()) {
@@ -139,6 +142,7 @@ fn every_command_line_that_the_readme_shows_is_understood() {
             } else {
                 let left = Test::with(arguments)
                     .env("PIPECAT_API_URL", "https://unknown.invalid/v1")
+                    .file("pipecat-rollout.toml", &example)
                     .file("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
                     .status(2)
                     .stderr_any()
@@ -155,9 +159,9 @@ fn every_command_line_that_the_readme_shows_is_understood() {
 }
 
 #[test]
-fn every_switch_that_the_readme_names_is_one() {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
-    let (_, table) = readme.split_once("| switch | default | meaning |").unwrap();
+fn every_switch_that_the_documents_name_is_one() {
+    let page = fs::read_to_string(project("docs/configuration.md")).unwrap();
+    let (_, table) = page.split_once("| switch | default | meaning |").unwrap();
     let help = ["wait-for-ready", "run"].map(|command| {
         let help = Test::new(&format!("{command} --help")).stdout_any().run();
         help.stdout

@@ -190,7 +190,8 @@ fn promtool(tests: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let rules = project("config/prometheus/rules.yaml");
     let text = format!(
-        "rule_files: [{rules:?}]\nevaluation_interval: 1m\ntests:\n{}",
+        "rule_files: [\"{}\"]\nevaluation_interval: 1m\ntests:\n{}",
+        rules.display(),
         tests.concat()
     );
     let path = folder.path().join("tests.yaml");
@@ -245,7 +246,7 @@ fn each_alert_fires_and_rests_on_the_series_of_a_real_sidecar_and_each_query_of_
         let before = well[name];
         let after = match bad {
             Bad::AsSeen => {
-                assert_ne!(before, ill[name], "{name}");
+                assert!((before - ill[name]).abs() > 0.5, "{name}");
                 format!("{before}x24 {}x30", ill[name])
             }
             Bad::Is(value) => {

@@ -14,11 +14,11 @@ use crate::receiver::{Receiver, Reply};
 #[test]
 fn a_sink_that_is_tried_says_what_came_back() {
     let api = Api::with(&[]);
-    let refuses = Receiver::replying(|number, _| match number {
+    let hook = Receiver::replying(|number, _| match number {
         0 => Reply::Take,
         _ => Reply::Status("405 Method Not Allowed", "allow: PUT\r\n".to_owned()),
     });
-    let place = Place::of(&api).webhook("ops", &refuses.url());
+    let place = Place::of(&api).webhook("ops", &hook.url());
     let ended = place.args("--test-sink ops").run();
     assert_eq!(ended.code(), 1, "{ended:?}");
     let lines: Vec<&str> = ended.stdout.lines().collect();

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::http::{Endpoint, Network, Request, method};
 use super::{DeliveryError, SinkError};
 use crate::core::messages::Notification;
+use crate::core::text::parse_duration;
 
 /// How often it is sent unless that is configured.
 const EVERY: Duration = Duration::from_mins(1);
@@ -72,9 +73,10 @@ impl fmt::Display for Sink {
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let duration = humantime::parse_duration(&text);
-    duration.map(Some).map_err(|_| {
-        serde::de::Error::custom(format!("{text:?} is no duration; one looks like 60s or 5m"))
-    })
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let duration = parse_duration(&text).map(Some);
+    duration.map_err(serde::de::Error::custom)
 }

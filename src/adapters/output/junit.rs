@@ -127,7 +127,7 @@ fn seconds(duration: Duration) -> String {
     format!("{:.3}", duration.as_secs_f64())
 }
 
-/// Text as it may stand in XML 1.0, in an element or an attribute.
+/// Text as XML 1.0 allows it, in an element or an attribute.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

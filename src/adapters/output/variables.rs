@@ -7,12 +7,12 @@ use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis, worst};
 use crate::core::text::harmless_json;
 
 /// The longest deployment id that is handed on. Real ones have 36 characters.
-const LONGEST_ID: usize = 128;
+const MAX_ID: usize = 128;
 
 /// The outputs of a step, in the form of `GITHUB_OUTPUT`.
 ///
 /// `verdict` and `exit-code` are those of the worst agent, `deployment-id` and `elapsed-ms` those
-/// of the first; `verdicts` tells of every agent.
+/// of the first; `verdicts` has every agent.
 #[must_use]
 pub fn outputs(
     report: &Report,
@@ -47,7 +47,7 @@ pub fn dotenv(report: &Report) -> String {
     )
 }
 
-/// `name=value`; a value of several lines stands between delimiters that do not occur in it.
+/// `name=value`; a value of several lines is between delimiters that do not occur in it.
 fn assignment(name: &str, value: &str, random: &mut impl FnMut() -> u64) -> String {
     if !value.contains(['\n', '\r']) {
         return format!("{name}={value}\n");
@@ -69,10 +69,10 @@ fn verdict(report: &Report) -> &'static str {
 
 /// The first agent's deployment.
 ///
-/// Scripts use it in commands. What no id looks like is not handed on; the report has it.
+/// Scripts use it in commands. What is not like an id is left out; the report has it.
 fn deployment_id(report: &Report) -> String {
     let usable = |id: &&str| {
-        id.len() <= LONGEST_ID
+        id.len() <= MAX_ID
             && id.starts_with(|char: char| char.is_ascii_alphanumeric())
             && id
                 .chars()

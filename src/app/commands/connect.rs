@@ -68,5 +68,7 @@ async fn simulator(
         start,
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Ok(Simulator::bind(address, settings).await?)
+    Ok(Simulator::bind(address, settings)
+        .await
+        .map_err(anyhow::Error::from)?)
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::output::{csv, print};
+use crate::adapters::output::{Level, Style, csv, print};
 use crate::adapters::store::{DeadLetter, Reader, RolloutQuery};
 use crate::app::cli::{GroupArg, HistoryArgs, HistoryFormat};
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{self, ConfigError};
-use crate::core::fleet::{Backlog, FinishedRollout, Period, RolloutSummary, Stats, final_verdict};
+use crate::app::plan;
+use crate::core::fleet::{Backlog, FinishedRollout, Period, RolloutSummary, Stats};
 use crate::core::messages::{dead_letter_table, history_table, stats_lines};
 use crate::core::rollout::Reason;
 use crate::core::text::{harmless_json, line_start, one_line};
@@ -31,12 +31,13 @@ struct Summary {
 }
 
 /// Prints rollouts and their statistics, or what was not delivered.
-pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
+pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     let path = args.store.clone().unwrap_or_else(plan::default_store);
     if args.undelivered {
         return undelivered(&Reader::open(&path)?, args);
     }
-    let query = query(args)?;
+    let query = query(args);
     let store = Reader::open(&path)?;
     let limit = args.limit.unwrap_or(match args.output {
         HistoryFormat::Text => ROWS,
@@ -83,16 +84,14 @@ fn read_latest(
 }
 
 /// Which rollouts are asked for.
-fn query(args: &HistoryArgs) -> Result<RolloutQuery, Error> {
-    let verdicts = args.verdicts.iter().map(|word| final_verdict(word));
-    let verdicts = verdicts.collect::<Result<_, _>>();
-    Ok(RolloutQuery {
+fn query(args: &HistoryArgs) -> RolloutQuery {
+    RolloutQuery {
         agents: args.agents.clone(),
-        verdicts: verdicts.map_err(ConfigError::from)?,
+        verdicts: args.verdicts.clone(),
         since: args.since,
         until: args.until,
         before: None,
-    })
+    }
 }
 
 fn summary(store: &Reader, query: &RolloutQuery, args: &HistoryArgs) -> Result<Summary, Error> {

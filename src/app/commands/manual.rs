@@ -1,6 +1,5 @@
 //! `completions` and `man`: made from the same description that reads the command line.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::adapters::output::print;
@@ -8,22 +7,22 @@ use crate::app::cli::Cli;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
 
-/// Prints what has a shell complete the program.
+/// Prints a completion script for a shell.
 pub(super) fn completions(shell: Shell) -> Result<Ending, Error> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pipecat-rollout", &mut text);
+    clap_complete::generate(shell, &mut Cli::described(), "pipecat-rollout", &mut text);
     print(&text)
 }
 
 /// Prints the manual page of the program, or of one of its commands.
 pub(super) fn man(command: Option<&str>) -> Result<Ending, Error> {
-    let mut program = Cli::command();
+    let mut program = Cli::described();
     program.build();
     let described = match command {
         None => program,
         Some(name) => {
             let found = program.find_subcommand(name).cloned();
-            found.ok_or_else(|| Error::NoSuchCommand(name.to_owned()))?
+            found.ok_or(Error::Lost)?
         }
     };
     let title = described

@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long what the command has started may outlive it then. (Where nobody reaps what has ended, it
 /// seems to live on.)
 const REST_GRACE: Duration = Duration::from_secs(1);
-/// How often it is asked whether what the command has started is gone.
+/// How often to check whether what the command has started has ended.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
 /// Runs a deploy command, and judges what it deploys.
@@ -97,7 +97,7 @@ impl Deploy {
         if group == Group::Own {
             command.process_group(0);
         }
-        // What was printed before the command stands before what it prints.
+        // What was printed before the command comes before what it prints.
         print::flush_err();
         match command.spawn() {
             Ok(child) => {
@@ -187,7 +187,7 @@ impl Deploy {
         };
         send(group, id, signal);
         let over = Instant::now() + GRACE;
-        let gone = async {
+        let ended = async {
             self.ended().await;
             let rest = async {
                 while group == Group::Own && test_kill_process_group(id).is_ok() {
@@ -196,7 +196,7 @@ impl Deploy {
             };
             timeout(REST_GRACE, rest).await.is_ok()
         };
-        if !timeout_at(over, gone).await.unwrap_or(false) {
+        if !timeout_at(over, ended).await.unwrap_or(false) {
             send(group, id, Signal::KILL);
             if self.is_running() {
                 self.ended().await;

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::slice;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -32,10 +33,9 @@ pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Er
             [] => "no sink is configured".to_owned(),
             names => format!("there are {}", names.join(", ")),
         };
-        return Err(Error::NoSuchSink {
-            name: name.to_owned(),
-            there,
-        });
+        return Err(Error::Usage(anyhow!(
+            "--test-sink: there is no sink {name:?}; {there}"
+        )));
     };
     let events = test_events(Timestamp::now());
     // A sign of life says nothing of either.

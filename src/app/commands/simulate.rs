@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::{Result, anyhow};
+
 use super::signals::Signals;
-use crate::adapters::output::print;
+use crate::adapters::output::{Level, Style, print};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
@@ -13,7 +15,8 @@ use crate::app::plan::load_scenario;
 use crate::core::wire::AgentName;
 
 /// Serves until SIGINT or SIGTERM.
-pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
+pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     if args.list {
         print::out(&scenario_list()).map_err(Error::Print)?;
         return Ok(Ending::Done);
@@ -29,7 +32,8 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
         },
     };
     let mut signals = Signals::listen().map_err(Error::Setup)?;
-    let simulator = Simulator::bind(args.listen, settings).await?;
+    let simulator = Simulator::bind(args.listen, settings).await;
+    let simulator = simulator.map_err(anyhow::Error::from)?;
     let listening = format!("listening on {}\n", simulator.base_url());
     print::out(&(listening + &simulator.exports())).map_err(Error::Print)?;
     tokio::select! {
@@ -39,12 +43,13 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
 }
 
 /// The agents and what each plays; a scenario that several play is read once.
-fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>, Error> {
+fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>> {
     let mut scenarios: BTreeMap<&str, Arc<Scenario>> = BTreeMap::new();
     let mut agents = BTreeMap::new();
     for agent in &args.agents {
         let (name, wanted) = agent.split_once('=').unwrap_or((agent, &args.scenario));
-        let name: AgentName = name.parse()?;
+        let name = name.parse::<AgentName>();
+        let name = name.map_err(|why| anyhow!("--agent: {why}"))?;
         let scenario = match scenarios.get(wanted) {
             Some(scenario) => Arc::clone(scenario),
             None => Arc::clone(

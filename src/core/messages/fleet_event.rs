@@ -72,7 +72,7 @@ fn sink(data: &EventData) -> String {
     one_line(data.sink.as_deref().unwrap_or("-"))
 }
 
-/// How grave it is: an error where something failed or is down, a warning where a person should look soon.
+/// How grave it is: an error where something failed or is down, a warning where a person should check soon.
 pub(crate) fn event_severity(kind: EventKind, data: &EventData) -> Severity {
     let severity = match kind {
         EventKind::RolloutFinished => match data.verdict {

@@ -31,7 +31,7 @@ pub fn dead_letter_table(rows: impl Iterator<Item = [String; 5]>) -> Vec<String>
     super::table("AT SINK AGENT EVENT WHY", rows)
 }
 
-/// The statistics as lines, each of which stands for itself.
+/// The statistics as lines, each of which can be read by itself.
 #[must_use]
 pub fn stats_lines(stats: &Stats) -> Vec<String> {
     let mut lines = vec![count_line(stats)];

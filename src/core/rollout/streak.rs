@@ -58,7 +58,7 @@ impl Streak {
         self.now.saturating_sub(self.began)
     }
 
-    pub(super) fn meets(&self, needs: Needs) -> bool {
+    fn meets(&self, needs: Needs) -> bool {
         self.answers >= needs.answers && self.lasted() >= needs.over
     }
 
@@ -73,7 +73,7 @@ impl Streak {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streaks {
     newest: Vec<Streak>,
-    /// The time that answers have shown: it runs from one to the next, and stands still while polls fail.
+    /// The time that answers have shown: it runs from one to the next, and stops while polls fail.
     shown: Duration,
     last_answer: Option<Duration>,
 }

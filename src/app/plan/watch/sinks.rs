@@ -142,7 +142,7 @@ impl SinkTable {
             return Err(problem("name", &"its name is empty"));
         }
         if !names.insert(name.clone()) {
-            let what = "another sink has this name; the store tells them apart by it";
+            let what = "another sink has this name; the store knows them by it";
             return Err(problem("name", &what));
         }
         let filter = Filter::new(&Wanted {
