@@ -15,11 +15,11 @@ mod watch;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::adapters::output::{self, Level, Style, Verbosity, print_error};
+use crate::adapters::output::{self, Level, Style, Verbosity, print, print_error};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{self, Auto, CommandEnd, OutputPlan};
+use crate::app::plan::{self, CommandEnd, OutputPlan};
 use crate::core::messages::Mode;
 
 /// Does what was typed, to its end.
@@ -32,21 +32,19 @@ pub(crate) async fn run(cli: Cli) -> Ending {
     };
     let (style, result) = match cli.command {
         Command::WaitForReady(args) => {
-            let output = OutputPlan::of(&args.follow.output, Auto::ByPlace, detail, Mode::Watch);
+            let output = OutputPlan::of(&args.follow.output, detail, Mode::Watch);
             (output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let output = OutputPlan::of(&args.follow.output, Auto::ByPlace, detail, Mode::Run);
+            let output = OutputPlan::of(&args.follow.output, detail, Mode::Run);
             (output.style, deploy(*args, output, level).await)
         }
-        Command::Status(args) => {
+        Command::Status(mut args) => {
             // A single check has no progress, only an end; that of many agents takes its time.
-            let auto = if args.survey.all {
-                Auto::ByPlace
-            } else {
-                Auto::Plain
-            };
-            let output = OutputPlan::of(&args.output, auto, Verbosity::Ending, Mode::Status);
+            if !args.survey.all {
+                args.output.progress.get_or_insert(Style::Plain);
+            }
+            let output = OutputPlan::of(&args.output, Verbosity::Ending, Mode::Status);
             (output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
@@ -99,6 +97,12 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
     };
     install(style, level)?;
     watch::watch(args).await
+}
+
+/// Prints what a command shows that has nothing to judge.
+fn print(text: &str) -> Result<Ending, Error> {
+    print::out(text).map_err(Error::Print)?;
+    Ok(Ending::Done)
 }
 
 /// Has logs written in this style.

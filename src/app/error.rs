@@ -11,9 +11,6 @@ pub(crate) enum Error {
     /// What was asked for cannot be done.
     #[error(transparent)]
     Usage(#[from] anyhow::Error),
-    /// The deploy command cannot be started.
-    #[error("cannot run {program}")]
-    NotStarted { program: String, source: io::Error },
     /// The sidecar's store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,7 +1,5 @@
 //! Exit codes: one exhaustive match.
 
-use std::io::ErrorKind;
-
 use crate::app::error::Error;
 use crate::core::rollout::{Report, Verdict};
 
@@ -24,8 +22,6 @@ pub(crate) enum Ending {
 pub(crate) fn code(ending: &Ending) -> u8 {
     const INTERNAL: u8 = 1;
     const USAGE: u8 = 2;
-    const NOT_EXECUTABLE: u8 = 126;
-    const NOT_FOUND: u8 = 127;
     match ending {
         // Success is only claimed where its proof could be handed over.
         Ending::Unreported(report) if report.exit_code == 0 => INTERNAL,
@@ -37,9 +33,6 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             Error::Store(error) if error.may_pass() => INTERNAL,
             Error::Http(error) if error.may_pass() => INTERNAL,
             Error::Usage(_) | Error::Store(_) | Error::Http(_) => USAGE,
-            // What a shell says of a command that is not there, or that it may not run.
-            Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
-            Error::NotStarted { .. } => NOT_EXECUTABLE,
             Error::Unsaved(_)
             | Error::SinkFailed(_)
             | Error::Unhealthy(_)
@@ -52,7 +45,7 @@ pub(crate) fn code(ending: &Ending) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, ErrorKind};
 
     use anyhow::anyhow;
 
@@ -60,13 +53,6 @@ mod tests {
     use crate::adapters::output::samples::{failed, ready};
     use crate::adapters::store::StoreError;
     use crate::app::watch::http::HttpError;
-
-    fn not_started(kind: ErrorKind) -> Ending {
-        Ending::Failed(Error::NotStarted {
-            program: "deploy".to_owned(),
-            source: io::Error::from(kind),
-        })
-    }
 
     #[test]
     fn every_ending_has_the_contracts_code() {
@@ -86,8 +72,6 @@ mod tests {
                 3,
             ),
             (Ending::Failed(anyhow!("no such agent").into()), 2),
-            (not_started(ErrorKind::NotFound), 127),
-            (not_started(ErrorKind::PermissionDenied), 126),
             (Ending::Failed(Error::Lost), 1),
             (Ending::Failed(Error::Unsaved("1 event".to_owned())), 1),
         ] {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 pub use self::agents::agent_of_deploy_file;
-pub(crate) use self::output::{Auto, OutputPlan, is_on_github};
+pub(crate) use self::output::{OutputPlan, is_on_github};
 pub(crate) use self::scenario::load_scenario;
 pub(crate) use self::smoke::Smoke;
 pub use self::watch::{FileProblem, check_watch_file};

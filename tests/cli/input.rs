@@ -78,6 +78,10 @@ fn times() {
         "error: invalid value '0' for '--poll-interval <TIME>': it must be longer than zero",
     );
     refused_by_clap(
+        &["wait", "a", "--smoke-timeout", "0"],
+        "error: invalid value '0' for '--smoke-timeout <TIME>': it must be longer than zero",
+    );
+    refused_by_clap(
         &["wait", "a", "--timeout", "-5"],
         "error: invalid value '-5' for '--timeout <TIME>': a time is written like 90s, 10m, 1h 30m, or as seconds: 90",
     );

@@ -149,6 +149,22 @@ fn there_is_a_manual_page_of_each_command() {
             "{page}"
         );
     }
+    let page = Test::new("man watch").stdout_any().run().stdout;
+    for part in [
+        ".SH \"EXAMPLES\"\n.nf\n\\&pipecat\\-rollout watch",
+        ".SH NOTES\n\\&Endpoints, on 127.0.0.1:9464",
+        "\n.PP\n\\&SIGTERM finishes deliveries",
+        "\n\\&PIPECAT_ROLLOUT_LISTEN: \\-\\-listen\n",
+        "\n\\&PIPECAT_TOKEN, PIPECAT_ORG: ",
+        ".SH \"FILES\"\n.nf\n\\&./pcc\\-deploy.toml: ",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let page = Test::new("man status").stdout_any().run().stdout;
+    assert!(
+        page.contains(".SH \"EXIT STATUS\"\n.nf\n\\&0 ready   3 unauthorized"),
+        "{page}"
+    );
     let left = Test::new("man frobnicate").status(2).stderr_any().run();
     let words = "error: invalid value 'frobnicate' for '[COMMAND]'\n  [possible values: wait-for-ready, run,";
     assert!(left.stderr.starts_with(words), "{}", left.stderr);

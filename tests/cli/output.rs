@@ -310,7 +310,7 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
         .run();
     assert!(
         left.stderr.contains(
-            "DEBUG pipecat_rollout::adapters::api::connection: answer agent=\"my-agent\" status=200"
+            "DEBUG pipecat_rollout::adapters::api::connection: answer agent=my-agent status=200"
         ),
         "{}",
         left.stderr

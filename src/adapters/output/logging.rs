@@ -161,19 +161,15 @@ impl Visit for Fields {
 }
 
 fn default_filter(style: Style, level: Level) -> Targets {
-    let ours = match (level, style) {
-        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
-        (Level::Quiet, _) => LevelFilter::ERROR,
+    use LevelFilter as L;
+    let (ours, others) = match (level, style) {
+        (Level::Quiet | Level::Usual, Style::None) => (L::OFF, L::OFF),
+        (Level::Quiet, _) => (L::ERROR, L::WARN),
         // The structured logs are the progress itself.
-        (Level::Usual, Style::Json) | (Level::Informed, _) => LevelFilter::INFO,
-        (Level::Usual, _) => LevelFilter::WARN,
-        (Level::Verbose, _) => LevelFilter::DEBUG,
-        (Level::Everything, _) => LevelFilter::TRACE,
-    };
-    let others = match (level, style) {
-        (Level::Everything, _) => LevelFilter::DEBUG,
-        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
-        (Level::Quiet | Level::Usual | Level::Informed | Level::Verbose, _) => LevelFilter::WARN,
+        (Level::Usual, Style::Json) | (Level::Informed, _) => (L::INFO, L::WARN),
+        (Level::Usual, _) => (L::WARN, L::WARN),
+        (Level::Verbose, _) => (L::DEBUG, L::WARN),
+        (Level::Everything, _) => (L::TRACE, L::DEBUG),
     };
     Targets::new()
         .with_default(others)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,13 +112,16 @@ pub(super) fn wrapped(block: &[String]) -> Vec<String> {
 
 /// How many columns the terminal has that is stderr; `None` where it is none.
 fn width() -> Option<usize> {
-    let stderr = io::stderr();
-    let size = rustix::termios::tcgetwinsize(&stderr).ok();
-    let columns = size.map_or(0, |size| usize::from(size.ws_col));
-    stderr.is_terminal().then_some(match columns {
-        0 => 80,
-        columns => columns,
-    })
+    io::stderr().is_terminal().then(|| size(io::stderr()).1)
+}
+
+/// The rows and columns of a terminal; what it does not say is as it mostly is.
+pub(super) fn size(terminal: impl AsFd) -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
+    let size = size.map(|size| (usize::from(size.ws_row), usize::from(size.ws_col)));
+    let (rows, columns) = size.unwrap_or_default();
+    let known = |count, otherwise| if count == 0 { otherwise } else { count };
+    (known(rows, 24), known(columns, 80))
 }
 
 fn screen() -> MutexGuard<'static, Screen> {
@@ -162,9 +166,8 @@ impl Screen {
 
     /// The status lines, each of them one line of the terminal, and no more than it has.
     fn lines(&self) -> Vec<String> {
-        let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
-        let rows = size.map_or(24, |size| usize::from(size.ws_row).max(2)) - 1;
-        let columns = width().unwrap_or(80).saturating_sub(1);
+        let (rows, columns) = size(io::stderr());
+        let (rows, columns) = (rows.max(2) - 1, columns.saturating_sub(1));
         let spinner = SPINNER[self.tick % SPINNER.len()];
         let statuses = self.statuses.iter().flatten();
         let lines = statuses.map(|(began, words)| {

@@ -10,9 +10,6 @@ use crate::core::text::harmless_json;
 const MAX_ID: usize = 128;
 
 /// The outputs of a step, in the form of `GITHUB_OUTPUT`.
-///
-/// `verdict` and `exit-code` are those of the worst agent, `deployment-id` and `elapsed-ms` those
-/// of the first; `verdicts` has every agent.
 #[must_use]
 pub fn outputs(
     report: &Report,
@@ -20,31 +17,34 @@ pub fn outputs(
     mut random: impl FnMut() -> u64,
 ) -> String {
     let path = report_path.map(|path| path.to_string_lossy().into_owned());
-    let values = [
-        ("verdict", verdict(report).to_owned()),
-        ("exit-code", report.exit_code.to_string()),
-        ("deployment-id", deployment_id(report)),
-        ("elapsed-ms", elapsed_ms(report)),
+    let more = [
         ("verdicts", verdicts(report)),
         ("report-path", path.unwrap_or_default()),
     ];
-    let assignments = values.map(|(name, value)| assignment(name, &value, &mut random));
-    assignments.concat()
+    let values = values(report).into_iter().chain(more);
+    values
+        .map(|(name, value)| assignment(name, &value, &mut random))
+        .collect()
 }
 
 /// The variables of a dotenv artifact: one a line, no quotes.
 #[must_use]
 pub fn dotenv(report: &Report) -> String {
-    format!(
-        "PIPECAT_ROLLOUT_VERDICT={}\n\
-         PIPECAT_ROLLOUT_EXIT_CODE={}\n\
-         PIPECAT_ROLLOUT_DEPLOYMENT_ID={}\n\
-         PIPECAT_ROLLOUT_ELAPSED_MS={}\n",
-        verdict(report),
-        report.exit_code,
-        deployment_id(report),
-        elapsed_ms(report),
-    )
+    let lines = values(report).map(|(name, value)| {
+        let name = name.replace('-', "_").to_uppercase();
+        format!("PIPECAT_ROLLOUT_{name}={value}\n")
+    });
+    lines.concat()
+}
+
+/// The verdict and the exit code of the worst agent, the deployment and the time of the first.
+fn values(report: &Report) -> [(&'static str, String); 4] {
+    [
+        ("verdict", verdict(report).to_owned()),
+        ("exit-code", report.exit_code.to_string()),
+        ("deployment-id", deployment_id(report)),
+        ("elapsed-ms", elapsed_ms(report)),
+    ]
 }
 
 /// `name=value`; a value of several lines is between delimiters that do not occur in it.

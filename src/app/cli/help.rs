@@ -15,23 +15,8 @@ pub(super) const COMMANDS: [&str; 8] = [
 ];
 
 /// The options that `-h` shows of those that a variable can set; `--help` shows them all.
-pub(super) const COMMON: [&str; 15] = [
-    "api_key_file",
-    "baseline",
-    "config",
-    "deployment",
-    "exclude",
-    "include",
-    "listen",
-    "output",
-    "progress",
-    "simulate",
-    "stable_for",
-    "store",
-    "timeout",
-    "until",
-    "webhook",
-];
+pub(super) const COMMON: &str = "api_key_file baseline config deployment exclude include listen \
+     output progress simulate stable_for store timeout until webhook";
 
 /// The options of which each names the deployment to judge.
 pub(super) const TARGETS: [&str; 4] = ["deployment", "baseline", "not_deployment", "commit"];
@@ -46,6 +31,13 @@ pub(super) const OF_SOME_AGENTS: [&str; 7] = [
     "commit",
     "simulate",
 ];
+
+// The headings of the options of `watch`.
+pub(super) const API: &str = "API";
+pub(super) const AGENTS: &str = "Agents";
+pub(super) const STORING: &str = "Store";
+pub(super) const HTTP: &str = "HTTP";
+pub(super) const DELIVERY: &str = "Delivery";
 
 pub(super) const CONFIG_FILE: &str = "Take the agent's name from this file";
 

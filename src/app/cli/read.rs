@@ -75,7 +75,7 @@ fn complete(arg: Arg) -> Arg {
         // So that the parser of the value can say what is wrong with -5.
         arg.allow_negative_numbers(true)
     };
-    let is_rare = !help::COMMON.contains(&arg.get_id().as_str());
+    let is_rare = help::COMMON.split(' ').all(|common| arg.get_id() != common);
     let long = format!("{} [env: {variable}]", help.unwrap_or_default());
     arg.env(variable)
         .hide_env(true)

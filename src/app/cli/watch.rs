@@ -76,83 +76,65 @@ pub(crate) struct WatchKeys {
     #[serde(deserialize_with = "list")]
     pub(crate) agents: Vec<String>,
 
-    #[arg(long, value_name = "URL", env = "PIPECAT_API_URL", help = help::API_URL, help_heading = "API")]
+    #[arg(long, value_name = "URL", env = "PIPECAT_API_URL", help = help::API_URL, help_heading = help::API)]
     pub(crate) api_url: Option<String>,
 
-    #[arg(long, value_name = "PATH", env, help = help::KEY_FILE, long_help = help::KEY_FILE_LONG, help_heading = "API")]
+    #[arg(long, value_name = "PATH", env, help = help::KEY_FILE, long_help = help::KEY_FILE_LONG, help_heading = help::API)]
     pub(crate) api_key_file: Option<PathBuf>,
 
-    #[arg(long, value_name = "PATH", env, help = help::CA_FILE, help_heading = "API")]
+    #[arg(long, value_name = "PATH", env, help = help::CA_FILE, help_heading = help::API)]
     pub(crate) ca_file: Option<PathBuf>,
 
-    #[arg(long, env, help = help::INSECURE_HTTP, help_heading = "API")]
+    #[arg(long, env, help = help::INSECURE_HTTP, help_heading = help::API)]
     pub(crate) allow_insecure_http: bool,
 
     /// Send at most this many requests a second [default: 10]
-    #[arg(long, value_name = "N", env, help_heading = "API")]
+    #[arg(long, value_name = "N", env, help_heading = help::API)]
     pub(crate) max_rps: Option<MaxRps>,
 
     /// Watch agents whose name fits this pattern; repeatable [default: *]
-    #[arg(
-        long,
-        value_name = "GLOB",
-        env,
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "GLOB", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) include: Vec<String>,
 
     /// Do not watch agents whose name fits this pattern; repeatable
-    #[arg(
-        long,
-        value_name = "GLOB",
-        env,
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "GLOB", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) exclude: Vec<String>,
 
     /// Watch agents in this region only; repeatable
-    #[arg(
-        long = "region",
-        value_name = "REGION",
-        env,
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    #[arg(long = "region", value_name = "REGION", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) regions: Vec<String>,
 
     /// How often the list of agents is read [default: 15s]
-    #[arg(long, value_name = "TIME", env, help_heading = "Agents")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) interval: Option<PositiveTime>,
 
     /// How often the details of each agent are checked where no rollout is under way [default: 5m]
-    #[arg(long, value_name = "TIME", env, help_heading = "Agents")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) health_interval: Option<PositiveTime>,
 
     /// How long an agent must be unready before that is reported [default: 30s]
-    #[arg(long, value_name = "TIME", env, help_heading = "Agents")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) unready_for: Option<Time>,
 
     /// Give up on a rollout after this long (verdict timeout) [default: 30m]
-    #[arg(long, value_name = "TIME", env, help_heading = "Agents")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) rollout_timeout: Option<PositiveTime>,
 
-    #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG, help_heading = "Store")]
+    #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG, help_heading = help::STORING)]
     pub(crate) store: Option<PathBuf>,
 
     /// How long events and the history are kept [default: 90days]
-    #[arg(long, value_name = "TIME", env, help_heading = "Store")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::STORING)]
     pub(crate) history_retention: Option<Time>,
 
     /// Where to serve metrics, health and lists, or off
     ///
     /// That is an address and a port; `:9464` is every address of this machine.
     /// [default: 127.0.0.1:9464; with --once: off]
-    #[arg(long, value_name = "ADDRESS", env, help_heading = "HTTP")]
+    #[arg(long, value_name = "ADDRESS", env, help_heading = help::HTTP)]
     pub(crate) listen: Option<Listen>,
 
     /// Address of an agent in the platform's dashboard, with {{agent}} in it; events link to it
@@ -160,23 +142,17 @@ pub(crate) struct WatchKeys {
     pub(crate) dashboard_url: Option<String>,
 
     /// Deliver events to this address
-    #[arg(long, value_name = "URL", env, help_heading = "Delivery")]
+    #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     #[serde(skip)]
     pub(crate) webhook: Option<String>,
 
     /// File with the secret that signs them (whsec_...)
-    #[arg(
-        long,
-        value_name = "PATH",
-        env,
-        requires = "webhook",
-        help_heading = "Delivery"
-    )]
+    #[arg(long, value_name = "PATH", env, requires = "webhook", help_heading = help::DELIVERY)]
     #[serde(skip)]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
     /// Give up on the delivery of an event after this long [default: 24h]
-    #[arg(long, value_name = "TIME", env, help_heading = "Delivery")]
+    #[arg(long, value_name = "TIME", env, help_heading = help::DELIVERY)]
     pub(crate) delivery_timeout: Option<Time>,
 }
 

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::agent_task::{AgentTask, TaskMessage};
 use super::connect::connect;
 use super::run::Deploy;
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::adapters::api::connection::Connection;
 use crate::adapters::output::{Files, Progress, Style, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
@@ -50,7 +50,7 @@ impl Prepared {
     /// Opens what the plan needs, a simulator that begins at `start` included; what would spoil its end has to show now.
     pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
         let files = Files::prepare(&plan.output.files)?;
-        let signals = Signals::listen().map_err(Error::Setup)?;
+        let signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
         let (connection, deployer) = connect(&plan, start).await?;
         Ok(Self {
             plan,
@@ -250,7 +250,7 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
         Ok(()) => Signal::CommandStarted,
         Err(error) => {
             let exit_code = deploy.report().map_or(1, |report| report.exit_code);
-            print_error(style, &error::chain(&error), exit_code);
+            print_error(style, &error::chain(error.as_ref()), exit_code);
             Signal::CommandEnded(exit_code)
         }
     }

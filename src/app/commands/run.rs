@@ -1,6 +1,6 @@
 //! `run`: notes the baseline, runs the deploy command, and follows what it deploys side by side.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -85,7 +85,7 @@ impl Deploy {
     ///
     /// # Errors
     /// When it cannot be started; it has ended then, with the code that a shell gives this.
-    pub(super) fn start(&mut self) -> Result<(), Error> {
+    pub(super) fn start(&mut self) -> anyhow::Result<()> {
         let (program, arguments) = self.command.split_first().expect("clap asks for a command");
         let group = if is_in_foreground() {
             Group::Shared
@@ -120,7 +120,8 @@ impl Deploy {
                     exit_code,
                     elapsed: Duration::ZERO,
                 });
-                Err(not_started(program, source))
+                let words = format!("cannot run {}", program.display());
+                Err(anyhow::Error::from(source).context(words))
             }
         }
     }
@@ -252,13 +253,6 @@ fn send(group: Group, id: Pid, signal: Signal) {
 fn is_in_foreground() -> bool {
     let terminal = File::open("/dev/tty").ok();
     terminal.is_some_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
-}
-
-fn not_started(program: &OsStr, source: io::Error) -> Error {
-    Error::NotStarted {
-        program: program.to_string_lossy().into_owned(),
-        source,
-    }
 }
 
 /// An exit code as a shell would say it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::adapters::output::{Level, Style, print};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
@@ -18,8 +18,7 @@ use crate::core::wire::AgentName;
 pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
     if args.list {
-        print::out(&scenario_list()).map_err(Error::Print)?;
-        return Ok(Ending::Done);
+        return super::print(&scenario_list());
     }
     let settings = Settings {
         agents: agents(&args)?,
@@ -31,7 +30,7 @@ pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending,
             Start::AtDeploy
         },
     };
-    let mut signals = Signals::listen().map_err(Error::Setup)?;
+    let mut signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
     let simulator = Simulator::bind(args.listen, settings).await;
     let simulator = simulator.map_err(anyhow::Error::from)?;
     let listening = format!("listening on {}\n", simulator.base_url());
@@ -42,25 +41,14 @@ pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending,
     }
 }
 
-/// The agents and what each plays; a scenario that several play is read once.
+/// The agents and what each plays.
 fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>> {
-    let mut scenarios: BTreeMap<&str, Arc<Scenario>> = BTreeMap::new();
-    let mut agents = BTreeMap::new();
-    for agent in &args.agents {
-        let (name, wanted) = agent.split_once('=').unwrap_or((agent, &args.scenario));
-        let name = name.parse::<AgentName>();
-        let name = name.map_err(|why| anyhow!("--agent: {why}"))?;
-        let scenario = match scenarios.get(wanted) {
-            Some(scenario) => Arc::clone(scenario),
-            None => Arc::clone(
-                scenarios
-                    .entry(wanted)
-                    .or_insert(Arc::new(load_scenario(wanted)?)),
-            ),
-        };
-        agents.insert(name.as_str().to_owned(), scenario);
-    }
-    Ok(agents)
+    let agents = args.agents.iter().map(|agent| {
+        let (name, scenario) = agent.split_once('=').unwrap_or((agent, &args.scenario));
+        let name: AgentName = name.parse().map_err(|why| anyhow!("--agent: {why}"))?;
+        Ok((name.to_string(), Arc::new(load_scenario(scenario)?)))
+    });
+    agents.collect()
 }
 
 /// Every built-in scenario with its verdict, a line each.

@@ -60,7 +60,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     } else {
         Hangup::IsForOthers
     };
-    let signals = Signals::listen_with(hangup).map_err(Error::Setup)?;
+    let signals = Signals::listen(hangup).map_err(Error::Setup)?;
     let reloads = match hangup {
         Hangup::Ends => mpsc::channel(1).1,
         Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,

@@ -21,20 +21,11 @@ pub(crate) struct OutputPlan {
     pub(crate) logs: usize,
 }
 
-/// What `--progress auto` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auto {
-    /// What the CI can show, tty on a terminal, else plain.
-    ByPlace,
-    /// Plain: there is nothing to see moving.
-    Plain,
-}
-
 impl OutputPlan {
     /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Verbosity, mode: Mode) -> Self {
+    pub(crate) fn of(args: &OutputArgs, detail: Verbosity, mode: Mode) -> Self {
         let ci = style_of_ci();
-        let style = match style(args.progress, auto, ci, Terminal::found()) {
+        let style = match style(args.progress, ci, Terminal::found()) {
             Style::Tty if mode == Mode::Run => Style::Plain,
             style => style,
         };
@@ -115,12 +106,12 @@ pub(crate) fn is_on_github() -> bool {
     style_of_ci() == Some(Style::Github)
 }
 
-fn style(asked: Option<Style>, auto: Auto, ci: Option<Style>, terminal: Terminal) -> Style {
-    match (asked, auto, terminal) {
-        (Some(Style::Tty), _, Terminal::None) | (None, Auto::Plain, _) => Style::Plain,
-        (Some(style), ..) => style,
-        (None, Auto::ByPlace, Terminal::Able) => ci.unwrap_or(Style::Tty),
-        (None, Auto::ByPlace, _) => ci.unwrap_or(Style::Plain),
+fn style(asked: Option<Style>, ci: Option<Style>, terminal: Terminal) -> Style {
+    match (asked, terminal) {
+        (Some(Style::Tty), Terminal::None) => Style::Plain,
+        (Some(style), _) => style,
+        (None, Terminal::Able) => ci.unwrap_or(Style::Tty),
+        (None, Terminal::Recorded | Terminal::None) => ci.unwrap_or(Style::Plain),
     }
 }
 
@@ -140,32 +131,22 @@ mod tests {
     #[test]
     fn the_style_of_every_wish_in_every_place() {
         let cis = [Some(Style::Github), Some(Style::Gitlab), None];
-        let table = |asked, auto, terminal| cis.map(|ci| style(asked, auto, ci, terminal));
-        let (place, able, none) = (Auto::ByPlace, Terminal::Able, Terminal::None);
+        let table = |asked, terminal| cis.map(|ci| style(asked, ci, terminal));
+        let (able, recorded, none) = (Terminal::Able, Terminal::Recorded, Terminal::None);
         let found = [Style::Github, Style::Gitlab, Style::Tty];
-        assert_eq!(table(None, place, able), found);
-        let recorded = Terminal::Recorded;
+        assert_eq!(table(None, able), found);
         let found = [Style::Github, Style::Gitlab, Style::Plain];
-        assert_eq!(table(None, place, none), found);
-        assert_eq!(table(None, place, recorded), found);
-        for terminal in [able, recorded, none] {
-            let checked = table(None, Auto::Plain, terminal);
-            assert_eq!(checked, [Style::Plain; 3]);
-            for auto in [place, Auto::Plain] {
-                let tty = if terminal == none {
-                    Style::Plain
-                } else {
-                    Style::Tty
-                };
-                for asked in Style::VARIANTS.iter().map(|word| word.parse().unwrap()) {
-                    let expected = if asked == Style::Tty { tty } else { asked };
-                    assert_eq!(
-                        table(Some(asked), auto, terminal),
-                        [expected; 3],
-                        "{asked:?}"
-                    );
-                }
-            }
+        assert_eq!(table(None, none), found);
+        assert_eq!(table(None, recorded), found);
+        for asked in Style::VARIANTS.iter().map(|word| word.parse().unwrap()) {
+            assert_eq!(table(Some(asked), able), [asked; 3]);
+            assert_eq!(table(Some(asked), recorded), [asked; 3]);
+            let expected = if asked == Style::Tty {
+                Style::Plain
+            } else {
+                asked
+            };
+            assert_eq!(table(Some(asked), none), [expected; 3]);
         }
     }
 }

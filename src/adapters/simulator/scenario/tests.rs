@@ -94,8 +94,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         r#"at = "1s""#,
-        r#"at = "3years""#,
-        r#"line 6: "3years" is longer than a year"#,
+        r#"at = "400days""#,
+        r#"line 6: "400days" is longer than a year"#,
     ),
     (
         r#"at = "1s""#,

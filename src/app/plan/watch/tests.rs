@@ -80,7 +80,7 @@ fn what_cannot_be_meant_is_said_with_its_line_and_what_was_meant() {
         (
             "interval = \"1M\"",
             1,
-            "interval: a capital M is a month; for minutes write 1m, for months days",
+            "interval: minutes are written with a small letter: 1m",
         ),
         (
             "unready-for = true",
