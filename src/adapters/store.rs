@@ -222,7 +222,7 @@ impl Store {
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(failed)?;
-        let counts = queues::redeliver(&transaction, now, sink).map_err(failed)?;
+        let counts = queues::redeliver(&transaction, now, sink, None).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         Ok(counts)
     }

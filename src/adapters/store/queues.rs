@@ -219,18 +219,19 @@ pub(super) fn push(
     Ok(())
 }
 
-/// Puts dead letters into the queues of their sinks again: of one sink, or of all. Gives how many that were,
-/// by sink.
+/// Puts dead letters into the queues of their sinks again: of one sink or of all, one event or every one. Gives how
+/// many that were, by sink.
 pub(super) fn redeliver(
     transaction: &Transaction<'_>,
     now: Timestamp,
     sink: Option<&str>,
+    event: Option<i64>,
 ) -> rusqlite::Result<BTreeMap<String, usize>> {
     let mut query = transaction.prepare(
         "SELECT sink, dead_letters.agent, event, kind FROM dead_letters JOIN events ON number = event
-         WHERE ?1 IS NULL OR sink = ?1 ORDER BY event",
+         WHERE (?1 IS NULL OR sink = ?1) AND (?2 IS NULL OR event = ?2) ORDER BY event",
     )?;
-    let rows = query.query_map([sink], |row| {
+    let rows = query.query_map(params![sink, event], |row| {
         let kind: String = row.get(3)?;
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, reader::known(&kind)))
     })?;
@@ -238,6 +239,11 @@ pub(super) fn redeliver(
     let mut counts = BTreeMap::new();
     for (sink, agent, number, kind) in letters {
         push(transaction, now, &sink, &agent, number, kind)?;
+        // The first of the queue may be another one now, which was not tried yet.
+        transaction.execute(
+            "UPDATE queues SET attempts = 0, next_at = min(next_at, ?3) WHERE sink = ?1 AND agent = ?2",
+            params![sink, agent, now.as_microsecond()],
+        )?;
         transaction.execute(
             "DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2",
             params![sink, number],

@@ -15,18 +15,21 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "PATH", env)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only check the configuration and the files that it names
+    /// Only check the configuration and its files
     ///
     /// The API is not contacted. That there is no key is shown, and is no error.
     #[arg(long)]
     pub(crate) check_config: bool,
 
-    /// Send this sink a test: a rollout that failed, and one that ends what that opened; say what came back
+    /// Send this sink a test, and show what came back
+    ///
+    /// The test is a rollout that failed, and one that ends what that opened.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["check_config", "once"])]
     pub(crate) test_sink: Option<String>,
 
-    /// Have the events that were given up delivered again, those for one sink or for all; a sidecar that runs
-    /// does it, or the next
+    /// Deliver dead letters again, of one sink or of all
+    ///
+    /// They wait for their sinks again. A sidecar that is running delivers them, or else the next.
     #[arg(
         long,
         value_name = "SINK",
@@ -36,7 +39,9 @@ pub(crate) struct WatchArgs {
     )]
     pub(crate) redeliver: Option<String>,
 
-    /// Ask the sidecar that runs with this configuration whether the list, the details and the store are good
+    /// Ask the running sidecar whether it is healthy
+    ///
+    /// It is while the list, the details and the store are good. It is asked at --listen, as configured.
     #[arg(long, conflicts_with_all = ["check_config", "once", "test_sink", "redeliver"])]
     pub(crate) health: bool,
 
@@ -138,7 +143,7 @@ pub(crate) struct WatchKeys {
     pub(crate) listen: Option<Listen>,
 
     /// Address of an agent in the platform's dashboard, with {{agent}} in it; events link to it
-    #[arg(long, value_name = "URL", env, help_heading = "Delivery")]
+    #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     pub(crate) dashboard_url: Option<String>,
 
     /// Deliver events to this address

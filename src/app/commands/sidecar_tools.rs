@@ -71,7 +71,7 @@ pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Er
     }
 }
 
-/// Has what was given up delivered again, by the sidecar that runs or by the next.
+/// Has dead letters delivered again, by the sidecar that runs or by the next.
 pub(super) async fn redeliver(plan: &WatchPlan, sink: Option<&str>) -> Result<Ending, Error> {
     let (path, name) = (plan.store.clone(), sink.map(str::to_owned));
     let work = move || Store::redeliver(&path, Timestamp::now(), name.as_deref());
@@ -84,17 +84,19 @@ pub(super) async fn redeliver(plan: &WatchPlan, sink: Option<&str>) -> Result<En
         let unknown = if known {
             ""
         } else {
-            ", of which this configuration knows nothing"
+            ", which is not in this configuration"
         };
-        let _ = writeln!(
-            text,
-            "{count} events wait for the sink {name} again{unknown}"
-        );
+        let events = if *count == 1 {
+            "event waits"
+        } else {
+            "events wait"
+        };
+        let _ = writeln!(text, "{count} {events} for the sink {name} again{unknown}");
     }
     if counts.is_empty() {
         text = match sink {
-            Some(name) => format!("nothing was given up for a sink {:?}\n", one_line(name)),
-            None => "nothing was given up\n".to_owned(),
+            Some(name) => format!("there are no dead letters of a sink {:?}\n", one_line(name)),
+            None => "there are no dead letters\n".to_owned(),
         };
     }
     print::out(&text).map_err(Error::Print)?;

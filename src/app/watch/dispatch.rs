@@ -226,10 +226,12 @@ impl Dispatch {
                 };
                 for attempt in 1..=ANNOUNCEMENTS {
                     match target.sink.deliver(what, Timestamp::now()).await {
-                        Ok(()) => return info!(sink = name, "{name}: was told without the store"),
+                        Ok(()) => {
+                            return info!(sink = name, "{name}: it was announced without the store");
+                        }
                         Err(error) if attempt == ANNOUNCEMENTS => {
                             let why = error.reason;
-                            error!(sink = name, %why, "{name}: could not be told: {why}");
+                            error!(sink = name, %why, "{name}: it could not be announced: {why}");
                         }
                         Err(_) => sleep(ANNOUNCE_AGAIN * 2_u32.pow(attempt)).await,
                     }
