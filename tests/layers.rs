@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 const FLOORS: [&str; 3] = ["core", "adapters", "app"];
 
 /// What the pure core must do without: I/O, clocks, randomness, the environment.
-const IMPURE: [&str; 33] = [
+const IMPURE: [&str; 32] = [
     "tokio",
     "reqwest",
     "axum",
@@ -22,7 +22,6 @@ const IMPURE: [&str; 33] = [
     "prometheus_client",
     "tracing",
     "tracing_subscriber",
-    "anstream",
     "anstyle",
     "clap",
     "clap_complete",
