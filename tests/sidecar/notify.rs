@@ -133,8 +133,12 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
             (request.method.as_str(), request.body.as_str()),
             ("POST", "")
         );
-        ping.store(true, Ordering::SeqCst);
-        answer(stream, "200 OK", "", "");
+        let status = if ping.swap(true, Ordering::SeqCst) {
+            "200 OK"
+        } else {
+            "404 Not Found"
+        };
+        answer(stream, status, "", "");
     });
     let sink = format!(
         "[[sink]]\nname = \"alive\"\nkind = \"heartbeat\"\nurl = \"http://{switch}/\"\nevery = \"1s\"\n\
@@ -159,9 +163,8 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).config(&sink);
     let sidecar = place.start_watching();
-    wait_until("a heartbeat", || {
-        pinged.load(Ordering::SeqCst).then_some(())
-    });
+    sidecar.wait_for_log("alive: a heartbeat failed: the answer is 404 Not Found");
+    sidecar.wait_for_log("alive: heartbeats arrive again");
     let at = sidecar.endpoints().to_string();
     let healthy = || {
         let health = place.other(&["watch", "--health", "--listen", &at]);

@@ -1,12 +1,13 @@
 //! The recipes of `docs/sinks.md`, as they stand there, against receivers that check what each service documents.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value};
 
 use crate::api::Api;
-use crate::harness::{Place, project, wait_until};
+use crate::harness::{Place, Simulator, project, wait_until};
 use crate::http::{self, Request, answer};
 
 /// What a service says of a request: nothing, or what is wrong with it.
@@ -176,6 +177,84 @@ fn a_rollout_that_fails_opens_an_alert_and_the_next_that_is_ready_closes_it() {
     sidecar.stop();
     assert_eq!(*service.problems.lock().unwrap(), [""; 0]);
     assert_eq!(service.open.lock().unwrap().opened, 1);
+}
+
+#[test]
+fn the_page_leads_from_nothing_to_an_alert_that_opens_and_closes() {
+    let page = std::fs::read_to_string(project("docs/sidecar.md")).unwrap();
+    let (_, page) = page.split_once("\n### From nothing to an alert\n").unwrap();
+    let (page, _) = page.split_once("\n### ").unwrap();
+    let simulator = Simulator::start(&words("crash-loop --speed 20"));
+    let at = simulator.url.trim_end_matches("/v1");
+    let service = Service::start("202 Accepted", pagerduty);
+    let ever_opened = || service.open.lock().unwrap().opened;
+    let is_open = || !service.open.lock().unwrap().keys.is_empty();
+    let place = Place::at("unused");
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command
+            .env_remove("PIPECAT_API_URL")
+            .env_remove("PIPECAT_ROLLOUT_STORE")
+            .env("PIPECAT_ROLLOUT_INTERVAL", "200ms")
+            .env("PIPECAT_ROLLOUT_LISTEN", "127.0.0.1:0");
+        let mut shell = Command::new("bash");
+        shell.args(["-ec", program]).current_dir(place.path(""));
+        (command, shell)
+    };
+    let mut sidecar = None;
+    let (mut steps, mut deploys) = (0, 0);
+    for block in page.split("```").skip(1).step_by(2) {
+        let block = block.replace("http://127.0.0.1:8080", at);
+        let (language, text) = block.split_once('\n').unwrap();
+        if language == "toml" {
+            let recipe = recipes()["pagerduty"]
+                .replace("https://events.pagerduty.com", &service.base)
+                .replace("/run/secrets/pagerduty-key", "pagerduty-key");
+            std::fs::write(
+                place.path("pipecat-rollout.toml"),
+                format!("{text}{recipe}"),
+            )
+            .unwrap();
+            continue;
+        }
+        for line in text.lines() {
+            steps += 1;
+            let line = line.replace("YOUR-INTEGRATION-KEY", "R0UT1NGKEY");
+            let arguments = line.strip_prefix("pipecat-rollout ").map(words);
+            let arguments: Vec<&str> = arguments.iter().flatten().map(String::as_str).collect();
+            let (command, mut shell) = run(&line, &arguments);
+            match arguments.as_slice() {
+                // It runs already, elsewhere and faster.
+                ["simulate", "crash-loop", "--listen", "127.0.0.1:8080"] => {}
+                ["watch", "--config", "pipecat-rollout.toml"] => {
+                    let watching = place.start_command(command);
+                    watching.wait_for_log("\"message\":\"watching 1 agent\"");
+                    sidecar = Some(watching);
+                }
+                [] => {
+                    assert!(shell.status().unwrap().success(), "{line}");
+                    if line.starts_with("curl ") {
+                        deploys += 1;
+                        let due =
+                            || (ever_opened() > 1 && is_open() == (deploys == 1)).then_some(());
+                        wait_until(&line, due);
+                    }
+                }
+                _ => {
+                    let ended = place.start_command(command).end();
+                    assert_eq!(ended.code(), 0, "{line}: {ended:?}");
+                }
+            }
+        }
+    }
+    assert_eq!((steps, deploys), (8, 2), "{page}");
+    sidecar.unwrap().stop();
+    assert_eq!(*service.problems.lock().unwrap(), [""; 0]);
+    assert_eq!(ever_opened(), 2, "that of the test, and one");
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 fn json(request: &Request) -> Result<Map<String, Value>, String> {

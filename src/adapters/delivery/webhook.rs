@@ -88,46 +88,32 @@ impl Sink {
         let mut example = example_values();
         example["secret"] = json!(secrets.map_err(|error| SinkError::new("secrets", error))?);
         let headers = headers(&config.headers, &example)?;
-        let form = Form {
-            endpoint: Endpoint::new(
-                config.url.clone(),
-                config.url_file.clone(),
-                &example,
-                network,
-            )?,
-            method: method(config.method.as_deref().unwrap_or("POST"))?,
-            body: body(config.body.clone(), &example)?,
-        };
         let on_close = config.on_close.map(|keys| {
             let (url, url_file) = match (keys.url, keys.url_file) {
-                (None, None) => (config.url, config.url_file),
+                (None, None) => (config.url.clone(), config.url_file.clone()),
                 own => own,
             };
-            Ok(Form {
-                endpoint: Endpoint::new(url, url_file, &example, network)?,
-                method: match keys.method {
-                    Some(word) => method(&word)?,
-                    None => form.method.clone(),
-                },
-                body: body(keys.body.or(config.body), &example)?,
-            })
+            let method = keys.method.as_deref().or(config.method.as_deref());
+            let body = keys.body.or_else(|| config.body.clone());
+            let form = Form::new(url, url_file, method, body, &example, network);
+            form.map_err(|error| SinkError::new("on-close", error))
         });
-        let on_close = on_close.transpose();
-        let sink = Self {
-            on_close: on_close
-                .map_err(|error: SinkError| SinkError::new("on-close", error))?
-                .map(Box::new),
+        let method = config.method.as_deref();
+        let form = Form::new(
+            config.url,
+            config.url_file,
+            method,
+            config.body,
+            &example,
+            network,
+        )?;
+        Ok(Self {
             form,
+            on_close: on_close.transpose()?.map(Box::new),
             headers,
             secrets: config.secrets,
             secret_file: config.secret_file,
-        };
-        for form in [&sink.form].into_iter().chain(sink.on_close.as_deref()) {
-            if form.method == Method::GET && form.body.is_some() {
-                return Err(SinkError::new("method", "a GET has no body"));
-            }
-        }
-        Ok(sink)
+        })
     }
 
     pub(super) async fn deliver(
@@ -190,6 +176,27 @@ impl Sink {
             Ok(request)
         };
         form.endpoint.send(now, write).await
+    }
+}
+
+impl Form {
+    fn new(
+        url: Option<String>,
+        url_file: Option<PathBuf>,
+        word: Option<&str>,
+        json: Option<Value>,
+        example: &Value,
+        network: &Network,
+    ) -> Result<Self, SinkError> {
+        let form = Self {
+            endpoint: Endpoint::new(url, url_file, example, network)?,
+            method: method(word.unwrap_or("POST"))?,
+            body: body(json, example)?,
+        };
+        if form.method == Method::GET && form.body.is_some() {
+            return Err(SinkError::new("method", "a GET has no body"));
+        }
+        Ok(form)
     }
 }
 

@@ -227,7 +227,10 @@ impl Dispatch {
                 for attempt in 1..=ANNOUNCEMENTS {
                     match target.sink.deliver(what, Timestamp::now()).await {
                         Ok(()) => {
-                            return info!(sink = name, "{name}: it was announced without the store");
+                            return info!(
+                                sink = name,
+                                "{name}: it was announced without the store"
+                            );
                         }
                         Err(error) if attempt == ANNOUNCEMENTS => {
                             let why = error.reason;

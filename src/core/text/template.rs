@@ -36,13 +36,16 @@ pub enum BadTemplate {
     #[error("a place that begins with {{{{ has to end with }}}}")]
     Open,
     /// No value has this name.
-    #[error("{{{{{name}}}}} is no value of an event{}", meant(.nearest.as_deref()))]
+    #[error("{}", unknown(name, .nearest.as_deref()))]
     Unknown {
         /// The name.
         name: String,
         /// The name that was meant, perhaps.
         nearest: Option<String>,
     },
+    /// The key of a table has a place.
+    #[error("the key {0:?} has a place; only values can")]
+    Key(String),
     /// A step that there is not, or that says too little.
     #[error(
         "{{{{... | {0}}}}} cannot be understood; there are \"default TEXT\", \"max CHARACTERS\", \
@@ -188,7 +191,12 @@ impl Shape {
             }
             Value::Object(values) => {
                 let values = values.into_iter();
-                let values = values.map(|(key, value)| Ok((key, Self::parse(value)?)));
+                let values = values.map(|(key, value)| {
+                    if key.contains(PLACE[0]) {
+                        return Err(BadTemplate::Key(key));
+                    }
+                    Ok((key, Self::parse(value)?))
+                });
                 Self::Table(values.collect::<Result<_, _>>()?)
             }
             other => Self::Other(other),
@@ -324,10 +332,18 @@ fn collect_names(start: &str, value: &Value, names: &mut Vec<String>) {
     }
 }
 
-fn meant(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |near| {
-        format!("; did you mean {{{{{near}}}}}?")
-    })
+fn unknown(name: &str, nearest: Option<&str>) -> String {
+    match (nearest, name.strip_prefix("secret.")) {
+        (Some(near), _) => {
+            format!("{{{{{name}}}}} is no value of an event; did you mean {{{{{near}}}}}?")
+        }
+        (None, Some(secret)) => {
+            format!(
+                "{{{{{name}}}}} needs a file: secrets = {{ {secret} = \"/run/secrets/{secret}\" }}"
+            )
+        }
+        (None, None) => format!("{{{{{name}}}}} is no value of an event"),
+    }
 }
 
 #[cfg(test)]

@@ -148,7 +148,11 @@ fn what_cannot_be_meant_is_named_with_its_key() {
         ),
         (
             "body = { a = '{{secret.token}}' }",
-            "body: {{secret.token}} is no value of an event",
+            "body: {{secret.token}} needs a file: secrets = { token = \"/run/secrets/token\" }",
+        ),
+        (
+            "body = { '{{agent}}' = 1 }",
+            "body: the key \"{{agent}}\" has a place; only values can",
         ),
         (
             "body = { a = '{{agent' }",
@@ -171,6 +175,10 @@ fn what_cannot_be_meant_is_named_with_its_key() {
         (
             "method = 'GET'\nbody = { a = 1 }",
             "method: a GET has no body",
+        ),
+        (
+            "on-close = { method = 'GET', body = { a = 1 } }",
+            "on-close: method: a GET has no body",
         ),
         (
             "on-close = { url = 'ftp://example.com/' }",

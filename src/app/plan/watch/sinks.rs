@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -27,6 +28,21 @@ const SHARED: [&str; 11] = [
     "group-for",
     "fallback",
 ];
+
+/// The keys that say which events are sent, which a heartbeat has not.
+const OF_EVENTS: [&str; 8] = [
+    "events",
+    "verdicts",
+    "agents",
+    "regions",
+    "severities",
+    "incidents",
+    "group-for",
+    "fallback",
+];
+
+/// For how long events can be gathered at most.
+const MAX_GROUP_FOR: Duration = Duration::from_hours(1);
 
 /// A sink as it was configured.
 pub(super) struct SinkTable {
@@ -171,15 +187,18 @@ impl SinkTable {
             group_for: group_for.map(|time| time.0),
             fallback,
         };
-        if plan.group_for.is_some() {
-            let why = if plan.sink.every().is_some() {
-                "group-for: a heartbeat sends no events"
-            } else if incidents || plan.sink.tells_incidents_apart() {
-                "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close"
-            } else {
-                return Ok(plan);
-            };
-            return Err(problem("group-for", &why));
+        let useless = OF_EVENTS.iter().find(|key| self.lines.contains_key(**key));
+        if let (Some(key), Some(_)) = (useless, plan.sink.every()) {
+            return Err(problem(key, &format!("{key}: a heartbeat sends no events")));
+        }
+        if let Some(time) = plan.group_for {
+            if incidents || plan.sink.tells_incidents_apart() {
+                let why = "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close";
+                return Err(problem("group-for", &why));
+            }
+            if time > MAX_GROUP_FOR {
+                return Err(problem("group-for", &"group-for: 1h is the most"));
+            }
         }
         Ok(plan)
     }
@@ -193,15 +212,18 @@ pub(super) fn build(
     tables: impl IntoIterator<Item = SinkTable>,
     network: &Network,
 ) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
-    let mut names = BTreeSet::new();
-    let sinks = tables
-        .into_iter()
-        .map(|table| table.build(&mut names, network));
+    let (mut names, mut lines) = (BTreeSet::new(), BTreeMap::new());
+    let sinks = tables.into_iter().map(|table| {
+        let line = table.lines.get("fallback");
+        lines.extend(line.map(|line| (table.shared.name.clone(), *line)));
+        table.build(&mut names, network)
+    });
     let sinks = all(sinks)?;
     let problems = sinks.iter().filter_map(|plan| {
         let why = fallback_problem(plan, &sinks)?;
         let what = format!("sink {:?}: fallback: {why}", plan.name);
-        Some(FileProblem { line: None, what })
+        let line = lines.get(&plan.name).copied();
+        Some(FileProblem { line, what })
     });
     let problems: Vec<_> = problems.collect();
     if problems.is_empty() {
@@ -225,6 +247,9 @@ fn fallback_problem(plan: &SinkPlan, sinks: &[SinkPlan]) -> Option<String> {
             "{name:?} has a fallback of its own; an event takes one step at most"
         ));
     }
-    let sends_no_events = fallback.sink.every().or(plan.sink.every()).is_some();
-    sends_no_events.then(|| "a heartbeat sends no events".to_owned())
+    fallback
+        .sink
+        .every()
+        .is_some()
+        .then(|| "a heartbeat sends no events".to_owned())
 }

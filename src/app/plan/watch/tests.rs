@@ -269,6 +269,43 @@ timeout = "301s"
 }
 
 #[test]
+fn what_sinks_cannot_do_together_is_named_with_its_line() {
+    let sink = "[[sink]]\nname = \"a\"\nkind = \"slack\"\nurl = \"https://example.com\"\n";
+    let heartbeat = sink.replace("slack", "heartbeat");
+    let incidents_in_groups = "group-for = \"30s\"\nincidents = true";
+    let second = format!("fallback = \"b\"\n{}", sink.replace("\"a\"", "\"b\""));
+    for (sink, keys, what) in [
+        (sink, "fallback = \"c\"", "fallback: there is no sink \"c\""),
+        (sink, "fallback = \"a\"", "fallback: it is the sink itself"),
+        (
+            sink,
+            &format!("{second}fallback = \"a\""),
+            "fallback: \"b\" has a fallback of its own; an event takes one step at most",
+        ),
+        (
+            sink,
+            &format!("fallback = \"b\"\n{}", heartbeat.replace("\"a\"", "\"b\"")),
+            "fallback: a heartbeat sends no events",
+        ),
+        (
+            sink,
+            incidents_in_groups,
+            "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close",
+        ),
+        (sink, "group-for = \"61m\"", "group-for: 1h is the most"),
+        (
+            &heartbeat,
+            "events = [\"rollout.*\"]",
+            "events: a heartbeat sends no events",
+        ),
+    ] {
+        let shown = problems(&format!("{sink}{keys}"));
+        let expected = format!("watch.toml, line 5: sink \"a\": {what}");
+        assert_eq!(shown[0], expected, "{keys}");
+    }
+}
+
+#[test]
 fn switches_come_before_the_file_and_the_file_before_the_defaults() {
     let place = Place::with(
         "interval = 7\nmax-rps = 3\nunready-for = \"2m\"\nexclude = \"*-canary\"\nlisten = \":1\"\n",
