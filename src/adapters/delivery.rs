@@ -1,7 +1,7 @@
 //! Sinks: one attempt to deliver one event to one receiver. When to try again, and in which order, is
 //! decided elsewhere.
 //!
-//! A new kind of sink is a file with a `Config` and a `Sink`, and a line in the list below.
+//! A new kind of sink is a file with a `Config` and a `Sink`, its `mod`, and a line in the list below.
 
 mod address;
 mod exec;

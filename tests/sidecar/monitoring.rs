@@ -78,7 +78,7 @@ const ALERTS: [(&str, &str, Bad); 13] = [
         Bad::Ages,
     ),
     (
-        "RolloutEventGivenUp",
+        "RolloutDeadLetter",
         "pipecat_rollout_deliveries_total{sink=\"hook\",outcome=\"given-up\"",
         Bad::Is(1.0),
     ),

@@ -225,7 +225,14 @@ fn the_page_leads_from_nothing_to_an_alert_that_opens_and_closes() {
             let (command, mut shell) = run(&line, &arguments);
             match arguments.as_slice() {
                 // It runs already, elsewhere and faster.
-                ["simulate", "crash-loop", "--listen", "127.0.0.1:8080"] => {}
+                [
+                    "simulate",
+                    "crash-loop",
+                    "--speed",
+                    "10",
+                    "--listen",
+                    "127.0.0.1:8080",
+                ] => {}
                 ["watch", "--config", "pipecat-rollout.toml"] => {
                     let watching = place.start_command(command);
                     watching.wait_for_log("\"message\":\"watching 1 agent\"");
