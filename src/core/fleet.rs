@@ -14,6 +14,7 @@ mod history;
 mod list;
 mod moment;
 mod mute;
+mod public_url;
 mod record;
 mod retry;
 mod rollouts;
@@ -36,7 +37,6 @@ pub use self::clock::{Moment, ServerClock};
 pub(crate) use self::event::TYPE_PREFIX;
 pub use self::event::{
     EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, own_event, recovered,
-    url_part,
 };
 pub(crate) use self::example::{test_events, whole_event};
 
@@ -44,6 +44,7 @@ pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
 pub use self::mute::Mute;
+pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::scope::{BadPattern, Scope};

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::public_url::{PublicUrl, url_part};
 use crate::core::rollout::{
     Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning, whole_millis,
 };
@@ -232,7 +233,7 @@ pub struct Origin {
     /// The API that is watched, as a URI.
     pub source: String,
     /// The address of the sidecar's own page, as its readers reach it.
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
     /// The address of an agent in the platform's dashboard, with a place for its name.
     pub dashboard_url: Option<Template>,
 }
@@ -241,12 +242,13 @@ impl Origin {
     /// Where more is shown of an event: the keys in its data, each with its address.
     pub(crate) fn links(&self, stored: &StoredEvent) -> Vec<(&'static str, String)> {
         let data = &stored.event.data;
-        let page = self.public_url.as_deref().map(|url| {
-            let anchor = match stored.event.kind {
-                EventKind::RolloutFinished => format!("#rollout/{}", stored.id()),
-                _ => String::new(),
+        let page = self.public_url.as_ref().map(|url| {
+            let link = match (data.agent.as_str(), &data.deployment_id) {
+                ("", _) => url.overview(),
+                (agent, Some(id)) => url.rollout(agent, id),
+                (agent, None) => url.agent(agent),
             };
-            ("pageUrl", format!("{}/{anchor}", url.trim_end_matches('/')))
+            ("pageUrl", link)
         });
         let dashboard = self
             .dashboard_url
@@ -289,22 +291,6 @@ pub fn recovered(
         ..EventData::default()
     };
     own_event(kind, time, dedup_key, data)
-}
-
-/// A text as a part of a URL: nothing that it holds is more than that.
-#[must_use]
-pub fn url_part(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut part = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                part.push(byte.into());
-            }
-            _ => write!(part, "%{byte:02X}").expect("writing to a String cannot fail"),
-        }
-    }
-    part
 }
 
 impl FleetEvent {

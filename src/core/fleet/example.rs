@@ -26,7 +26,7 @@ pub(crate) fn whole_event() -> (StoredEvent, Origin) {
     };
     let origin = Origin {
         source: "https://api.pipecat.daily.co/v1".to_owned(),
-        public_url: Some("https://rollouts.example.com".to_owned()),
+        public_url: "https://rollouts.example.com".parse().ok(),
         dashboard_url: Template::parse("https://dashboard.example.com/{{agent}}").ok(),
     };
     (finished(0, at, data), origin)

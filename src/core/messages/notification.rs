@@ -80,8 +80,11 @@ impl<'a> Notification<'a> {
 
     /// Where more is shown of it: on the sidecar's own page, else in the platform's dashboard.
     pub(crate) fn link(&self) -> Option<String> {
-        let links = self.origin.links(self.events.first()?);
-        links.into_iter().next().map(|(_, link)| link)
+        let Some(stored) = self.single() else {
+            return Some(self.origin.public_url.as_ref()?.overview());
+        };
+        let links = self.origin.links(stored).into_iter();
+        links.map(|(_, link)| link).next()
     }
 
     /// The `CloudEvent`.
@@ -153,7 +156,7 @@ mod tests {
         started.number = 0;
         let events = [started, failed, ready];
         let origin = Origin {
-            public_url: Some("https://x.example/".to_owned()),
+            public_url: "https://x.example/".parse().ok(),
             ..Origin::default()
         };
         let group = Notification::new(&events, &origin).unwrap();
@@ -174,7 +177,7 @@ mod tests {
         assert_eq!(inner.len(), 3);
         assert_eq!(
             inner[1]["data"]["pageUrl"],
-            "https://x.example/#rollout/test-0-1"
+            "https://x.example/#rollout/a%1B%5B31m/00000000-0000-0000-0000-000000000002"
         );
     }
 
@@ -192,7 +195,8 @@ mod tests {
             assert_eq!(values["incident"], incident);
             assert_eq!(values["severity"], severity);
             assert_eq!(values["event"], "rollout.finished");
-            let page = format!("https://rollouts.example.com/#rollout/{}", event.id());
+            let page = "https://rollouts.example.com/#rollout/pipecat-rollout-test/\
+                        00000000-0000-0000-0000-000000000002";
             assert_eq!(values["link"], page);
             let dashboard = "https://dashboard.example.com/pipecat-rollout-test";
             assert_eq!(values["data"]["dashboardUrl"], dashboard);
