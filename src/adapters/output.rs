@@ -1,5 +1,6 @@
 //! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
+pub(crate) mod csv;
 mod file;
 mod files;
 mod github;

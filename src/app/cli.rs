@@ -18,7 +18,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use self::history::{GroupArg, HistoryArgs};
+pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
 use self::values::{
     AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
 };

@@ -7,6 +7,7 @@ mod judge;
 mod manual;
 mod mcp;
 mod run;
+mod sidecar_tools;
 mod signals;
 mod simulate;
 mod smoke;

@@ -43,7 +43,12 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             Error::Store(error) if error.may_pass() => INTERNAL,
             Error::Http(error) if error.may_pass() => INTERNAL,
             Error::Usage(_) | Error::Store(_) | Error::Http(_) => USAGE,
-            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Unsaved(_)
+            | Error::SinkFailed(_)
+            | Error::Unhealthy(_)
+            | Error::Print(_)
+            | Error::Setup(_)
+            | Error::Lost => INTERNAL,
         },
     }
 }

@@ -1,13 +1,16 @@
 //! `watch`: the sidecar, put together and run to its end.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::sidecar_tools;
 use super::signals::{Hangup, Signals};
 use crate::adapters::api::Client;
 use crate::adapters::api::connection::{Connection, Hooks};
@@ -27,12 +30,25 @@ use crate::core::fleet::{AgentRecord, Fleet, PassEnd, Watched};
 use crate::core::messages;
 use crate::core::text::one_line;
 
+/// How long a sink may take nothing before that is reported.
+const SINK_PATIENCE: Duration = Duration::from_mins(5);
+
 /// Runs the sidecar until a signal ends it, or makes its one pass.
 pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     let mut plan = plan::watch_plan(&args).map_err(report_all_but_last)?;
     if args.check_config {
         plan::check_files(&plan).map_err(report_all_but_last)?;
         return check(&plan);
+    }
+    if let Some(name) = &args.test_sink {
+        return sidecar_tools::test_sink(&plan, name).await;
+    }
+    if let Some(sink) = &args.redeliver {
+        return sidecar_tools::redeliver(&plan, Some(sink.as_str()).filter(|sink| *sink != "*"))
+            .await;
+    }
+    if args.health {
+        return sidecar_tools::health(&plan).await;
     }
     let client = Client::new(
         plan.url.clone(),
@@ -51,14 +67,26 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
     };
     let store = open(&plan).await?;
-    let shared = Arc::new(Shared::new(remembered_fleet(&plan, &store).await?));
+    let incidents = store.with(|store| store.own_incidents()).await?;
+    let fleet = remembered_fleet(&plan, &store)
+        .await?
+        .with_incidents(&incidents);
+    let shared = Arc::new(Shared::new(fleet));
+    for mute in &plan.mutes {
+        warn!("muted: {mute}");
+    }
+    shared.set_mutes(std::mem::take(&mut plan.mutes));
+    let (report, reports) = mpsc::unbounded_channel();
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
     let http = listen(&plan, &shared, &metrics, &store).await?;
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
     let dispatch_parts = DispatchParts {
-        source: plan.url.to_string(),
+        origin: plan.origin.clone(),
         delivery_timeout: plan.delivery_timeout,
+        sink_patience: SINK_PATIENCE,
+        incidents,
+        reports: report,
         store: store.clone(),
         shared: Arc::clone(&shared),
         metrics: Arc::clone(&metrics),
@@ -76,6 +104,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         retention: plan.history_retention,
         stop: stop_on(signals),
         reloads,
+        reports,
     });
     let ended = match http {
         Some(http) => serve_beside(http, sidecar).await,
@@ -109,11 +138,19 @@ fn check(plan: &WatchPlan) -> Result<Ending, Error> {
     } else {
         names.join(", ")
     };
-    let text = format!(
+    let mut text = format!(
         "the configuration is in order\n  api      {}\n  key      {key}\n  store    {}\n  sinks    {names}\n",
         plan.url,
         plan.store.display()
     );
+    for mute in &plan.mutes {
+        let over = if mute.is_over(Timestamp::now()) {
+            " (over)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "  muted    {}{over}", one_line(&mute.to_string()));
+    }
     print::out(&text).map_err(Error::Print)?;
     Ok(Ending::Done)
 }
@@ -165,7 +202,7 @@ async fn listen(
         shared: Arc::clone(shared),
         metrics: Arc::clone(metrics),
         reader: store.reader().clone(),
-        source: plan.url.to_string(),
+        origin: plan.origin.clone(),
     };
     let http = Http::bind(address, endpoints, Limits::default()).await?;
     let address = http.local_addr();
@@ -220,6 +257,7 @@ fn reload(args: &WatchArgs) -> Reload {
     Ok(Reloaded {
         rules: plan.rules,
         sinks: plan.sinks,
+        mutes: plan.mutes,
         retention: plan.history_retention,
     })
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod mutes;
 mod sinks;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,8 +22,10 @@ use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
 use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
-use crate::core::fleet::{Mode, Rules, Scope, Watched};
+use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
+use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
+use crate::core::text::template::Template;
 
 // What is meant where a key is not given.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
@@ -38,6 +41,8 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct WatchPlan {
     pub(crate) url: ApiUrl,
+    /// Where events come from.
+    pub(crate) origin: Origin,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) store: PathBuf,
@@ -48,6 +53,7 @@ pub(crate) struct WatchPlan {
     pub(crate) sinks: Vec<SinkPlan>,
     /// Where the rollouts go as traces.
     pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) mutes: Vec<Mute>,
 }
 
 impl WatchPlan {
@@ -89,8 +95,14 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let sinks = sinks::build(tables, &network).map_err(in_file);
     let url = api_url(keys.api_url.as_deref(), plain_http);
     let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
-    match (sinks, url, watched(&keys), telemetry) {
-        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry)) => Ok(WatchPlan {
+    let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
+    match (sinks, url, watched(&keys), telemetry, dashboard) {
+        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok(dashboard_url)) => Ok(WatchPlan {
+            origin: Origin {
+                source: url.to_string(),
+                public_url: None,
+                dashboard_url,
+            },
             url,
             // A single pass has no time to be asked, and leaves the address to a sidecar that has.
             listen: keys.listen.unwrap_or(if args.once {
@@ -110,15 +122,30 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
             store: keys.store.unwrap_or_else(default_store),
             sinks,
             telemetry,
+            mutes: file.mutes,
         }),
-        (sinks, url, watched, telemetry) => {
+        (sinks, url, watched, telemetry, dashboard) => {
             let mut problems = sinks.err().unwrap_or_default();
             problems.extend(url.err());
             problems.extend(watched.err());
             problems.extend(telemetry.err());
+            problems.extend(dashboard.err());
             Err(problems)
         }
     }
+}
+
+/// The address of an agent in the platform's dashboard.
+fn dashboard_url(text: &str) -> Result<Template> {
+    let url = Template::parse(text).and_then(|url| url.check(&example_values()).map(|()| url));
+    let url = url.map_err(|error| anyhow!("--dashboard-url: {error}"))?;
+    if url.start().starts_with("https://") && url.has_places() {
+        return Ok(url);
+    }
+    Err(anyhow!(
+        "--dashboard-url: it is an https address with a place for the agent: \
+         https://example.com/agents/{{{{agent}}}}"
+    ))
 }
 
 fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {

@@ -35,6 +35,7 @@ use self::routes::Place;
 use super::Shared;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::Reader;
+use crate::core::fleet::Origin;
 
 /// What can be asked for.
 const PATHS: [&str; 8] = [
@@ -59,8 +60,8 @@ pub(crate) struct Endpoints {
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reader: Reader,
-    /// The API that is watched, as a URI.
-    pub(crate) source: String,
+    /// Where events come from.
+    pub(crate) origin: Origin,
 }
 
 /// The endpoints, listening.

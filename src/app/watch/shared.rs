@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 use tokio::time::Instant;
 
-use crate::core::fleet::{Fleet, Moment};
+use crate::core::fleet::{Fleet, FleetEvent, Moment, Mute};
 
 /// How long a loop may take between two heartbeats.
 const MAX_SILENCE: Duration = Duration::from_mins(2);
@@ -27,6 +27,15 @@ pub(crate) struct Shared {
     reload_ok: AtomicBool,
     /// The sinks of the configuration, by name.
     sinks: Mutex<BTreeSet<String>>,
+    /// What is muted.
+    mutes: Mutex<Vec<Muted>>,
+}
+
+/// Agents that are muted, and how many events were kept from sinks by that.
+#[derive(Debug, Clone)]
+pub(crate) struct Muted {
+    pub(crate) mute: Mute,
+    pub(crate) events: u64,
 }
 
 /// How long ago a loop showed that it is alive.
@@ -47,6 +56,7 @@ impl Shared {
             unsaved: AtomicUsize::new(0),
             reload_ok: AtomicBool::new(true),
             sinks: Mutex::default(),
+            mutes: Mutex::default(),
         }
     }
 
@@ -138,6 +148,38 @@ impl Shared {
     /// The sinks of the configuration, by name.
     pub(crate) fn sinks(&self) -> BTreeSet<String> {
         lock(&self.sinks).clone()
+    }
+
+    /// Mutes these from now on.
+    pub(crate) fn set_mutes(&self, mutes: Vec<Mute>) {
+        let unheard = |mute| Muted { mute, events: 0 };
+        *lock(&self.mutes) = mutes.into_iter().map(unheard).collect();
+    }
+
+    /// What is muted, with what is over as long as that was not taken out.
+    pub(crate) fn mutes(&self) -> Vec<Muted> {
+        lock(&self.mutes).clone()
+    }
+
+    /// Takes out what is muted no more.
+    pub(super) fn take_ended_mutes(&self, now: Timestamp) -> Vec<Muted> {
+        let mut mutes = lock(&self.mutes);
+        let (over, rest) = mutes.drain(..).partition(|muted| muted.mute.is_over(now));
+        *mutes = rest;
+        over
+    }
+
+    pub(super) fn is_muted(&self, event: &FleetEvent) -> bool {
+        lock(&self.mutes)
+            .iter()
+            .any(|muted| muted.mute.mutes(event))
+    }
+
+    /// Counts an event where it is muted. Gives whether it is.
+    pub(super) fn count_muted(&self, event: &FleetEvent) -> bool {
+        let mut mutes = lock(&self.mutes);
+        let found = mutes.iter_mut().find(|muted| muted.mute.mutes(event));
+        found.map(|muted| muted.events += 1).is_some()
     }
 
     /// Why the sidecar does not know what it is there to know; empty where it does.

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::adapters::output::{OnEvent, ResultFormat};
-use crate::app::cli::{HistoryArgs, McpArgs};
+use crate::adapters::output::OnEvent;
+use crate::app::cli::{HistoryArgs, HistoryFormat, McpArgs};
 use crate::app::commands::signals::Signals;
 use crate::app::commands::{history, judge};
 use crate::app::error::{Error, chain};
@@ -231,18 +231,17 @@ impl Tools {
         let args = HistoryArgs {
             agents: asked.agent.into_iter().collect(),
             store: self.0.store.clone(),
-            limit,
+            limit: Some(limit),
             since: None,
             until: None,
             verdicts: Vec::new(),
             by: None,
-            // Without the messages.
-            output: ResultFormat::Text,
+            output: HistoryFormat::Text,
+            undelivered: false,
         };
-        let read = tokio::task::spawn_blocking(move || history::read(&args)).await;
+        let read = tokio::task::spawn_blocking(move || history::overview(&args)).await;
         let history = read.map_err(|lost| lost.to_string())?;
-        let history = history.map_err(|error| chain(&error))?;
-        Ok((history.text(), history.json()))
+        history.map_err(|error| chain(&error))
     }
 }
 

@@ -29,6 +29,7 @@ use super::{Endpoints, PATHS};
 use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::{EventQuery, RolloutQuery, StoreError};
 use crate::app::error::chain;
+use crate::app::watch::Muted;
 use crate::core::fleet::{FinishedRollout, Stats};
 use crate::core::rollout::whole_millis;
 
@@ -125,6 +126,8 @@ async fn readyz(State(state): State<AppState>) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, "not-ready")
     };
     let now = shared.now();
+    let muted = |one: &Muted| json!({ "what": one.mute.to_string(), "events": one.events });
+    let muted: Vec<Value> = shared.mutes().iter().map(muted).collect();
     let fleet = shared.fleet();
     let age = |age: Option<Duration>| age.map(whole_millis);
     let body = json!({
@@ -134,6 +137,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
         "detailsAgeMs": age(fleet.sources().details.age(now.at)),
         "limitMs": whole_millis(fleet.sources().patience),
         "storeWritable": shared.store().is_ok(),
+        "muted": muted,
     });
     drop(fleet);
     json_answer(status, &body)
@@ -208,7 +212,7 @@ fn events(endpoints: &Endpoints, query: &EventsQuery) -> Result<Value, StoreErro
     let reader = &endpoints.reader;
     let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
     let views = page.found.iter();
-    let views = views.map(|stored| event(stored, &endpoints.source));
+    let views = views.map(|stored| event(stored, &endpoints.origin));
     Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
 }
 
@@ -303,6 +307,7 @@ impl Endpoints {
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved(),
             config_ok: shared.reload_ok(),
+            mutes: shared.mutes().len(),
             sinks: backlogs,
             now: now.wall,
         }

@@ -77,6 +77,7 @@ fn agent(name: &str) -> AgentRecord {
             id: "d1".to_owned(),
             created_at: None,
             image: Some("image:1".to_owned()),
+            commit: None,
         }),
         ..AgentRecord::new(name, Timestamp::UNIX_EPOCH)
     }
@@ -125,7 +126,10 @@ impl Served {
             shared: Arc::clone(&shared),
             metrics: Arc::new(Metrics::new("0.1.0", Timestamp::UNIX_EPOCH)),
             reader: store.reader(),
-            source: "https://api.example.com/v1".to_owned(),
+            origin: Origin {
+                source: "https://api.example.com/v1".to_owned(),
+                ..Origin::default()
+            },
         };
         let address = (Ipv4Addr::LOCALHOST, 0).into();
         let http = Http::bind(address, endpoints, limits).await.unwrap();
@@ -348,7 +352,7 @@ async fn an_address_that_cannot_be_had_is_named() {
             shared: Arc::clone(&served.shared),
             metrics: Arc::new(Metrics::new("0", Timestamp::UNIX_EPOCH)),
             reader: served.store.reader(),
-            source: String::new(),
+            origin: Origin::default(),
         };
         let error = Http::bind(address, endpoints, Limits::default()).await;
         let error = error.unwrap_err().to_string();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::core::fleet::{AgentRecord, AgentState, Live, StoredEvent};
+use crate::core::fleet::{AgentRecord, AgentState, Live, Origin, StoredEvent};
 use crate::core::rollout::{Reason, Verdict};
 
 /// An agent in `/v1/agents`.
@@ -61,6 +61,6 @@ impl<'a> AgentView<'a> {
 }
 
 /// An event in `/v1/events`: its number, and what sinks get of it.
-pub(super) fn event(stored: &StoredEvent, source: &str) -> Value {
-    json!({ "number": stored.number, "event": stored.cloud_event(source) })
+pub(super) fn event(stored: &StoredEvent, origin: &Origin) -> Value {
+    json!({ "number": stored.number, "event": stored.cloud_event(origin) })
 }
