@@ -23,8 +23,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use self::outcome::DeliveryOutcome;
+use self::process::Process;
 use self::snapshot::Scrape;
-pub(crate) use self::snapshot::{SinkBacklog, Snapshot};
+pub(crate) use self::snapshot::Snapshot;
 use crate::core::fleet::EventData;
 use crate::core::rollout::Verdict;
 use crate::core::wire::RequestOutcome;
@@ -155,19 +156,24 @@ impl Metrics {
         });
         let rollouts = by_agent.clone();
         drop(by_agent);
-        let mut present = Registry::default();
+        let mut present = Registry::with_prefix(PREFIX);
         present.register_collector(Box::new(Arc::new(Scrape {
             snapshot,
             rollouts,
             max_agents: self.max_agents,
         })));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Arc::new(Process)));
+        let registries = [&self.registry, &present, &process];
+        let mut registries = registries.into_iter();
         let mut out = String::new();
         let written = match format {
-            Format::OpenMetrics => text::encode_registry(&mut out, &self.registry)
-                .and_then(|()| text::encode_registry(&mut out, &present))
+            Format::OpenMetrics => registries
+                .try_for_each(|registry| text::encode_registry(&mut out, registry))
                 .and_then(|()| text::encode_eof(&mut out)),
-            Format::Prometheus => prometheus_text::encode(&mut out, &self.registry)
-                .and_then(|()| prometheus_text::encode(&mut out, &present)),
+            Format::Prometheus => {
+                registries.try_for_each(|registry| prometheus_text::encode(&mut out, registry))
+            }
         };
         written.expect("writing to a String cannot fail");
         out

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
-pub(crate) use self::queues::{Delivery, Due, Outcome, Settled};
+pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
 use crate::core::rollout::Verdict;
@@ -150,7 +150,6 @@ impl Store {
                                      elapsed_ms, observed_late, data)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?;
-            let mut queues = queues::Pushes::new(transaction)?;
             let mut stored = Vec::with_capacity(change.events.len());
             for event in &change.events {
                 let data = &event.data;
@@ -168,7 +167,7 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    queues.push(now, sink, number, event)?;
+                    queues::push(transaction, now, sink, number, event)?;
                 }
                 stored.push(StoredEvent {
                     number: number.unsigned_abs(),
@@ -253,39 +252,15 @@ impl Store {
 
     /// Makes sure that what is written goes where it will be looked for: `SQLite` would go on with a file
     /// that has no name any more.
-    fn check_place(&mut self) -> Result<(), StoreError> {
+    fn check_place(&self) -> Result<(), StoreError> {
         let place = |found: &fs::Metadata| (found.dev(), found.ino());
         let failed = |error| StoreError::file("look for", &self.path, error);
         let own = self.file.metadata().map_err(failed)?;
         match fs::metadata(&self.path) {
             Ok(found) if place(&found) == place(&own) => Ok(()),
-            Ok(_) => Err(StoreError::Replaced(self.path.clone())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.restore_deleted(),
-            Err(error) => Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Err(StoreError::Replaced(self.path.clone())),
         }
-    }
-
-    /// Makes a store that was deleted anew, with all that was in it: the open file still has it.
-    fn restore_deleted(&mut self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let failed = |error| StoreError::file("restore the deleted", &path, error);
-        let file = private(&path).map_err(failed)?;
-        file.try_lock().map_err(|error| failed(error.into()))?;
-        let name = path.to_string_lossy();
-        self.read(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))?;
-        // The index of the log is still mapped: the new file needs one of its own.
-        let real = path.canonicalize().map_err(failed)?;
-        let _ = fs::remove_file(beside(&real, "-shm"));
-        let id = self.id.clone();
-        *self = Self {
-            id,
-            ..Self::open_locked(&path, file)?
-        };
-        tracing::warn!(
-            "the store {} was deleted while it was in use, and has been made again: nothing is lost",
-            path.display()
-        );
-        Ok(())
     }
 }
 

@@ -9,7 +9,6 @@ mod shared;
 mod store_handle;
 mod supervisor;
 mod tasks;
-mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +23,10 @@ pub(crate) use self::shared::Shared;
 pub(crate) use self::store_handle::StoreHandle;
 use self::supervisor::Supervisor;
 use self::tasks::Tasks;
-use self::upkeep::Upkeep;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::core::fleet::{Action, EventKind, Input, PassEnd, Rules};
 use crate::core::messages::Severity;
-use crate::core::rollout::Verdict;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -45,11 +42,9 @@ const LOOP: &str = "agents";
 pub(crate) struct Sidecar {
     shared: Arc<Shared>,
     tasks: Tasks,
-    store: StoreHandle,
     dispatch: Dispatch,
     metrics: Arc<Metrics>,
     unsaved: Unsaved,
-    retention: Duration,
     stop: watch::Receiver<bool>,
     reloads: mpsc::Receiver<Reload>,
     supervisor: Supervisor,
@@ -85,9 +80,7 @@ pub(crate) enum Ended {
     /// It was asked to stop.
     Stopped,
     /// Its one pass is over.
-    Passed,
-    /// Its one pass came to nothing, with this verdict on the API and for this reason.
-    PassFailed(Verdict, String),
+    Passed(PassEnd),
     /// What happened last could not be written: what that is, and why.
     Unsaved(String),
 }
@@ -100,12 +93,10 @@ impl Sidecar {
                 Arc::clone(&parts.shared),
                 parts.stop.clone(),
             ),
-            unsaved: Unsaved::new(parts.store.clone(), Arc::clone(&parts.shared)),
+            unsaved: Unsaved::new(parts.store, Arc::clone(&parts.shared), parts.retention),
             shared: parts.shared,
-            store: parts.store,
             dispatch: parts.dispatch,
             metrics: parts.metrics,
-            retention: parts.retention,
             stop: parts.stop,
             reloads: parts.reloads,
             supervisor: Supervisor::new(),
@@ -116,16 +107,15 @@ impl Sidecar {
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
         let mut stop = self.stop.clone();
-        let mut upkeep = Upkeep::new(self.store.clone(), self.retention);
         let ended = loop {
             self.shared.beat(LOOP);
             self.supervisor.alive(&self.shared);
             self.start_due();
-            self.unsaved.start(self.dispatch.filters());
-            if let Some(ended) = self.pass_end() {
-                break ended;
+            self.unsaved.start(&self.dispatch);
+            if let Some(end) = self.shared.fleet().pass_end() {
+                break Ended::Passed(end);
             }
-            let wake = self.next_wake().min(upkeep.start_due());
+            let wake = self.next_wake();
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break Ended::Stopped,
@@ -140,25 +130,15 @@ impl Sidecar {
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
-                done = upkeep.done() => {
-                    self.unsaved.note(done.written);
-                    if done.pruned {
-                        drop(self.dispatch.expire());
-                    }
-                }
-                Some(reload) = self.reloads.recv() => {
-                    self.reload(reload).await;
-                    upkeep.retention = self.retention;
-                }
+                Some(reload) = self.reloads.recv() => self.reload(reload).await,
                 () = sleep_until(wake) => {}
             }
         };
         supervisor::stopping();
         info!("stopping: finishing deliveries");
         let until = Instant::now() + GRACE;
-        let filters = self.dispatch.filters();
-        let unsaved = self.unsaved.finish(&filters, Instant::now() + LAST_WRITES);
-        let unsaved = unsaved.await;
+        let last_writes = Instant::now() + LAST_WRITES;
+        let unsaved = self.unsaved.finish(&self.dispatch, last_writes).await;
         self.dispatch.wake();
         self.dispatch.finish(until).await;
         unsaved.map_or(ended, Ended::Unsaved)
@@ -215,34 +195,26 @@ impl Sidecar {
             self.shared.fleet().next_due()
         };
         let due = due.map(|due| self.shared.instant(due));
-        let wakes = [due, self.unsaved.retry_at()];
+        let wakes = [due, self.unsaved.due_at()];
         let tick = Instant::now() + TICK;
         wakes.into_iter().flatten().fold(tick, Instant::min)
     }
 
-    fn pass_end(&self) -> Option<Ended> {
-        self.shared.fleet().pass_end().map(|end| match end {
-            PassEnd::Passed => Ended::Passed,
-            PassEnd::Failed(verdict, why) => Ended::PassFailed(verdict, why),
-        })
-    }
-
     async fn reload(&mut self, reload: Reload) {
-        match reload {
-            Ok(reloaded) => {
-                let now = self.shared.now();
-                self.shared.fleet_mut().reload(now, &reloaded.rules);
-                self.retention = reloaded.retention;
-                let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
-                self.shared.set_sinks(names);
-                self.dispatch.reload(reloaded.sinks).await;
-                self.shared.set_reload(Ok(()));
-                info!("the configuration was reloaded");
-            }
+        self.shared.set_reload_ok(reload.is_ok());
+        let reloaded = match reload {
+            Ok(reloaded) => reloaded,
             Err(why) => {
                 error!(%why, "the configuration cannot be reloaded, and stays as it was: {why}");
-                self.shared.set_reload(Err(why));
+                return;
             }
-        }
+        };
+        let now = self.shared.now();
+        self.shared.fleet_mut().reload(now, &reloaded.rules);
+        self.unsaved.retention = reloaded.retention;
+        let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
+        self.shared.set_sinks(names);
+        self.dispatch.reload(reloaded.sinks).await;
+        info!("the configuration was reloaded");
     }
 }

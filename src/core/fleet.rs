@@ -22,8 +22,9 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::ops::Bound;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,7 +36,7 @@ pub use self::filter::{BadFilter, Filter, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
-pub use self::retry::{DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
+pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::scope::{BadPattern, Scope};
 pub use self::source::{Source, Sources};
 pub use self::stats::{Period, Stats};
@@ -178,6 +179,12 @@ pub struct Step {
     pub actions: Vec<Action>,
 }
 
+impl Step {
+    fn log(&mut self, severity: Severity, line: String) {
+        self.actions.push(Action::Log(severity, line));
+    }
+}
+
 /// The agents of an organization.
 #[derive(Debug, Clone)]
 pub struct Fleet {
@@ -196,8 +203,8 @@ pub struct Fleet {
     /// How many checks, and followed rollouts, are under way.
     checks: usize,
     follows: usize,
-    /// Names in the list that cannot be asked for and were reported, the latest.
-    invalid_names: VecDeque<String>,
+    /// Names in the latest list that cannot be asked for.
+    invalid_names: BTreeSet<String>,
 }
 
 /// What the latest list came to.
@@ -223,8 +230,8 @@ struct Entry {
     check_again: bool,
     /// Checks in a row that said that there is no such agent.
     absent: Option<Seen>,
-    /// Checks in a row without a usable answer, and whether that was reported.
-    failing: Option<(Seen, bool)>,
+    /// Checks in a row without a usable answer; that is reported once it is confirmed.
+    failing: Option<Seen>,
     /// Until when a hint of the list is passed over, since the details said otherwise.
     passes_over_hints_until: Duration,
 }
@@ -258,7 +265,7 @@ impl Fleet {
             last_number: 0,
             checks: 0,
             follows: 0,
-            invalid_names: VecDeque::new(),
+            invalid_names: BTreeSet::new(),
             rules,
         };
         for record in records {
@@ -270,7 +277,7 @@ impl Fleet {
             if in_scope {
                 fleet.schedule.add(Duration::ZERO, &record.name);
                 if record.is_rolling_out() {
-                    fleet.schedule.add_at_once(Duration::ZERO, &record.name);
+                    fleet.schedule.put(Duration::ZERO, &record.name);
                 }
                 let entry = Entry {
                     agent: Some(Agent::new(record.clone())),
@@ -282,7 +289,7 @@ impl Fleet {
         if let Watched::Named(names) = &fleet.rules.watched {
             for name in names {
                 fleet.agents.entry(name.as_str().to_owned()).or_default();
-                fleet.schedule.add_at_once(Duration::ZERO, name.as_str());
+                fleet.schedule.put(Duration::ZERO, name.as_str());
             }
         }
         fleet
@@ -357,7 +364,7 @@ impl Fleet {
 
     /// The agents that are known, by name.
     pub fn agents(&self) -> impl Iterator<Item = &AgentRecord> {
-        self.entries_after(None)
+        self.agents_after(None)
     }
 
     /// The agents that are known whose names come after this one.
@@ -365,7 +372,9 @@ impl Fleet {
         &'a self,
         name: Option<&'a str>,
     ) -> impl Iterator<Item = &'a AgentRecord> {
-        self.entries_after(name)
+        let after = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.agents.range::<str, _>((after, Bound::Unbounded));
+        entries.filter_map(|(_, entry)| Some(&entry.agent.as_ref()?.record))
     }
 
     /// What is known of an agent.
@@ -384,7 +393,7 @@ impl Fleet {
     /// Whether there is a list to be read.
     #[must_use]
     pub fn reads_list(&self) -> bool {
-        matches!(self.rules.watched, Watched::Listed(_))
+        !self.is_named()
     }
 
     /// How many agents were named, or are in the list, without there being any.
@@ -417,14 +426,6 @@ impl Fleet {
         (interval, interval.as_secs_f64() / asked)
     }
 
-    fn entries_after<'a>(&'a self, name: Option<&'a str>) -> impl Iterator<Item = &'a AgentRecord> {
-        use std::ops::Bound;
-        let after = name.map_or(Bound::Unbounded, Bound::Excluded);
-        self.agents
-            .range::<str, _>((after, Bound::Unbounded))
-            .filter_map(|(_, entry)| entry.agent.as_ref().map(|agent| &agent.record))
-    }
-
     /// How often agents are checked of which nothing new is known: as often as the list would be read,
     /// where there is none or it cannot be.
     fn idle_interval(&self) -> Duration {
@@ -433,6 +434,14 @@ impl Fleet {
             Watched::Listed(_) if !is_blind => self.rules.health_interval,
             _ => self.rules.interval.min(self.rules.health_interval),
         }
+    }
+
+    fn agent_mut(&mut self, name: &str) -> Option<&mut Agent> {
+        self.agents.get_mut(name)?.agent.as_mut()
+    }
+
+    fn is_named(&self) -> bool {
+        matches!(self.rules.watched, Watched::Named(_))
     }
 
     fn number(&mut self) -> u64 {
@@ -447,12 +456,12 @@ impl Fleet {
         step: &mut Step,
         change: impl FnOnce(&mut Agent, &ServerClock) -> Vec<FleetEvent>,
     ) {
-        let entry = self.agents.get_mut(name);
-        let Some(agent) = entry.and_then(|entry| entry.agent.as_mut()) else {
+        let clock = self.clock;
+        let Some(agent) = self.agent_mut(name) else {
             return;
         };
         let before = agent.record.clone();
-        let events = change(agent, &self.clock);
+        let events = change(agent, &clock);
         let is_same = before
             == AgentRecord {
                 live: before.live.clone(),
@@ -469,17 +478,12 @@ impl Fleet {
     fn remove(&mut self, now: Moment, name: &str, step: &mut Step) {
         self.change(name, step, |agent, clock| agent.removed(now, clock));
         step.change.agents.insert(name.to_owned(), None);
-        match self.rules.watched {
+        if self.reads_list() {
+            self.agents.remove(name);
+            self.schedule.remove(name);
+        } else if let Some(entry) = self.agents.get_mut(name) {
             // It goes on being asked for.
-            Watched::Named(_) => {
-                if let Some(entry) = self.agents.get_mut(name) {
-                    entry.agent = None;
-                }
-            }
-            Watched::Listed(_) => {
-                self.agents.remove(name);
-                self.schedule.remove(name);
-            }
+            entry.agent = None;
         }
     }
 
@@ -492,27 +496,20 @@ impl Fleet {
             let why = format!("the list of agents cannot be read: {}", failing.why);
             return Some(PassEnd::Failed(failing.verdict, why));
         }
-        let reading = matches!(self.rules.watched, Watched::Listed(_))
-            && (self.listed.is_none() || self.list_at.is_some());
+        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
         if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
             return None;
         }
         let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
         for (name, entry) in &self.agents {
             if entry.failing.is_some() {
-                let failure = self.sources.details.failure();
-                let (verdict, why) = failure.map_or_else(
-                    || {
-                        (
-                            Verdict::Unavailable,
-                            "there was no usable answer".to_owned(),
-                        )
-                    },
-                    |failure| (failure.verdict, failure.why.clone()),
-                );
+                let (verdict, why) = match self.sources.details.failure() {
+                    Some(failure) => (failure.verdict, failure.why.as_str()),
+                    None => (Verdict::Unavailable, "there was no usable answer"),
+                };
                 return failed(verdict, format!("{name} cannot be read: {why}"));
             }
-            if entry.agent.is_none() && matches!(self.rules.watched, Watched::Named(_)) {
+            if entry.agent.is_none() && self.is_named() {
                 return failed(Verdict::NotFound, format!("there is no agent {name}"));
             }
         }

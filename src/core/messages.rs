@@ -346,8 +346,8 @@ pub fn replicas(replicas: u64) -> String {
 
 /// A count of agents, in words.
 #[must_use]
-pub fn agents(count: u64) -> String {
-    self::count(count, "agent")
+pub fn agents(count: usize) -> String {
+    self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
 }
 
 /// A count of restarts, in words.

@@ -3,55 +3,61 @@
 use std::fmt;
 use std::fs;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 /// Writes them; none where there is no /proc.
-pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let Some(process) = Process::read() else {
-        return Ok(());
-    };
-    encoder
-        .encode_descriptor(
-            "process_cpu",
-            "Processor time that was used",
-            Some(&Unit::Seconds),
-            MetricType::Counter,
-        )?
-        .encode_counter::<NoLabelSet, f64, f64>(&process.cpu_seconds, None)?;
-    for (name, unit, help, value) in [
-        (
-            "process_resident_memory",
-            Some(Unit::Bytes),
-            "Memory that is in use",
-            Some(process.resident_bytes),
-        ),
-        ("process_open_fds", None, "Open files", process.open_files),
-        (
-            "process_max_fds",
-            None,
-            "The most files that may be open",
-            process.max_files,
-        ),
-    ] {
-        if let Some(value) = value {
-            encoder
-                .encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?
-                .encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))?;
+#[derive(Debug)]
+pub(super) struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(usage) = Usage::read() else {
+            return Ok(());
+        };
+        encoder
+            .encode_descriptor(
+                "process_cpu",
+                "Processor time that was used",
+                Some(&Unit::Seconds),
+                MetricType::Counter,
+            )?
+            .encode_counter::<NoLabelSet, f64, f64>(&usage.cpu_seconds, None)?;
+        for (name, unit, help, value) in [
+            (
+                "process_resident_memory",
+                Some(Unit::Bytes),
+                "Memory that is in use",
+                Some(usage.resident_bytes),
+            ),
+            ("process_open_fds", None, "Open files", usage.open_files),
+            (
+                "process_max_fds",
+                None,
+                "The most files that may be open",
+                usage.max_files,
+            ),
+        ] {
+            if let Some(value) = value {
+                encoder
+                    .encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?
+                    .encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-struct Process {
+struct Usage {
     cpu_seconds: f64,
     resident_bytes: u64,
     open_files: Option<u64>,
     max_files: Option<u64>,
 }
 
-impl Process {
+impl Usage {
     fn read() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The name of the program, in brackets, may hold anything.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::core::fleet::{AgentRecord, AgentState, KnownDeployment, Live};
+use crate::core::fleet::{AgentRecord, AgentState, Backlog, KnownDeployment, Live};
 use crate::core::rollout::Phase;
 
 fn agent(name: &str) -> AgentRecord {
@@ -65,9 +65,9 @@ fn sample(format: Format) -> String {
             metrics.delivery(sink, outcome);
         }
     }
-    let backlog = SinkBacklog {
+    let backlog = Backlog {
         pending: 3,
-        oldest_age: Some(Duration::from_millis(2500)),
+        oldest: Some(Timestamp::UNIX_EPOCH),
         dead_letters: 1,
     };
     let snapshot = Snapshot {
@@ -76,7 +76,8 @@ fn sample(format: Format) -> String {
         check_interval: (Duration::from_mins(1), 2.5),
         store_writable: true,
         config_ok: true,
-        sinks: vec![("sl\"ack".to_owned(), backlog)],
+        sinks: [("sl\"ack".to_owned(), backlog)].into(),
+        now: Timestamp::from_millisecond(2500).unwrap(),
         ..snapshot(&["my-agent", "odd \"\\\n{,} 日本", "one-too-many"])
     };
     metrics.encode(snapshot, format)

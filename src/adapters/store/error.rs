@@ -22,10 +22,10 @@ pub(crate) enum StoreError {
         /// What it is instead, and what is to be done.
         why: String,
     },
-    /// Another file has come in its place.
+    /// The file has no longer its name.
     #[error(
-        "the store {} was replaced while it was in use, and nothing is written to the file that is there now; \
-         put the former back, or start the sidecar again to go on with this one",
+        "the store {} was deleted or replaced while it was in use, and nothing is written to it; put the \
+         former back, or start the sidecar again to go on with what is there now",
         .0.display()
     )]
     Replaced(PathBuf),

@@ -1,9 +1,11 @@
 //! What is still to be delivered: for each sink a queue of events about each agent.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, Statement, Transaction, params};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Store, StoreError, reader};
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+
+use super::{Store, StoreError, json, reader};
 use crate::core::fleet::{FleetEvent, LONGEST_WAIT, StoredEvent};
 
 /// The ranks of queues: those whose first event was not tried yet come before the others, and among
@@ -27,10 +29,18 @@ pub(crate) struct Delivery {
 pub(crate) struct Due {
     /// Of each agent one event at most.
     pub(crate) deliveries: Vec<Delivery>,
-    /// The numbers of events that could not be read, and why; they are dead letters from now on.
-    pub(crate) unreadable: Vec<(u64, String)>,
+    /// Those that cannot be read; they are dead letters from now on.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// When the next retry is due that is not due yet.
     pub(crate) next_at: Option<Timestamp>,
+}
+
+/// An event that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    agent: String,
+    pub(crate) number: i64,
+    pub(crate) why: String,
 }
 
 /// How an attempt ended.
@@ -62,23 +72,17 @@ impl Store {
     ) -> Result<Due, StoreError> {
         let mut unreadable = Vec::new();
         loop {
-            let heads = self.read(|connection| heads(connection, sink, now, limit))?;
-            if heads.unreadable.is_empty() {
-                return Ok(Due {
-                    deliveries: heads.deliveries,
-                    unreadable,
-                    next_at: heads.next_at,
-                });
+            let mut due = self.read(|connection| heads(connection, sink, now, limit))?;
+            if due.unreadable.is_empty() {
+                due.unreadable = unreadable;
+                return Ok(due);
             }
-            let buried = heads.unreadable;
             self.write(|transaction| {
-                for (agent, number, why) in &buried {
-                    bury(transaction, sink, agent, *number, now, why)?;
-                }
-                Ok(())
+                due.unreadable.iter().try_for_each(|one| {
+                    bury(transaction, sink, &one.agent, one.number, now, &one.why)
+                })
             })?;
-            let buried = buried.into_iter();
-            unreadable.extend(buried.map(|(_, number, why)| (number.unsigned_abs(), why)));
+            unreadable.append(&mut due.unreadable);
         }
     }
 
@@ -111,80 +115,60 @@ impl Store {
         })
     }
 
-    /// Gives up what waits for a sink since before a moment, and keeps it as dead letters. Gives their
-    /// number.
+    /// Gives up what has waited since before a moment for any but these sinks, and keeps it as dead
+    /// letters. Gives how much that was, by sink.
     pub(crate) fn expire(
         &mut self,
-        sink: &str,
+        working: &BTreeSet<String>,
         before: Timestamp,
         now: Timestamp,
         why: &str,
-    ) -> Result<usize, StoreError> {
-        let (before, now) = (before.as_microsecond(), now.as_microsecond());
+    ) -> Result<BTreeMap<String, usize>, StoreError> {
         self.write(|transaction| {
-            let expired = transaction.execute(
-                "INSERT OR REPLACE INTO dead_letters (sink, event, agent, written_at, dead_at, why)
-                 SELECT sink, event, agent, written_at, ?3, ?4 FROM deliveries
-                 WHERE sink = ?1 AND written_at < ?2",
-                params![sink, before, now, why],
+            let mut query = transaction.prepare(
+                "SELECT sink, agent, event FROM deliveries
+                 WHERE written_at < ?1 AND sink NOT IN (SELECT value FROM json_each(?2))",
             )?;
-            if expired > 0 {
-                transaction.execute(
-                    "DELETE FROM deliveries WHERE sink = ?1 AND written_at < ?2",
-                    params![sink, before],
-                )?;
-                transaction.execute(
-                    "DELETE FROM queues WHERE sink = ?1 AND NOT EXISTS (
-                         SELECT 1 FROM deliveries
-                         WHERE deliveries.sink = ?1 AND deliveries.agent = queues.agent)",
-                    [sink],
-                )?;
-                transaction.execute("UPDATE queues SET attempts = 0 WHERE sink = ?1", [sink])?;
+            let rows = query.query_map(params![before.as_microsecond(), json(working)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            let old = rows.collect::<rusqlite::Result<Vec<(String, String, i64)>>>()?;
+            let mut expired = BTreeMap::new();
+            for (sink, agent, number) in old {
+                bury(transaction, &sink, &agent, number, now, why)?;
+                *expired.entry(sink).or_default() += 1;
             }
             Ok(expired)
         })
     }
 }
 
-/// The statements that put events into queues.
-pub(super) struct Pushes<'transaction> {
-    delivery: Statement<'transaction>,
-    queue: Statement<'transaction>,
-}
-
-impl<'transaction> Pushes<'transaction> {
-    pub(super) fn new(transaction: &'transaction Transaction<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            delivery: transaction.prepare(
-                "INSERT INTO deliveries (sink, agent, event, written_at) VALUES (?1, ?2, ?3, ?4)",
-            )?,
-            queue: transaction.prepare(
-                "INSERT INTO queues (sink, agent, rank, next_at, attempts, urgent_until)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5)
-                 ON CONFLICT DO UPDATE SET urgent_until = max(urgent_until, excluded.urgent_until),
-                     rank = iif(attempts > 0, rank, min(rank, excluded.rank))",
-            )?,
-        })
-    }
-
-    pub(super) fn push(
-        &mut self,
-        now: Timestamp,
-        sink: &str,
-        number: i64,
-        event: &FleetEvent,
-    ) -> rusqlite::Result<()> {
-        let (agent, now) = (&event.data.agent, now.as_microsecond());
-        let (rank, urgent_until) = if event.kind.is_urgent() {
-            (URGENT, number)
-        } else {
-            (FIRST_TRY, 0)
-        };
-        self.delivery.execute(params![sink, agent, number, now])?;
-        self.queue
-            .execute(params![sink, agent, rank, now, urgent_until])?;
-        Ok(())
-    }
+/// Puts an event into the queue of a sink.
+pub(super) fn push(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    sink: &str,
+    number: i64,
+    event: &FleetEvent,
+) -> rusqlite::Result<()> {
+    let (agent, now) = (&event.data.agent, now.as_microsecond());
+    let (rank, urgent_until) = if event.kind.is_urgent() {
+        (URGENT, number)
+    } else {
+        (FIRST_TRY, 0)
+    };
+    transaction.execute(
+        "INSERT INTO deliveries (sink, agent, event, written_at) VALUES (?1, ?2, ?3, ?4)",
+        params![sink, agent, number, now],
+    )?;
+    transaction.execute(
+        "INSERT INTO queues (sink, agent, rank, next_at, attempts, urgent_until)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5)
+         ON CONFLICT DO UPDATE SET urgent_until = max(urgent_until, excluded.urgent_until),
+             rank = iif(attempts > 0, rank, min(rank, excluded.rank))",
+        params![sink, agent, rank, now, urgent_until],
+    )?;
+    Ok(())
 }
 
 /// The first events of the queues of a rank, those that are due the longest first.
@@ -201,24 +185,13 @@ const HEADS: &str = "WITH queue AS (
     LEFT JOIN events ON number = head.event
     ORDER BY next_at";
 
-/// What is due, with the queues whose first event cannot be read.
-struct Heads {
-    deliveries: Vec<Delivery>,
-    unreadable: Vec<(String, i64, String)>,
-    next_at: Option<Timestamp>,
-}
-
 fn heads(
     connection: &Connection,
     sink: &str,
     now: Timestamp,
     limit: usize,
-) -> rusqlite::Result<Heads> {
-    let mut heads = Heads {
-        deliveries: Vec::new(),
-        unreadable: Vec::new(),
-        next_at: None,
-    };
+) -> rusqlite::Result<Due> {
+    let mut heads = Due::default();
     let mut query = connection.prepare(HEADS)?;
     // What was not tried yet is due whatever the clock says.
     for (rank, until) in [
@@ -235,12 +208,11 @@ fn heads(
                     attempts: row.get(7)?,
                     written_at: reader::moment(row.get(8)?),
                 }),
-                Err(why) => {
-                    let number: Option<i64> = row.get(0)?;
-                    heads
-                        .unreadable
-                        .push((row.get(6)?, number.unwrap_or(0), why));
-                }
+                Err(why) => heads.unreadable.push(Unreadable {
+                    agent: row.get(6)?,
+                    number: row.get::<_, Option<i64>>(0)?.unwrap_or(0),
+                    why,
+                }),
             }
         }
     }

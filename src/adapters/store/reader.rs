@@ -12,9 +12,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::schema::{self, Content};
-use super::{StoreError, beside, json};
-use crate::core::fleet::{EventKind, FleetEvent, RolloutSummary, StoredEvent};
+use super::{StoreError, json, schema};
+use crate::core::fleet::{Backlog, EventKind, FleetEvent, RolloutSummary, StoredEvent};
 use crate::core::rollout::Verdict;
 
 /// How long to wait for another program that holds the whole file.
@@ -60,17 +59,6 @@ pub(crate) struct Events {
     pub(crate) unreadable: usize,
 }
 
-/// How much there is for a sink.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Backlog {
-    /// Events that wait.
-    pub(crate) pending: u64,
-    /// When the oldest of them was written.
-    pub(crate) oldest: Option<Timestamp>,
-    /// Events that were given up, and are kept.
-    pub(crate) dead_letters: u64,
-}
-
 /// An event that was given up, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +72,14 @@ pub(crate) struct DeadLetter {
     /// When it was given up.
     pub(crate) at: Timestamp,
     pub(crate) why: String,
+}
+
+impl Events {
+    /// The number after which the next part goes on, if there is one.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let last = self.found.last().filter(|_| self.more);
+        last.map(|event| event.number)
+    }
 }
 
 impl Reader {
@@ -216,8 +212,7 @@ impl Reader {
         if !self.path.exists() {
             return Err(StoreError::Missing(self.path.clone()));
         }
-        let connection = self.connect()?;
-        read(&connection).map_err(|error| StoreError::of(&self.path, error))
+        read(&self.connect()?).map_err(|error| StoreError::of(&self.path, error))
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -225,41 +220,18 @@ impl Reader {
         let failed = |error| StoreError::of(&self.path, error);
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        match schema::check_identity(&connection, &self.path) {
-            Ok(Content::Store) => Ok(connection),
-            Ok(Content::Nothing) => Err(StoreError::Missing(self.path.clone())),
+        match schema::is_store(&connection, &self.path) {
+            Ok(true) => Ok(connection),
+            Ok(false) => Err(StoreError::Missing(self.path.clone())),
             Err(StoreError::Failed { source, .. })
                 if source.sqlite_error_code() == Some(ErrorCode::CannotOpen) =>
             {
-                self.connect_to_copy()
+                let why = "cannot be read where nothing can be written: copy it to another folder, \
+                           together with its -wal if there is one";
+                Err(StoreError::unusable(&self.path, why.to_owned()))
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Reads a store in a folder where nothing can be written, and so by nobody.
-    fn connect_to_copy(&self) -> Result<Connection, StoreError> {
-        let wal = beside(&self.path, "-wal");
-        if wal.metadata().is_ok_and(|found| found.len() > 0) {
-            let why = format!(
-                "cannot be read where nothing can be written, since not all is in the one file: copy it \
-                 together with {} to another folder",
-                wal.display()
-            );
-            return Err(StoreError::unusable(&self.path, why));
-        }
-        let path = self.path.to_string_lossy();
-        let path = path
-            .replace('%', "%25")
-            .replace('?', "%3f")
-            .replace('#', "%23");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let opened = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags);
-        let connection = opened.map_err(|error| StoreError::of(&self.path, error))?;
-        schema::check_identity(&connection, &self.path)?;
-        Ok(connection)
     }
 }
 

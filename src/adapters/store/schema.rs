@@ -69,7 +69,7 @@ const TABLES: &str = "
 
 /// Makes sure that the file is empty, or an undamaged store that this version knows.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    if check_identity(connection, path)? == Content::Nothing {
+    if !is_store(connection, path)? {
         return Ok(());
     }
     let query = "PRAGMA quick_check(1)";
@@ -80,25 +80,16 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     }
 }
 
-/// What a file holds that can be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// It is empty.
-    Nothing,
-    /// A store.
-    Store,
-}
-
-/// Makes sure that the file is empty, or a store that this version knows.
-pub(super) fn check_identity(connection: &Connection, path: &Path) -> Result<Content, StoreError> {
+/// Whether the file is a store that this version knows; if it is not, it is empty.
+pub(super) fn is_store(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let read = |query| {
         let read = connection.query_row(query, [], |row| row.get::<_, i64>(0));
         read.map_err(|error| StoreError::of(path, error))
     };
     let tables = read("SELECT count(*) FROM sqlite_schema")?;
     match (read("PRAGMA application_id")?, read("PRAGMA user_version")?) {
-        (0, 0) if tables == 0 => Ok(Content::Nothing),
-        (APPLICATION, VERSION) => Ok(Content::Store),
+        (0, 0) if tables == 0 => Ok(false),
+        (APPLICATION, VERSION) => Ok(true),
         (APPLICATION, version) => Err(StoreError::unusable(
             path,
             format!(

@@ -22,7 +22,7 @@ use crate::app::watch::http::{Endpoints, Http, Limits};
 use crate::app::watch::{
     Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
 };
-use crate::core::fleet::{AgentRecord, Fleet, Watched};
+use crate::core::fleet::{AgentRecord, Fleet, PassEnd, Watched};
 use crate::core::messages;
 use crate::core::text::one_line;
 
@@ -63,8 +63,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         metrics: Arc::clone(&metrics),
     };
     if let Watched::Named(names) = &plan.rules.watched {
-        let count = u64::try_from(names.len()).unwrap_or(u64::MAX);
-        info!("watching {}", messages::agents(count));
+        info!("watching {}", messages::agents(names.len()));
     }
     let sidecar = Sidecar::new(Parts {
         connection: Connection::new(client, plan.rules.max_rps, hooks(&metrics)),
@@ -81,8 +80,8 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         None => sidecar.run().await,
     };
     match ended {
-        Ended::Stopped | Ended::Passed => Ok(Ending::Done),
-        Ended::PassFailed(verdict, why) => Ok(Ending::PassFailed { verdict, why }),
+        Ended::Stopped | Ended::Passed(PassEnd::Passed) => Ok(Ending::Done),
+        Ended::Passed(PassEnd::Failed(verdict, why)) => Ok(Ending::PassFailed { verdict, why }),
         Ended::Unsaved(what) => Err(Error::Unsaved(what)),
     }
 }

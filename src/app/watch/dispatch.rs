@@ -8,21 +8,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::{DeliveryError, Sink};
 use crate::adapters::metrics::{DeliveryOutcome, Metrics};
-use crate::adapters::store::{Delivery, Due, Outcome, Reader, Settled, Store, StoreError};
+use crate::adapters::store::{
+    Delivery, Due, Outcome, Reader, Settled, Store, StoreError, Unreadable,
+};
 use crate::app::error::chain;
 use crate::core::fleet::{DeliveryFailure, Filter, FleetEvent, Retry, SinkHealth, StoredEvent};
 
 /// How often a worker shows that it is alive, and looks for events although nobody told it to.
 const TICK: Duration = Duration::from_secs(10);
 /// Why events are given up that were not tried.
-const DOWN_TOO_LONG: &str = "the sink was down for too long";
+const TOOK_NOTHING: &str = "its sink was down for too long, wants no more or is not configured";
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,63 +51,26 @@ pub(crate) struct Parts {
 pub(crate) struct Dispatch {
     parts: Arc<Parts>,
     filters: Arc<Filters>,
-    /// Counts up with everything that is written.
-    wake: watch::Sender<u64>,
+    wake: watch::Sender<()>,
     drain: watch::Sender<bool>,
     workers: JoinSet<()>,
     /// Every sink that is or was configured; none where it is not any more.
-    sinks: BTreeMap<String, watch::Sender<Option<Arc<Target>>>>,
-    /// Those that want no more.
-    gone: Arc<Mutex<BTreeSet<String>>>,
+    sinks: BTreeMap<String, watch::Sender<Option<Arc<Sink>>>>,
+    /// Those for which events are kept however old they are.
+    working: Working,
 }
 
 /// Which events are for which sinks.
 #[derive(Debug, Default)]
 pub(super) struct Filters(Vec<(String, Filter)>);
 
-/// Where a worker delivers to.
-struct Target {
-    sink: Sink,
-}
+/// The sinks that are configured, want events, and have not been down for too long.
+type Working = Arc<Mutex<BTreeSet<String>>>;
 
 impl Filters {
     pub(super) fn sinks_of(&self, event: &FleetEvent) -> Vec<&str> {
         let fit = self.0.iter().filter(|(_, filter)| filter.passes(event));
         fit.map(|(name, _)| name.as_str()).collect()
-    }
-}
-
-impl Parts {
-    async fn expire(&self, active: &BTreeSet<String>) -> Result<(), StoreError> {
-        let now = Timestamp::now();
-        let Ok(before) = now.checked_sub(self.delivery_timeout) else {
-            return Ok(());
-        };
-        for (sink, _) in self.waiting_but_for(active).await? {
-            let name = sink.clone();
-            let why = "the sink is not configured, or wants no more";
-            let expire = move |store: &mut Store| store.expire(&name, before, now, why);
-            match self.store.with(expire).await? {
-                0 => {}
-                expired => error!(
-                    sink,
-                    expired, "{sink}: {expired} events were given up: {why}"
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    /// For which other sinks something waits, and how much that is.
-    async fn waiting_but_for(
-        &self,
-        active: &BTreeSet<String>,
-    ) -> Result<Vec<(String, u64)>, StoreError> {
-        let backlogs = self.store.read(Reader::backlogs).await?.into_iter();
-        Ok(backlogs
-            .map(|(name, backlog)| (name, backlog.pending))
-            .filter(|(name, pending)| *pending > 0 && !active.contains(name))
-            .collect())
     }
 }
 
@@ -115,11 +80,11 @@ impl Dispatch {
         let mut dispatch = Self {
             parts: Arc::new(parts),
             filters: Arc::default(),
-            wake: watch::Sender::new(0),
+            wake: watch::Sender::new(()),
             drain: watch::Sender::new(false),
             workers: JoinSet::new(),
             sinks: BTreeMap::new(),
-            gone: Arc::default(),
+            working: Arc::default(),
         };
         dispatch.reload(sinks).await;
         dispatch
@@ -132,10 +97,11 @@ impl Dispatch {
         for (_, target) in self.sinks.iter().filter(|(name, _)| !names.contains(*name)) {
             target.send_replace(None);
         }
+        lock(&self.working).clone_from(&names);
         let mut filters = Vec::new();
         for plan in sinks {
             filters.push((plan.name.clone(), plan.filter));
-            let target = Some(Arc::new(Target { sink: plan.sink }));
+            let target = Some(Arc::new(plan.sink));
             if let Some(known) = self.sinks.get(&plan.name) {
                 known.send_replace(target);
             } else {
@@ -145,10 +111,10 @@ impl Dispatch {
             }
         }
         self.filters = Arc::new(Filters(filters));
-        self.warn_of_unconfigured().await;
+        self.warn_of_unconfigured(&names).await;
     }
 
-    fn start_worker(&mut self, name: String, mut configured: watch::Receiver<Option<Arc<Target>>>) {
+    fn start_worker(&mut self, name: String, mut configured: watch::Receiver<Option<Arc<Sink>>>) {
         self.parts.metrics.sink_added(&name);
         let target = configured.borrow_and_update().clone();
         let worker = Worker {
@@ -158,13 +124,12 @@ impl Dispatch {
             target,
             wake: self.wake.subscribe(),
             drain: self.drain.subscribe(),
-            gone: Arc::clone(&self.gone),
+            working: Arc::clone(&self.working),
             started: Instant::now(),
             health: SinkHealth::default(),
             attempts: JoinSet::new(),
             under_way: BTreeSet::new(),
             settled: Vec::new(),
-            expire: false,
             store_error: None,
         };
         self.workers.spawn(worker.run());
@@ -177,41 +142,39 @@ impl Dispatch {
 
     /// Something may wait that did not before.
     pub(super) fn wake(&self) {
-        self.wake
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.wake.send_replace(());
     }
 
-    /// Gives up what is too old and waits for a sink that is sent nothing, some time soon.
-    pub(super) fn expire(&self) -> JoinHandle<()> {
-        let mut active = self.configured();
-        for name in lock(&self.gone).iter() {
-            active.remove(name);
-        }
-        let parts = Arc::clone(&self.parts);
-        tokio::spawn(async move {
-            if let Err(error) = parts.expire(&active).await {
-                let why = chain(&error);
-                error!(%why, "old events cannot be given up: {why}");
+    /// What gives up events that are too old and wait for a sink that takes nothing.
+    pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
+        let working = lock(&self.working).clone();
+        let timeout = self.parts.delivery_timeout;
+        move |store| {
+            let now = Timestamp::now();
+            let before = now.checked_sub(timeout).unwrap_or(Timestamp::MIN);
+            for (sink, expired) in store.expire(&working, before, now, TOOK_NOTHING)? {
+                let why = TOOK_NOTHING;
+                error!(
+                    sink,
+                    expired, "{sink}: {expired} events were given up, and are kept: {why}"
+                );
             }
-        })
+            Ok(())
+        }
     }
 
-    /// The sinks of the configuration.
-    fn configured(&self) -> BTreeSet<String> {
-        let configured = self.sinks.iter();
-        let configured = configured.filter(|(_, target)| target.borrow().is_some());
-        configured.map(|(name, _)| name.clone()).collect()
-    }
-
-    async fn warn_of_unconfigured(&self) {
-        let waiting = self.parts.waiting_but_for(&self.configured()).await;
-        for (sink, waiting) in waiting.unwrap_or_default() {
-            warn!(
-                sink,
-                waiting,
-                "{waiting} events wait for the sink {sink:?}, which is not configured; they are delivered \
-                 when a sink has this name, and given up after the delivery timeout"
-            );
+    async fn warn_of_unconfigured(&self, configured: &BTreeSet<String>) {
+        let backlogs = self.parts.store.read(Reader::backlogs).await;
+        for (sink, backlog) in backlogs.unwrap_or_default() {
+            let waiting = backlog.pending;
+            if waiting > 0 && !configured.contains(&sink) {
+                warn!(
+                    sink,
+                    waiting,
+                    "{waiting} events wait for the sink {sink:?}, which is not configured; they are \
+                     delivered when a sink has this name, and given up after the delivery timeout"
+                );
+            }
         }
     }
 
@@ -229,12 +192,12 @@ impl Dispatch {
 struct Worker {
     name: String,
     parts: Arc<Parts>,
-    configured: watch::Receiver<Option<Arc<Target>>>,
+    configured: watch::Receiver<Option<Arc<Sink>>>,
     /// Where it delivers to; none where the sink is not configured any more, or wants no more.
-    target: Option<Arc<Target>>,
-    wake: watch::Receiver<u64>,
+    target: Option<Arc<Sink>>,
+    wake: watch::Receiver<()>,
     drain: watch::Receiver<bool>,
-    gone: Arc<Mutex<BTreeSet<String>>>,
+    working: Working,
     started: Instant,
     health: SinkHealth,
     attempts: JoinSet<Attempt>,
@@ -242,8 +205,6 @@ struct Worker {
     under_way: BTreeSet<String>,
     /// What is not written yet.
     settled: Vec<Settled>,
-    /// Whether what is too old is to be given up, since the sink has been down for as long.
-    expire: bool,
     /// Why the store cannot be used, as it was logged.
     store_error: Option<String>,
 }
@@ -251,7 +212,7 @@ struct Worker {
 /// An attempt that has ended.
 struct Attempt {
     delivery: Delivery,
-    target: Arc<Target>,
+    target: Arc<Sink>,
     /// When it began.
     sent: Duration,
     result: Result<(), DeliveryError>,
@@ -285,12 +246,11 @@ impl Worker {
     fn reconfigure(&mut self) {
         let target = self.configured.borrow_and_update().clone();
         let is_same = match (&self.target, &target) {
-            (Some(now), Some(new)) => now.sink.is_same(&new.sink),
+            (Some(now), Some(new)) => now.is_same(new),
             (None, None) => true,
             _ => false,
         };
         if !is_same {
-            lock(&self.gone).remove(&self.name);
             self.health = SinkHealth::default();
             self.target = target;
         }
@@ -298,7 +258,14 @@ impl Worker {
 
     /// Writes how attempts ended, and starts those that are due; gives when to look again.
     async fn turn(&mut self) -> Instant {
-        let pause = self.health.paused_until(self.started.elapsed());
+        let now = self.started.elapsed();
+        let is_down = self.health.failing_for(now) >= self.parts.delivery_timeout;
+        if self.target.is_some() && !is_down {
+            lock(&self.working).insert(self.name.clone());
+        } else {
+            lock(&self.working).remove(&self.name);
+        }
+        let pause = self.health.paused_until(now);
         let sent = self.under_way.len() - self.settled.len();
         let free = match (&self.target, pause) {
             (Some(_), None) => self.health.places().saturating_sub(sent),
@@ -324,49 +291,31 @@ impl Worker {
     /// Writes what is settled, and reads what is due.
     async fn write_and_read(&mut self, free: usize) -> Result<Due, StoreError> {
         let settled = Arc::new(std::mem::take(&mut self.settled));
-        let expire = std::mem::take(&mut self.expire);
         let (name, written) = (self.name.clone(), Arc::clone(&settled));
-        let timeout = self.parts.delivery_timeout;
         // The first of the queues that are under way are due as well.
         let limit = free + self.under_way.len();
         let work = move |store: &mut Store| {
             let now = Timestamp::now();
             store.settle(&name, now, &written)?;
-            let expired = match now.checked_sub(timeout) {
-                Ok(before) if expire => store.expire(&name, before, now, DOWN_TOO_LONG)?,
-                _ => 0,
-            };
-            let due = match free {
-                0 => Due::default(),
-                _ => store.due(&name, now, limit)?,
-            };
-            Ok((expired, due))
-        };
-        let (expired, due) = match self.parts.store.with(work).await {
-            Ok(done) => done,
-            Err(error) => {
-                // It is written again; what was written already stays as it is.
-                self.settled = Arc::unwrap_or_clone(settled);
-                self.expire |= expire;
-                return Err(error);
+            match free {
+                0 => Ok(Due::default()),
+                _ => store.due(&name, now, limit),
             }
         };
-        for one in settled.iter() {
-            self.under_way.remove(&one.agent);
+        let due = self.parts.store.with(work).await;
+        if due.is_ok() {
+            for one in settled.iter() {
+                self.under_way.remove(&one.agent);
+            }
+        } else {
+            // It is written again; what was written already stays as it is.
+            self.settled = Arc::unwrap_or_clone(settled);
         }
-        if expired > 0 {
-            error!(
-                sink = self.name,
-                expired,
-                "{}: {expired} events were given up, and are kept: {DOWN_TOO_LONG}",
-                self.name
-            );
-        }
-        Ok(due)
+        due
     }
 
     fn start_due(&mut self, due: Due, free: usize) -> Option<Instant> {
-        for (number, why) in due.unreadable {
+        for Unreadable { number, why, .. } in due.unreadable {
             error!(
                 sink = self.name,
                 number,
@@ -387,10 +336,7 @@ impl Worker {
             let sent = self.started.elapsed();
             self.attempts.spawn(async move {
                 let now = Timestamp::now();
-                let result = target
-                    .sink
-                    .deliver(&delivery.event, &parts.source, now)
-                    .await;
+                let result = target.deliver(&delivery.event, &parts.source, now).await;
                 Attempt {
                     delivery,
                     target,
@@ -449,7 +395,6 @@ impl Worker {
     /// The sink wants no more.
     fn end(&mut self, why: &str) {
         self.target = None;
-        lock(&self.gone).insert(self.name.clone());
         self.count(DeliveryOutcome::Failed);
         error!(
             sink = self.name,
@@ -480,7 +425,6 @@ impl Worker {
             | DeliveryFailure::Unavailable { .. }
             | DeliveryFailure::Gone => {
                 self.health.failed(sent, at, failure, fastrand::f64());
-                self.expire |= self.health.failing_for(at) >= timeout;
                 self.health.failures_in_a_row()
             }
         };
@@ -523,8 +467,8 @@ impl Worker {
     }
 }
 
-fn lock(gone: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
-    gone.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What has changed, until it is written: with what is to be delivered of it in one transaction, and in the
-//! log once that is done.
+//! log once that is done. The store is kept up on the way.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::dispatch::Filters;
-use super::{Shared, StoreHandle};
+use super::{Dispatch, Shared, StoreHandle};
 use crate::adapters::store::StoreError;
 use crate::app::error::chain;
 use crate::core::fleet::{Change, StoredEvent};
@@ -20,32 +19,40 @@ use crate::core::rollout::{Phase, Verdict};
 
 /// How soon it is tried again what could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often what has grown old is taken out and, where nothing else is written, it is tried whether anything
+/// can be.
+const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 /// How many events may wait to be written before nothing new is begun.
 const MAX_WAITING: usize = 10_000;
 /// How many agents are named of which something is lost.
 const MAX_NAMED: usize = 10;
 
-/// The events as they were written, or why they were not.
-type Written = Result<Vec<StoredEvent>, StoreError>;
+/// The events as they were written, with how the upkeep went, or why they were not.
+type Written = Result<(Vec<StoredEvent>, Result<(), StoreError>), StoreError>;
 
 /// What has changed and is not written yet.
 pub(super) struct Unsaved {
     store: StoreHandle,
     shared: Arc<Shared>,
+    /// How long the history is kept.
+    pub(super) retention: Duration,
     waiting: Change,
     /// What is being written.
     writing: Option<(Arc<Change>, JoinHandle<Written>)>,
     retry_at: Instant,
+    upkeep_at: Instant,
 }
 
 impl Unsaved {
-    pub(super) fn new(store: StoreHandle, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(store: StoreHandle, shared: Arc<Shared>, retention: Duration) -> Self {
         Self {
             store,
             shared,
+            retention,
             waiting: Change::default(),
             writing: None,
             retry_at: Instant::now(),
+            upkeep_at: Instant::now(),
         }
     }
 
@@ -60,21 +67,41 @@ impl Unsaved {
         self.waiting.events.len() >= MAX_WAITING
     }
 
-    /// When it is tried again to write what could not be written; none where nothing waits for that.
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        let waits = self.writing.is_none() && !self.waiting.is_empty();
-        waits.then_some(self.retry_at)
+    /// When something is to be written next; none while something is.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let due = if self.waiting.is_empty() {
+            self.upkeep_at
+        } else {
+            self.retry_at
+        };
+        self.writing.is_none().then_some(due)
     }
 
-    /// Starts to write what waits, unless something is being written.
-    pub(super) fn start(&mut self, filters: Arc<Filters>) {
-        if self.retry_at().is_none_or(|at| Instant::now() < at) {
+    /// Starts to write what waits, and the upkeep where it is due, unless something is being written.
+    pub(super) fn start(&mut self, dispatch: &Dispatch) {
+        let now = Instant::now();
+        if self.due_at().is_none_or(|due| now < due) {
             return;
         }
         let change = Arc::new(std::mem::take(&mut self.waiting));
-        let (written, store) = (Arc::clone(&change), self.store.clone());
-        let write = store.spawn(move |store| {
-            store.apply(Timestamp::now(), &written, |event| filters.sinks_of(event))
+        let (written, filters) = (Arc::clone(&change), dispatch.filters());
+        let upkeep = (now >= self.upkeep_at).then(|| (self.retention, dispatch.expiry()));
+        if upkeep.is_some() {
+            self.upkeep_at = now + UPKEEP_EVERY;
+        }
+        let write = self.store.spawn(move |store| {
+            let now = Timestamp::now();
+            let events = store.apply(now, &written, |event| filters.sinks_of(event))?;
+            let keep_up = || {
+                let Some((retention, expire)) = upkeep else {
+                    return Ok(());
+                };
+                store.touch(now)?;
+                expire(store)?;
+                store.prune(now, retention)
+            };
+            let kept_up = keep_up();
+            Ok((events, kept_up))
         });
         self.writing = Some((change, write));
     }
@@ -88,9 +115,12 @@ impl Unsaved {
         let change = Arc::clone(change);
         self.writing = None;
         let error = match written {
-            Ok(Ok(events)) => {
+            Ok(Ok((events, upkeep))) => {
                 self.measure();
-                self.store_works();
+                match upkeep {
+                    Ok(()) => self.store_works(),
+                    Err(error) => self.store_fails(&chain(&error)),
+                }
                 events.iter().for_each(log);
                 return events;
             }
@@ -106,13 +136,12 @@ impl Unsaved {
     }
 
     /// Writes what is left, as long as there is time for it; says what could not be written, and why.
-    pub(super) async fn finish(
-        &mut self,
-        filters: &Arc<Filters>,
-        until: Instant,
-    ) -> Option<String> {
+    pub(super) async fn finish(&mut self, dispatch: &Dispatch, until: Instant) -> Option<String> {
         loop {
-            self.start(Arc::clone(filters));
+            if self.writing.is_none() && self.waiting.is_empty() {
+                return None;
+            }
+            self.start(dispatch);
             if self.writing.is_some() {
                 if tokio::time::timeout_at(until, self.written())
                     .await
@@ -120,8 +149,6 @@ impl Unsaved {
                 {
                     break;
                 }
-            } else if self.waiting.is_empty() {
-                return None;
             } else if Instant::now() >= until {
                 break;
             } else {
@@ -132,19 +159,12 @@ impl Unsaved {
             let later = std::mem::replace(&mut self.waiting, (*change).clone());
             self.waiting.append(later);
         }
+        if self.waiting.is_empty() {
+            return None;
+        }
         let why = self.shared.store().err();
         let why = why.unwrap_or_else(|| "it takes too long".to_owned());
         Some(format!("{}: {why}", in_words(&self.waiting)))
-    }
-
-    /// Takes in whether something else could be written. Where what happened cannot be, that something else
-    /// can says nothing.
-    pub(super) fn note(&self, written: Result<(), String>) {
-        match written {
-            Ok(()) if self.writing.is_none() && self.waiting.is_empty() => self.store_works(),
-            Ok(()) => {}
-            Err(why) => self.store_fails(&why),
-        }
     }
 
     fn store_fails(&self, why: &str) {

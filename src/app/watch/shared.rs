@@ -1,7 +1,7 @@
 //! What the loops of the sidecar share with its endpoints: the agents, heartbeats, and the state of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub(crate) struct Shared {
     store: Mutex<Result<(), String>>,
     /// Events that wait to be written.
     unsaved: AtomicUsize,
-    /// Why the configuration could not be reloaded, if the last attempt failed.
-    reload: Mutex<Result<(), String>>,
+    /// Whether the configuration could be reloaded last time.
+    reload_ok: AtomicBool,
     /// The sinks of the configuration, by name.
     sinks: Mutex<BTreeSet<String>>,
 }
@@ -45,7 +45,7 @@ impl Shared {
             heartbeats: Mutex::default(),
             store: Mutex::new(Ok(())),
             unsaved: AtomicUsize::new(0),
-            reload: Mutex::new(Ok(())),
+            reload_ok: AtomicBool::new(true),
             sinks: Mutex::default(),
         }
     }
@@ -122,13 +122,13 @@ impl Shared {
         self.unsaved.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_reload(&self, state: Result<(), String>) {
-        *lock(&self.reload) = state;
+    pub(super) fn set_reload_ok(&self, ok: bool) {
+        self.reload_ok.store(ok, Ordering::Relaxed);
     }
 
-    /// Whether the configuration could be reloaded last time, or why not.
-    pub(crate) fn reload(&self) -> Result<(), String> {
-        lock(&self.reload).clone()
+    /// Whether the configuration could be reloaded last time.
+    pub(crate) fn reload_ok(&self) -> bool {
+        self.reload_ok.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_sinks(&self, names: impl Iterator<Item = String>) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock::{Moment, ServerClock};
+use super::clock::{Moment, ServerClock, is_before};
 use super::event::{EventData, EventKind, FleetEvent, bounded};
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
 use crate::core::rollout::{
@@ -45,9 +45,9 @@ pub(super) struct Follow {
     pub(super) number: u64,
     pub(super) deployment: KnownDeployment,
     /// When the rollout began, by the server's clock, as far as the agent's details show.
-    started_at: Option<Timestamp>,
+    pub(super) started_at: Option<Timestamp>,
     /// When the deployment was seen to be the desired one.
-    found_at: Option<Duration>,
+    pub(super) found_at: Option<Duration>,
 }
 
 /// The same, seen in a row.
@@ -55,12 +55,12 @@ pub(super) struct Follow {
 pub(super) struct Seen {
     first: Duration,
     last: Duration,
-    times: u32,
+    pub(super) times: u32,
 }
 
 impl Seen {
     /// Counts one more.
-    pub(super) fn again(slot: &mut Option<Self>, at: Duration) -> Self {
+    fn again(slot: &mut Option<Self>, at: Duration) -> Self {
         let seen = slot.get_or_insert(Self {
             first: at,
             last: at,
@@ -71,31 +71,18 @@ impl Seen {
         *seen
     }
 
+    /// Counts one more, and gives whether that has just confirmed it.
+    pub(super) fn confirms(slot: &mut Option<Self>, at: Duration) -> bool {
+        let before = slot.is_some_and(Self::is_confirmed);
+        Self::again(slot, at).is_confirmed() && !before
+    }
+
     pub(super) fn is_confirmed(self) -> bool {
         self.has_lasted(CONFIRM_FOR)
     }
 
-    pub(super) fn times(self) -> u32 {
-        self.times
-    }
-
     fn has_lasted(self, duration: Duration) -> bool {
         self.times >= CONFIRMATIONS && self.last.saturating_sub(self.first) >= duration
-    }
-}
-
-impl Follow {
-    pub(super) fn new(
-        number: u64,
-        deployment: KnownDeployment,
-        started_at: Option<Timestamp>,
-    ) -> Self {
-        Self {
-            number,
-            deployment,
-            started_at,
-            found_at: None,
-        }
     }
 }
 
@@ -131,15 +118,8 @@ impl Agent {
     pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) -> Vec<FleetEvent> {
         let mut events = Vec::new();
         if let AgentState::RollingOut { deployment, .. } = &self.record.state {
-            let outcome = Outcome {
-                deployment_id: Some(deployment.id.clone()),
-                reason: Some(Reason {
-                    code: "Deleted".to_owned(),
-                    summary: "the agent was deleted while the deployment was rolled out".to_owned(),
-                    message: None,
-                }),
-                ..Outcome::new(Verdict::NotFound)
-            };
+            let summary = "the agent was deleted while the deployment was rolled out".to_owned();
+            let outcome = ended_unseen(Verdict::NotFound, &deployment.id, "Deleted", summary);
             events.extend(self.finished(now, &outcome, clock));
         }
         events.push(self.event(EventKind::AgentRemoved, now, EventData::default()));
@@ -178,7 +158,9 @@ impl Agent {
             AgentState::Idle { .. } | AgentState::Unready { .. } => None,
         };
         if let Some(before) = rolling_out.as_deref().filter(|before| *before != id) {
-            events.extend(self.finished(now, &superseded_unseen(before, id), clock));
+            let summary = format!("deployment {id} took its place while nobody watched");
+            let outcome = ended_unseen(Verdict::Superseded, before, "Superseded", summary);
+            events.extend(self.finished(now, &outcome, clock));
         }
         let Some(follow) = &mut self.follow else {
             return events;
@@ -195,16 +177,18 @@ impl Agent {
         let previous = self.record.deployment.take();
         let rolled_back = previous
             .as_ref()
-            .is_some_and(|previous| deployment.is_older_than(previous))
+            .is_some_and(|previous| is_before(deployment.created_at, previous.created_at))
             || self.record.previous.as_ref().is_some_and(|p| p.id == id);
         let started_at = started_at
             .or(deployment.created_at.filter(|_| !rolled_back))
             .filter(|_| clock.at(now.at).is_some());
+        let observed_late = started_at.is_none();
+        let started_at = started_at.unwrap_or(now.wall);
         self.record.state = AgentState::RollingOut {
             deployment: deployment.clone(),
-            started_at: started_at.unwrap_or(now.wall),
+            started_at,
             phases: Vec::new(),
-            observed_late: started_at.is_none(),
+            observed_late,
             rolled_back,
         };
         self.record.deployment = Some(deployment);
@@ -213,8 +197,8 @@ impl Agent {
         let data = EventData {
             previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
             rolled_back,
-            started_at: Some(started_at.unwrap_or(now.wall)),
-            observed_late: started_at.is_none(),
+            started_at: Some(started_at),
+            observed_late,
             ..EventData::default()
         };
         events.push(self.event(EventKind::RolloutStarted, now, data));
@@ -265,9 +249,9 @@ impl Agent {
             previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
             rolled_back: *rolled_back,
             verdict: Some(outcome.verdict),
-            reason: outcome.reason.as_ref().map(within_bounds),
+            reason: outcome.reason.clone(),
             revision_unchanged: outcome.revision_unchanged,
-            warnings: outcome.warnings.iter().map(warning_within_bounds).collect(),
+            warnings: outcome.warnings.clone(),
             available: outcome.available,
             revision: outcome.revision.clone(),
             phases: timing.phases,
@@ -294,7 +278,7 @@ impl Agent {
                 self.down_since.get_or_insert(now.at);
                 self.record.state = AgentState::Unready {
                     since: now.wall,
-                    reason: outcome.reason.as_ref().map(within_bounds),
+                    reason: event.data.reason.clone(),
                 };
             }
         }
@@ -408,9 +392,8 @@ impl Agent {
             .ok()
             .and_then(|lasted| now.wall.checked_sub(lasted).ok())
             .unwrap_or(now.wall);
-        let reason = reason.map(within_bounds);
         let data = EventData {
-            reason: reason.clone(),
+            reason: reason.cloned(),
             available: self.record.live.available,
             started_at: Some(since),
             ..EventData::default()
@@ -418,6 +401,7 @@ impl Agent {
         let event = self.event(EventKind::AgentUnready, now, data);
         self.open_incident(now, &event);
         self.down_since.get_or_insert(seen.first);
+        let reason = event.data.reason.clone();
         self.record.state = AgentState::Unready { since, reason };
         self.not_ready = None;
         self.unready_at.push(now.at);
@@ -451,8 +435,7 @@ impl Agent {
         });
     }
 
-    fn event(&mut self, kind: EventKind, now: Moment, data: EventData) -> FleetEvent {
-        self.record.changed_at = now.wall;
+    fn event(&self, kind: EventKind, now: Moment, data: EventData) -> FleetEvent {
         let record = &self.record;
         let deployment = record.deployment.as_ref();
         // What opens an incident, goes on in it or closes it has its key.
@@ -478,6 +461,12 @@ impl Agent {
                 image: data
                     .image
                     .or_else(|| deployment.and_then(|deployment| deployment.image.clone())),
+                reason: data.reason.map(within_bounds),
+                warnings: data
+                    .warnings
+                    .into_iter()
+                    .map(warning_within_bounds)
+                    .collect(),
                 ..data
             },
         }
@@ -489,13 +478,6 @@ struct Timing {
     elapsed: Duration,
     observed_late: bool,
     phases: Vec<PhaseEntry>,
-}
-
-impl KnownDeployment {
-    /// Whether this one is known to have been created before `other`.
-    fn is_older_than(&self, other: &Self) -> bool {
-        matches!((self.created_at, other.created_at), (Some(one), Some(other)) if one < other)
-    }
 }
 
 impl Live {
@@ -570,31 +552,31 @@ fn is_final(verdict: Verdict) -> bool {
     is_ready(verdict).is_some() || matches!(verdict, Verdict::Superseded | Verdict::NotFound)
 }
 
-/// The end of a rollout whose place another deployment took while nobody watched.
-fn superseded_unseen(id: &str, by: &str) -> Outcome {
+/// The end of a rollout that nobody followed to it.
+fn ended_unseen(verdict: Verdict, id: &str, code: &str, summary: String) -> Outcome {
     Outcome {
         deployment_id: Some(id.to_owned()),
         reason: Some(Reason {
-            code: "Superseded".to_owned(),
-            summary: format!("deployment {by} took its place while nobody watched"),
+            code: code.to_owned(),
+            summary,
             message: None,
         }),
-        ..Outcome::new(Verdict::Superseded)
+        ..Outcome::new(verdict)
     }
 }
 
 /// A reason whose foreign text is cut where it is too long for an event.
-fn within_bounds(reason: &Reason) -> Reason {
+fn within_bounds(reason: Reason) -> Reason {
     Reason {
-        code: bounded(&reason.code),
-        summary: bounded(&reason.summary),
-        message: reason.message.as_deref().map(bounded),
+        code: bounded(reason.code),
+        summary: bounded(reason.summary),
+        message: reason.message.map(bounded),
     }
 }
 
-fn warning_within_bounds(warning: &Warning) -> Warning {
+fn warning_within_bounds(warning: Warning) -> Warning {
     Warning {
-        code: bounded(&warning.code),
-        summary: bounded(&warning.summary),
+        code: bounded(warning.code),
+        summary: bounded(warning.summary),
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::agent::{Agent, Seen, is_ready};
-use super::clock::Moment;
+use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::NextCheck;
-use super::{Action, Fleet, Mode, Step, Task, TaskId, Watched};
+use super::{Action, Fleet, Mode, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
     Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
@@ -41,14 +41,14 @@ impl Fleet {
         if entry.check.is_some() {
             entry.check_again = true;
         } else {
-            self.schedule.add_at_once(now.at, name);
+            self.schedule.put(now.at, name);
         }
     }
 
     /// Starts a check, unless there is nothing to check.
     pub(super) fn check(&mut self, name: &str) -> Option<Action> {
         let number = self.number();
-        let is_named = matches!(self.rules.watched, Watched::Named(_));
+        let is_named = self.is_named();
         let entry = self.agents.get_mut(name)?;
         let agent = entry.agent.as_ref();
         if entry.check.is_some() || agent.is_some_and(|agent| agent.follow.is_some()) {
@@ -146,36 +146,26 @@ impl Fleet {
             }
         };
         let line = format!("a task has panicked while {what}; it is taken up again");
-        self.log(step, Severity::Error, &line);
+        step.log(Severity::Error, line);
     }
 
     fn on_unreadable(&mut self, now: Moment, name: &str, failure: &Failure, step: &mut Step) {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        let (mut seen, is_reported) = match entry.failing.take() {
-            Some((seen, is_reported)) => (Some(seen), is_reported),
-            None => (None, false),
-        };
-        let seen = Seen::again(&mut seen, now.at);
-        // That nothing can be read is reported of the key, or of the API, once.
-        let is_news = seen.is_confirmed() && !is_reported;
-        entry.failing = Some((seen, is_reported || seen.is_confirmed()));
-        if is_news {
+        if Seen::confirms(&mut entry.failing, now.at) {
             let why = one_line(&failure.summary);
             let line = format!("{} cannot be read: {why}", one_line(name));
-            self.log(step, Severity::Warning, &line);
+            step.log(Severity::Warning, line);
         }
     }
 
     fn on_readable(&mut self, name: &str, step: &mut Step) {
-        let failing = self
-            .agents
-            .get_mut(name)
-            .and_then(|entry| entry.failing.take());
-        if failing.is_some_and(|(_, is_reported)| is_reported) {
+        let entry = self.agents.get_mut(name);
+        let failing = entry.and_then(|entry| entry.failing.take());
+        if failing.is_some_and(Seen::is_confirmed) {
             let line = format!("{} can be read again", one_line(name));
-            self.log(step, Severity::Info, &line);
+            step.log(Severity::Info, line);
         }
     }
 
@@ -183,19 +173,19 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        let before = entry.absent.is_some_and(Seen::is_confirmed);
-        let absent = Seen::again(&mut entry.absent, now.at);
-        if !absent.is_confirmed() || before {
+        if !Seen::confirms(&mut entry.absent, now.at) {
             return;
         }
         if entry.agent.is_some() {
             self.remove(now, name, step);
-        } else if matches!(self.rules.watched, Watched::Named(_)) {
-            let line = format!(
-                "there is no agent {}: it will be watched once there is",
-                one_line(name)
+        } else if self.is_named() {
+            step.log(
+                Severity::Warning,
+                format!(
+                    "there is no agent {}: it will be watched once there is",
+                    one_line(name)
+                ),
             );
-            self.log(step, Severity::Warning, &line);
         }
     }
 
@@ -253,11 +243,7 @@ impl Fleet {
             }
             Vec::new()
         });
-        let Some(agent) = self
-            .agents
-            .get_mut(name)
-            .and_then(|entry| entry.agent.as_mut())
-        else {
+        let Some(agent) = self.agent_mut(name) else {
             return;
         };
         if !is_known {
@@ -321,13 +307,13 @@ impl Fleet {
     fn adopt(&mut self, now: Moment, name: &str, details: &AgentDetails, step: &mut Step) {
         let since = self.settled_before(now);
         let is_settled = self.is_settled(now, details);
+        let is_named = self.is_named();
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
         if entry.agent.is_some() {
             return;
         }
-        let is_named = matches!(self.rules.watched, Watched::Named(_));
         let is_first_start = self.watched_until.is_none() && is_named && entry.absent.is_none();
         let hint = entry.hint.as_ref();
         let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
@@ -386,8 +372,8 @@ impl Fleet {
         if agent.is_some_and(|agent| agent.follow.is_some()) {
             return Some(NextCheck::Never);
         }
-        if let Some((failing, _)) = entry.failing {
-            let tries_again = is_once && failing.times() < PASS_TRIES;
+        if let Some(failing) = entry.failing {
+            let tries_again = is_once && failing.times < PASS_TRIES;
             return Some(if tries_again {
                 NextCheck::Confirm(CONFIRM_EVERY)
             } else {
@@ -430,11 +416,11 @@ fn is_at_rest(details: &AgentDetails) -> bool {
 fn confirms(agent: &mut Agent, now: Moment, desired: &str) -> bool {
     let before = agent.unconfirmed.take().filter(|(id, _)| id == desired);
     let mut seen = before.map(|(_, seen)| seen);
-    let again = Seen::again(&mut seen, now.at);
-    if !again.is_confirmed() {
-        agent.unconfirmed = Some((desired.to_owned(), again));
+    let confirms = Seen::confirms(&mut seen, now.at);
+    if !confirms {
+        agent.unconfirmed = seen.map(|seen| (desired.to_owned(), seen));
     }
-    again.is_confirmed()
+    confirms
 }
 
 /// Whether a deployment is known to have come after the known one. One that was there before the known one
@@ -473,9 +459,4 @@ fn deployment_of(details: &AgentDetails, desired: &str) -> KnownDeployment {
         created_at: shown.and_then(|deployment| deployment.created_at),
         image: shown.and_then(|deployment| deployment.image.clone()),
     }
-}
-
-/// Whether `one` is known to be before `other`.
-fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one < other)
 }

@@ -188,9 +188,9 @@ impl EventKind {
 }
 
 /// A foreign text as an event carries it.
-pub(super) fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: String) -> String {
     if text.len() <= MAX_TEXT {
-        return text.to_owned();
+        return text;
     }
     let head = text.floor_char_boundary(MAX_TEXT / 4);
     let tail = text.ceil_char_boundary(text.len() - MAX_TEXT / 4 * 3);

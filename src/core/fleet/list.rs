@@ -1,12 +1,12 @@
 //! What the list of agents shows: a hint whom to ask, never more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::agent::Agent;
-use super::clock::Moment;
+use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, KnownDeployment};
-use super::{Action, Entry, Fleet, Listed, Mode, Step, Watched};
+use super::{Entry, Fleet, Listed, Mode, Step, Watched};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::Failure;
 use crate::core::text::one_line;
@@ -14,13 +14,14 @@ use crate::core::wire::{AgentName, Service};
 
 /// How soon the list is read again in a single pass.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// The most names that are remembered as such that cannot be asked for.
-const MAX_INVALID_NAMES: usize = 100;
 
 impl Fleet {
     pub(super) fn on_list(&mut self, now: Moment, services: Vec<Service>, step: &mut Step) {
         if self.sources.list.good(now.at) {
-            self.log(step, Severity::Info, "the list of agents can be read again");
+            step.log(
+                Severity::Info,
+                "the list of agents can be read again".to_owned(),
+            );
             self.schedule.set_interval(now.at, self.idle_interval());
         }
         self.list_at = match self.rules.mode {
@@ -32,15 +33,20 @@ impl Fleet {
         let services = self.in_scope(services, step);
         let in_scope = services.len();
         let is_distrusted = self.note_missing(now, &services, step);
-        for service in services {
-            self.on_service(now, service, is_first, step);
+        for (name, service) in services {
+            self.on_service(now, name, service, is_first, step);
         }
-        if is_first
-            || self
-                .listed
-                .is_some_and(|before| (before.in_scope == 0) != (in_scope == 0))
-        {
-            self.report_scope(in_all, in_scope, step);
+        let had_none = self.listed.map(|before| before.in_scope == 0);
+        if had_none != Some(in_scope == 0) {
+            if in_all > 0 && in_scope == 0 {
+                let line = format!(
+                    "none of the {in_all} agents of the list is in scope: check include, exclude and regions"
+                );
+                step.log(Severity::Warning, line);
+            } else {
+                let line = format!("watching {}", messages::agents(in_scope));
+                step.log(Severity::Info, line);
+            }
         }
         self.listed = Some(Listed {
             in_scope,
@@ -51,8 +57,10 @@ impl Fleet {
     pub(super) fn on_list_failed(&mut self, now: Moment, failure: &Failure, step: &mut Step) {
         if self.sources.list.failed(now.at, failure) {
             let why = one_line(&failure.summary);
-            let line = format!("the list of agents cannot be read: {why}");
-            self.log(step, Severity::Warning, &line);
+            step.log(
+                Severity::Warning,
+                format!("the list of agents cannot be read: {why}"),
+            );
             self.schedule.set_interval(now.at, self.idle_interval());
         }
         let wait = match self.rules.mode {
@@ -63,54 +71,47 @@ impl Fleet {
     }
 
     /// The entries of the list that are meant, each name once.
-    fn in_scope(&mut self, services: Vec<Service>, step: &mut Step) -> Vec<Service> {
+    fn in_scope(&mut self, services: Vec<Service>, step: &mut Step) -> BTreeMap<String, Service> {
         let Watched::Listed(scope) = &self.rules.watched else {
-            return Vec::new();
+            return BTreeMap::new();
         };
-        let mut names = BTreeSet::new();
-        let mut invalid = Vec::new();
-        let mut kept = Vec::new();
+        let mut invalid = BTreeSet::new();
+        let mut kept = BTreeMap::new();
         for service in services {
-            let Some(name) = service.name.as_deref() else {
+            let Some(name) = service.name.clone() else {
                 continue;
             };
-            if service.deleted_at.is_some() || !scope.holds(&service) || names.contains(name) {
+            if service.deleted_at.is_some() || !scope.holds(&service) {
                 continue;
             }
             if let Err(error) = name.parse::<AgentName>() {
-                invalid.push((name.to_owned(), error));
+                if invalid.insert(name.clone()) && !self.invalid_names.contains(&name) {
+                    let why = one_line(&error.to_string());
+                    let line = format!("an agent of the list is not watched: {why}");
+                    step.log(Severity::Warning, line);
+                }
                 continue;
             }
-            names.insert(name.to_owned());
-            kept.push(service);
+            kept.entry(name).or_insert(service);
         }
-        for (name, error) in invalid {
-            if !self.invalid_names.contains(&name) {
-                let why = one_line(&error.to_string());
-                let line = format!("an agent of the list is not watched: {why}");
-                self.log(step, Severity::Warning, &line);
-                self.invalid_names.push_back(name);
-                if self.invalid_names.len() > MAX_INVALID_NAMES {
-                    self.invalid_names.pop_front();
-                }
-            }
-        }
+        self.invalid_names = invalid;
         kept
     }
 
     /// Has every agent checked that the list no longer shows. Gives whether so many are missing at once
     /// that it is the list that is doubtful.
-    fn note_missing(&mut self, now: Moment, services: &[Service], step: &mut Step) -> bool {
-        let shown: BTreeSet<&str> = services
-            .iter()
-            .filter_map(|service| service.name.as_deref())
-            .collect();
+    fn note_missing(
+        &mut self,
+        now: Moment,
+        services: &BTreeMap<String, Service>,
+        step: &mut Step,
+    ) -> bool {
         let known = self.agents.values().filter(|e| e.agent.is_some()).count();
         let mut lost = Vec::new();
         let mut missing = 0;
         let mut unknown = Vec::new();
         for (name, entry) in &mut self.agents {
-            let is_listed = shown.contains(name.as_str());
+            let is_listed = services.contains_key(name);
             if !is_listed && entry.agent.is_none() {
                 unknown.push(name.clone());
             } else if !is_listed {
@@ -128,11 +129,13 @@ impl Fleet {
         let was_distrusted = self.is_list_distrusted();
         let is_distrusted = missing * 3 > known && missing > 1;
         if is_distrusted && !was_distrusted {
-            let line = format!(
-                "the list of agents shows {missing} of {} no longer: each of them is asked for",
-                messages::agents(u64::try_from(known).unwrap_or(u64::MAX))
+            step.log(
+                Severity::Warning,
+                format!(
+                    "the list of agents shows {missing} of {} no longer: each of them is asked for",
+                    messages::agents(known)
+                ),
             );
-            self.log(step, Severity::Warning, &line);
         }
         for name in lost {
             self.check_soon(now, &name);
@@ -140,8 +143,14 @@ impl Fleet {
         is_distrusted
     }
 
-    fn on_service(&mut self, now: Moment, service: Service, is_first: bool, step: &mut Step) {
-        let name = service.name.clone().unwrap_or_default();
+    fn on_service(
+        &mut self,
+        now: Moment,
+        name: String,
+        service: Service,
+        is_first: bool,
+        step: &mut Step,
+    ) {
         let is_first_start = is_first && self.watched_until.is_none();
         let Some(entry) = self.agents.get_mut(&name) else {
             let mut entry = Entry {
@@ -153,20 +162,20 @@ impl Fleet {
                 // It is checked soon; what is being rolled out, at once.
                 self.schedule.add(now.at, &name);
                 if record.deployment.is_none() || self.rules.mode == Mode::Once {
-                    self.schedule.add_at_once(now.at, &name);
+                    self.schedule.put(now.at, &name);
                 }
                 let changed = &mut step.change.agents;
                 changed.insert(name.clone(), Some(record.clone()));
                 entry.agent = Some(Agent::new(record));
             } else {
                 entry.hint = Some(service);
-                self.schedule.add_at_once(now.at, &name);
+                self.schedule.put(now.at, &name);
             }
             self.agents.insert(name, entry);
             return;
         };
         if is_first && self.rules.mode == Mode::Once {
-            self.schedule.add_at_once(now.at, &name);
+            self.schedule.put(now.at, &name);
         }
         let Some(agent) = &mut entry.agent else {
             entry.hint = Some(service);
@@ -178,7 +187,7 @@ impl Fleet {
             step.change.agents.insert(name.clone(), record);
         }
         let record = &agent.record;
-        let is_older = matches!((service.updated_at, record.updated_at), (Some(one), Some(other)) if one < other);
+        let is_older = is_before(service.updated_at, record.updated_at);
         let is_another = match (&service.id, &record.service_id) {
             (Some(one), Some(other)) => one != other,
             _ => false,
@@ -192,27 +201,6 @@ impl Fleet {
             agent.record.service_id = service.id;
         }
     }
-
-    fn report_scope(&self, in_all: usize, in_scope: usize, step: &mut Step) {
-        if in_all > 0 && in_scope == 0 {
-            let line = format!(
-                "none of the {in_all} agents of the list is in scope: check include, exclude and regions"
-            );
-            self.log(step, Severity::Warning, &line);
-        } else {
-            let line = format!("watching {}", agents(in_scope));
-            self.log(step, Severity::Info, &line);
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "it reads like the others")]
-    pub(super) fn log(&self, step: &mut Step, severity: Severity, line: &str) {
-        step.actions.push(Action::Log(severity, line.to_owned()));
-    }
-}
-
-fn agents(count: usize) -> String {
-    messages::agents(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 /// An agent as the list of the very first start shows it. One that is being rolled out is taken as one

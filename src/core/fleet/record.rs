@@ -32,8 +32,6 @@ pub struct AgentRecord {
     pub last_verdict: Option<Verdict>,
     /// When the platform changed its own record of the agent last, as far as any answer has shown.
     pub updated_at: Option<Timestamp>,
-    /// When this record was changed last.
-    pub changed_at: Timestamp,
     /// What the last answer about it showed.
     #[serde(skip)]
     pub live: Live,
@@ -54,7 +52,6 @@ impl AgentRecord {
             incident: None,
             last_verdict: None,
             updated_at: None,
-            changed_at: now,
             live: Live::default(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// The wait after the first failure; it doubles with every other.
 const FIRST: Duration = Duration::from_secs(1);
 /// The same where the receiver refused what it was sent: all attempts fall within a minute.
@@ -19,6 +21,17 @@ const TRIES_IN_TIME: u32 = 10;
 const PLACES: usize = 8;
 /// After so many failures in a row the sink itself is taken to be down.
 const DOWN_AFTER: u32 = 8;
+
+/// How much there is for a sink.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Events that wait.
+    pub pending: u64,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// Events that were given up, and are kept.
+    pub dead_letters: u64,
+}
 
 /// Why an event was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

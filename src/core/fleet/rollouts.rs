@@ -27,13 +27,6 @@ impl Fleet {
         step: &mut Step,
     ) {
         let number = self.number();
-        let Some(agent) = self
-            .agents
-            .get_mut(name)
-            .and_then(|entry| entry.agent.as_mut())
-        else {
-            return;
-        };
         let Ok(parsed) = name.parse::<AgentName>() else {
             return;
         };
@@ -46,8 +39,16 @@ impl Fleet {
             ..self.rules.limits.clone()
         };
         let deployment_id = deployment.id.clone();
+        let Some(agent) = self.agent_mut(name) else {
+            return;
+        };
         agent.unconfirmed = None;
-        agent.follow = Some(Follow::new(number, deployment, started_at));
+        agent.follow = Some(Follow {
+            number,
+            deployment,
+            started_at,
+            found_at: None,
+        });
         self.follows += 1;
         self.schedule.remove(name);
         step.actions.push(Action::Follow {
@@ -112,8 +113,7 @@ impl Fleet {
     pub(super) fn lose_follow(&mut self, now: Moment, follow: &TaskId) {
         self.follows -= 1;
         if self.is_followed(follow)
-            && let Some(entry) = self.agents.get_mut(&follow.agent)
-            && let Some(agent) = &mut entry.agent
+            && let Some(agent) = self.agent_mut(&follow.agent)
         {
             agent.follow = None;
             self.schedule.again(now.at, &follow.agent, NextCheck::Soon);

@@ -36,7 +36,6 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Checks each agent once an `interval`, with half of so many requests a second at most.
-    #[must_use]
     pub(super) fn new(interval: Duration, max_rps: NonZeroU32) -> Self {
         Self {
             interval,
@@ -67,7 +66,6 @@ impl Schedule {
     }
 
     /// How often each agent really is checked.
-    #[must_use]
     pub(super) fn interval(&self) -> Duration {
         self.interval.max(self.shortest_round())
     }
@@ -84,13 +82,7 @@ impl Schedule {
         self.unspread.insert(agent.to_owned());
     }
 
-    /// Has an agent checked at once.
-    pub(super) fn add_at_once(&mut self, at: Duration, agent: &str) {
-        self.put(at, agent);
-    }
-
     /// Whether no check is to come.
-    #[must_use]
     pub(super) fn is_empty(&self) -> bool {
         self.of_agent.is_empty()
     }
@@ -115,7 +107,6 @@ impl Schedule {
     }
 
     /// When the next look is due.
-    #[must_use]
     pub(super) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(due, _)| *due)
     }
@@ -143,7 +134,8 @@ impl Schedule {
         }
     }
 
-    fn put(&mut self, due: Duration, agent: &str) {
+    /// Has an agent checked at a time.
+    pub(super) fn put(&mut self, due: Duration, agent: &str) {
         self.take_out(agent);
         self.of_agent.insert(agent.to_owned(), due);
         self.due.insert((due, agent.to_owned()));

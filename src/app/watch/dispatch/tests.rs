@@ -377,11 +377,11 @@ async fn what_waits_for_a_sink_that_is_not_configured_is_kept_until_it_is_too_ol
     place.happens(&["a started"]).await;
     down.wait_for(|seen| seen.len() == 1).await;
     place.dispatch.reload(plans(&[("new-name", &hook)])).await;
-    place.dispatch.expire().await.unwrap();
+    place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (1, 0));
     let old = "UPDATE deliveries SET written_at = written_at - 86400 * 1000000";
     place.database.execute(old, []).unwrap();
-    place.dispatch.expire().await.unwrap();
+    place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (0, 1));
 }
 

@@ -9,11 +9,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -21,10 +21,12 @@ use tokio::time::timeout;
 
 use super::answer::{add_security_headers, answer, error, json_answer};
 use super::guard::admit;
-use super::query::{AgentsQuery, DeadLettersQuery, EventsQuery, RolloutsQuery, StatsQuery, Strict};
+use super::query::{
+    AgentsQuery, DeadLettersQuery, EventsQuery, Moment, RolloutsQuery, StatsQuery, Strict,
+};
 use super::views::{AgentView, event};
 use super::{Endpoints, PATHS};
-use crate::adapters::metrics::{Format, SinkBacklog, Snapshot};
+use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::{EventQuery, RolloutQuery, StoreError};
 use crate::app::error::chain;
 use crate::core::fleet::{FinishedRollout, Stats};
@@ -60,11 +62,11 @@ pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duratio
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/v1/agents", get(agents))
-        .route("/v1/rollouts", get(rollouts))
-        .route("/v1/events", get(events))
-        .route("/v1/stats", get(stats))
-        .route("/v1/dead-letters", get(dead_letters))
+        .route("/v1/agents", list(agents))
+        .route("/v1/rollouts", list(rollouts))
+        .route("/v1/events", list(events))
+        .route("/v1/stats", list(stats))
+        .route("/v1/dead-letters", list(dead_letters))
         .method_not_allowed_fallback(|| async {
             error(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are allowed")
         })
@@ -172,133 +174,81 @@ async fn metrics(
     long_answer(&state, &state.scrapes, place, write).await
 }
 
-async fn agents(
-    State(state): State<AppState>,
-    Extension(place): Extension<Place>,
-    Strict(query): Strict<AgentsQuery>,
-) -> Response {
-    let endpoints = Arc::clone(&state.endpoints);
-    let write = move || {
-        let fleet = endpoints.shared.fleet();
-        let mut rest = fleet.agents_after(query.after.as_deref());
-        let page: Vec<_> = rest.by_ref().take(query.limit.0).cloned().collect();
-        let more = rest.next().is_some();
-        drop(rest);
-        drop(fleet);
-        let next = page.last().filter(|_| more).map(|record| &record.name);
-        let views: Vec<AgentView<'_>> = page.iter().map(AgentView::of).collect();
-        Ok(json_answer(
-            StatusCode::OK,
-            &json!({ "agents": views, "next": next }),
-        ))
-    };
-    long_answer(&state, &state.lists, place, write).await
+#[expect(clippy::unnecessary_wraps, reason = "it is listed as the others are")]
+fn agents(endpoints: &Endpoints, query: &AgentsQuery) -> Result<Value, StoreError> {
+    let fleet = endpoints.shared.fleet();
+    let mut rest = fleet.agents_after(query.after.as_deref());
+    let page: Vec<_> = rest.by_ref().take(query.limit.0).cloned().collect();
+    let more = rest.next().is_some();
+    drop(rest);
+    drop(fleet);
+    let next = page.last().filter(|_| more).map(|record| &record.name);
+    let views: Vec<AgentView<'_>> = page.iter().map(AgentView::of).collect();
+    Ok(json!({ "agents": views, "next": next }))
 }
 
-async fn rollouts(
-    State(state): State<AppState>,
-    Extension(place): Extension<Place>,
-    Strict(query): Strict<RolloutsQuery>,
-) -> Response {
-    let endpoints = Arc::clone(&state.endpoints);
-    let write = move || {
-        let selection = RolloutQuery {
-            agents: query.agent.into_iter().collect(),
-            since: query.since.map(|moment| moment.0),
-            until: query.until.map(|moment| moment.0),
-            before: query.before,
-            ..RolloutQuery::default()
-        };
-        let page = endpoints
-            .reader
-            .rollouts(&selection, query.limit.0, MAX_PAGE)
-            .map_err(in_words)?;
-        let next = page
-            .found
-            .last()
-            .filter(|_| page.more)
-            .map(|event| event.number);
-        let views: Vec<FinishedRollout> = page.found.into_iter().map(Into::into).collect();
-        Ok(json_answer(
-            StatusCode::OK,
-            &json!({ "rollouts": views, "next": next }),
-        ))
+fn rollouts(endpoints: &Endpoints, query: &RolloutsQuery) -> Result<Value, StoreError> {
+    let selection = RolloutQuery {
+        before: query.before,
+        ..selection(query.agent.clone(), query.since, query.until)
     };
-    long_answer(&state, &state.lists, place, write).await
+    let reader = &endpoints.reader;
+    let page = reader.rollouts(&selection, query.limit.0, MAX_PAGE)?;
+    let next = page.next();
+    let views: Vec<FinishedRollout> = page.found.into_iter().map(Into::into).collect();
+    Ok(json!({ "rollouts": views, "next": next }))
 }
 
-async fn events(
-    State(state): State<AppState>,
-    Extension(place): Extension<Place>,
-    Strict(query): Strict<EventsQuery>,
-) -> Response {
-    let endpoints = Arc::clone(&state.endpoints);
-    let write = move || {
-        let selection = EventQuery {
-            after: query.after,
-            agent: query.agent,
-            kind: query.kind,
-        };
-        let page = endpoints
-            .reader
-            .events(&selection, query.limit.0, MAX_PAGE)
-            .map_err(in_words)?;
-        let next = page
-            .found
-            .last()
-            .filter(|_| page.more)
-            .map(|event| event.number);
-        let views = page
-            .found
-            .iter()
-            .map(|stored| event(stored, &endpoints.source));
-        let views: Vec<Value> = views.collect();
-        Ok(json_answer(
-            StatusCode::OK,
-            &json!({ "events": views, "next": next }),
-        ))
+fn events(endpoints: &Endpoints, query: &EventsQuery) -> Result<Value, StoreError> {
+    let selection = EventQuery {
+        after: query.after,
+        agent: query.agent.clone(),
+        kind: query.kind,
     };
-    long_answer(&state, &state.lists, place, write).await
+    let reader = &endpoints.reader;
+    let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
+    let views = page.found.iter();
+    let views = views.map(|stored| event(stored, &endpoints.source));
+    Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
 }
 
-async fn stats(
-    State(state): State<AppState>,
-    Extension(place): Extension<Place>,
-    Strict(query): Strict<StatsQuery>,
-) -> Response {
-    let endpoints = Arc::clone(&state.endpoints);
-    let write = move || {
-        let selection = RolloutQuery {
-            agents: query.agent.into_iter().collect(),
-            since: query.since.map(|moment| moment.0),
-            until: query.until.map(|moment| moment.0),
-            ..RolloutQuery::default()
-        };
-        let rollouts = endpoints.reader.summaries(&selection).map_err(in_words)?;
-        let agents = Stats::by_agent(&rollouts).into_iter();
-        let agents = agents.map(|(agent, stats)| json!({ "agent": agent, "stats": stats }));
-        let agents: Vec<Value> = agents.collect();
-        let body = json!({ "stats": Stats::of(&rollouts), "agents": agents });
-        Ok(json_answer(StatusCode::OK, &body))
-    };
-    long_answer(&state, &state.lists, place, write).await
+fn stats(endpoints: &Endpoints, query: &StatsQuery) -> Result<Value, StoreError> {
+    let selection = selection(query.agent.clone(), query.since, query.until);
+    let rollouts = endpoints.reader.summaries(&selection)?;
+    let agents = Stats::by_agent(&rollouts).into_iter();
+    let agents = agents.map(|(agent, stats)| json!({ "agent": agent, "stats": stats }));
+    Ok(json!({ "stats": Stats::of(&rollouts), "agents": agents.collect::<Vec<_>>() }))
 }
 
-async fn dead_letters(
-    State(state): State<AppState>,
-    Extension(place): Extension<Place>,
-    Strict(query): Strict<DeadLettersQuery>,
-) -> Response {
-    let endpoints = Arc::clone(&state.endpoints);
-    let write = move || {
-        let found = endpoints.reader.dead_letters(query.limit.0);
-        let found = found.map_err(in_words)?;
-        Ok(json_answer(
-            StatusCode::OK,
-            &json!({ "deadLetters": found }),
-        ))
-    };
-    long_answer(&state, &state.lists, place, write).await
+fn dead_letters(endpoints: &Endpoints, query: &DeadLettersQuery) -> Result<Value, StoreError> {
+    let found = endpoints.reader.dead_letters(query.limit.0)?;
+    Ok(json!({ "deadLetters": found }))
+}
+
+/// The rollouts that a query asks for.
+fn selection(agent: Option<String>, since: Option<Moment>, until: Option<Moment>) -> RolloutQuery {
+    RolloutQuery {
+        agents: agent.into_iter().collect(),
+        since: since.map(|moment| moment.0),
+        until: until.map(|moment| moment.0),
+        ..RolloutQuery::default()
+    }
+}
+
+/// Answers a query with a list, in JSON.
+fn list<Q: DeserializeOwned + Send + 'static>(
+    list: fn(&Endpoints, &Q) -> Result<Value, StoreError>,
+) -> MethodRouter<AppState> {
+    get(
+        move |State(state): State<AppState>, Extension(place), Strict(query)| async move {
+            let endpoints = Arc::clone(&state.endpoints);
+            let write = move || match list(&endpoints, &query) {
+                Ok(body) => Ok(json_answer(StatusCode::OK, &body)),
+                Err(error) => Err(chain(&error)),
+            };
+            long_answer(&state, &state.lists, place, write).await
+        },
+    )
 }
 
 /// Has an answer written where it keeps no loop waiting, in one of a few places.
@@ -332,11 +282,6 @@ async fn long_answer(
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
-fn in_words(error: StoreError) -> String {
-    chain(&error)
-}
-
 impl Endpoints {
     /// What is, for the metrics.
     fn snapshot(&self) -> Snapshot {
@@ -346,16 +291,6 @@ impl Endpoints {
         for sink in shared.sinks() {
             backlogs.entry(sink).or_default();
         }
-        let sinks = backlogs.into_iter().map(|(sink, backlog)| {
-            let age = |at: Timestamp| Duration::try_from(now.wall.duration_since(at)).ok();
-            let backlog = SinkBacklog {
-                pending: backlog.pending,
-                oldest_age: backlog.oldest.and_then(age),
-                dead_letters: backlog.dead_letters,
-            };
-            (sink, backlog)
-        });
-        let sinks = sinks.collect();
         let fleet = shared.fleet();
         Snapshot {
             agents: fleet.agents().cloned().collect(),
@@ -367,8 +302,9 @@ impl Endpoints {
             check_interval: fleet.check_interval(),
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved(),
-            config_ok: shared.reload().is_ok(),
-            sinks,
+            config_ok: shared.reload_ok(),
+            sinks: backlogs,
+            now: now.wall,
         }
     }
 }
