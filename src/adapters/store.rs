@@ -4,9 +4,11 @@
 //! It is `SQLite`, with a write-ahead log that is synced with every commit: what has been applied
 //! survives a crash of the program and of the machine.
 
+mod dead_letters;
 mod error;
 mod queues;
 mod reader;
+mod rollouts;
 mod schema;
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -24,6 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
+pub(crate) use self::rollouts::{DeliveryState, EventDelivery};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
 use crate::core::rollout::Verdict;
 
@@ -167,7 +170,8 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    queues::push(transaction, now, sink, number, event)?;
+                    let (agent, is_urgent) = (&data.agent, event.kind.is_urgent());
+                    queues::push(transaction, now, sink, number, agent, is_urgent)?;
                 }
                 stored.push(StoredEvent {
                     number: number.unsigned_abs(),
@@ -214,6 +218,10 @@ impl Store {
                  AND number NOT IN (SELECT event FROM deliveries)
                  AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
+            )?;
+            transaction.execute(
+                "DELETE FROM delivered WHERE event < (SELECT min(number) FROM events)",
+                [],
             )?;
             Ok(())
         })?;

@@ -4,6 +4,7 @@
 
 mod dispatch;
 pub(crate) mod http;
+mod recent;
 mod save;
 mod shared;
 mod store_handle;
@@ -123,6 +124,7 @@ impl Sidecar {
                     for event in &events {
                         if event.event.kind == EventKind::RolloutFinished {
                             self.metrics.rollout_finished(&event.event.data);
+                            self.shared.recent.forget(&event.event.data.agent);
                         }
                     }
                     if !events.is_empty() {

@@ -12,6 +12,8 @@ mod filter;
 mod history;
 mod list;
 mod moment;
+mod overview;
+mod public_url;
 mod record;
 mod retry;
 mod rollouts;
@@ -35,6 +37,8 @@ pub use self::event::{EventData, EventKind, FleetEvent, StoredEvent};
 pub use self::filter::{BadFilter, Filter, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
+pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
+pub use self::public_url::{InvalidPublicUrl, PublicUrl};
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::scope::{BadPattern, Scope};
@@ -382,6 +386,12 @@ impl Fleet {
     pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
         let agent = self.agents.get(name)?.agent.as_ref()?;
         Some(&agent.record)
+    }
+
+    /// What the server's clock says; none before its first answer.
+    #[must_use]
+    pub fn server_time(&self, at: Duration) -> Option<Timestamp> {
+        self.clock.at(at)
     }
 
     /// How well the list and the agents' details can be read.

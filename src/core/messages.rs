@@ -246,7 +246,7 @@ pub fn tally(reports: &[AgentReport]) -> String {
         .iter()
         .map(|(words, count)| format!("{count} {words}"))
         .collect();
-    let all = agents(u64::try_from(reports.len()).unwrap_or(u64::MAX));
+    let all = agents(reports.len());
     format!("{all}: {}", parts.join(", "))
 }
 

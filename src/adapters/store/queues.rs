@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Store, StoreError, json, reader};
-use crate::core::fleet::{FleetEvent, LONGEST_WAIT, StoredEvent};
+use crate::core::fleet::{LONGEST_WAIT, StoredEvent};
 
 /// The ranks of queues: those whose first event was not tried yet come before the others, and among
 /// them those with something urgent.
@@ -100,7 +100,13 @@ impl Store {
             for one in settled {
                 let (agent, number) = (&one.agent, one.number.cast_signed());
                 match &one.outcome {
-                    Outcome::Delivered => finish(transaction, sink, agent, number, now)?,
+                    Outcome::Delivered => {
+                        transaction.execute(
+                            "INSERT OR REPLACE INTO delivered (event, sink, at) VALUES (?1, ?2, ?3)",
+                            params![number, sink, now.as_microsecond()],
+                        )?;
+                        finish(transaction, sink, agent, number, now)?;
+                    }
                     Outcome::Dead(why) => bury(transaction, sink, agent, number, now, why)?,
                     Outcome::Retry(at) => {
                         transaction.execute(
@@ -149,10 +155,11 @@ pub(super) fn push(
     now: Timestamp,
     sink: &str,
     number: i64,
-    event: &FleetEvent,
+    agent: &str,
+    is_urgent: bool,
 ) -> rusqlite::Result<()> {
-    let (agent, now) = (&event.data.agent, now.as_microsecond());
-    let (rank, urgent_until) = if event.kind.is_urgent() {
+    let now = now.as_microsecond();
+    let (rank, urgent_until) = if is_urgent {
         (URGENT, number)
     } else {
         (FIRST_TRY, 0)

@@ -119,7 +119,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
-        let all = messages::agents(u64::try_from(there.len()).unwrap_or(u64::MAX));
+        let all = messages::agents(there.len());
         let why = format!("it has {all}, and none fits --include, --exclude and --region");
         return Err(NoAgents::NoneSelected(why));
     }

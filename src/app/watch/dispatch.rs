@@ -51,7 +51,6 @@ pub(crate) struct Parts {
 pub(crate) struct Dispatch {
     parts: Arc<Parts>,
     filters: Arc<Filters>,
-    wake: watch::Sender<()>,
     drain: watch::Sender<bool>,
     workers: JoinSet<()>,
     /// Every sink that is or was configured; none where it is not any more.
@@ -80,7 +79,6 @@ impl Dispatch {
         let mut dispatch = Self {
             parts: Arc::new(parts),
             filters: Arc::default(),
-            wake: watch::Sender::new(()),
             drain: watch::Sender::new(false),
             workers: JoinSet::new(),
             sinks: BTreeMap::new(),
@@ -122,7 +120,7 @@ impl Dispatch {
             parts: Arc::clone(&self.parts),
             configured,
             target,
-            wake: self.wake.subscribe(),
+            wake: self.parts.shared.deliveries(),
             drain: self.drain.subscribe(),
             working: Arc::clone(&self.working),
             started: Instant::now(),
@@ -142,7 +140,7 @@ impl Dispatch {
 
     /// Something may wait that did not before.
     pub(super) fn wake(&self) {
-        self.wake.send_replace(());
+        self.parts.shared.wake_deliveries();
     }
 
     /// What gives up events that are too old and wait for a sink that takes nothing.

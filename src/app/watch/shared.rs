@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::recent::RecentRollouts;
 use crate::core::fleet::{Fleet, Moment};
 
 /// How long a loop may take between two heartbeats.
@@ -27,6 +29,10 @@ pub(crate) struct Shared {
     reload_ok: AtomicBool,
     /// The sinks of the configuration, by name.
     sinks: Mutex<BTreeSet<String>>,
+    /// Something may wait for a sink that did not before.
+    deliveries: watch::Sender<()>,
+    /// The latest rollouts of agents.
+    pub(crate) recent: RecentRollouts,
 }
 
 /// How long ago a loop showed that it is alive.
@@ -47,6 +53,8 @@ impl Shared {
             unsaved: AtomicUsize::new(0),
             reload_ok: AtomicBool::new(true),
             sinks: Mutex::default(),
+            deliveries: watch::Sender::new(()),
+            recent: RecentRollouts::default(),
         }
     }
 
@@ -138,6 +146,16 @@ impl Shared {
     /// The sinks of the configuration, by name.
     pub(crate) fn sinks(&self) -> BTreeSet<String> {
         lock(&self.sinks).clone()
+    }
+
+    /// Something may wait for a sink that did not before.
+    pub(crate) fn wake_deliveries(&self) {
+        self.deliveries.send_replace(());
+    }
+
+    /// Is woken when something may wait for a sink.
+    pub(super) fn deliveries(&self) -> watch::Receiver<()> {
+        self.deliveries.subscribe()
     }
 
     /// Why the sidecar does not know what it is there to know; empty where it does.
