@@ -5,5 +5,7 @@
 pub mod fleet;
 pub mod messages;
 pub mod rollout;
+#[cfg(test)]
+pub(crate) mod schema;
 pub mod text;
 pub mod wire;

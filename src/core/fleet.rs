@@ -32,6 +32,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::{Moment, ServerClock};
+#[cfg(test)]
+pub(crate) use self::event::TYPE_PREFIX;
 pub use self::event::{EventData, EventKind, FleetEvent, StoredEvent};
 
 pub use self::filter::{BadFilter, Filter, final_verdict};

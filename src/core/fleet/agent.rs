@@ -316,12 +316,16 @@ impl Agent {
                 Duration::try_from(now.wall.duration_since(started_at)).unwrap_or_default()
             }
         };
-        // Over already when it was found: when the platform says that its last phase began.
         let over_when_found = found_at.is_none() || outcome.elapsed.is_zero();
+        // Seen for the first time in the answer that ended it: the platform's own date is the more
+        // exact one.
+        let last_at = outcome.phases.last().map(|last| last.at_ms);
+        let is_dated = over_when_found || last_at == Some(whole_millis(outcome.elapsed));
         let ended = outcome
             .revision
             .as_ref()
             .filter(|revision| is_last_phase(revision.phase.as_deref(), outcome.verdict))
+            .filter(|_| is_dated && !started_late)
             .and_then(|revision| revision.phase_started_at)
             .map(|ended| ended.duration_since(started_at))
             .and_then(|took| Duration::try_from(took).ok())
@@ -332,20 +336,12 @@ impl Agent {
             at_ms: entry.at_ms.saturating_add(shift),
         };
         let mut phases: Vec<PhaseEntry> = outcome.phases.iter().map(shifted).collect();
-        if !over_when_found {
-            return Timing {
-                elapsed: to_now,
-                observed_late: started_late,
-                phases,
-            };
-        }
-        let elapsed = ended.filter(|_| !started_late);
-        if let (Some(elapsed), Some(last)) = (elapsed, phases.last_mut()) {
-            last.at_ms = whole_millis(elapsed);
+        if let (Some(ended), Some(last)) = (ended, phases.last_mut()) {
+            last.at_ms = whole_millis(ended);
         }
         Timing {
-            elapsed: elapsed.unwrap_or(to_now),
-            observed_late: elapsed.is_none(),
+            elapsed: ended.unwrap_or(to_now),
+            observed_late: started_late || over_when_found && ended.is_none(),
             phases,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
 
 /// The start of every `CloudEvents` type.
-const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
+pub(crate) const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
 
 /// The most of a foreign text that an event carries, in bytes: more loses its middle.
 const MAX_TEXT: usize = 64 * 1024;
@@ -71,6 +71,7 @@ pub struct FleetEvent {
 
 /// What happened, in the report's words. What does not apply is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventData {
     /// The agent.
@@ -83,6 +84,7 @@ pub struct EventData {
     pub deployment_id: Option<String>,
     /// When that was created, by the server's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// Its container image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +121,7 @@ pub struct EventData {
     pub phases: Vec<PhaseEntry>,
     /// When the rollout, or the time of not being ready, started.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     pub started_at: Option<Timestamp>,
     /// How long it took: a rollout to its verdict, or an agent to become ready again.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,8 +12,9 @@ use super::verdict::Verdict;
 
 /// Something that happened in the rollout of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(
-    tag = "type",
+    tag = "event",
     rename_all = "kebab-case",
     rename_all_fields = "camelCase"
 )]
@@ -21,13 +22,17 @@ pub enum Event {
     /// The baseline of a deploy is known.
     BaselineNoted {
         /// The deployment that is desired before the deploy; none where it is the first.
+        #[serde(skip_serializing_if = "Option::is_none")]
         deployment_id: Option<String>,
         /// When that was created.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
         created_at: Option<Timestamp>,
     },
     /// The target is not the desired deployment yet.
     WaitingForTarget {
         /// The deployment that is desired meanwhile; none where there is no agent or none is.
+        #[serde(skip_serializing_if = "Option::is_none")]
         desired: Option<String>,
     },
     /// The target became the desired deployment.
@@ -35,6 +40,8 @@ pub enum Event {
         /// The deployment that the verdict is about.
         deployment_id: String,
         /// When it was created.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
         created_at: Option<Timestamp>,
     },
     /// The rollout moved on (or, confirmed, back).
@@ -45,6 +52,7 @@ pub enum Event {
         previous: Phase,
         /// How long it was in that one.
         #[serde(rename = "previousMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         lasted: Duration,
     },
     /// The number of the target's replicas changed.
@@ -59,8 +67,10 @@ pub enum Event {
         /// Restarts in all, over all replicas.
         restart_count: u64,
         /// Exit code of the latest crash.
+        #[serde(skip_serializing_if = "Option::is_none")]
         last_exit_code: Option<i64>,
         /// Why the code exited, in the platform's word.
+        #[serde(skip_serializing_if = "Option::is_none")]
         last_termination_reason: Option<String>,
     },
     /// Something is wrong with the target; its class says how it is weighed.
@@ -70,6 +80,7 @@ pub enum Event {
         /// The platform's reason.
         code: String,
         /// The platform's or the code's own text, whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
         details: Option<String>,
     },
     /// What was wrong no longer is.
@@ -101,18 +112,21 @@ pub enum Event {
         failed: u64,
         /// How long there was no usable answer.
         #[serde(rename = "afterMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         after: Duration,
     },
     /// The target is ready, and has to stay so for a while.
     Holding {
         /// How long it has to.
         #[serde(rename = "stableForMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         stable_for: Duration,
     },
     /// The target was ready, and no longer is, or was restarted.
     ReadyLost {
         /// How long it was ready.
         #[serde(rename = "afterMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         after: Duration,
     },
     /// The target is ready, but on another deployment's revision: the old code may go on serving.
@@ -128,6 +142,7 @@ pub enum Event {
         exit_code: u8,
         /// How long it ran.
         #[serde(rename = "commandMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         lasted: Duration,
     },
     /// Nothing new: the watch is alive.
@@ -136,10 +151,13 @@ pub enum Event {
         phase: Phase,
         /// How long it has lasted.
         #[serde(rename = "phaseMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         in_phase: Duration,
         /// Replicas of the target's that are ready.
+        #[serde(skip_serializing_if = "Option::is_none")]
         ready_replicas: Option<u64>,
         /// Restarts of the target's, over all replicas.
+        #[serde(skip_serializing_if = "Option::is_none")]
         restart_count: Option<u64>,
         /// Polls so far.
         polls: u64,
@@ -151,9 +169,11 @@ pub enum Event {
         /// How it ended.
         verdict: Verdict,
         /// Why; none when ready.
+        #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<Reason>,
         /// How long it took.
         #[serde(rename = "elapsedMs", with = "as_millis")]
+        #[cfg_attr(test, schemars(with = "u64"))]
         elapsed: Duration,
     },
 }

@@ -6,6 +6,7 @@ use crate::core::wire::{AgentDetails, AgentError, Condition, ContainerState, Hea
 
 /// The kinds of problems; each is weighed in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemClass {
     /// The API lists an error about the target.

@@ -11,6 +11,7 @@ use crate::core::wire::Revision;
 
 /// Why a watch ended as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reason {
     /// One word for machines: the platform's own where there is one.
     pub code: String,
@@ -22,6 +23,7 @@ pub struct Reason {
 
 /// When a phase began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseEntry {
     /// The phase.
@@ -32,6 +34,7 @@ pub struct PhaseEntry {
 
 /// The target's revision as it was seen last.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionReport {
     /// Its phase, in the platform's word.
@@ -53,6 +56,7 @@ pub struct RevisionReport {
 
 /// Something that a person should know although it decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
     /// One word for machines.
     pub code: String,
@@ -62,6 +66,7 @@ pub struct Warning {
 
 /// How the watch of one agent ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// How it ended.
@@ -69,6 +74,7 @@ pub struct Outcome {
     /// The target, if one was known.
     pub deployment_id: Option<String>,
     /// When the target was created, by the server's clock.
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// The deployment that was desired before the deploy, if it is known.
     pub baseline_deployment_id: Option<String>,
@@ -93,6 +99,7 @@ pub struct Outcome {
     pub began_after: Duration,
     /// How long it took.
     #[serde(rename = "elapsedMs", with = "as_millis")]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub elapsed: Duration,
     /// The phases in the order in which they were seen.
     pub phases: Vec<PhaseEntry>,
@@ -117,17 +124,20 @@ impl Outcome {
 
 /// How the deploy command of `run` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CommandReport {
     /// Its exit code, or 128 plus the number of the signal that ended it, as a shell says it.
     pub exit_code: u8,
     /// How long it ran.
     #[serde(rename = "elapsedMs", with = "as_millis")]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub elapsed: Duration,
 }
 
 /// The report on one agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentReport {
     /// The agent's name.
@@ -135,6 +145,7 @@ pub struct AgentReport {
     /// The verdict as an exit code.
     pub exit_code: u8,
     /// When the rollout, as it is timed here, began.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     pub started_at: Timestamp,
     /// How the watch ended.
     #[serde(flatten)]
@@ -181,6 +192,7 @@ impl AgentReport {
 
 /// The report on all agents of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The process's exit code: the worst agent's.

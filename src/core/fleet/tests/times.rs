@@ -30,8 +30,9 @@ fn durations_count_from_the_deployments_creation_also_where_it_was_over_when_fou
         assert!(last.at_ms <= data.elapsed_ms.unwrap());
     }
     errors.sort_unstable();
-    assert!(errors[100] < 600, "median {}", errors[100]);
-    assert!(errors[190] < 2000, "95th percentile {}", errors[190]);
+    // The platform dates the last phase.
+    assert!(errors[100] < 100, "median {}", errors[100]);
+    assert!(errors[190] < 600, "95th percentile {}", errors[190]);
 }
 
 #[test]

@@ -297,7 +297,7 @@ impl Watch {
 }
 
 fn kind(event: &Event) -> String {
-    serde_json::to_value(event).unwrap()["type"]
+    serde_json::to_value(event).unwrap()["event"]
         .as_str()
         .unwrap()
         .to_owned()
