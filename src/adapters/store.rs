@@ -26,7 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
-pub(crate) use self::rollouts::{DeliveryState, EventDelivery};
+pub(crate) use self::rollouts::EventDelivery;
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
 use crate::core::rollout::Verdict;
 

@@ -74,6 +74,8 @@ pub(crate) enum ConfigError {
     File(PathBuf, FileProblem),
     #[error("{0}")]
     CaFile(String),
+    #[error("--http-token-file: {0}")]
+    HttpToken(String),
     #[error("--store: {} cannot be opened or made", path.display())]
     Store { path: PathBuf, source: io::Error },
     #[error(transparent)]

@@ -61,6 +61,7 @@ pub(crate) struct Events {
 
 /// An event that was given up, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLetter {
     pub(crate) sink: String,
@@ -70,6 +71,7 @@ pub(crate) struct DeadLetter {
     /// What happened; none where that cannot be known any more.
     pub(crate) kind: Option<String>,
     /// When it was given up.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     pub(crate) at: Timestamp,
     pub(crate) why: String,
 }

@@ -15,11 +15,13 @@ const MAX_LOOKED_THROUGH: usize = 2000;
 
 /// What became of an event on its way to a sink.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventDelivery {
     pub(crate) sink: String,
     pub(crate) state: DeliveryState,
     /// When it was delivered, given up or, where it waits, put into the queue.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     pub(crate) at: Timestamp,
     /// Why it was given up.
     pub(crate) why: Option<String>,
@@ -27,6 +29,7 @@ pub(crate) struct EventDelivery {
 
 /// Where an event is on its way to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DeliveryState {
     Waiting,

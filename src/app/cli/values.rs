@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use toml::Value;
 
 use super::duration;
+use crate::core::fleet::{InvalidPublicUrl, PublicUrl};
 
 /// A duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub(crate) enum Listen {
     /// Nowhere.
     Off,
 }
+
+/// Where people reach the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicAddress(pub(crate) PublicUrl);
 
 /// Reads a list of texts; a text alone is a list of one.
 pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -61,6 +66,14 @@ impl FromStr for PositiveTime {
             Duration::ZERO => Err("it must be longer than zero".to_owned()),
             duration => Ok(Self(duration)),
         }
+    }
+}
+
+impl FromStr for PublicAddress {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 
@@ -107,7 +120,7 @@ macro_rules! filed_as_typed {
     )*};
 }
 
-filed_as_typed!(Time, PositiveTime, MaxRps, Listen);
+filed_as_typed!(Time, PositiveTime, MaxRps, Listen, PublicAddress);
 
 /// A single value as it would be typed.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::values::{Listen, MaxRps, PositiveTime, Time, list};
+use super::values::{Listen, MaxRps, PositiveTime, PublicAddress, Time, list};
 
 /// `watch`.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +22,18 @@ pub(crate) struct WatchArgs {
     /// Make one pass: follow what is under way to its end, deliver, and exit
     #[arg(long)]
     pub(crate) once: bool,
+
+    /// Watch a simulated organization that never rests, without an account: open the page and look
+    #[arg(
+        long,
+        value_name = "AGENTS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "12",
+        value_parser = clap::value_parser!(u16).range(1..=20_000),
+        conflicts_with_all = ["once", "check_config", "config", "agents", "api_url", "api_key_file", "store"]
+    )]
+    pub(crate) demo: Option<u16>,
 
     /// How the logs on stderr are written
     #[arg(
@@ -204,6 +216,24 @@ pub(crate) struct WatchKeys {
     )]
     pub(crate) listen: Option<Listen>,
 
+    /// File with the token that every request to the endpoints has to bear
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PIPECAT_ROLLOUT_HTTP_TOKEN_FILE",
+        help_heading = "HTTP"
+    )]
+    pub(crate) http_token_file: Option<PathBuf>,
+
+    /// Address under which people reach the page, for links to it
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PIPECAT_ROLLOUT_PUBLIC_URL",
+        help_heading = "HTTP"
+    )]
+    pub(crate) public_url: Option<PublicAddress>,
+
     /// Deliver events to this address
     #[arg(
         long,
@@ -257,6 +287,8 @@ impl WatchKeys {
             store: self.store.or(filed.store),
             history_retention: self.history_retention.or(filed.history_retention),
             listen: self.listen.or(filed.listen),
+            http_token_file: self.http_token_file.or(filed.http_token_file),
+            public_url: self.public_url.or(filed.public_url),
             webhook: self.webhook,
             webhook_secret_file: self.webhook_secret_file,
             delivery_timeout: self.delivery_timeout.or(filed.delivery_timeout),

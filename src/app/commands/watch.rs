@@ -52,7 +52,8 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     let store = open(&plan).await?;
     let shared = Arc::new(Shared::new(remembered_fleet(&plan, &store).await?));
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
-    let http = listen(&plan, &shared, &metrics, &store).await?;
+    let connection = Connection::new(client, plan.rules.max_rps, hooks(&metrics));
+    let http = listen(&plan, &shared, &metrics, &store, &connection).await?;
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
     let dispatch_parts = DispatchParts {
@@ -66,7 +67,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         info!("watching {}", messages::agents(names.len()));
     }
     let sidecar = Sidecar::new(Parts {
-        connection: Connection::new(client, plan.rules.max_rps, hooks(&metrics)),
+        connection,
         shared,
         store,
         dispatch: Dispatch::start(sinks, dispatch_parts).await,
@@ -155,6 +156,7 @@ async fn listen(
     shared: &Arc<Shared>,
     metrics: &Arc<Metrics>,
     store: &StoreHandle,
+    connection: &Connection,
 ) -> Result<Option<Http>, Error> {
     let Listen::At(address) = plan.listen else {
         return Ok(None);
@@ -162,13 +164,18 @@ async fn listen(
     let endpoints = Endpoints {
         shared: Arc::clone(shared),
         metrics: Arc::clone(metrics),
-        reader: store.reader().clone(),
+        store: store.clone(),
+        connection: connection.clone(),
         source: plan.url.to_string(),
+        access: Arc::new(plan.access()?),
     };
+    let is_open = endpoints.access.token.is_none();
     let http = Http::bind(address, endpoints, Limits::default()).await?;
     let address = http.local_addr();
-    if !address.ip().is_loopback() {
-        warn!("anyone who can reach {address} can read the endpoints: there is no password");
+    if is_open && !address.ip().is_loopback() {
+        warn!(
+            "anyone who can reach {address} can read the endpoints; --http-token-file guards them"
+        );
     }
     info!(%address, "endpoints on http://{address}");
     Ok(Some(http))

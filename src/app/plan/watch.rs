@@ -7,6 +7,7 @@ mod sinks;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::check::check_files;
@@ -18,7 +19,8 @@ use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
 use crate::app::watch::SinkPlan;
-use crate::core::fleet::{Mode, Rules, Scope, Watched};
+use crate::app::watch::http::{Access, Token};
+use crate::core::fleet::{Mode, PublicUrl, Rules, Scope, Watched};
 use crate::core::rollout::Limits;
 
 // What is meant where a key is not given.
@@ -39,6 +41,9 @@ pub(crate) struct WatchPlan {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) store: PathBuf,
     pub(crate) listen: Listen,
+    pub(crate) http_token_file: Option<PathBuf>,
+    /// Where people reach the page.
+    pub(crate) public_url: Option<PublicUrl>,
     pub(crate) rules: Rules,
     pub(crate) history_retention: Duration,
     pub(crate) delivery_timeout: Duration,
@@ -52,6 +57,18 @@ impl WatchPlan {
     /// When there is nothing.
     pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
         Ok(Credentials::find(self.key_file.as_deref())?)
+    }
+
+    /// Who may ask the endpoints.
+    ///
+    /// # Errors
+    /// When there is no token although there is to be one.
+    pub(crate) fn access(&self) -> Result<Access, ConfigError> {
+        let token = self.http_token_file.as_deref().map(Token::read).transpose();
+        Ok(Access {
+            token: token.map_err(ConfigError::HttpToken)?.map(Arc::new),
+            public_url: self.public_url.clone(),
+        })
     }
 }
 
@@ -89,6 +106,8 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>
             } else {
                 Listen::At(LISTEN)
             }),
+            http_token_file: keys.http_token_file.clone(),
+            public_url: keys.public_url.clone().map(|address| address.0),
             rules: rules(&keys, watched, args.once),
             history_retention: keys
                 .history_retention

@@ -28,6 +28,7 @@ struct Known {
 
 /// The latest rollouts of an agent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Recent {
     /// The oldest first.
@@ -37,9 +38,11 @@ pub(crate) struct Recent {
 
 /// How a rollout ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RecentRollout {
     verdict: Verdict,
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     finished_at: Timestamp,
     elapsed_ms: Option<u64>,
     observed_late: bool,
@@ -47,6 +50,7 @@ pub(crate) struct RecentRollout {
 
 /// How long the last fifty rollouts took that became ready; of those that were watched from their beginning.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Usual {
     median_ms: Option<u64>,

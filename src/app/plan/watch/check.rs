@@ -25,6 +25,7 @@ pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<ConfigError>> {
         let tls = api::tls_config(plan.ca_file.as_deref());
         problems.extend(tls.err().map(|error| ConfigError::CaFile(chain(&error))));
     }
+    problems.extend(plan.access().err());
     if let Err(source) = check_store(&plan.store) {
         let path = plan.store.clone();
         problems.push(ConfigError::Store { path, source });

@@ -124,8 +124,10 @@ impl Served {
         let endpoints = Endpoints {
             shared: Arc::clone(&shared),
             metrics: Arc::new(Metrics::new("0.1.0", Timestamp::UNIX_EPOCH)),
-            reader: store.reader(),
+            store: StoreHandle::new(store),
+            connection: connection(),
             source: "https://api.example.com/v1".to_owned(),
+            access: Arc::default(),
         };
         let address = (Ipv4Addr::LOCALHOST, 0).into();
         let http = Http::bind(address, endpoints, limits).await.unwrap();
