@@ -73,7 +73,6 @@ pub(crate) enum Format {
 
 impl Metrics {
     /// Metrics of this version of the program, started at this moment, with nothing counted yet.
-    #[must_use]
     pub(crate) fn new(version: &str, started: Timestamp) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix(PREFIX),
@@ -144,7 +143,6 @@ impl Metrics {
     }
 
     /// All of it as text.
-    #[must_use]
     pub(crate) fn encode(&self, snapshot: Snapshot, format: Format) -> String {
         let mut by_agent = self.by_agent.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts of an agent go with the agent.
@@ -225,7 +223,6 @@ impl Metrics {
 
 impl Format {
     /// The format that a request's `Accept` asks for.
-    #[must_use]
     pub(crate) fn accepted(accept: Option<&str>) -> Self {
         match accept {
             Some(accept) if accept.contains("application/openmetrics-text") => Self::OpenMetrics,
@@ -234,7 +231,6 @@ impl Format {
     }
 
     /// Its media type.
-    #[must_use]
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -41,13 +41,9 @@ const LOOP: &str = "agents";
 
 /// The sidecar.
 pub(crate) struct Sidecar {
-    shared: Arc<Shared>,
+    parts: Parts,
     tasks: Tasks,
-    dispatch: Dispatch,
-    metrics: Arc<Metrics>,
     unsaved: Unsaved,
-    stop: watch::Receiver<bool>,
-    reloads: mpsc::Receiver<Reload>,
     supervisor: Supervisor,
 }
 
@@ -88,32 +84,26 @@ pub(crate) enum Ended {
 
 impl Sidecar {
     pub(crate) fn new(parts: Parts) -> Self {
+        let (connection, stop) = (parts.connection.clone(), parts.stop.clone());
+        let (store, shared) = (parts.store.clone(), Arc::clone(&parts.shared));
         Self {
-            tasks: Tasks::new(
-                parts.connection,
-                Arc::clone(&parts.shared),
-                parts.stop.clone(),
-            ),
-            unsaved: Unsaved::new(parts.store, Arc::clone(&parts.shared), parts.retention),
-            shared: parts.shared,
-            dispatch: parts.dispatch,
-            metrics: parts.metrics,
-            stop: parts.stop,
-            reloads: parts.reloads,
+            tasks: Tasks::new(connection, Arc::clone(&shared), stop),
+            unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
+            parts,
         }
     }
 
     /// Runs until it is asked to stop, or its one pass is over; then delivers what is due, for a while.
     pub(crate) async fn run(mut self) -> Ended {
         supervisor::ready();
-        let mut stop = self.stop.clone();
+        let mut stop = self.parts.stop.clone();
         let ended = loop {
-            self.shared.beat(LOOP);
-            self.supervisor.alive(&self.shared);
+            self.parts.shared.beat(LOOP);
+            self.supervisor.alive(&self.parts.shared);
             self.start_due();
-            self.unsaved.start(&self.dispatch);
-            if let Some(end) = self.shared.fleet().pass_end() {
+            self.unsaved.start(&self.parts.dispatch);
+            if let Some(end) = self.parts.shared.fleet().pass_end() {
                 break Ended::Passed(end);
             }
             let wake = self.next_wake();
@@ -123,16 +113,16 @@ impl Sidecar {
                 events = self.unsaved.written() => {
                     for event in &events {
                         if event.event.kind == EventKind::RolloutFinished {
-                            self.metrics.rollout_finished(&event.event.data);
-                            self.shared.recent.forget(&event.event.data.agent);
+                            self.parts.metrics.rollout_finished(&event.event.data);
+                            self.parts.shared.recent.forget(&event.event.data.agent);
                         }
                     }
                     if !events.is_empty() {
-                        self.dispatch.wake();
+                        self.parts.dispatch.wake();
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
-                Some(reload) = self.reloads.recv() => self.reload(reload).await,
+                Some(reload) = self.parts.reloads.recv() => self.reload(reload).await,
                 () = sleep_until(wake) => {}
             }
         };
@@ -140,14 +130,18 @@ impl Sidecar {
         info!("stopping: finishing deliveries");
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
-        let unsaved = self.unsaved.finish(&self.dispatch, last_writes).await;
-        self.dispatch.wake();
-        self.dispatch.finish(until).await;
+        let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
+        self.parts.dispatch.wake();
+        self.parts.dispatch.finish(until).await;
         unsaved.map_or(ended, Ended::Unsaved)
     }
 
     fn handle(&mut self, input: Input) {
-        let step = self.shared.fleet_mut().handle(self.shared.now(), input);
+        let step = self
+            .parts
+            .shared
+            .fleet_mut()
+            .handle(self.parts.shared.now(), input);
         if !step.change.is_empty() {
             self.unsaved.add(step.change);
         }
@@ -157,7 +151,7 @@ impl Sidecar {
     /// Starts what is due, unless too much waits to be written.
     fn start_due(&mut self) {
         if !self.unsaved.is_full() {
-            let actions = self.shared.fleet_mut().due(self.shared.now());
+            let actions = self.parts.shared.fleet_mut().due(self.parts.shared.now());
             self.perform(actions);
         }
     }
@@ -194,16 +188,16 @@ impl Sidecar {
         let due = if self.unsaved.is_full() {
             None
         } else {
-            self.shared.fleet().next_due()
+            self.parts.shared.fleet().next_due()
         };
-        let due = due.map(|due| self.shared.instant(due));
+        let due = due.map(|due| self.parts.shared.instant(due));
         let wakes = [due, self.unsaved.due_at()];
         let tick = Instant::now() + TICK;
         wakes.into_iter().flatten().fold(tick, Instant::min)
     }
 
     async fn reload(&mut self, reload: Reload) {
-        self.shared.set_reload_ok(reload.is_ok());
+        self.parts.shared.set_reload_ok(reload.is_ok());
         let reloaded = match reload {
             Ok(reloaded) => reloaded,
             Err(why) => {
@@ -211,12 +205,12 @@ impl Sidecar {
                 return;
             }
         };
-        let now = self.shared.now();
-        self.shared.fleet_mut().reload(now, &reloaded.rules);
+        let now = self.parts.shared.now();
+        self.parts.shared.fleet_mut().reload(now, &reloaded.rules);
         self.unsaved.retention = reloaded.retention;
         let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
-        self.shared.set_sinks(names);
-        self.dispatch.reload(reloaded.sinks).await;
+        self.parts.shared.set_sinks(names);
+        self.parts.dispatch.reload(reloaded.sinks).await;
         info!("the configuration was reloaded");
     }
 }

@@ -56,6 +56,9 @@ use crate::core::wire::{AgentName, Service};
 /// How many checks may be under way at once.
 const MAX_CHECKS: usize = 8;
 
+/// How often a single pass asks for what cannot be read.
+const PASS_TRIES: u32 = 3;
+
 /// What decides how an organization is watched.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -276,7 +279,7 @@ impl Fleet {
         };
         for record in records {
             let in_scope = match &fleet.rules.watched {
-                Watched::Listed(scope) => scope.holds_record(&record),
+                Watched::Listed(scope) => scope.holds(&record.name, record.region.as_deref()),
                 Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
             };
             // What is not in scope stays in the store as it is.
@@ -352,9 +355,41 @@ impl Fleet {
     /// Whether the one pass is over, if there is only one.
     #[must_use]
     pub fn pass_end(&self) -> Option<PassEnd> {
-        match self.rules.mode {
-            Mode::Daemon => None,
-            Mode::Once => self.end_of_pass(),
+        if self.rules.mode == Mode::Daemon {
+            return None;
+        }
+        let list = &self.sources.list;
+        if let Some(failing) = list.failure()
+            && (failing.times >= PASS_TRIES || failing.verdict == Verdict::Unauthorized)
+        {
+            let why = format!("the list of agents cannot be read: {}", failing.why);
+            return Some(PassEnd::Failed(failing.verdict, why));
+        }
+        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
+        if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
+            return None;
+        }
+        let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
+        for (name, entry) in &self.agents {
+            if entry.failing.is_some() {
+                let (verdict, why) = match self.sources.details.failure() {
+                    Some(failure) => (failure.verdict, failure.why.as_str()),
+                    None => (Verdict::Unavailable, "there was no usable answer"),
+                };
+                return failed(verdict, format!("{name} cannot be read: {why}"));
+            }
+            if entry.agent.is_none() && self.is_named() {
+                return failed(Verdict::NotFound, format!("there is no agent {name}"));
+            }
+        }
+        match (&self.rules.watched, self.listed) {
+            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
+                failed(
+                    Verdict::NotFound,
+                    "no agent of the list is in scope".to_owned(),
+                )
+            }
+            _ => Some(PassEnd::Passed),
         }
     }
 
@@ -496,43 +531,6 @@ impl Fleet {
         } else if let Some(entry) = self.agents.get_mut(name) {
             // It goes on being asked for.
             entry.agent = None;
-        }
-    }
-
-    fn end_of_pass(&self) -> Option<PassEnd> {
-        const TRIES: u32 = 3;
-        let list = &self.sources.list;
-        if let Some(failing) = list.failure()
-            && (failing.times >= TRIES || failing.verdict == Verdict::Unauthorized)
-        {
-            let why = format!("the list of agents cannot be read: {}", failing.why);
-            return Some(PassEnd::Failed(failing.verdict, why));
-        }
-        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
-        if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
-            return None;
-        }
-        let failed = |verdict, why| Some(PassEnd::Failed(verdict, why));
-        for (name, entry) in &self.agents {
-            if entry.failing.is_some() {
-                let (verdict, why) = match self.sources.details.failure() {
-                    Some(failure) => (failure.verdict, failure.why.as_str()),
-                    None => (Verdict::Unavailable, "there was no usable answer"),
-                };
-                return failed(verdict, format!("{name} cannot be read: {why}"));
-            }
-            if entry.agent.is_none() && self.is_named() {
-                return failed(Verdict::NotFound, format!("there is no agent {name}"));
-            }
-        }
-        match (&self.rules.watched, self.listed) {
-            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
-                failed(
-                    Verdict::NotFound,
-                    "no agent of the list is in scope".to_owned(),
-                )
-            }
-            _ => Some(PassEnd::Passed),
         }
     }
 }

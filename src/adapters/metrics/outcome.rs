@@ -20,7 +20,6 @@ impl DeliveryOutcome {
     ];
 
     /// The outcome in a word.
-    #[must_use]
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",

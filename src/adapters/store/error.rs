@@ -54,7 +54,6 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Whether another start may succeed: with room on the disk, a file system that is there by then, or
     /// after the end of whoever uses it.
-    #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
         use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
         match self {

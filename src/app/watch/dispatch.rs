@@ -257,7 +257,8 @@ impl Worker {
     /// Writes how attempts ended, and starts those that are due; gives when to look again.
     async fn turn(&mut self) -> Instant {
         let now = self.started.elapsed();
-        let is_down = self.health.failing_for(now) >= self.parts.delivery_timeout;
+        let is_down = self.health.failures_in_a_row() > 0
+            && self.health.failing_for(now) >= self.parts.delivery_timeout;
         if self.target.is_some() && !is_down {
             lock(&self.working).insert(self.name.clone());
         } else {

@@ -129,7 +129,6 @@ pub(crate) enum HttpError {
 
 impl HttpError {
     /// Whether another start may succeed: the address is free, or there, by then.
-    #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Taken(_) => true,
@@ -173,7 +172,6 @@ impl Http {
     }
 
     /// Where it listens; of port 0, the port that was given.
-    #[must_use]
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -8,7 +8,7 @@ use super::agent::{Agent, Seen, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::NextCheck;
-use super::{Action, Fleet, Mode, Step, Task, TaskId};
+use super::{Action, Fleet, Mode, PASS_TRIES, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
     Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
@@ -20,8 +20,6 @@ use crate::core::wire::{AgentDetails, AgentName};
 const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
 /// How long the list's hint about an agent is passed over once its details have said otherwise.
 pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
-/// How often a single pass asks for an agent that cannot be read.
-const PASS_TRIES: u32 = 3;
 /// A deployment that is at least this old, and ready, is no rollout when its agent shows for the first time.
 const SETTLED: SignedDuration = SignedDuration::from_hours(1);
 

@@ -176,7 +176,6 @@ impl EventKind {
     }
 
     /// Whether it opens an incident, goes on in it or closes it.
-    #[must_use]
     pub(super) const fn is_about_health(self) -> bool {
         match self {
             EventKind::RolloutFinished

@@ -5,7 +5,7 @@ use super::scope::{BadPattern, Patterns};
 use crate::core::rollout::Verdict;
 use crate::core::text::diagnostics::nearest;
 
-/// Which notices a sink is told of: those that fit all three.
+/// Which events a sink gets: those that fit all three.
 #[derive(Debug, Clone)]
 pub struct Filter {
     events: Patterns,
@@ -21,20 +21,16 @@ pub enum BadFilter {
     #[error(transparent)]
     Pattern(#[from] BadPattern),
     /// A pattern fits no event that there is.
-    #[error("events: {pattern:?} fits no event{}; there are {}", meant(nearest.as_deref()), kinds())]
+    #[error("events: {word:?} fits no event{}; there are {}", meant(word, kinds()), kinds().join(", "))]
     NoSuchEvent {
         /// The pattern.
-        pattern: String,
-        /// The event that was meant, perhaps.
-        nearest: Option<String>,
+        word: String,
     },
     /// There is no such verdict, or no rollout ends with it.
-    #[error("verdicts: no rollout ends with {word:?}{}", meant(nearest.as_deref()))]
+    #[error("verdicts: no rollout ends with {word:?}{}", meant(word, FINAL.map(Verdict::as_str)))]
     NoSuchVerdict {
         /// The word.
         word: String,
-        /// The verdict that was meant, perhaps.
-        nearest: Option<String>,
     },
 }
 
@@ -49,7 +45,7 @@ const FINAL: [Verdict; 6] = [
 ];
 
 impl Filter {
-    /// Notices of the kinds that one of `events` fits, about agents whose name one of `agents`
+    /// Events of the kinds that one of `events` fits, about agents whose name one of `agents`
     /// fits, and, where they have a verdict, with one of `verdicts`. An empty list means all.
     ///
     /// # Errors
@@ -62,10 +58,8 @@ impl Filter {
         for pattern in events {
             let set = Patterns::new(std::slice::from_ref(pattern))?;
             if !EventKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
-                let kinds = EventKind::ALL.iter().map(|kind| kind.as_str());
                 return Err(BadFilter::NoSuchEvent {
-                    pattern: pattern.clone(),
-                    nearest: nearest(pattern, kinds).map(str::to_owned),
+                    word: pattern.clone(),
                 });
             }
         }
@@ -79,7 +73,7 @@ impl Filter {
         })
     }
 
-    /// Whether the sink is told of it.
+    /// Whether the sink gets it.
     #[must_use]
     pub fn passes(&self, event: &FleetEvent) -> bool {
         let verdict = event.data.verdict;
@@ -97,16 +91,16 @@ pub fn final_verdict(word: &str) -> Result<Verdict, BadFilter> {
     let found = FINAL.into_iter().find(|verdict| verdict.as_str() == word);
     found.ok_or_else(|| BadFilter::NoSuchVerdict {
         word: word.to_owned(),
-        nearest: nearest(word, FINAL.map(Verdict::as_str)).map(str::to_owned),
     })
 }
 
-fn meant(nearest: Option<&str>) -> String {
+fn meant<const WORDS: usize>(word: &str, there: [&str; WORDS]) -> String {
+    let nearest = nearest(word, there);
     nearest.map_or_else(String::new, |near| format!(", perhaps {near:?} was meant"))
 }
 
-fn kinds() -> String {
-    EventKind::ALL.map(EventKind::as_str).join(", ")
+fn kinds() -> [&'static str; EventKind::ALL.len()] {
+    EventKind::ALL.map(EventKind::as_str)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Fleet {
             let Some(name) = service.name.clone() else {
                 continue;
             };
-            if service.deleted_at.is_some() || !scope.holds(&service) {
+            if service.deleted_at.is_some() || !scope.holds(&name, service.region.as_deref()) {
                 continue;
             }
             if let Err(error) = name.parse::<AgentName>() {

@@ -127,7 +127,9 @@ pub struct Incident {
 }
 
 /// What the last answer about an agent showed; it is not kept over a restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Live {
     /// The phase of the present deployment.
     pub phase: Option<Phase>,

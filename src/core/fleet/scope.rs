@@ -2,9 +2,6 @@
 
 use wildmatch::WildMatch;
 
-use super::record::AgentRecord;
-use crate::core::wire::Service;
-
 /// Which agents are watched.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -39,26 +36,14 @@ impl Scope {
         })
     }
 
-    /// Whether an agent of the list is watched.
-    #[must_use]
-    pub fn holds(&self, service: &Service) -> bool {
-        let name = service.name.as_deref();
-        name.is_some_and(|name| self.fits(name, service.region.as_deref()))
-    }
-
-    /// Whether an agent that is remembered is still watched.
-    #[must_use]
-    pub fn holds_record(&self, record: &AgentRecord) -> bool {
-        self.fits(&record.name, record.region.as_deref())
-    }
-
     /// Whether anything was asked for but all agents.
-    #[must_use]
     pub(super) fn is_narrow(&self) -> bool {
         !(self.regions.is_empty() && self.exclude.0.is_empty() && self.include.fit(""))
     }
 
-    fn fits(&self, name: &str, region: Option<&str>) -> bool {
+    /// Whether an agent of this name, in this region, is watched.
+    #[must_use]
+    pub fn holds(&self, name: &str, region: Option<&str>) -> bool {
         let in_region = |region: &str| self.regions.iter().any(|known| known == region);
         (self.regions.is_empty() || region.is_some_and(in_region))
             && self.include.fit(name)
@@ -113,19 +98,10 @@ mod tests {
         Scope::new(&own(include), &own(exclude), own(regions)).unwrap()
     }
 
-    fn service(name: &str, region: &str) -> Service {
-        Service {
-            name: Some(name.to_owned()),
-            region: Some(region.to_owned()),
-            ..Service::default()
-        }
-    }
-
     #[test]
     fn names_and_regions_decide() {
         let all = scope(&[], &[], &[]);
-        assert!(all.holds(&service("any", "us-west")));
-        assert!(!all.holds(&Service::default()), "no name");
+        assert!(all.holds("any", None));
         let some = scope(&["prod-*", "shared"], &["*-canary"], &["eu-central"]);
         for (name, region, held) in [
             ("prod-a", "eu-central", true),
@@ -134,7 +110,7 @@ mod tests {
             ("dev-a", "eu-central", false),
             ("prod-a", "us-west", false),
         ] {
-            assert_eq!(some.holds(&service(name, region)), held, "{name} {region}");
+            assert_eq!(some.holds(name, Some(region)), held, "{name} {region}");
         }
     }
 

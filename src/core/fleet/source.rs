@@ -8,7 +8,7 @@ use crate::core::rollout::{Failure, FailureClass, Verdict};
 const MIN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The sources, and how long each may go without a good answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The list of agents.
     pub list: Source,
@@ -40,13 +40,10 @@ pub struct Failing {
 
 impl Sources {
     pub(super) fn new(interval: Duration) -> Self {
-        let mut sources = Self {
-            list: Source::default(),
-            details: Source::default(),
-            patience: Duration::ZERO,
-        };
-        sources.set_interval(interval);
-        sources
+        Self {
+            patience: patience(interval),
+            ..Self::default()
+        }
     }
 
     /// Why a source, which is called this, cannot be relied on at this time; none where it can.
@@ -67,8 +64,12 @@ impl Sources {
     }
 
     pub(super) fn set_interval(&mut self, interval: Duration) {
-        self.patience = interval.saturating_mul(4).max(MIN_PATIENCE);
+        self.patience = patience(interval);
     }
+}
+
+fn patience(interval: Duration) -> Duration {
+    interval.saturating_mul(4).max(MIN_PATIENCE)
 }
 
 impl Source {

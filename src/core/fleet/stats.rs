@@ -60,33 +60,19 @@ pub enum Period {
     Week,
 }
 
-/// How a rollout counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judgement {
-    /// What was deployed came up.
-    Success,
-    /// What was deployed did not come up.
-    Failure,
-    /// It says nothing of what was deployed.
-    Excluded,
-}
-
-impl Judgement {
-    /// How a rollout with this verdict counts.
-    #[must_use]
-    pub(super) const fn of(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Ready => Self::Success,
-            Verdict::Failed | Verdict::Stalled | Verdict::Timeout => Self::Failure,
-            Verdict::Unauthorized
-            | Verdict::NotFound
-            | Verdict::Unavailable
-            | Verdict::Superseded
-            | Verdict::Unchanged
-            | Verdict::Infrastructure
-            | Verdict::CommandFailed(_)
-            | Verdict::Interrupted(_) => Self::Excluded,
-        }
+/// Whether a rollout with this verdict is a success; none where it says nothing of what was deployed.
+fn judge(verdict: Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Ready => Some(true),
+        Verdict::Failed | Verdict::Stalled | Verdict::Timeout => Some(false),
+        Verdict::Unauthorized
+        | Verdict::NotFound
+        | Verdict::Unavailable
+        | Verdict::Superseded
+        | Verdict::Unchanged
+        | Verdict::Infrastructure
+        | Verdict::CommandFailed(_)
+        | Verdict::Interrupted(_) => None,
     }
 }
 
@@ -157,13 +143,13 @@ impl Stats {
         for record in records {
             *by_verdict.entry(record.verdict.as_str()).or_default() += 1;
         }
-        let judged = |judgement| {
+        let judged = |success| {
             let all = records.iter();
-            all.filter(move |record| Judgement::of(record.verdict) == judgement)
+            all.filter(move |record| judge(record.verdict) == Some(success))
         };
-        let succeeded = judged(Judgement::Success).count();
-        let failed = judged(Judgement::Failure).count();
-        let mut took: Vec<u64> = judged(Judgement::Success)
+        let succeeded = judged(true).count();
+        let failed = judged(false).count();
+        let mut took: Vec<u64> = judged(true)
             .filter(|record| !record.observed_late)
             .filter_map(|record| record.elapsed_ms)
             .collect();
@@ -215,17 +201,17 @@ fn restores(records: &[&RolloutSummary]) -> impl Iterator<Item = (Timestamp, u64
     let mut broken: BTreeMap<&str, Timestamp> = BTreeMap::new();
     let mut restores = Vec::new();
     for record in ordered {
-        match Judgement::of(record.verdict) {
-            Judgement::Failure => {
+        match judge(record.verdict) {
+            Some(false) => {
                 broken.entry(&record.agent).or_insert(record.finished_at);
             }
-            Judgement::Success => {
+            Some(true) => {
                 if let Some(since) = broken.remove(record.agent.as_str()) {
                     let took = record.finished_at.duration_since(since).as_millis();
                     restores.push((record.finished_at, u64::try_from(took).unwrap_or(0)));
                 }
             }
-            Judgement::Excluded => {}
+            None => {}
         }
     }
     restores.into_iter()

@@ -156,10 +156,7 @@ impl Indication {
             Self::Ready => Needs::lasting(limits.stable_for),
             Self::Unmoved(_) => Needs::lasting(limits.stall_timeout?),
             Self::Problem(problem) => match problem.class {
-                ProblemClass::Reported => Needs {
-                    answers: 2,
-                    over: Duration::ZERO,
-                },
+                ProblemClass::Reported => Needs::TWICE,
                 ProblemClass::Unrecoverable => Needs::CONFIRMED,
                 // The restarts have been counted already.
                 ProblemClass::Crashing => Needs::ONE,

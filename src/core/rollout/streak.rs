@@ -20,6 +20,11 @@ impl Needs {
         answers: 1,
         over: Duration::ZERO,
     };
+    /// A second answer agrees.
+    pub(super) const TWICE: Self = Self {
+        answers: 2,
+        over: Duration::ZERO,
+    };
     /// What goes back, contradicts itself or refuses is believed when three answers in a row agree,
     /// over five seconds (design rule 4).
     pub(super) const CONFIRMED: Self = Self {
@@ -53,7 +58,7 @@ impl Streak {
         self.now.saturating_sub(self.began)
     }
 
-    fn meets(&self, needs: Needs) -> bool {
+    pub(super) fn meets(&self, needs: Needs) -> bool {
         self.answers >= needs.answers && self.lasted() >= needs.over
     }
 

@@ -100,13 +100,17 @@ struct Place {
 
 impl Place {
     async fn with(sinks: &[(&str, &Receiver)]) -> Self {
+        Self::with_timeout(sinks, Duration::from_hours(24)).await
+    }
+
+    async fn with_timeout(sinks: &[(&str, &Receiver)], delivery_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store = StoreHandle::new(Store::open(&path).unwrap());
         let metrics = Arc::new(Metrics::new("test", Timestamp::UNIX_EPOCH));
         let parts = Parts {
             source: "test".to_owned(),
-            delivery_timeout: Duration::from_hours(24),
+            delivery_timeout,
             store: store.clone(),
             shared: Arc::new(nobody()),
             metrics: Arc::clone(&metrics),
@@ -373,16 +377,37 @@ async fn a_reload_starts_what_is_new_stops_what_is_gone_and_leaves_alone_what_st
 async fn what_waits_for_a_sink_that_is_not_configured_is_kept_until_it_is_too_old() {
     let down = Receiver::replying(|_| (503, Some(3600))).await;
     let hook = well().await;
-    let mut place = Place::with(&[("renamed", &down)]).await;
+    let mut place = Place::with(&[("renamed", &down), ("stays", &down)]).await;
     place.happens(&["a started"]).await;
-    down.wait_for(|seen| seen.len() == 1).await;
-    place.dispatch.reload(plans(&[("new-name", &hook)])).await;
+    down.wait_for(|seen| seen.len() == 2).await;
+    let configured = plans(&[("new-name", &hook), ("stays", &down)]);
+    place.dispatch.reload(configured).await;
     place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (1, 0));
     let old = "UPDATE deliveries SET written_at = written_at - 86400 * 1000000";
     place.database.execute(old, []).unwrap();
     place.store.with(place.dispatch.expiry()).await.unwrap();
     assert_eq!(place.backlog("renamed"), (0, 1));
+    // One that has not been down for as long is still tried.
+    assert_eq!(place.backlog("stays"), (1, 0));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_sink_that_is_down_for_too_long_is_given_up() {
+    let (down, well) = (
+        Receiver::replying(|_| (503, Some(3600))).await,
+        well().await,
+    );
+    let sinks = [("down", &down), ("well", &well)];
+    let place = Place::with_timeout(&sinks, Duration::ZERO).await;
+    place.happens(&["a started"]).await;
+    well.wait_for_taken("a started").await;
+    place
+        .wait_until(|| !lock(&place.dispatch.working).contains("down"))
+        .await;
+    assert!(lock(&place.dispatch.working).contains("well"));
+    place.store.with(place.dispatch.expiry()).await.unwrap();
+    assert_eq!(place.backlog("down"), (0, 1));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::adapters::store::EventDelivery;
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Status, StoredEvent,
+    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Status, StoredEvent,
 };
 use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
@@ -27,11 +27,8 @@ pub(super) struct AgentView {
     since: Timestamp,
     /// Why it is unready.
     reason: Option<Reason>,
-    /// Where the present deployment is.
-    phase: Option<Phase>,
-    ready: Option<bool>,
-    /// Whether it takes sessions, whichever deployment serves them.
-    available: Option<bool>,
+    #[serde(flatten)]
+    live: Live,
     deployment_id: Option<String>,
     #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     deployment_created_at: Option<Timestamp>,
@@ -39,9 +36,6 @@ pub(super) struct AgentView {
     previous_deployment_id: Option<String>,
     /// How the last rollout ended that was watched.
     last_verdict: Option<Verdict>,
-    ready_replicas: Option<u64>,
-    restart_count: Option<u64>,
-    sessions: Option<u64>,
     /// The rollout that is under way.
     rollout: Option<UnderWay>,
     /// The last ten that have ended, the oldest first, and how long they usually take.
@@ -134,7 +128,6 @@ pub(super) struct RolloutEvent {
 
 impl AgentView {
     pub(super) fn of(record: &AgentRecord, recent: Recent) -> Self {
-        let live = &record.live;
         let (state, since, reason) = record.status();
         let deployment = record.deployment.as_ref();
         Self {
@@ -143,17 +136,12 @@ impl AgentView {
             state,
             since,
             reason: reason.cloned(),
-            phase: live.phase,
-            ready: live.ready,
-            available: live.available,
+            live: record.live.clone(),
             deployment_id: record.deployment_id().map(str::to_owned),
             deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
             image: deployment.and_then(|deployment| deployment.image.clone()),
             previous_deployment_id: record.previous.as_ref().map(|previous| previous.id.clone()),
             last_verdict: record.last_verdict,
-            ready_replicas: live.ready_replicas,
-            restart_count: live.restart_count,
-            sessions: live.sessions,
             rollout: UnderWay::of(record),
             recent,
         }

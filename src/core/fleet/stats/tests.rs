@@ -55,12 +55,12 @@ fn one_rollout_is_all_of_its_statistics() {
 
 #[test]
 fn every_verdict_counts_as_is_written() {
-    let judgements = Verdict::WORST_FIRST.map(|verdict| (verdict.as_str(), Judgement::of(verdict)));
+    let judgements = Verdict::WORST_FIRST.map(|verdict| (verdict.as_str(), judge(verdict)));
     for (word, judgement) in judgements {
         let expected = match word {
-            "ready" => Judgement::Success,
-            "failed" | "stalled" | "timeout" => Judgement::Failure,
-            _ => Judgement::Excluded,
+            "ready" => Some(true),
+            "failed" | "stalled" | "timeout" => Some(false),
+            _ => None,
         };
         assert_eq!(judgement, expected, "{word}");
     }

@@ -169,7 +169,7 @@ fn new_errors_fail_on_the_second_answer_also_before_reconciliation() {
             first: 0..1 new/- err={code} => failed 1
             not nothing: 0 404 | 1..20 new/- err={code} => failed 6
             id new: 0..1 new/- err={code} => failed 1
-            run, dated: 0 404 | 0 start | 1..2 new/- c1001 err={code} => failed 2
+            run, dated: 0 404 | 0 404 | 0 start | 1..2 new/- c1001 err={code} => failed 2
             # Those that name a deployment are about that one.
             first: 0..1 new/old err={code}@new => failed 1
             first: 0..1 new/new err={code}@new => failed 1

@@ -217,7 +217,7 @@ fn run_without_dates_confirms_the_baseline_and_the_target() {
         # The replicas before the command disagreed: what was there before it is not new.
         run: 0..2 older/older | 3..8 base/base | 8 start | 9 end 0 | 10..60 older/older ready => unchanged 39 -
         run: 0..2 base/base | 3..8 older/older | 8 start | 9 end 0 | 10..60 base/base ready => unchanged 39 -
-        run: 0 404 | 0 start | 1 new/base | 2 end 0 | 3..20 new/new ready => ready 6 new
+        run: 0 404 | 0 404 | 0 start | 1 new/base | 2 end 0 | 3..20 new/new ready => ready 6 new
         # Dates, but no server's clock to compare them with.
         run: 0 older/older c100 | 0 start | 1 end 0 | 2 base/base ready c500 | 3 new/new ready c900 | 4..20 new/new Failed c900 => failed 8 new
     ");
@@ -242,8 +242,13 @@ fn baseline_is_noted_once_dated_or_confirmed() {
         ("0..3 base/base | 4..8 older/older", None),
         ("0..3 base/base | 4..9 older/older", Some("older")),
         ("0..3 base/base | 4 503 | 5..6 base/base", None),
-        ("0 404", Some("nothing")),
-        ("0 -/-", Some("nothing")),
+        // That there is none, a second answer has to say.
+        ("0 404", None),
+        ("0 404 | 1 404", Some("nothing")),
+        ("0 404 | 1 503 | 2 404", Some("nothing")),
+        ("0 -/- | 1 -/-", Some("nothing")),
+        ("0 404 | 1 base/base", None),
+        ("0 404 | 1 base/base c500", Some("base")),
         // A deployment was seen: one answer does not unsee it.
         ("0..3 base/base | 4 404", None),
         ("0..3 base/base | 4 404 | 5..9 base/base", None),
