@@ -25,6 +25,8 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
+#[cfg(test)]
+pub(crate) use self::reader::DeadLetter;
 pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
 pub(crate) use self::rollouts::EventDelivery;
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};

@@ -22,7 +22,7 @@ use clap_complete::Shell;
 
 pub use self::duration::parse as parse_duration;
 pub(crate) use self::history::{GroupArg, HistoryArgs};
-pub(crate) use self::values::{Listen, PositiveTime, list};
+pub(crate) use self::values::{Listen, PositiveTime, Time, list};
 pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::Speed;

@@ -156,6 +156,11 @@ impl SimulatedAgent {
         shown.next().ok_or_else(|| self.not_found())
     }
 
+    /// Has the details say this from now on, where the scenario says nothing else.
+    pub(super) fn set(&mut self, fields: &Value) {
+        merge(&mut self.settings, fields);
+    }
+
     /// The agent's entry in the list of agents; `None` while it does not exist.
     #[must_use]
     pub fn entry(&self, now: Now) -> Option<Value> {

@@ -8,9 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::demo::Demo;
 use super::signals::{Hangup, Signals};
-use crate::adapters::api::Client;
 use crate::adapters::api::connection::{Connection, Hooks};
+use crate::adapters::api::{Client, Credentials};
 use crate::adapters::metrics::Metrics;
 use crate::adapters::output::print;
 use crate::adapters::store::Store;
@@ -27,17 +28,21 @@ use crate::core::messages;
 use crate::core::text::one_line;
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
-pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
+pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
+    let demo = match args.demo {
+        Some(agents) => Some(Demo::start(&mut args, agents).await?),
+        None => None,
+    };
     let mut plan = plan::watch_plan(&args).map_err(report_all_but_last)?;
     if args.check_config {
         plan::check_files(&plan).map_err(report_all_but_last)?;
         return check(&plan);
     }
-    let client = Client::new(
-        plan.url.clone(),
-        plan.credentials()?,
-        plan.ca_file.as_deref(),
-    )?;
+    let credentials = match &demo {
+        Some(_) => Credentials::of_simulator(),
+        None => plan.credentials()?,
+    };
+    let client = Client::new(plan.url.clone(), credentials, plan.ca_file.as_deref())?;
     // A terminal that is closed ends it; what has none reads its configuration anew.
     let hangup = if io::stderr().is_terminal() {
         Hangup::Ends
@@ -50,10 +55,18 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
     };
     let store = open(&plan).await?;
+    let demo = match demo {
+        Some(demo) => Some(demo.with_history(&store).await?),
+        None => None,
+    };
     let shared = Arc::new(Shared::new(remembered_fleet(&plan, &store).await?));
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
     let connection = Connection::new(client, plan.rules.max_rps, hooks(&metrics));
     let http = listen(&plan, &shared, &metrics, &store, &connection).await?;
+    if let (Some(demo), Some(http)) = (&demo, &http) {
+        let page = format!("http://{}", http.local_addr());
+        print::out(&demo.words(&page)).map_err(Error::Print)?;
+    }
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
     let dispatch_parts = DispatchParts {
@@ -80,6 +93,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Some(http) => serve_beside(http, sidecar).await,
         None => sidecar.run().await,
     };
+    drop(demo);
     match ended {
         Ended::Stopped | Ended::Passed(PassEnd::Passed) => Ok(Ending::Done),
         Ended::Passed(PassEnd::Failed(verdict, why)) => Ok(Ending::PassFailed { verdict, why }),

@@ -65,7 +65,9 @@ mod tests {
         let document = roxmltree::Document::parse(&badge).unwrap();
         let label = document.root_element().attribute("aria-label");
         assert_eq!(label, Some("\"/><script>&ü: ready"));
-        let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+        let texts = document
+            .descendants()
+            .filter(|node| node.has_tag_name("text"));
         let texts: Vec<_> = texts.filter_map(|node| node.text()).collect();
         assert_eq!(texts, ["\"/><script>&ü", "ready"]);
     }

@@ -36,18 +36,13 @@ pub(super) async fn admit(
 ) -> Result<Trust, Response> {
     let headers = &request.headers;
     let public = access.public_url.as_ref().map(|url| url.authority());
-    let name = check_name(
-        listening,
-        public,
-        request.version,
-        &request.uri,
-        headers,
-    );
+    let name = check_name(listening, public, request.version, &request.uri, headers);
     let name = name.map_err(|(status, why)| error(status, why))?;
     match (&access.token, name) {
         (Some(token), _) if token.admits(headers).await => Ok(Trust::Full),
         (Some(_), _) => {
-            let why = "the token of --http-token-file is needed, as a bearer token or as a password";
+            let why =
+                "the token of --http-token-file is needed, as a bearer token or as a password";
             let mut refused = error(StatusCode::UNAUTHORIZED, why);
             let challenge = HeaderValue::from_static(CHALLENGE);
             let headers = refused.headers_mut();

@@ -92,12 +92,7 @@ pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duratio
         .with_state(state)
 }
 
-async fn guard(
-    access: Arc<Access>,
-    listening: IpAddr,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn guard(access: Arc<Access>, listening: IpAddr, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut response = match admit(&access, listening, &parts).await {
         Ok(trust) => {

@@ -114,7 +114,10 @@ mod tests {
         let token = Arc::new(Token::read(file.path()).unwrap());
         assert!(!format!("{token:?}").contains(TOKEN));
         let basic = |pair: &str| bearing(&format!("Basic {}", STANDARD.encode(pair)));
-        for right in [bearing(&format!("bearer {TOKEN}")), basic(&format!("x:{TOKEN}"))] {
+        for right in [
+            bearing(&format!("bearer {TOKEN}")),
+            basic(&format!("x:{TOKEN}")),
+        ] {
             assert!(token.admits(&right).await);
         }
         for wrong in [
@@ -135,7 +138,13 @@ mod tests {
     #[test]
     fn what_can_be_guessed_is_no_token() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for text in ["", "\n", "short", "two words are no token", "0123456789abcdef\nx"] {
+        for text in [
+            "",
+            "\n",
+            "short",
+            "two words are no token",
+            "0123456789abcdef\nx",
+        ] {
             fs::write(file.path(), text).unwrap();
             let why = Token::read(file.path()).unwrap_err();
             assert!(why.contains("holds no token"), "{why}");
