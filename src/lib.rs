@@ -26,7 +26,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use crate::adapters::output::print;
+use crate::adapters::output::{self, Style, print};
 use crate::app::cli::Cli;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -81,4 +81,15 @@ fn print_usage_error(error: &clap::Error) {
     } else {
         writeln!(io::stderr().lock(), "{}", harmless.join("\n"))
     };
+    if error.use_stderr() && app::plan::is_on_github() {
+        let what: Vec<&str> = harmless.iter().map(String::as_str).collect();
+        let what = what
+            .split(|line| line.is_empty())
+            .next()
+            .unwrap_or_default();
+        let what = what.join(" ");
+        let what = what.strip_prefix("error: ").unwrap_or(&what);
+        output::print_error(Style::Github, what, 2);
+        print::flush_err();
+    }
 }

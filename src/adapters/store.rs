@@ -262,15 +262,39 @@ impl Store {
 
     /// Makes sure that what is written goes where it will be looked for: `SQLite` would go on with a file
     /// that has no name any more.
-    fn check_place(&self) -> Result<(), StoreError> {
+    fn check_place(&mut self) -> Result<(), StoreError> {
         let place = |found: &fs::Metadata| (found.dev(), found.ino());
         let failed = |error| StoreError::file("look for", &self.path, error);
         let own = self.file.metadata().map_err(failed)?;
         match fs::metadata(&self.path) {
             Ok(found) if place(&found) == place(&own) => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-            _ => Err(StoreError::Replaced(self.path.clone())),
+            Ok(_) => Err(StoreError::Replaced(self.path.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.restore_deleted(),
+            Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Makes a store that was deleted anew, with all that was in it: the open file still has it.
+    fn restore_deleted(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |error| StoreError::file("restore the deleted", &path, error);
+        let file = private(&path).map_err(failed)?;
+        file.try_lock().map_err(|error| failed(error.into()))?;
+        let name = path.to_string_lossy();
+        self.read(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))?;
+        // The index of the log is still mapped: the new file needs one of its own.
+        let real = path.canonicalize().map_err(failed)?;
+        let _ = fs::remove_file(beside(&real, "-shm"));
+        let id = self.id.clone();
+        *self = Self {
+            id,
+            ..Self::open_locked(&path, file)?
+        };
+        tracing::warn!(
+            "the store {} was deleted while it was in use, and has been made again: nothing is lost",
+            path.display()
+        );
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::agents::BadAgents;
 pub use self::agents::{BadDeployFile, agent_of_deploy_file};
-pub(crate) use self::output::{Auto, OutputPlan};
+pub(crate) use self::output::{Auto, OutputPlan, is_on_github};
 pub(crate) use self::scenario::{ScenarioError, load_scenario};
 pub(crate) use self::smoke::{Smoke, SmokeError};
 pub(crate) use self::target::TargetError;

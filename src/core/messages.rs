@@ -109,6 +109,12 @@ pub fn line(event: &Event) -> String {
             let (id, created) = (one_line(deployment_id), created(*created_at));
             format!("following deployment {id}{created}")
         }
+        // When the watch began is no news.
+        Event::PhaseChanged {
+            phase,
+            previous: Phase::Waiting,
+            ..
+        } => phase.to_string(),
         Event::PhaseChanged {
             phase,
             previous,

@@ -1,302 +1,299 @@
-//! The action and the GitLab job, run as the CI would run them, from a release in a folder.
+//! The action, run as GitHub would run it, from a release in a folder.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test, project};
-use crate::readme::{texts, yaml};
-use crate::release::{Fault, fetched, publish, ran};
-use crate::runner::{Step, commands, names, outputs};
-use crate::server::{Server, agent, crashing, details, play};
+use crate::harness::{KEY, project};
+use crate::readme::yaml;
+use crate::release::{Fault, checked, fetched, ran, target};
+use crate::runner::{commands, names};
+use crate::server::{Server, answer, crashing, details, play};
+use crate::workflow::{Ended, Runner, our_action};
+
+const BASELINE: &str = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
 
 /// Agents of any name that are ready.
 fn all_ready() -> Server {
     play(vec![details(&json!({"name": null, "ready": true}))])
 }
 
-/// A use of the action with these inputs, `with:` in a workflow, against this server.
-fn used(server: &Server, with: &Value, fault: Fault) -> (Test, Step) {
-    let action = yaml("action.yml");
-    let steps = action["runs"]["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 1);
-    let step = &steps[0];
-    for input in with.as_object().unwrap().keys() {
-        assert!(action["inputs"][input].is_object(), "no input {input}");
-    }
-    // GitHub runs `shell: bash` so.
-    let script = step["run"].as_str().unwrap();
-    let test = Test::of(
-        "bash",
-        [
-            "--noprofile",
-            "--norc",
-            "-e",
-            "-o",
-            "pipefail",
-            "-c",
-            script,
-        ],
-    );
-    let (mut test, files) = Step::around(publish(test, fault));
-    test = test
-        .env("GITHUB_REPOSITORY", "acme/voice")
-        .env("GITHUB_SERVER_URL", "https://github.com")
-        .env("GITHUB_ACTION_PATH", project(""))
-        .env("PIPECAT_API_URL", server.url());
-    for (name, value) in step["env"].as_object().unwrap() {
-        let value = value.as_str().unwrap();
-        let expression = value
-            .strip_prefix("${{ ")
-            .unwrap()
-            .strip_suffix(" }}")
-            .unwrap();
-        let value = match expression.split_once('.').unwrap() {
-            ("inputs", input) => {
-                let default = &action["inputs"][input]["default"];
-                with.get(input).unwrap_or(default).as_str().unwrap()
-            }
-            ("github", "action_repository") => "acme/pipecat-rollout",
-            ("github", "action_ref") => "v0.1.0",
-            other => panic!("{other:?}"),
-        };
-        test = test.env(name, value);
-    }
-    (test, files)
+/// The errors in a log, by their words.
+fn errors(ended: &Ended) -> Vec<String> {
+    let errors = commands(&ended.log)
+        .into_iter()
+        .filter(|it| it.name == "error");
+    errors.map(|error| error.data).collect()
 }
 
 #[test]
-fn the_action_runs_the_release_that_it_is_pinned_to() {
+fn the_action_runs_and_proves_the_release_of_its_own_version() {
     let server = play(vec![crashing(4, "boom")]);
-    let with =
-        json!({"agent": " my-agent\n", "api-key": KEY, "report-file": "r.json", "timeout": "1m"});
-    let (test, step) = used(&server, &with, Fault::None);
-    let left = test
-        .afterwards(move || {
-            let from = "https://github.com/acme/pipecat-rollout/releases/download/v0.1.0";
-            assert_eq!(
-                fetched(step.folder()),
-                [format!("{from}/ARCHIVE"), format!("{from}/SHA256SUMS")]
-            );
-            assert_eq!(ran(step.folder()).unwrap(), "wait-for-ready -- my-agent");
-            let found = outputs(&step.read("set_output"));
-            assert_eq!(found["verdict"], "failed");
-            assert!(found["report-path"].ends_with("/r.json"));
-            // What is forwarded is there, and all that is there is forwarded.
-            let action = yaml("action.yml");
-            let forwarded = action["outputs"].as_object().unwrap();
-            let mut given: Vec<&str> = forwarded.keys().map(String::as_str).collect();
-            given.sort_unstable();
-            assert_eq!(given, found.keys().collect::<Vec<_>>());
-            for (name, output) in forwarded {
-                assert_eq!(
-                    output["value"],
-                    format!("${{{{ steps.rollout.outputs.{name} }}}}")
-                );
-            }
-        })
-        .status(10)
-        .stderr_any()
-        .run();
-    assert_eq!(
-        names(&commands(&left.stderr)),
-        ["group", "endgroup", "error"]
+    let mut runner = Runner::new(&server.url());
+    let with = json!({
+        "agent": " my-agent\n", "api-key": KEY, "report-file": "r.json", "timeout": "1m", "stable-for": "5",
+    });
+    let ended = runner.action(&with);
+    assert_eq!(ended.code, 10, "{}", ended.log);
+    let archive = format!("pipecat-rollout-{}.tar.gz", target());
+    let version = env!("CARGO_PKG_VERSION");
+    let from = format!(
+        "{}/releases/download/v{version}",
+        env!("CARGO_PKG_REPOSITORY")
     );
+    assert_eq!(
+        fetched(runner.folder()),
+        [format!("{from}/{archive}"), format!("{from}/SHA256SUMS")]
+    );
+    let check = checked(runner.folder()).concat();
+    assert!(
+        check.starts_with("ghs_5ecret attestation verify /"),
+        "{check}"
+    );
+    assert!(
+        check.ends_with(&format!("/{archive} --repo {}", our_action())),
+        "{check}"
+    );
+    assert_eq!(
+        ran(runner.folder()).unwrap(),
+        "wait-for-ready --timeout=1m --stable-for=5 --report-file=r.json -- my-agent"
+    );
+    assert_eq!(names(&commands(&ended.log)), ["group", "endgroup", "error"]);
+    assert!(
+        ended.summary.starts_with("### ❌ my-agent failed "),
+        "{}",
+        ended.summary
+    );
+    let found = runner.outputs("action");
+    assert_eq!(
+        (found["verdict"].as_str(), found["exit-code"].as_str()),
+        ("failed", "10")
+    );
+    assert!(found["report-path"].ends_with("/r.json"));
+    assert!(found.values().all(|value| !value.is_empty()), "{found:?}");
 }
 
 #[test]
-fn inputs_become_switches_and_are_no_code() {
-    // While the baseline is still the desired one, nothing new has come.
-    let baseline = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
-    let before = play(vec![details(
-        &json!({"ready": true, "desiredDeploymentId": baseline}),
-    )]);
-    let with = json!({"agent": "my-agent", "api-key": KEY, "command": "status", "not-deployment": baseline, "version": "v9.9.9"});
-    let (test, step) = used(&before, &with, Fault::None);
-    test.afterwards(move || {
-        assert_eq!(ran(step.folder()).unwrap(), "status -- my-agent");
-        assert!(fetched(step.folder())[0].contains("/releases/download/v9.9.9/"));
-    })
-    .status(13)
-    .stdout_starts("my-agent: unchanged")
-    .stderr_any()
-    .run();
+fn nothing_that_depends_on_who_uses_the_action_is_asked_of_github() {
+    let text = fs::read_to_string(project("action.yml")).unwrap();
+    // Within a composite action, these are the outer one's.
+    for name in [
+        "github.action_",
+        "github.repository",
+        "GITHUB_REPOSITORY",
+        "GITHUB_ACTION_REF",
+    ] {
+        for script in ["action.yml", "config/ci/install.sh", "config/ci/action.sh"] {
+            let text = fs::read_to_string(project(script)).unwrap();
+            assert!(!text.contains(name), "{script}: {name}");
+        }
+    }
+    // Every file that the action needs lies beside it.
+    for step in yaml("action.yml")["runs"]["steps"].as_array().unwrap() {
+        assert_eq!(step["shell"], "bash");
+        assert!(
+            step["run"]
+                .as_str()
+                .unwrap()
+                .starts_with("exec bash \"$GITHUB_ACTION_PATH/config/ci/")
+        );
+    }
+    assert!(!text.contains("uses:"), "it needs no other action");
+}
 
+#[test]
+fn a_runner_with_macos_gets_its_program() {
+    let server = all_ready();
+    let uname = "#!/bin/sh\ncase $1 in -s) echo Darwin ;; -m) echo arm64 ;; esac\n";
+    let mut runner = Runner::with_release(&server.url(), "aarch64-apple-darwin", Fault::None)
+        .program("uname", uname);
+    let ended = runner.action(&json!({"agent": "my-agent", "api-key": KEY}));
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert!(fetched(runner.folder())[0].ends_with("/pipecat-rollout-aarch64-apple-darwin.tar.gz"));
+
+    let uname = "#!/bin/sh\necho Windows\n";
+    let mut runner = Runner::new(&server.url()).program("uname", uname);
+    let ended = runner.action(&json!({"agent": "my-agent", "api-key": KEY}));
+    assert_eq!(ended.code, 2);
+    assert!(errors(&ended)[0].starts_with("there is no released program for this runner; "));
+}
+
+#[test]
+fn inputs_are_no_code_and_the_job_s_variables_count_where_none_is_given() {
     let server = all_ready();
     let owned = "$(touch owned) `touch owned` ; touch owned * --help";
-    let (test, step) = used(
-        &server,
-        &json!({"agent": owned, "api-key": KEY}),
-        Fault::None,
+    let mut runner = Runner::new(&server.url());
+    let ended = runner.action(&json!({"agent": owned, "api-key": KEY}));
+    assert_eq!(ended.code, 2, "{}", ended.log);
+    assert!(!runner.workspace().join("owned").exists());
+    assert_eq!(
+        ran(runner.folder()).unwrap(),
+        format!("wait-for-ready -- {owned}")
     );
-    test.afterwards(move || {
-        assert!(!step.folder().join("owned").exists());
-        assert_eq!(
-            ran(step.folder()).unwrap(),
-            format!("wait-for-ready -- {owned}")
-        );
-    })
-    .status(2)
-    .stderr_any()
-    .run();
 
-    // The job's variables count where no input does, and the vendor's file names the agent.
-    let (test, step) = used(&server, &json!({"simulate": "phase-failed"}), Fault::None);
-    test.env("PIPECAT_ROLLOUT_SPEED", "50")
-        .file("pcc-deploy.toml", "agent_name = 'a'")
-        .afterwards(move || assert_eq!(ran(step.folder()).unwrap(), "wait-for-ready --"))
-        .status(10)
-        .stderr_any()
-        .run();
+    let mut runner = Runner::new(&server.url())
+        .env("PIPECAT_ROLLOUT_SPEED", "50")
+        .file("pcc-deploy.toml", "agent_name = 'a'");
+    let ended = runner.action(&json!({"simulate": "phase-failed"}));
+    assert_eq!(ended.code, 10, "{}", ended.log);
+    assert_eq!(
+        ran(runner.folder()).unwrap(),
+        "wait-for-ready --simulate=phase-failed --"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_inputs_is_an_annotation_that_names_them() {
+    let server = all_ready();
+    for (with, words) in [
+        (
+            json!({"agent": "my-agent", "api-key": ""}),
+            "no key: the inputs api-key and pipecat-token are empty. So is a secret that does not exist, or that",
+        ),
+        (
+            json!({"agent": "my-agent", "api-key": KEY, "timeout": "soon"}),
+            "invalid value 'soon' for '--timeout <TIME>': a time is written like 90s, 10m,",
+        ),
+        (
+            json!({"agent": "my-agent", "api-key": "pk_5ecret"}),
+            "PIPECAT_API_KEY holds a public key (pk_…), which only starts sessions; ",
+        ),
+        (
+            json!({"agent": "a b", "api-key": KEY, "run": "deploy"}),
+            "agent: run deploys one agent, not 2; use a matrix",
+        ),
+        (
+            json!({"agent": "--help", "api-key": KEY, "run": "deploy"}),
+            "agent: a name does not begin with -",
+        ),
+        (
+            json!({"agent": "a", "api-key": KEY, "run": "deploy", "baseline-only": true}),
+            "baseline-only: run notes the baseline by itself, and needs no step before it",
+        ),
+    ] {
+        let ended = Runner::new(&server.url()).action(&with);
+        assert_eq!(ended.code, 2, "{with}");
+        let found = errors(&ended);
+        assert!(
+            found.len() == 1 && found[0].starts_with(words),
+            "{with}: {found:?}"
+        );
+    }
+    assert!(server.requests().is_empty());
 }
 
 #[test]
 fn the_action_refuses_what_was_not_released() {
-    let server = play(vec![agent(true)]);
-    let archive = format!(
-        "pipecat-rollout-{}-unknown-linux-musl.tar.gz",
-        std::env::consts::ARCH
-    );
-    let with = json!({"agent": "my-agent", "api-key": KEY});
-    let other = |name: &str, value: &str| {
-        let mut with = with.clone();
-        with[name] = value.into();
-        with
-    };
-    for (fault, with, words) in [
+    let server = all_ready();
+    let archive = format!("pipecat-rollout-{}.tar.gz", target());
+    let version = env!("CARGO_PKG_VERSION");
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    for (fault, words) in [
         (
             Fault::Archive,
-            with.clone(),
             format!("the checksum of {archive} is wrong: it is not what was released"),
         ),
         (
             Fault::List,
-            with.clone(),
             format!("SHA256SUMS does not name {archive} once"),
         ),
         (
             Fault::Missing,
-            with.clone(),
-            format!("cannot download {archive} of the release v0.1.0"),
+            format!("cannot download {archive} of the release v{version} from {repository}"),
         ),
         (
-            Fault::None,
-            other("version", "../../evil"),
-            "version is the tag of a release, not ../../evil".to_owned(),
-        ),
-        (
-            Fault::None,
-            other("command", "run\n::error::x"),
-            "command is wait-for-ready or status, not $'run\\n::error::x'".to_owned(),
+            Fault::Attestation,
+            format!("the attestation of {archive} cannot be confirmed: ::error::found"),
         ),
     ] {
-        let (test, step) = used(&server, &with, fault);
-        test.afterwards(move || assert_eq!(ran(step.folder()), None, "{fault:?}"))
-            .status(2)
-            .stdout(&format!("::error title=pipecat-rollout::{words}\n"))
-            .run();
+        let mut runner = Runner::with_release(&server.url(), &target(), fault);
+        let ended = runner.action(&json!({"agent": "my-agent", "api-key": KEY}));
+        assert_eq!((ended.code, errors(&ended)), (2, vec![words]), "{fault:?}");
+        assert_eq!(ran(runner.folder()), None, "{fault:?}");
     }
     assert!(server.requests().is_empty());
+    let mut runner = Runner::with_release(&server.url(), &target(), Fault::Attestation);
+    let ended =
+        runner.action(&json!({"agent": "my-agent", "api-key": KEY, "check-attestation": false}));
+    assert_eq!(ended.code, 0, "{}", ended.log);
 }
 
 #[test]
-fn no_script_of_the_action_holds_an_expression() {
-    let action = yaml("action.yml");
-    for step in action["runs"]["steps"].as_array().unwrap() {
-        assert!(!step["run"].as_str().unwrap().contains("${{"), "{step}");
-        assert_eq!(step["shell"], "bash");
-    }
-    let script = fs::read_to_string(project("config/ci/action.sh")).unwrap();
-    assert!(!script.contains("${{"));
-}
-
-/// A job that extends the template's, with its variables and its script over those.
-fn extended(server: &Server, job: &Value, fault: Fault) -> Test {
-    let template = &yaml("config/ci/gitlab.yml")[".pipecat-rollout"];
-    let script = job.get("script").unwrap_or(&template["script"]);
-    // One shell, as the runner has it.
-    let script = [texts(&template["before_script"]), texts(script)].concat();
-    let test = Test::of("sh", ["-e", "-c", &script.join("\n")]);
-    let mut test = publish(test, fault)
-        .env("CI", "true")
-        .env("GITLAB_CI", "true")
-        .env("PIPECAT_API_URL", server.url())
-        .env("PIPECAT_API_KEY", KEY);
-    for (name, value) in template["variables"].as_object().unwrap() {
-        let value = job["variables"].get(name).unwrap_or(value);
-        test = test.env(name, value.as_str().unwrap());
-    }
-    test
-}
-
-#[test]
-fn the_gitlab_job_leaves_the_artifacts_that_it_names() {
+fn install_only_puts_the_program_on_the_path() {
     let server = all_ready();
-    let job = json!({"variables": {
-        "AGENT": "my-agent other", "PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1",
-    }});
-    let test = extended(&server, &job, Fault::None);
-    let folder = test.folder();
-    test.afterwards(move || {
-        assert_eq!(
-            fetched(&folder),
-            [
-                "https://example.com/v1/ARCHIVE",
-                "https://example.com/v1/SHA256SUMS"
-            ]
+    let mut runner = Runner::new(&server.url());
+    let ended = runner.action(&json!({"install-only": true}));
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(ran(runner.folder()), None);
+    let run = json!({"run": "pipecat-rollout wait my-agent", "env": {"PIPECAT_API_KEY": KEY}});
+    let ended = runner.step(&run);
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert!(
+        ended.summary.starts_with("### ✅ my-agent ready "),
+        "{}",
+        ended.summary
+    );
+}
+
+#[test]
+fn run_takes_a_command_or_a_script() {
+    let server = all_ready();
+    let script = "set -u\ntouch \"$PWD/deployed now\"\nexit 7 # as if it failed\n";
+    let shell = "bash --noprofile --norc -eo pipefail -c";
+    let tried = |run: &str, words: &str, code: i32| {
+        let mut runner = Runner::new(&server.url()).program("deploy", "#!/bin/sh\nexit 6\n");
+        let ended = runner.action(&json!({"agent": "my-agent", "api-key": KEY, "run": run}));
+        assert_eq!(ended.code, code, "{run}: {}", ended.log);
+        assert!(
+            ran(runner.folder())
+                .unwrap()
+                .starts_with(&format!("run my-agent -- {words}"))
         );
-        assert_eq!(ran(&folder).unwrap(), "wait-for-ready -- my-agent other");
-        let artifacts = &yaml("config/ci/gitlab.yml")[".pipecat-rollout"]["artifacts"];
-        assert_eq!(artifacts["when"], "always");
-        let named = [texts(&artifacts["paths"]), texts(&artifacts["reports"])].concat();
-        assert_eq!(named.len(), 3);
-        for file in named {
-            assert!(folder.join(file).is_file(), "{file}");
-        }
-    })
-    .stdout_starts("pipecat-rollout-")
-    .stderr_any()
-    .run();
-}
-
-#[test]
-fn a_gitlab_job_with_a_script_of_its_own_has_the_program_on_its_path() {
-    let job = json!({
-        "variables": {"PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"},
-        "script": ["touch deployed", "pipecat-rollout wait my-agent"],
-    });
-    let test = extended(&play(vec![agent(true)]), &job, Fault::None);
-    let folder = test.folder();
-    let afterwards = move || {
-        assert!(folder.join("deployed").exists());
-        assert_eq!(ran(&folder).unwrap(), "wait my-agent");
-        assert!(folder.join("rollout.env").is_file());
+        assert_eq!(runner.outputs("action")["verdict"], "command-failed");
+        runner
     };
-    test.afterwards(afterwards)
-        .stdout_starts("pipecat-rollout-")
-        .stderr_any()
-        .run();
+    // A command that fails is believed after seconds.
+    std::thread::scope(|scope| {
+        scope.spawn(|| tried("deploy --yes --to x.toml\n", "deploy --yes --to x.toml", 6));
+        scope.spawn(|| tried("LEVEL=3 deploy", &format!("{shell} LEVEL=3 deploy"), 6));
+        scope.spawn(|| tried("nothing-there", &format!("{shell} nothing-there"), 127));
+        let runner = scope.spawn(|| tried(script, &format!("{shell} set -u"), 7));
+        let runner = runner.join().unwrap();
+        assert!(runner.workspace().join("deployed now").exists());
+    });
 }
 
 #[test]
-fn the_gitlab_job_refuses_what_was_not_released() {
-    let server = play(vec![agent(true)]);
-    let job = json!({
-        "variables": {"PIPECAT_ROLLOUT_RELEASE": "https://example.com/v1"},
-        "script": ["touch deployed", "pipecat-rollout wait my-agent"],
-    });
-    for (fault, status) in [(Fault::Archive, 1), (Fault::List, 1), (Fault::Missing, 22)] {
-        let test = extended(&server, &job, fault);
-        let folder = test.folder();
-        let afterwards = move || {
-            assert_eq!(ran(&folder), None, "{fault:?}");
-            assert!(!folder.join("deployed").exists(), "{fault:?}");
-        };
-        test.afterwards(afterwards)
-            .status(status)
-            .stdout_starts("")
-            .stderr_any()
-            .run();
+fn a_baseline_is_noted_where_it_is_known_what_is_deployed() {
+    let not_there = answer(
+        "404 Not Found",
+        "content-type: application/json\r\n",
+        r#"{"error":"not found"}"#,
+    );
+    let refused = answer("401 Unauthorized", "", "{}");
+    let current = details(&json!({"ready": false, "desiredDeploymentId": BASELINE}));
+    for (body, code, known) in [
+        (current, 0, true),
+        (not_there, 0, true),
+        (refused, 3, false),
+    ] {
+        let server = play(vec![body]);
+        let mut runner = Runner::new(&server.url());
+        let ended =
+            runner.action(&json!({"agent": "my-agent", "api-key": KEY, "baseline-only": true}));
+        assert_eq!(ended.code, code, "{}", ended.log);
+        let report = fs::read(&runner.outputs("action")["report-path"]).unwrap();
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report["agents"][0]["agent"], "my-agent");
+        let words = "what is deployed now is unknown, so that a deploy could not be judged";
+        assert_eq!(errors(&ended).iter().any(|error| error == words), !known);
+        if !known {
+            continue;
+        }
+        // While the baseline is still the desired one, nothing new has come.
+        let baseline = runner.outputs("action")["report-path"].clone();
+        let with = json!({"agent": "my-agent", "api-key": KEY, "baseline": baseline});
+        let mut runner = runner.env("PIPECAT_ROLLOUT_APPEAR_TIMEOUT", "1");
+        assert_ne!(runner.action(&with).code, 0);
     }
-    assert!(server.requests().is_empty());
 }

@@ -39,7 +39,7 @@ fn retries_after(reasons: &[&str], fault: impl Fn(&mut TcpStream) + Send + Sync 
         rest,
         "[TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
          [TIME] my-agent: following deployment new\n\
-         [TIME] my-agent: active (waiting took TIME)\n\
+         [TIME] my-agent: active\n\
          [TIME] my-agent: ready after TIME\n"
     );
     assert_eq!(server.requests().len(), 2);
@@ -221,7 +221,7 @@ fn an_outage_is_one_line_however_many_polls_fail() {
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
              [TIME] my-agent: the API answers again, after 3 failed polls in TIME\n\
              [TIME] my-agent: following deployment new\n\
-             [TIME] my-agent: active (waiting took TIME)\n\
+             [TIME] my-agent: active\n\
              [TIME] my-agent: ready after TIME\n",
         )
         .run();

@@ -79,7 +79,7 @@ KeyError: 'access_token'
         .stderr(
             "::group::Rollout of my-agent\n\
              [TIME] my-agent: following deployment new\n\
-             [TIME] my-agent: creating (waiting took TIME)\n\
+             [TIME] my-agent: creating\n\
              [TIME] my-agent: validating (creating took TIME)\n\
              [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
              [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
@@ -126,7 +126,7 @@ fn a_success_is_annotated_only_where_the_old_code_goes_on_serving() {
         .stderr(
             "::group::Rollout of my-agent\n\
              [TIME] my-agent: following deployment new\n\
-             [TIME] my-agent: active (waiting took TIME)\n\
+             [TIME] my-agent: active\n\
              [TIME] my-agent: ready\n\
              ::endgroup::\n",
         )

@@ -62,7 +62,7 @@ fn a_failure_in_a_job() {
         normal(&sections(&left.stderr)),
         "<start>Rollout of my-agent\n\
          [TIME] my-agent: following deployment new\n\
-         [TIME] my-agent: validating (waiting took TIME)\n\
+         [TIME] my-agent: validating\n\
          [TIME] my-agent: restarted, 4 in all: exit code 1 (an error in the application)\n\
          [TIME] my-agent: its code crashes: CrashLoopBackOff\n\
          <end>\n\

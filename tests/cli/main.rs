@@ -12,6 +12,8 @@ mod ends;
 mod faults;
 mod github;
 mod gitlab;
+#[cfg(target_os = "linux")]
+mod gitlab_job;
 mod harness;
 mod hostile;
 mod input;
@@ -20,6 +22,8 @@ mod logs;
 mod manual;
 mod output;
 mod readme;
+#[cfg(target_os = "linux")]
+mod recipes;
 mod rehearsal;
 #[cfg(target_os = "linux")]
 mod release;
@@ -34,3 +38,5 @@ mod target;
 mod tls;
 mod tls_server;
 mod vendor_cli;
+#[cfg(target_os = "linux")]
+mod workflow;

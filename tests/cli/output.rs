@@ -66,7 +66,7 @@ fn progress_in_plain_lines() {
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
              [TIME] my-agent: waiting: deployment deployment-old still is the desired one\n\
              [TIME] my-agent: following deployment deployment-new\n\
-             [TIME] my-agent: reconciling (waiting took TIME)\n\
+             [TIME] my-agent: reconciling\n\
              [TIME] my-agent: the API says that deployment deployment-old is the desired one; confirming\n\
              [TIME] my-agent: creating (reconciling took TIME)\n\
              [TIME] my-agent: validating (creating took TIME)\n\

@@ -1,4 +1,4 @@
-//! What the README shows is true: our program understands every command line, and the workflows use
+//! What the README and docs/ show is true: our program understands every command line, and the workflows use
 //! what the action and the job template have.
 
 use std::fs;
@@ -28,18 +28,26 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The shell scripts of the README: its blocks, its lines of code within the text, and those of jobs;
-/// and those of the page on the simulator.
+/// The shell scripts of the documents: their blocks, their lines of code within the text, and those of
+/// jobs.
 fn scripts() -> Vec<String> {
-    let pages = ["README.md", "docs/simulator.md"];
-    let readme = pages
+    let pages = [
+        "README.md",
+        "docs/ci.md",
+        "docs/configuration.md",
+        "docs/sidecar.md",
+        "docs/simulator.md",
+        "docs/troubleshooting.md",
+        "python/README.md",
+    ];
+    let text = pages
         .map(|page| fs::read_to_string(project(page)).unwrap())
         .concat();
     let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
     let inline = Regex::new(r"`(pipecat-rollout [^`]+)`").unwrap();
     let found = |pattern: &Regex| {
         let scripts = pattern
-            .captures_iter(&readme)
+            .captures_iter(&text)
             .map(|found| found[1].to_owned());
         scripts.collect::<Vec<_>>()
     };
@@ -54,9 +62,11 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     let log = folder.path().join("log");
     let stand_ins = r#"
 pipecat-rollout() { printf '%s\n' "$@" >>"$LOG"; echo "end of call" >>"$LOG"; echo id; }
-cargo() { while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || { shift; pipecat-rollout "$@"; }; }
+cargo() { :; }
+uv() { :; }
+uvx() { "$@"; }
 docker() { [ "$1" = run ] || return 0; while [ $# -gt 0 ] && [ "$1" != pipecat-rollout ]; do shift; done; [ $# -lt 2 ] || { shift; pipecat-rollout "$@"; }; }
-pipecat() { :; }
+pipecat() { [ "$1" != rollout ] || { shift; pipecat-rollout "$@"; }; }
 jq() { read -r line; echo "$line"; }
 "#;
     let done = Command::new("/bin/bash")
@@ -79,8 +89,9 @@ jq() { read -r line; echo "$line"; }
 }
 
 #[test]
-fn every_command_line_that_the_readme_shows_is_understood() {
+fn every_command_line_of_the_documents_is_understood() {
     let mut tried = 0;
+    let example = fs::read(project("config/pipecat-rollout.toml")).unwrap();
     for script in scripts() {
         for call in calls(&script) {
             tried += 1;
@@ -109,10 +120,9 @@ fn every_command_line_that_the_readme_shows_is_understood() {
             } else if call[0] == "history" {
                 let left = Test::with(arguments).status(2).stderr_any().run();
                 assert!(left.stderr.contains("there is no store"), "{}", left.stderr);
-            } else if call.iter().any(|argument| argument == "--config") {
-                let example = fs::read(project("config/pipecat-rollout.toml")).unwrap();
+            } else if call.iter().any(|argument| argument == "--check-config") {
                 Test::with(arguments)
-                    .file("pipecat-rollout.toml", example)
+                    .file("pipecat-rollout.toml", &example)
                     .stdout_starts("the configuration is in order\n")
                     .run();
             } else if ["completions", "man"].contains(&call[0].as_str()) {
@@ -132,6 +142,7 @@ fn every_command_line_that_the_readme_shows_is_understood() {
             } else {
                 let left = Test::with(arguments)
                     .env("PIPECAT_API_URL", "https://unknown.invalid/v1")
+                    .file("pipecat-rollout.toml", &example)
                     .file("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
                     .status(2)
                     .stderr_any()
@@ -148,9 +159,9 @@ fn every_command_line_that_the_readme_shows_is_understood() {
 }
 
 #[test]
-fn every_switch_that_the_readme_names_is_one() {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
-    let (_, table) = readme.split_once("| switch | default | meaning |").unwrap();
+fn every_switch_that_the_documents_name_is_one() {
+    let page = fs::read_to_string(project("docs/configuration.md")).unwrap();
+    let (_, table) = page.split_once("| switch | default | meaning |").unwrap();
     let help = ["wait-for-ready", "run"].map(|command| {
         let help = Test::new(&format!("{command} --help")).stdout_any().run();
         help.stdout
@@ -169,44 +180,32 @@ fn every_switch_that_the_readme_names_is_one() {
 }
 
 #[test]
-fn the_readme_uses_inputs_outputs_and_a_job_that_are_there() {
+fn the_pages_use_inputs_and_a_job_that_are_there() {
     let readme = fs::read_to_string(project("README.md")).unwrap();
-    let block = |start: &str| {
-        let from = readme.find(start).unwrap();
-        let (text, _) = readme[from..].split_once("\n```").unwrap();
-        parse(text)
-    };
+    let (_, step) = readme.split_once("```yaml\n- uses: ").unwrap();
+    let (step, _) = step.split_once("```").unwrap();
     let action = yaml("action.yml");
-    let workflow = block("# .github/workflows/deploy.yml\n");
-    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
-    let ours = |step: &&Value| {
-        let uses = step["uses"].as_str().unwrap_or_default();
-        uses.contains("/pipecat-rollout@")
-    };
-    let mut uses = 0;
-    for step in steps.iter().filter(ours) {
-        uses += 1;
-        for input in step["with"].as_object().unwrap().keys() {
-            assert!(action["inputs"][input].is_object(), "no input {input}");
-        }
+    for input in parse(&format!("- uses: {step}"))[0]["with"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        assert!(action["inputs"][input].is_object(), "no input {input}");
     }
-    assert_eq!(uses, 2);
-    let outputs = Regex::new(r"steps\.(\w+)\.outputs\.([a-z-]+)").unwrap();
-    for text in texts(&workflow) {
-        for found in outputs.captures_iter(text) {
-            assert!(action["outputs"][&found[2]].is_object(), "{text}");
-            assert!(steps.iter().any(|step| step["id"] == found[1]), "{text}");
-        }
-    }
-
-    let pipeline = block("# .gitlab-ci.yml\n");
+    let page = fs::read_to_string(project("docs/ci.md")).unwrap();
+    let (_, pipeline) = page.split_once("# .gitlab-ci.yml\n").unwrap();
+    let pipeline = parse(pipeline.split_once("```").unwrap().0);
     let template = yaml("config/ci/gitlab.yml");
     let job = &pipeline["deploy"];
     let parent = &template[job["extends"].as_str().unwrap()];
-    assert!(parent.is_object());
-    let include = texts(&pipeline["include"]);
-    assert!(include[0].ends_with("/config/ci/gitlab.yml"));
-    let release = "PIPECAT_ROLLOUT_RELEASE";
-    assert!(parent["variables"][release].is_string());
-    assert!(job["variables"][release].is_string());
+    for variable in job["variables"].as_object().unwrap().keys() {
+        let is_ours = parent["variables"][variable].is_string();
+        assert!(
+            is_ours || variable.starts_with("PIPECAT_ROLLOUT_"),
+            "no variable {variable}"
+        );
+    }
+    assert!(texts(&pipeline["include"])[0].ends_with("/config/ci/gitlab.yml"));
+    assert!(page.contains("`!reference [.pipecat-rollout-install, script]`"));
+    assert!(template[".pipecat-rollout-install"]["script"].is_array());
 }

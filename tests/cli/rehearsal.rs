@@ -413,16 +413,28 @@ impl Drop for Place {
 }
 
 /// The simulator, as a process of its own.
-struct Simulator {
+pub(crate) struct Simulator {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Simulator {
     fn start(scenario: &str, speed: u64) -> Self {
+        Self::with(&[
+            "simulate",
+            scenario,
+            "--agent",
+            AGENT,
+            "--speed",
+            &speed.to_string(),
+        ])
+    }
+
+    /// A simulator with these arguments.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
-            .args(["simulate", scenario, "--agent", AGENT])
-            .args(["--listen", "127.0.0.1:0", "--speed", &speed.to_string()])
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0"])
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

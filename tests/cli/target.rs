@@ -184,7 +184,7 @@ fn a_push_is_followed_from_its_build_to_its_deployment() {
             .stderr_any()
             .run();
         for words in [
-            "my-agent: building (waiting took ",
+            "my-agent: building",
             "my-agent: following deployment new\n",
             "my-agent: active (building took ",
         ] {

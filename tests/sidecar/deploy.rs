@@ -58,9 +58,11 @@ fn the_manifests_run_what_there_is() {
     understood(&sidecar["args"]);
     understood(&service["command"]);
     // The tag that a release gives its image.
-    let image = concat!("ghcr.io/OWNER/pipecat-rollout:", env!("CARGO_PKG_VERSION"));
+    let repository = env!("CARGO_PKG_REPOSITORY").replace("https://github.com/", "ghcr.io/");
+    let image = format!("{repository}:{}", env!("CARGO_PKG_VERSION"));
     for container in [standalone, sidecar, service] {
-        assert_eq!(container["image"], image);
+        let named = container["image"].as_str().unwrap();
+        assert!(named.eq_ignore_ascii_case(&image), "{named}");
     }
 }
 

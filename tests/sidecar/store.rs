@@ -98,6 +98,25 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
 }
 
 #[test]
+fn a_store_that_is_deleted_while_it_is_in_use_is_made_again() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
+    let sidecar = place.start_watching();
+    let roll_out = |deployment| {
+        api.deploy("a", deployment);
+        api.ready("a");
+        hook.wait_for_line(&format!("a {deployment} rollout.finished ready"));
+    };
+    roll_out("d2");
+    fs::remove_file(place.path("store.db")).unwrap();
+    roll_out("d3");
+    sidecar.wait_for_log("was deleted while it was in use, and has been made again");
+    sidecar.stop();
+    let history = place.other(&["history"]).stdout;
+    assert!(history.contains("2 rollouts: 2 ready"), "{history}");
+}
+
+#[test]
 fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
@@ -105,7 +124,7 @@ fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be
     fs::write(place.path("other"), "somebody's").unwrap();
     fs::rename(place.path("other"), place.path("store.db")).unwrap();
     api.deploy("a", "d2");
-    sidecar.wait_for_log("was deleted or replaced while it was in use");
+    sidecar.wait_for_log("was replaced while it was in use");
     let body = wait_until("not ready", || {
         let (status, body) = http::get(sidecar.endpoints(), "/readyz")?;
         (status == 503).then_some(body)

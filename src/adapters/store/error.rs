@@ -24,7 +24,7 @@ pub(crate) enum StoreError {
     },
     /// The file has no longer its name.
     #[error(
-        "the store {} was deleted or replaced while it was in use, and nothing is written to it; put the \
+        "the store {} was replaced while it was in use, and nothing is written to it; put the \
          former back, or start the sidecar again to go on with what is there now",
         .0.display()
     )]

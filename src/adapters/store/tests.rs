@@ -295,16 +295,64 @@ fn a_second_sidecar_is_refused_under_whichever_name_and_a_reader_is_not() {
 }
 
 #[test]
-fn nothing_is_written_where_the_store_was_deleted_or_another_file_has_come_in_its_place() {
+fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() {
+    let place = Place::new();
+    let mut store = place.open();
+    store
+        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .unwrap();
+    // What is made again is laid out in another way: there is room in between.
+    let names = || (0..500).map(|number| format!("agent-{number}"));
+    store.apply(at(0), &agents(names()), |_| vec![]).unwrap();
+    let deleted = Change {
+        agents: names().step_by(2).map(|name| (name, None)).collect(),
+        ..Change::default()
+    };
+    store.apply(at(0), &deleted, |_| vec![]).unwrap();
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    store
+        .connection
+        .query_row(checkpoint, [], |_| Ok(()))
+        .unwrap();
+    store.touch(at(0)).unwrap();
+    // With or without the files that belong to it.
+    for rest in [&[""][..], &["", "-wal", "-shm"]] {
+        for suffix in rest {
+            fs::remove_file(beside(&place.path, suffix)).unwrap();
+        }
+        store
+            .apply(at(1), &started(&[("a", "2")]), |_| vec!["one"])
+            .unwrap();
+        let second = Store::open(&place.path).unwrap_err();
+        assert!(matches!(second, StoreError::InUse(_)), "{second:?}");
+    }
+    let mode = fs::metadata(&place.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(log(&store).len(), 3);
+    drop(store);
+    let mut store = place.open();
+    assert_eq!(log(&store).len(), 3);
+    assert_eq!(store.agents().unwrap().records.len(), 250);
+    assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
+    // It goes on to shrink as well.
+    let vacuum: i64 = store
+        .connection
+        .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(vacuum, 2);
+}
+
+#[test]
+fn nothing_is_written_when_another_file_has_come_in_the_place_of_the_store() {
     let place = Place::new();
     let mut store = place.open();
     let former = place.folder.path().join("former");
     fs::rename(&place.path, &former).unwrap();
+    fs::write(&place.path, "somebody's").unwrap();
     let change = started(&[("a", "1")]);
-    for _ in ["deleted", "replaced"] {
+    for _ in 0..2 {
         let error = store.apply(at(0), &change, |_| vec![]).unwrap_err();
         assert!(matches!(error, StoreError::Replaced(_)), "{error:?}");
-        fs::write(&place.path, "somebody's").unwrap();
     }
     assert_eq!(fs::read(&place.path).unwrap(), b"somebody's");
     assert_eq!(count(&store, "events"), 0);

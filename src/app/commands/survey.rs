@@ -113,12 +113,11 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     if there.is_empty() {
         return Err(NoAgents::NoneSelected("it has none".to_owned()));
     }
-    let holds = |name: &str, service: &Service| survey.scope.holds(name, service.region.as_deref());
-    let meant = there.iter().filter(|service| {
-        let name = service.name.as_deref();
-        name.is_some_and(|name| holds(name, service))
+    let names = there.iter().filter_map(|service| {
+        let name = service.name.as_deref()?;
+        let is_meant = survey.scope.holds(name, service.region.as_deref());
+        is_meant.then(|| name.parse().ok()).flatten()
     });
-    let names = meant.filter_map(|service| service.name.as_deref()?.parse().ok());
     let mut names: Vec<AgentName> = names.collect();
     names.sort_unstable();
     names.dedup();

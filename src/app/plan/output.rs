@@ -123,6 +123,11 @@ impl Ci {
     }
 }
 
+/// Whether GitHub Actions reads the log.
+pub(crate) fn is_on_github() -> bool {
+    Ci::found() == Ci::Github
+}
+
 fn style(asked: ProgressArg, auto: Auto, ci: Ci, terminal: Terminal) -> Style {
     match (asked, auto, ci, terminal) {
         (ProgressArg::Github, ..) | (ProgressArg::Auto, Auto::ByPlace, Ci::Github, _) => {

@@ -35,11 +35,12 @@ pub enum BadFilter {
 }
 
 /// The verdicts with which the sidecar's rollouts end.
-const FINAL: [Verdict; 6] = [
+const FINAL: [Verdict; 7] = [
     Verdict::Ready,
     Verdict::Failed,
     Verdict::Stalled,
     Verdict::Superseded,
+    Verdict::NotFound,
     Verdict::Infrastructure,
     Verdict::Timeout,
 ];

@@ -30,7 +30,7 @@ use super::policy::{Baseline, Limits, Policy};
 use super::problem::{Earlier, Problem};
 use super::push::Pushes;
 use super::report::Outcome;
-use super::streak::{Needs, Streaks};
+use super::streak::Streaks;
 use super::target::Search;
 use super::verdict::{Interruption, Verdict};
 use super::view::{Instead, Outage, View};
@@ -314,7 +314,7 @@ impl Machine {
         let deploying = self.search.deploys() && self.in_view_since.is_none();
         let deleted = self.latest.is_some() && !deploying;
         let mut indications = if self.search.awaits_baseline() {
-            vec![Indication::Baseline(None)]
+            vec![self.baseline(None)]
         } else if deleted {
             vec![Indication::Deleted]
         } else {
@@ -374,21 +374,17 @@ impl Machine {
     }
 
     /// Before a deploy of our own: which deployment is desired now. Without dates a replica that lags
-    /// looks like the others, so that it has to be confirmed; that there is none, where no answer shows
-    /// one, is believed the second time. Where answers never agree, the
+    /// looks like the others, so that it has to be confirmed. Where answers never agree, the
     /// command is not held up for ever: none of the deployments that they show is new.
     fn note_baseline(&mut self, at: Duration, desired: Option<&str>) {
         if !self.search.awaits_baseline() {
             return;
         }
-        let seen = self.latest.as_ref().and_then(|details| details.desired());
-        let shown = self.streaks.find(|i| matches!(i, Indication::Baseline(_)));
-        let twice = shown.is_some_and(|streak| streak.meets(Needs::TWICE));
-        let first_deploy = desired.is_none() && seen.is_none() && twice;
         let created_at = desired.and_then(|id| self.search.order.created_at(id));
-        let confirmed = self.meets(|indication| matches!(indication, Indication::Baseline(_)));
+        let confirmed =
+            self.meets(|i| matches!(i, Indication::Baseline(_) | Indication::FirstDeploy));
         let late = at >= self.limits().appear_timeout;
-        if created_at.is_some() || first_deploy || confirmed || late {
+        if created_at.is_some() || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,

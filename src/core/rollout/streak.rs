@@ -58,7 +58,7 @@ impl Streak {
         self.now.saturating_sub(self.began)
     }
 
-    pub(super) fn meets(&self, needs: Needs) -> bool {
+    fn meets(&self, needs: Needs) -> bool {
         self.answers >= needs.answers && self.lasted() >= needs.over
     }
 

@@ -14,6 +14,15 @@ use crate::core::rollout::problem::{self, Problem, ProblemClass};
 use crate::core::wire::{AgentDetails, Revision};
 
 impl Machine {
+    /// Before a deploy: what an answer that desires this deployment says of the baseline.
+    pub(super) fn baseline(&self, desired: Option<&str>) -> Indication {
+        let seen = self.latest.as_ref().and_then(|details| details.desired());
+        match desired.or(seen) {
+            None => Indication::FirstDeploy,
+            Some(_) => Indication::Baseline(desired.map(str::to_owned)),
+        }
+    }
+
     /// The push that was to bring the target, if an answer shows that it has failed, and the target is not
     /// there.
     pub(super) fn failed_push(
@@ -35,7 +44,7 @@ impl Machine {
     pub(super) fn indications(&mut self, details: &AgentDetails) -> Vec<Indication> {
         let desired = details.desired();
         if self.search.awaits_baseline() {
-            return vec![Indication::Baseline(desired.map(str::to_owned))];
+            return vec![self.baseline(desired)];
         }
         let Some(id) = self.search.target_id().map(str::to_owned) else {
             return vec![Indication::NotInView];

@@ -43,6 +43,9 @@ fn describe(indication: &Indication) -> &'static str {
         Indication::Baseline(_) => {
             "before the deploy of `run`: this deployment is desired, without dates"
         }
+        Indication::FirstDeploy => {
+            "before the deploy of `run`: there is no agent, or no deployment, and there was none"
+        }
         Indication::Target(_) => {
             "a deployment other than the baseline is desired; nothing proves that it is newer"
         }
@@ -104,6 +107,7 @@ fn describe(indication: &Indication) -> &'static str {
 fn then(indication: &Indication) -> &'static str {
     match indication {
         Indication::Baseline(_) => "it is the baseline, and the command starts",
+        Indication::FirstDeploy => "the command starts",
         Indication::Target(_) => "it is the target",
         Indication::NotInView => "**unchanged**, or **command-failed**, at `--appear-timeout`",
         Indication::Absent => "the row above is **not-found**",
@@ -153,6 +157,7 @@ fn samples() -> Vec<Indication> {
         Indication::Absent,
         Indication::Target(id()),
         Indication::Baseline(None),
+        Indication::FirstDeploy,
         Indication::FewerRestarts,
         Indication::StepBack(StepBack::Reconciled),
         Indication::StepBack(StepBack::Phase),
@@ -181,7 +186,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 17, "{kinds:?}");
+        assert_eq!(kinds.len(), 18, "{kinds:?}");
     }
 
     #[test]
