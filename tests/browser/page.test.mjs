@@ -189,7 +189,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
       message = ${JSON.stringify(HOSTILE)}
       [[log]]
       at = "0s"
-      line = "<script>alert(3)</script> \u001b[2J logged"`);
+      line = "<script>alert(3)</script> \\u001b[2J logged"`);
     api = (await simulator(scenario, "--agent", "victim", "--autoplay")).address;
     store = file("hostile.db", "");
   });
@@ -237,7 +237,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
     assert.equal((await fetch(address)).status, 401);
     const httpCredentials = { username: "x", password: "browser-token-0123456789" };
     const page = await open(address, { httpCredentials });
-    await page.getByText("No agents yet.").waitFor();
+    await page.getByText("No agents yet").waitFor();
     await page.goto(`${address}/#deliveries`);
     await page.getByText("No sink is configured").waitFor();
     await page.goto(`${address}/#history`);

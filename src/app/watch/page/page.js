@@ -9,6 +9,7 @@ const STATES = {
 const VERDICTS = ["ready", "failed", "timeout", "infrastructure", "superseded", "not-found"];
 const SVG = ["svg", "g", "rect", "path", "line", "circle", "text", "title"];
 const tone = (verdict) => (verdict === "ready" ? "good" : VERDICTS.indexOf(verdict) > 3 ? "odd" : "bad");
+const ONLY = "Only on the sidecar's own machine, or with its --http-token-file.";
 const $ = (id) => document.getElementById(id);
 
 // --- Elements
@@ -43,8 +44,12 @@ function morph(from, to) {
 	for (const { name, value } of to.attributes) if (name !== "style" && from.getAttribute(name) !== value) from.setAttribute(name, value);
 	from.style.cssText = to.style.cssText;
 	if (from.dataset.filter && from !== document.activeElement) from.value = to.value;
-	const keyed = new Map();
-	for (const child of from.children) if (child.dataset.key) keyed.set(child.dataset.key, child);
+	const keyed = new Map(), focus = document.activeElement, wanted = new Set([...to.children].map((child) => child.dataset.key));
+	for (const child of [...from.children]) {
+		const { key } = child.dataset;
+		if (key && !wanted.has(key)) child.remove();
+		else if (key) keyed.set(key, child);
+	}
 	let at = from.firstChild;
 	for (const want of [...to.childNodes]) {
 		const key = want.dataset?.key;
@@ -52,6 +57,8 @@ function morph(from, to) {
 		if (have && have.nodeName === want.nodeName) {
 			if (have === at) at = at.nextSibling;
 			else from.insertBefore(have, at);
+			// What is moved loses the focus.
+			if (have.contains(focus)) focus.focus({ preventScroll: true });
 			morph(have, want);
 		} else from.insertBefore(want, at);
 	}
@@ -237,7 +244,7 @@ function underWay(agent) {
 	return h("article.card", { "data-key": agent.name },
 		h("div.head", rolloutLink(agent.name, agent.deploymentId), h("span.soft.clip", [agent.region, tag(agent.image)].filter(Boolean).join(" · "))),
 		bar(rollout.phases, elapsed, usual, true),
-		h(`p${late ? ".late" : ""}`, rollout.phases.at(-1)?.phase || "starting", ": ", usual.medianMs ? `usually ready in ${took(usual.medianMs)}` : "nothing to compare with", `, now ${took(elapsed)}`,
+		h(`p${late ? ".late" : ""}`, rollout.phases.at(-1)?.phase || "starting", ": ", usual.medianMs ? `usually ready in ${took(usual.medianMs)}` : "its first", `, now ${took(elapsed)}`,
 			late && " ⚠ longer than 95 of 100", rollout.rolledBack && " · a roll-back", rollout.observedLate && " · seen late"));
 }
 
@@ -336,7 +343,7 @@ const VIEWS = {
 					input("search", "Search", query.get("search"), "name or image"),
 					select("region", "Region", [["", "all"], ...Object.entries(agents.byRegion).map(([region, number]) => [region, `${region} (${n(number)})`])], query.get("region")),
 					select("state", "State", [["", "all"], ...states.map(([word, [, text]]) => [word, text])], wanted))),
-				found.length ? table("Agents, those first that are down or rolling out", [
+				found.length ? table("Agents, down or rolling out first", [
 					["Agent", (a) => [link(to("agent", a.name), a.name), h("small.clip", { title: a.image }, a.reason?.summary || tag(a.image))]],
 					["State", (a) => [a.reason ? h("a", { href: to("rollout", a.name, a.deploymentId) }, state(a.state)) : state(a.state), " ", h("small", a.rollout && `${a.phase || ""} `, ago(a.since, ""))]],
 					["Region", (a) => a.region],
@@ -345,7 +352,7 @@ const VIEWS = {
 					["Deployed", (a) => ago(a.deploymentCreatedAt)],
 					["Last ten rollouts", ticks],
 				], found, (a) => a.name, (a) => a.state)
-					: query.size ? empty("No agent is like this. ", h("a", { href: "#now" }, "Show all")) : empty("No agents yet. They are shown here as soon as the API's list has one."),
+					: query.size ? empty("No agent is like this. ", h("a", { href: "#now" }, "Show all")) : empty("No agents yet: the API's list has none."),
 				found.length < total && h("p.more", found.length < 1000 ? button("more", `Show more (${n(found.length)} of ${n(total)})`) : "The first 1,000 are shown; search for others.")),
 		];
 	},
@@ -367,14 +374,14 @@ const VIEWS = {
 			points.length && h("div", h("div.charts", CHARTS.map((one) => chart(one, points))), h("details", h("summary", "The same as a table"),
 				table("Figures by time, in UTC", [["From", (p) => p.label], ...CHARTS.flatMap(({ title, format, series }) => series.map(([name, , value]) => [`#${title}: ${name}`, ({ stats }) => (value(stats) === null ? "–" : format(value(stats)))]))], points.filter((p) => p.stats).reverse(), (p) => p.label))),
 			h("section", h("div.head", h("h2", "Rollouts")),
-				list.length ? table("Rollouts that have ended, the latest first", [
+				list.length ? table("Ended rollouts, the latest first", [
 					["Agent", (r) => [rolloutLink(r.agent, r.deploymentId), h("small.clip", r.reason?.summary || tag(r.image))]],
 					["Verdict", (r) => verdict(r.verdict)],
 					["#Took", (r) => took(r.elapsedMs)],
 					["Ended", (r) => ago(r.finishedAt)],
 					["Region", (r) => r.region],
 				], list, (r) => r.id) : empty("No rollout has ended in this time."),
-				next && limit < 1000 && h("p.more", button("more", "Show older ones"))),
+				next && limit < 1000 && h("p.more", button("more", "Show more"))),
 		];
 	},
 
@@ -391,8 +398,8 @@ const VIEWS = {
 				["Action", (s) => s.deadLetters > 0 && s.configured && resend(s.name, "", "Send all again")],
 			], sinks, (s) => s.name) : empty("No sink is configured: events are kept, and sent nowhere."),
 			h("section", h("div.head", h("h2", "Dead letters")),
-				!mayAct && dead.length && h("p.soft", "They can be sent again on the sidecar's own machine, or with its --http-token-file."),
-				dead.length ? table("Events whose delivery was given up, the latest first", [
+				!mayAct && dead.length && h("p.soft", ONLY),
+				dead.length ? table("Events given up, the latest first", [
 					["Event", (d) => [h("span.name", d.agent), h("small.clip", `${d.kind || "event"} ${d.event}`)]],
 					["Sink", (d) => d.sink],
 					["Ended", (d) => ago(d.at)],
@@ -407,19 +414,19 @@ const VIEWS = {
 		const running = at?.rollout && at.deploymentId?.toLowerCase() === deploymentId.toLowerCase();
 		const end = running ? null : finished, shown = running ? at : (end ?? events[0] ?? {}), logs = data.logs?.of === agent + deploymentId && data.logs;
 		const title = h("div.head", heading("Rollout of ", link(to("agent", agent), agent)), running ? state("rolling-out") : end && verdict(end.verdict));
-		if (!running && !events.length) return [title, empty("Nothing is known of this rollout: it may be older than what is kept.")];
+		if (!running && !events.length) return [title, empty("Nothing is known of this rollout any more.")];
 		return [
 			title,
 			running ? h("div.cards", { id: "cards" }, underWay(at)) : end?.phases && card("Phases", bar(end.phases, end.elapsedMs || 0, at?.usual)),
-			end?.reason && card("Why", h("p", h("b", end.reason.code), ": ", end.reason.summary), end.reason.message && h("pre", { id: "message", tabindex: "0", "aria-label": "What the code or the platform said", role: "region" }, end.reason.message)),
+			end?.reason && card("Why", h("p", h("b", end.reason.code), ": ", end.reason.summary), end.reason.message && h("pre", { id: "message", tabindex: "0", "aria-label": "Message", role: "region" }, end.reason.message)),
 			end?.warnings?.map((warning) => h("p.fault", warning.summary)),
 			card("Facts", facts([
 				["Deployment", deploymentId], ["Image", shown.image], ["Region", shown.region], ["Created", shown.deploymentCreatedAt && clock(shown.deploymentCreatedAt)],
 				["Took", end && `${took(end.elapsedMs)}${end.observedLate ? " (seen late)" : ""}`], ["Usually ready in", at?.usual.medianMs && `${took(at.usual.medianMs)}, p95 ${took(at.usual.p95Ms)}`],
 				["Restarts", end?.revision?.restartCount], ["Exit code", end?.revision?.lastExitCode],
 			])),
-			card("Logs", mayAct ? button("logs", "Show what it logged", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", "They are shown on the sidecar's own machine, or with its --http-token-file."),
-				logs && (logs.lines.length ? h("pre", { id: "logs", tabindex: "0", "aria-label": "Logs", role: "region" }, logs.lines.join("\n")) : h("p", logs.why || "It logged nothing, or that is not kept any more."))),
+			card("Logs", mayAct ? button("logs", "Show what it logged", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", ONLY),
+				logs && (logs.lines.length ? h("pre", { id: "logs", tabindex: "0", "aria-label": "Logs", role: "region" }, logs.lines.join("\n")) : h("p", logs.why || "It logged nothing that is kept."))),
 			before && card("The deployment before", h("p", verdict(before.verdict), " ", rolloutLink(agent, before.deploymentId, before.deploymentId), ` ${tag(before.image) ?? ""}, ended `, ago(before.finishedAt), ` after ${took(before.elapsedMs)}`)),
 			card("Events", h("ol.events", events.map((event) => h("li", { "data-key": event.number }, clock(event.at), h("b", event.kind), event.phase, event.verdict && verdict(event.verdict),
 				event.deliveries.map((one) => h("span.soft", { title: `${exact(one.at)} ${one.why ?? ""}` }, { delivered: "✓ delivered to ", waiting: "… waits for ", dead: "✕ dead letter of " }[one.state], one.sink)))))),
@@ -432,11 +439,11 @@ function render() {
 	const at = route(), view = VIEWS[at.name], main = $("main");
 	for (const one of document.querySelectorAll("nav a")) one.ariaCurrent = one.hash === `#${at.name}` ? "page" : null;
 	renderAge();
-	if (!view) show("main", empty("There is nothing at this address. ", h("a", { href: "#now" }, "Show what is going on now")));
+	if (!view) show("main", empty("There is nothing at this address. ", h("a", { href: "#now" }, "Show what is going on")));
 	else if (data.of === location.hash) {
 		show("main", view(at));
 		main.removeAttribute("aria-busy");
-	} else if (failure) show("main", empty(failure.status ? failure.message : "There is nothing to show yet."));
+	} else if (failure) show("main", empty(failure.status ? failure.message : "Nothing to show yet."));
 	if (!data.overview) return;
 	const { agents, version, source, faults } = data.overview, { unready, "rolling-out": busy } = agents.byState;
 	document.title = [unready && `✕ ${unready} down`, busy && `↻ ${busy}`, "Rollouts"].filter(Boolean).join(" · ");
