@@ -80,6 +80,12 @@ export async function open(url, options = {}) {
   return page;
 }
 
+/** A picture, where they are asked for. */
+export async function shoot(page, name, fullPage = false) {
+  const folder = process.env.SCREENSHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
+}
+
 export async function end() {
   await browser.close();
   for (const child of running) child.kill("SIGKILL");

@@ -164,17 +164,17 @@ async fn deploy(deployer: Deployer, agents: Vec<String>) {
     let names = LATER.iter().map(|(name, _)| *name);
     let scenarios: BTreeMap<&str, Arc<Scenario>> =
         names.map(|name| (name, scenario(name))).collect();
-    let mut deployed: BTreeMap<&String, (Instant, &str)> = BTreeMap::new();
+    let mut last_deploys: BTreeMap<&String, (Instant, &str)> = BTreeMap::new();
     let mut first = FIRST.iter();
     // By then the sidecar has seen what was there before.
     sleep(Duration::from_secs(4)).await;
     for version in 5.. {
         let rested = |agent: &&String| {
-            let last = deployed.get(agent);
+            let last = last_deploys.get(agent);
             last.is_none_or(|(at, _)| at.elapsed() > REST)
         };
         let failed = |agent: &&String| {
-            let last = deployed.get(agent);
+            let last = last_deploys.get(agent);
             last.is_some_and(|(_, name)| *name != FIRST[0])
         };
         let idle: Vec<&String> = agents.iter().filter(rested).collect();
@@ -192,7 +192,7 @@ async fn deploy(deployer: Deployer, agents: Vec<String>) {
                 &scenarios[name],
                 &json!({ "image": image, "region": region(agent) }),
             );
-            deployed.insert(agent, (Instant::now(), name));
+            last_deploys.insert(agent, (Instant::now(), name));
         }
         if let Some(agent) = random.choice(&agents) {
             deployer.set(agent, &json!({ "activeSessionCount": random.u8(0..9) }));

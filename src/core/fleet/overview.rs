@@ -195,15 +195,15 @@ mod tests {
         ]
     }
 
-    fn names(agents: Vec<&AgentRecord>) -> String {
+    fn names(agents: &[&AgentRecord]) -> String {
         agents.iter().map(|agent| agent.name.as_str()).collect()
     }
 
     #[test]
     fn what_is_down_or_rolling_out_comes_first() {
         let agents = agents();
-        assert_eq!(names(attention_first(agents.iter(), 9)), "decba");
-        assert_eq!(names(attention_first(agents.iter(), 3)), "dec");
+        assert_eq!(names(&attention_first(agents.iter(), 9)), "decba");
+        assert_eq!(names(&attention_first(agents.iter(), 3)), "dec");
     }
 
     #[test]
@@ -228,7 +228,8 @@ mod tests {
                 region: region.map(str::to_owned),
                 status,
             };
-            names(agents.iter().filter(|agent| filter.holds(agent)).collect())
+            let found = agents.iter().filter(|agent| filter.holds(agent));
+            names(&found.collect::<Vec<_>>())
         };
         assert_eq!(found(None, None, None), "abcde");
         assert_eq!(found(Some("A"), None, None), "a");

@@ -53,7 +53,7 @@ async fn pager(State(refused): State<Refused>, headers: HeaderMap) -> StatusCode
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
     let id = id.unwrap_or_default();
     // One of four.
-    if !id.bytes().last().is_some_and(|last| last % 4 == 0) {
+    if id.bytes().last().is_none_or(|last| last % 4 != 0) {
         return StatusCode::NO_CONTENT;
     }
     let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ use super::Access;
 use super::answer::error;
 use super::lists::Trust;
 use super::token::CHALLENGE;
+use crate::core::fleet::PublicUrl;
 
 /// Why a request is turned away, and in which words.
 pub(super) type Refusal = (StatusCode, &'static str);
@@ -35,7 +36,7 @@ pub(super) async fn admit(
     request: &Parts,
 ) -> Result<Trust, Response> {
     let headers = &request.headers;
-    let public = access.public_url.as_ref().map(|url| url.authority());
+    let public = access.public_url.as_ref().map(PublicUrl::authority);
     let name = check_name(listening, public, request.version, &request.uri, headers);
     let name = name.map_err(|(status, why)| error(status, why))?;
     match (&access.token, name) {

@@ -15,7 +15,7 @@ use crate::core::schema::{CloudEvent, schema_of};
 /// `/v1/agents`: agents by name or, with `order=attention`, what is down or rolling out first.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its shape is of interest")]
-struct Agents {
+struct AgentList {
     agents: Vec<AgentView>,
     /// How many there are in all that fit the query.
     total: u64,
@@ -114,7 +114,7 @@ fn endpoints() -> [(&'static str, &'static str, &'static [&'static str], Value);
             "/v1/agents",
             "get",
             &["after", "order", "search", "region", "state", "limit"],
-            schema_of::<Agents>("Agents"),
+            schema_of::<AgentList>("Agents"),
         ),
         (
             "/v1/overview",

@@ -337,7 +337,7 @@ const VIEWS = {
 		const wanted = query.get("state"), states = Object.entries(STATES);
 		return [
 			h("div.tiles", states.map(([word, [sign, text]]) => h(`a.tile.${word}${agents.byState[word] ? ".some" : ""}`, { href: withQuery("state", wanted !== word && word), "aria-current": wanted === word && "true" }, h("span.soft", sign, " ", text), h("b", n(agents.byState[word]))))),
-			running.length && h("section", { "data-key": "running" }, h("div.head", heading(`Under way: ${count(agents.byState["rolling-out"], "rollout")}`)), h("div.cards", { id: "cards" }, running.map(underWay))),
+			running.length > 0 && h("section", { "data-key": "running" }, h("div.head", heading(`Under way: ${count(agents.byState["rolling-out"], "rollout")}`)), h("div.cards", { id: "cards" }, running.map(underWay))),
 			h("section", { "data-key": "agents" },
 				h("div.head", heading("Agents"), h("span.soft", query.size ? `${n(total)} of ` : "", n(agents.total)), h("div.filters",
 					input("search", "Search", query.get("search"), "name or image"),
@@ -371,7 +371,7 @@ const VIEWS = {
 			one && h("section.card", facts([["Since", ago(one.since)], ["Why", one.reason?.summary], ["Deployment", rolloutLink(one.name, one.deploymentId, one.deploymentId)], ["Image", one.image], ["Region", one.region], ["Deployed", ago(one.deploymentCreatedAt)], ["Replicas ready", one.readyReplicas], ["Restarts", one.restartCount], ["Sessions", one.sessions], ["Last ten rollouts", ticks(one)]])),
 			h("div.tiles", tile("Rollouts", n(all.count)), tile("Success rate", percent(all.successRate)), tile("Median time to ready", took(all.medianMs), `p95 ${took(all.p95Ms)}`),
 				tile("Deployments a day", all.deploymentsPerDay?.toFixed(1) ?? "–"), tile("Time to restore", took(all.restoreMs), `median of ${n(all.restores)}`)),
-			points.length && h("div", h("div.charts", CHARTS.map((one) => chart(one, points))), h("details", h("summary", "The same as a table"),
+			points.length > 0 && h("div", h("div.charts", CHARTS.map((one) => chart(one, points))), h("details", h("summary", "The same as a table"),
 				table("Figures by time, in UTC", [["From", (p) => p.label], ...CHARTS.flatMap(({ title, format, series }) => series.map(([name, , value]) => [`#${title}: ${name}`, ({ stats }) => (value(stats) === null ? "–" : format(value(stats)))]))], points.filter((p) => p.stats).reverse(), (p) => p.label))),
 			h("section", h("div.head", h("h2", "Rollouts")),
 				list.length ? table("Ended rollouts, the latest first", [
@@ -398,7 +398,7 @@ const VIEWS = {
 				["Action", (s) => s.deadLetters > 0 && s.configured && resend(s.name, "", "Send all again")],
 			], sinks, (s) => s.name) : empty("No sink is configured: events are kept, and sent nowhere."),
 			h("section", h("div.head", h("h2", "Dead letters")),
-				!mayAct && dead.length && h("p.soft", ONLY),
+				!mayAct && dead.length > 0 && h("p.soft", ONLY),
 				dead.length ? table("Events given up, the latest first", [
 					["Event", (d) => [h("span.name", d.agent), h("small.clip", `${d.kind || "event"} ${d.event}`)]],
 					["Sink", (d) => d.sink],
