@@ -14,10 +14,8 @@ pub mod fuzzing {
 
     /// What people type and write, read as the program reads it.
     pub mod written {
-        pub use crate::app::cli::parse_duration;
-        pub use crate::app::plan::{
-            BadDeployFile, FileProblem, agent_of_deploy_file, check_watch_file,
-        };
+        pub use crate::app::plan::{FileProblem, agent_of_deploy_file, check_watch_file};
+        pub use crate::core::text::parse_duration;
     }
 }
 
@@ -45,7 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .enable_all()
         .build();
     let ending = match runtime {
-        // The panic itself has been told on stderr; its exit code must be ours, not a verdict's.
+        // The panic itself has been shown on stderr; its exit code must be ours, not a verdict's.
         Ok(runtime) => {
             let run = AssertUnwindSafe(|| runtime.block_on(app::commands::run(cli)));
             let ending = catch_unwind(run).unwrap_or(Ending::Failed(Error::Lost));

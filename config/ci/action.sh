@@ -52,7 +52,8 @@ fi
 [[ ${agents[0]:-} != -* ]] || refuse "agent: a name does not begin with -"
 # Plain words are handed on as they are: the program then knows the vendor's CLI, and which agent that deploys.
 words=(bash --noprofile --norc -eo pipefail -c "$deploy")
-if [[ $deploy =~ ^[A-Za-z0-9_./-]+( +[A-Za-z0-9_./=:,@%+-]+)*\ *$ && -n $(type -P "${deploy%% *}") ]]; then
+plain='^[A-Za-z0-9_./-]+( +[A-Za-z0-9_./=:,@%+-]+)* *$'
+if [[ $deploy =~ $plain && -n $(type -P "${deploy%% *}") ]]; then
     read -r -a words <<<"$deploy"
 fi
 exec "$PROGRAM" run ${switches[@]+"${switches[@]}"} ${agents[@]+"${agents[@]}"} -- "${words[@]}"

@@ -1,6 +1,6 @@
 //! Every target as a function of bytes, which the coverage-guided engine and the plain driver share.
 //!
-//! A target panics where the program broke a promise; that is all that an engine has to notice.
+//! A target panics where the program broke a promise; that is all that an engine has to see.
 
 #![forbid(unsafe_code)]
 

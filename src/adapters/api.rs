@@ -15,20 +15,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
+pub(crate) use self::credentials::Credentials;
 use self::credentials::Scope;
-pub(crate) use self::credentials::{Credentials, CredentialsError};
-pub(crate) use self::error::{ClientError, RequestError};
-use self::error::{Expected, Problem};
+pub(crate) use self::error::RequestError;
+use self::error::{Expected, Refusal};
 use self::proxy::Proxy;
 pub(crate) use self::tls::config as tls_config;
 use self::url::AgentsUrl;
-pub(crate) use self::url::{ApiUrl, BadApiUrl, PlainHttp};
+pub(crate) use self::url::{ApiUrl, PlainHttp};
 use crate::core::rollout::{Observation, Route};
 use crate::core::text;
 use crate::core::text::loopback::{self, LOCALHOST};
@@ -80,10 +81,10 @@ struct Answer {
 
 impl Answer {
     /// That the body is not what it should be.
-    fn unexpected(self, expected: Expected, why: String) -> RequestError {
+    fn unexpected(self, expected: Expected, why: &str) -> RequestError {
         RequestError {
-            problem: Problem::Unexpected { expected, why },
             request_id: self.request_id,
+            ..RequestError::unexpected(expected, why)
         }
     }
 }
@@ -100,7 +101,7 @@ impl Client {
         url: ApiUrl,
         credentials: Credentials,
         ca_file: Option<&Path>,
-    ) -> Result<Self, ClientError> {
+    ) -> anyhow::Result<Self> {
         let tls = if url.is_https() {
             tls::config(ca_file)?
         } else {
@@ -126,7 +127,8 @@ impl Client {
                 .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
         };
         debug!(%url, "asking with {credentials}");
-        let build = |builder: ClientBuilder| builder.build().map_err(ClientError::Build);
+        let build =
+            |builder: ClientBuilder| builder.build().context("cannot set up the HTTP client");
         Ok(Self {
             pooled: build(builder())?,
             fresh: build(builder().pool_max_idle_per_host(0))?,
@@ -165,52 +167,57 @@ impl Client {
         limit: Duration,
         route: Route,
     ) -> Result<Observation, RequestError> {
-        let url = self.agents(limit).await?.agent(name);
+        let url = self.agents(limit).await?.below(&[name.as_str()]);
         let answer = self.get(url, MAX_BODY, limit, route).await?;
-        let why = match AgentDetails::parse(answer.body.as_bytes(), name.as_str()) {
-            Ok(details) => {
-                return Ok(Observation::Details {
-                    details: Box::new(details),
-                    server_time: answer.server_time,
-                });
-            }
-            Err(NotAnAgent::Another(other)) => {
-                format!("names another, \"{}\"", body::quote(&other))
-            }
-            Err(_) => self.describe(&answer.body),
-        };
-        Err(answer.unexpected(Expected::Agent, why))
+        let parsed = AgentDetails::parse(answer.body.as_bytes(), name.as_str());
+        if let Err(NotAnAgent::Another(other)) = &parsed {
+            let why = format!("names another, \"{}\"", body::quote(other));
+            return Err(answer.unexpected(error::AGENT, &why));
+        }
+        let server_time = answer.server_time;
+        let details = Box::new(self.expect(error::AGENT, answer, parsed)?);
+        Ok(Observation::Details {
+            details,
+            server_time,
+        })
     }
 
     /// Asks for the organization's agents, and takes at most `limit` for it.
     async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
-        let url = self.agents(limit).await?.list();
+        let url = self.agents(limit).await?.below(&[]);
         let answer = self.get(url, MAX_LIST, limit, Route::Pooled).await?;
-        parse_list(answer.body.as_bytes()).map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(Expected::List, why)
-        })
+        let parsed = parse_list(answer.body.as_bytes());
+        self.expect(error::LIST, answer, parsed)
     }
 
-    /// Asks for the newest `max` lines that a deployment logged, and takes at most `limit` for it;
-    /// the oldest comes first.
-    async fn logs(
+    /// Asks for the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a session.
+    async fn log_page(
         &self,
         name: &AgentName,
-        deployment: &str,
+        (key, id): (&str, &str),
         max: usize,
         limit: Duration,
-    ) -> Result<Vec<String>, RequestError> {
-        let url = self
-            .agents(limit)
-            .await?
-            .logs(name, "deploymentId", deployment, max);
+    ) -> Result<LogPage, RequestError> {
+        let limit_of_lines = max.to_string();
+        let query = [(key, id), ("limit", &limit_of_lines), ("order", "desc")];
+        let agents = self.agents(limit).await?;
+        let url = agents.query(&[name.as_str(), "logs"], &query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let page = LogPage::parse(answer.body.as_bytes()).map_err(|_| {
+        let parsed = LogPage::parse(answer.body.as_bytes());
+        self.expect(error::LOGS, answer, parsed)
+    }
+
+    /// What was read of an answer; where that cannot be done, what is wrong with the body.
+    fn expect<T, E>(
+        &self,
+        expected: Expected,
+        answer: Answer,
+        parsed: Result<T, E>,
+    ) -> Result<T, RequestError> {
+        parsed.map_err(|_| {
             let why = self.describe(&answer.body);
-            answer.unexpected(Expected::Logs, why)
-        })?;
-        Ok(page.lines_of(deployment, max))
+            answer.unexpected(expected, &why)
+        })
     }
 
     /// Where the agents are that the credentials are for. Where that is the first organization of an
@@ -231,19 +238,12 @@ impl Client {
         let url = self.url.organizations();
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await;
         let answer = answer.map_err(RequestError::not_of_an_agent)?;
-        match first_organization(answer.body.as_bytes()) {
-            Ok(Some(name)) => {
-                debug!("asking for {name}, the first organization of the account");
-                Ok(name)
-            }
-            Ok(None) => Err(RequestError::from(Problem::NoOrganization(
-                self.credentials.to_string(),
-            ))),
-            Err(_) => {
-                let why = self.describe(&answer.body);
-                Err(answer.unexpected(Expected::Organizations, why))
-            }
-        }
+        let parsed = first_organization(answer.body.as_bytes());
+        let name = self.expect(error::ORGANIZATIONS, answer, parsed)?;
+        let name =
+            name.ok_or_else(|| RequestError::no_organization(&self.credentials.to_string()))?;
+        debug!("asking for {name}, the first organization of the account");
+        Ok(name)
     }
 
     /// Gets a 200 whole, up to `max` bytes.
@@ -301,35 +301,39 @@ impl Client {
                 server_time,
                 request_id,
             }),
-            Err(problem) => Err(RequestError {
-                problem,
+            Err(error) => Err(RequestError {
                 request_id,
+                ..error
             }),
         }
     }
 
-    /// Reads a body whole, up to `max` bytes, and strikes the key out of it.
+    /// Reads a body whole, up to `max` bytes, without the key.
     async fn read(
         &self,
         mut response: Response,
         max: usize,
         limit: Duration,
-    ) -> Result<String, Problem> {
+    ) -> Result<String, RequestError> {
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > max => {
-                    return Err(Problem::BodyTooLarge { max });
+                    let words = format!("the answer is larger than {max} bytes");
+                    return Err(RequestError::unreadable("BodyTooLarge", words));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(self.redaction().json(body)),
+                Ok(None) => {
+                    let body = String::from_utf8_lossy(&body);
+                    return Ok(self.redaction().text(&body).into_owned());
+                }
                 Err(error) => return Err(transport::body_problem(&error, limit)),
             }
         }
     }
 
     /// What an answer says that is not a 200.
-    async fn refusal(&self, response: Response, limit: Duration) -> Problem {
+    async fn refusal(&self, response: Response, limit: Duration) -> RequestError {
         let status = response.status();
         let url = response.url().to_string();
         let headers = response.headers();
@@ -344,12 +348,11 @@ impl Client {
         };
         match (status, error, body) {
             // Only the API can say that there is no such agent.
-            (StatusCode::NOT_FOUND, None, Ok(body)) => Problem::NotTheApi {
-                url,
-                why: self.describe(&body),
-            },
-            (StatusCode::NOT_FOUND, None, Err(problem)) => problem,
-            (_, error, _) => Problem::Status {
+            (StatusCode::NOT_FOUND, None, Ok(body)) => {
+                RequestError::not_the_api(&url, &self.describe(&body))
+            }
+            (StatusCode::NOT_FOUND, None, Err(error)) => error,
+            (_, error, _) => RequestError::of_status(Refusal {
                 status,
                 words: error.and_then(error_words),
                 location,
@@ -357,7 +360,7 @@ impl Client {
                 asked_with: self
                     .may_blame_credentials(status, retry_after)
                     .then(|| self.asked_with()),
-            },
+            }),
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) const MAX_AGENTS: usize = 10_000;
 const ROLLOUT_SECONDS: [f64; 12] = [
     5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 2700.0, 3600.0,
 ];
-/// The buckets of requests to the API: 10 ms to 10 s, which is when they are given up.
+/// The buckets of requests to the API: 10 ms to 10 s, which is when they time out.
 const REQUEST_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Labels with names of ours.

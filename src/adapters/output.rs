@@ -1,16 +1,14 @@
 //! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
-mod counted;
 mod file;
 mod files;
-mod folded;
 mod github;
 mod gitlab;
 mod json;
 mod junit;
 mod logging;
-mod plain;
 pub(crate) mod print;
+mod progress;
 mod redraw;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -31,21 +29,21 @@ pub mod forms {
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::Duration;
 
-use jiff::Timestamp;
+use strum::{EnumString, VariantNames};
 use tracing::error;
 
-pub(crate) use self::file::FileError;
-pub(crate) use self::files::{FilePlan, Files};
-pub(crate) use self::logging::{BadFilter, Level, install};
+pub(crate) use self::files::{FileKind, Files};
+pub(crate) use self::logging::{Level, install};
+pub(crate) use self::progress::Progress;
 pub(crate) use self::redraw::redraw;
 use crate::core::messages::{self, Mode};
-use crate::core::rollout::{AgentReport, Event, Report, Verdict};
-use crate::core::text::{harmless_json, one_line, short_duration};
+use crate::core::rollout::{AgentReport, Report, Verdict};
+use crate::core::text::{harmless_json, one_line};
 
 /// How the progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Style {
     /// A status line an agent, for a terminal.
     Tty,
@@ -75,7 +73,7 @@ pub(crate) enum Verbosity {
 pub(crate) struct Display {
     pub(crate) detail: Verbosity,
     pub(crate) mode: Mode,
-    /// Whether stdout is the same terminal as stderr, and the result is text: then it would stand
+    /// Whether stdout is the same terminal as stderr, and the result is text: then it would be
     /// there a second time.
     pub(crate) on_same_terminal: bool,
 }
@@ -87,69 +85,6 @@ pub(crate) enum ResultFormat {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// The progress on stderr.
-pub(crate) enum Progress {
-    Tty(tty::Tty),
-    Plain(plain::Plain),
-    Folded(folded::Folded),
-    Json(json::Json),
-    Counted(counted::Counted),
-    None,
-}
-
-impl Progress {
-    /// Begins to show `agents` at this time; each is known by its place in this list.
-    pub(crate) fn begin(
-        style: Style,
-        display: Display,
-        began: Timestamp,
-        agents: Vec<String>,
-    ) -> Self {
-        let folded = |log| Progress::Folded(folded::Folded::begin(log, display, agents.clone()));
-        match style {
-            Style::Tty => Progress::Tty(tty::Tty::begin(display, agents)),
-            Style::Plain => Progress::Plain(plain::Plain::begin(display, agents)),
-            Style::Github => folded(folded::Log::Github),
-            Style::Gitlab => folded(folded::Log::Gitlab { began }),
-            Style::Json => Progress::Json(json::Json::begin(agents)),
-            Style::None => Progress::None,
-        }
-    }
-
-    /// Begins to count how many of these agents have been checked.
-    pub(crate) fn counting(style: Style, agents: usize) -> Self {
-        match style {
-            Style::Json | Style::None => Progress::None,
-            Style::Tty | Style::Plain | Style::Github | Style::Gitlab => {
-                Progress::Counted(counted::Counted::begin(style, agents))
-            }
-        }
-    }
-
-    /// Shows what happened to the `agent`th agent, `at` after the beginning.
-    pub(crate) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
-        match self {
-            Progress::Tty(tty) => tty.on_event(agent, at, event),
-            Progress::Plain(plain) => plain.on_event(agent, at, event),
-            Progress::Folded(folded) => folded.on_event(agent, at, event),
-            Progress::Json(json) => json.on_event(agent, at, event),
-            Progress::Counted(_) | Progress::None => {}
-        }
-    }
-
-    /// Shows how the watch of the `agent`th agent ended.
-    pub(crate) fn end(&mut self, agent: usize, report: &AgentReport) {
-        match self {
-            Progress::Tty(tty) => tty.end(agent, report),
-            Progress::Plain(plain) => plain.end(report),
-            Progress::Folded(folded) => folded.end(agent, report),
-            Progress::Counted(counted) => counted.end(),
-            // The event that it has finished says it all.
-            Progress::Json(_) | Progress::None => {}
-        }
-    }
 }
 
 /// Says on stderr what is wrong, and with which exit code it ends.
@@ -192,7 +127,7 @@ pub(crate) fn print_report(
     print::out_while_read(&(text + "\n"))
 }
 
-/// Whether the progress has shown how it ended with an agent where the result would stand as well:
+/// Whether the progress has shown how it ended with an agent where the result would be as well:
 /// a terminal, or the log of a step on GitHub Actions.
 fn is_shown(report: &AgentReport, style: Style, display: Display) -> bool {
     let failed = report.outcome.verdict != Verdict::Ready;
@@ -223,9 +158,4 @@ pub fn report_json(report: &Report) -> String {
     harmless_json(
         &serde_json::to_string(report).expect("plain data with text keys has a JSON form"),
     )
-}
-
-/// `[  12.3s] my-agent: validating`
-fn line(agent: &str, at: Duration, words: &str) -> String {
-    format!("[{:>7}] {}: {words}", short_duration(at), one_line(agent))
 }

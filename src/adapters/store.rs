@@ -172,8 +172,8 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    let (agent, is_urgent) = (&data.agent, event.kind.is_urgent());
-                    queues::push(transaction, now, sink, number, agent, is_urgent)?;
+                    let kind = Some(event.kind);
+                    queues::push(transaction, now, sink, &data.agent, number, kind)?;
                 }
                 stored.push(StoredEvent {
                     number: number.unsigned_abs(),

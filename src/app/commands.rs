@@ -15,11 +15,11 @@ mod watch;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::adapters::output::{self, Level, Style, Verbosity, print_error};
+use crate::adapters::output::{self, Level, Style, Verbosity, print, print_error};
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{self, Auto, CommandEnd, OutputPlan};
+use crate::app::plan::{self, CommandEnd, OutputPlan};
 use crate::core::messages::Mode;
 
 /// Does what was typed, to its end.
@@ -30,24 +30,22 @@ pub(crate) async fn run(cli: Cli) -> Ending {
         (false, 1) => (Level::Verbose, Verbosity::All),
         (false, _) => (Level::Everything, Verbosity::All),
     };
-    match cli.command {
+    let (style, result) = match cli.command {
         Command::WaitForReady(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Watch);
-            report_errors(output.style, wait(*args, output, level).await)
+            let output = OutputPlan::of(&args.follow.output, detail, Mode::Watch);
+            (output.style, wait(*args, output, level).await)
         }
         Command::Run(args) => {
-            let output = OutputPlan::of(&args.output, Auto::ByPlace, detail, Mode::Run);
-            report_errors(output.style, deploy(*args, output, level).await)
+            let output = OutputPlan::of(&args.follow.output, detail, Mode::Run);
+            (output.style, deploy(*args, output, level).await)
         }
-        Command::Status(args) => {
+        Command::Status(mut args) => {
             // A single check has no progress, only an end; that of many agents takes its time.
-            let auto = if args.survey.all {
-                Auto::ByPlace
-            } else {
-                Auto::Plain
-            };
-            let output = OutputPlan::of(&args.output, auto, Verbosity::Ending, Mode::Status);
-            report_errors(output.style, status(*args, output, level).await)
+            if !args.survey.all {
+                args.output.progress.get_or_insert(Style::Plain);
+            }
+            let output = OutputPlan::of(&args.output, Verbosity::Ending, Mode::Status);
+            (output.style, status(*args, output, level).await)
         }
         Command::Watch(args) => {
             let style = match args.progress {
@@ -56,22 +54,14 @@ pub(crate) async fn run(cli: Cli) -> Ending {
                 LogArg::Auto | LogArg::Json => Style::Json,
                 LogArg::None => Style::None,
             };
-            report_errors(style, sidecar(*args, style, level).await)
+            (style, sidecar(*args, style, level).await)
         }
-        Command::History(args) => {
-            let shown = install(Style::Plain, level).and_then(|()| history::history(&args));
-            report_errors(Style::Plain, shown)
-        }
-        Command::Completions { shell } => report_errors(Style::Plain, manual::completions(shell)),
-        Command::Man { command } => report_errors(Style::Plain, manual::man(command.as_deref())),
-        Command::Simulate(args) => {
-            let simulated = match install(Style::Plain, level) {
-                Ok(()) => simulate::simulate(args).await,
-                Err(error) => Err(error),
-            };
-            report_errors(Style::Plain, simulated)
-        }
-    }
+        Command::History(args) => (Style::Plain, history::history(&args, level)),
+        Command::Simulate(args) => (Style::Plain, simulate::simulate(args, level).await),
+        Command::Completions { shell } => (Style::Plain, manual::completions(shell)),
+        Command::Man { command } => (Style::Plain, manual::man(command.as_deref())),
+    };
+    report_errors(style, result)
 }
 
 async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
@@ -109,6 +99,13 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
     watch::watch(args).await
 }
 
+/// Prints what a command shows that has nothing to judge.
+fn print(text: &str) -> Result<Ending, Error> {
+    print::out(text).map_err(Error::Print)?;
+    Ok(Ending::Done)
+}
+
+/// Has logs written in this style.
 fn install(style: Style, level: Level) -> Result<(), Error> {
     let rust_log = std::env::var_os("RUST_LOG");
     let rust_log = rust_log.as_deref().map(|text| text.to_string_lossy());
@@ -116,7 +113,7 @@ fn install(style: Style, level: Level) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tells of an error in the style of the story.
+/// Shows an error in the style of the progress.
 fn report_errors(style: Style, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
     let code = exit::code(&ending);

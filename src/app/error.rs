@@ -2,53 +2,21 @@
 
 use std::io;
 
-use crate::adapters::api::ClientError;
-use crate::adapters::output::{BadFilter, FileError};
-use crate::adapters::simulator::SimulatorError;
 use crate::adapters::store::StoreError;
-use crate::app::plan::{ConfigError, ScenarioError};
 use crate::app::watch::http::HttpError;
-use crate::core::wire::InvalidAgentName;
 
-/// Why a command gave no verdict, or could not tell it.
+/// Why a command gave no verdict, or could not show it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// What was asked for cannot be done.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// `RUST_LOG` cannot be understood.
-    #[error(transparent)]
-    Filter(#[from] BadFilter),
-    /// There is no scenario to play.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    /// A simulated agent's name cannot be one.
-    #[error("--agent: {0}")]
-    Agent(#[from] InvalidAgentName),
-    /// There is nothing that `status --all` could check.
-    #[error("no agent of the organization is selected: {0}")]
-    NoneSelected(String),
-    /// The API client cannot be set up.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The simulator cannot be started.
-    #[error(transparent)]
-    Simulator(#[from] SimulatorError),
-    /// The deploy command cannot be started.
-    #[error("cannot run {program}")]
-    NotStarted { program: String, source: io::Error },
+    Usage(#[from] anyhow::Error),
     /// The sidecar's store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The sidecar's endpoints cannot be had.
+    /// The sidecar's endpoints cannot be served.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A file cannot be written; found out before the wait.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// There is no manual page of that name.
-    #[error("there is no command {0:?}; `pipecat-rollout --help` names them all")]
-    NoSuchCommand(String),
     /// The sidecar has ended, and its store could not be written to the end.
     #[error("what happened last could not be written down, and is lost: {0}")]
     Unsaved(String),

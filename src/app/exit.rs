@@ -1,14 +1,12 @@
 //! Exit codes: one exhaustive match.
 
-use std::io::ErrorKind;
-
 use crate::app::error::Error;
 use crate::core::rollout::{Report, Verdict};
 
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// With verdicts, which were told in full.
+    /// With verdicts, which were reported in full.
     Judged(Report),
     /// With verdicts, but stdout or one of the files could not be written.
     Unreported(Report),
@@ -24,8 +22,6 @@ pub(crate) enum Ending {
 pub(crate) fn code(ending: &Ending) -> u8 {
     const INTERNAL: u8 = 1;
     const USAGE: u8 = 2;
-    const NOT_EXECUTABLE: u8 = 126;
-    const NOT_FOUND: u8 = 127;
     match ending {
         // Success is only claimed where its proof could be handed over.
         Ending::Unreported(report) if report.exit_code == 0 => INTERNAL,
@@ -33,23 +29,10 @@ pub(crate) fn code(ending: &Ending) -> u8 {
         Ending::Done => 0,
         Ending::PassFailed { verdict, .. } => verdict.exit_code(),
         Ending::Failed(error) => match error {
-            // What another start may find mended: a supervisor is to try again.
+            // A retry may help: a supervisor is to try again.
             Error::Store(error) if error.may_pass() => INTERNAL,
             Error::Http(error) if error.may_pass() => INTERNAL,
-            Error::Config(_)
-            | Error::Filter(_)
-            | Error::Scenario(_)
-            | Error::Agent(_)
-            | Error::Client(_)
-            | Error::Simulator(_)
-            | Error::File(_)
-            | Error::Store(_)
-            | Error::Http(_)
-            | Error::NoneSelected(_)
-            | Error::NoSuchCommand(_) => USAGE,
-            // What a shell says of a command that is not there, or that it may not run.
-            Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => NOT_FOUND,
-            Error::NotStarted { .. } => NOT_EXECUTABLE,
+            Error::Usage(_) | Error::Store(_) | Error::Http(_) => USAGE,
             Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
         },
     }
@@ -57,19 +40,14 @@ pub(crate) fn code(ending: &Ending) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, ErrorKind};
+
+    use anyhow::anyhow;
 
     use super::*;
     use crate::adapters::output::samples::{failed, ready};
     use crate::adapters::store::StoreError;
     use crate::app::watch::http::HttpError;
-
-    fn not_started(kind: ErrorKind) -> Ending {
-        Ending::Failed(Error::NotStarted {
-            program: "deploy".to_owned(),
-            source: io::Error::from(kind),
-        })
-    }
 
     #[test]
     fn every_ending_has_the_contracts_code() {
@@ -88,9 +66,7 @@ mod tests {
                 },
                 3,
             ),
-            (Ending::Failed(Error::NoSuchCommand("deploy".to_owned())), 2),
-            (not_started(ErrorKind::NotFound), 127),
-            (not_started(ErrorKind::PermissionDenied), 126),
+            (Ending::Failed(anyhow!("no such agent").into()), 2),
             (Ending::Failed(Error::Lost), 1),
             (Ending::Failed(Error::Unsaved("1 event".to_owned())), 1),
         ] {
@@ -99,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_start_may_find_mended_is_no_wrong_usage() {
+    fn a_store_or_address_that_a_retry_may_get_is_no_wrong_usage() {
         let path = || "store.db".into();
         let file = |kind: ErrorKind| {
             let (path, source) = (path(), io::Error::from(kind));

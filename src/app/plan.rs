@@ -8,93 +8,38 @@ mod target;
 mod vendor_command;
 mod watch;
 
+use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::agents::BadAgents;
-pub use self::agents::{BadDeployFile, agent_of_deploy_file};
-pub(crate) use self::output::{Auto, OutputPlan, is_on_github};
-pub(crate) use self::scenario::{ScenarioError, load_scenario};
-pub(crate) use self::smoke::{Smoke, SmokeError};
-pub(crate) use self::target::TargetError;
+use anyhow::{Context as _, Result, anyhow, bail};
+
+pub use self::agents::agent_of_deploy_file;
+pub(crate) use self::output::{OutputPlan, is_on_github};
+pub(crate) use self::scenario::load_scenario;
+pub(crate) use self::smoke::Smoke;
 pub use self::watch::{FileProblem, check_watch_file};
 pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
-use crate::adapters::api::{ApiUrl, BadApiUrl, Credentials, CredentialsError, PlainHttp};
+use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::{Scenario, Speed};
 use crate::app::cli::{
-    ApiArgs, DEFAULT_API_URL, IfUnchangedArg, LimitArgs, RunArgs, StatusArgs, SubjectArgs,
-    UntilArg, WaitArgs,
+    ApiArgs, DEFAULT_API_URL, FollowArgs, LimitArgs, RestartArgs, RunArgs, StatusArgs, SubjectArgs,
+    WaitArgs,
 };
 use crate::app::poll_loop::Tempo;
-use crate::core::fleet::{BadFilter, BadPattern, Scope};
+use crate::core::fleet::Scope;
 use crate::core::rollout::pacing::Pace;
-use crate::core::rollout::{
-    Baseline, InvalidPolicy, Limits, NewRevision, Policy, TargetRule, Unchanged, Until,
-};
+use crate::core::rollout::{Baseline, Limits, NewRevision, Policy, TargetRule};
 use crate::core::wire::AgentName;
 
 /// How long `status` waits for what it reads from stdin.
 const STDIN_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why the command line, the environment or a file asks for what cannot be done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    #[error(transparent)]
-    Agents(#[from] BadAgents),
-    #[error("{place}: {error}")]
-    Url {
-        place: &'static str,
-        error: BadApiUrl,
-    },
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    #[error(transparent)]
-    Policy(#[from] InvalidPolicy),
-    #[error("--poll-interval must be longer than zero")]
-    NoInterval,
-    #[error("--watch redraws a table on a terminal, and stdout is none; leave --watch out")]
-    NoTerminal,
-    #[error(
-        "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
-    )]
-    WatchedJson,
-    #[error(
-        "{switch} names a deployment of one agent, but {agents} agents are given; run one for each"
-    )]
-    OneTargetForMany { switch: &'static str, agents: usize },
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    #[error(transparent)]
-    Smoke(#[from] SmokeError),
-    #[error("{}{}", place(.0, .1), .1.what)]
-    File(PathBuf, FileProblem),
-    #[error("{0}")]
-    CaFile(String),
-    #[error("--http-token-file: {0}")]
-    HttpToken(String),
-    #[error("--store: {} cannot be opened or made", path.display())]
-    Store { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Pattern(#[from] BadPattern),
-    #[error(transparent)]
-    Verdict(#[from] BadFilter),
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-}
-
-/// The place in the file where a problem is, if it is in one.
-fn place(path: &Path, problem: &FileProblem) -> String {
-    let line = problem.line;
-    line.map_or_else(String::new, |line| {
-        format!("{}, line {line}: ", path.display())
-    })
-}
-
-/// Agents to look at, and how.
+/// Agents to check or to follow, and how.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) agents: Vec<AgentName>,
@@ -173,143 +118,122 @@ impl Plan {
 }
 
 /// What `wait-for-ready` will do.
-pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
+pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan> {
+    let limits = limits(&args.follow.limits);
     let agents = select(&args.subject)?;
-    let max_rps = args.api.max_rps;
-    let source = source(args.api)?;
-    let limits = limits(&args.limits);
-    let mut targets = targets(&args.subject, &agents, &source, limits.timeout)?;
+    let mut plan = plan_to_follow(args.follow, agents, output)?;
+    let mut targets = targets(&args.subject, &plan, limits.timeout)?;
     if let Some(sha) = target::pushed_commit() {
         for target in targets
             .iter_mut()
-            .filter(|it| **it == TargetRule::FirstSeen)
+            .filter(|target| **target == TargetRule::FirstSeen)
         {
             *target = TargetRule::Pushed(sha.clone());
         }
     }
-    let pace = pace(args.limits.poll_interval)?;
-    let smoke = smoke::smoke(&args.smoke, &source)?.map(Arc::new);
     let policies = targets
         .into_iter()
         .map(|target| Policy::new(target, limits.clone()));
-    Ok(Plan {
-        policies: policies.collect::<Result<_, _>>()?,
-        agents,
-        source,
-        pace,
-        max_rps,
-        on_failure: if args.fail_fast {
-            OnFailure::FailFast
-        } else {
-            OnFailure::Continue
-        },
-        smoke,
-        output,
-    })
+    plan.policies = policies.collect::<Result<_, _>>()?;
+    if args.fail_fast {
+        plan.on_failure = OnFailure::FailFast;
+    }
+    Ok(plan)
 }
 
 /// What `run` will do around its command: which deployment to wait for shows before it.
-pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let (named, file) = (args.agent.as_deref(), args.config_file.as_deref());
-    let agents = vec![agents::of_deploy(named, file, &args.command)?];
-    let max_rps = args.api.max_rps;
-    let source = source(args.api)?;
-    Ok(Plan {
-        agents,
-        max_rps,
-        smoke: smoke::smoke(&args.smoke, &source)?.map(Arc::new),
-        source,
-        policies: vec![Policy::new(TargetRule::Deploy, limits(&args.limits))?],
-        pace: pace(args.limits.poll_interval)?,
-        on_failure: OnFailure::Continue,
-        output,
-    })
+pub(crate) fn run_plan(args: RunArgs, output: OutputPlan) -> Result<Plan> {
+    let (named, file) = (args.agent.as_deref(), args.config_file);
+    let agent = agents::of_deploy(named, file, &args.command)?;
+    let policy = Policy::new(TargetRule::Deploy, limits(&args.follow.limits))?;
+    let mut plan = plan_to_follow(args.follow, vec![agent], output)?;
+    plan.policies = vec![policy];
+    Ok(plan)
 }
 
 /// What `status` will do.
-pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan, ConfigError> {
-    let agents = select(&args.subject)?;
-    let max_rps = args.api.max_rps;
-    let source = source(args.api)?;
-    let targets = targets(&args.subject, &agents, &source, STDIN_LIMIT)?;
-    let limits = Limits {
-        max_restarts: args.max_restarts,
-        ..Limits::default()
-    };
+pub(crate) fn status_plan(args: StatusArgs, output: OutputPlan) -> Result<Plan> {
+    let mut plan = plan_to_check(args.api, select(&args.subject)?, output)?;
+    let targets = targets(&args.subject, &plan, STDIN_LIMIT)?;
+    let limits = limits_of_a_check(&args.restarts);
+    let policies = targets
+        .into_iter()
+        .map(|target| Policy::single_check(target, limits.clone()));
+    plan.policies = policies.collect();
+    Ok(plan)
+}
+
+fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>> {
+    agents::select(&subject.agents, subject.config_file.clone())
+}
+
+fn plan_to_follow(args: FollowArgs, agents: Vec<AgentName>, output: OutputPlan) -> Result<Plan> {
+    let mut plan = plan_to_check(args.api, agents, output)?;
+    plan.pace = args
+        .limits
+        .poll_interval
+        .map_or(Pace::Adaptive, Pace::Fixed);
+    plan.smoke = smoke::smoke(&args.smoke, &plan.source)?.map(Arc::new);
+    Ok(plan)
+}
+
+fn plan_to_check(args: ApiArgs, agents: Vec<AgentName>, output: OutputPlan) -> Result<Plan> {
     Ok(Plan {
         agents,
-        source,
-        policies: targets
-            .into_iter()
-            .map(|target| Policy::single_check(target, limits.clone()))
-            .collect(),
-        pace: Pace::Adaptive,
-        max_rps,
-        on_failure: OnFailure::Continue,
-        smoke: None,
-        output,
-    })
-}
-
-fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>, BadAgents> {
-    agents::select(&subject.agents, subject.config_file.as_deref())
-}
-
-/// What `status --all` will do: the agents of the plan are those that the API lists.
-pub(crate) fn survey_plan(
-    args: StatusArgs,
-    mut output: OutputPlan,
-) -> Result<(Plan, Survey), ConfigError> {
-    let survey = args.survey;
-    let rounds = match (survey.watch, output.result) {
-        (false, _) => Rounds::One,
-        (true, ResultFormat::Json) => return Err(ConfigError::WatchedJson),
-        (true, ResultFormat::Text) if !io::stdout().is_terminal() => {
-            return Err(ConfigError::NoTerminal);
-        }
-        (true, ResultFormat::Text) => Rounds::Endless,
-    };
-    // Neither a block for each that is not ready, nor their logs.
-    output.for_table();
-    let plan = Plan {
-        agents: Vec::new(),
-        max_rps: args.api.max_rps,
-        source: source(ApiArgs {
-            simulate: None,
-            ..args.api
-        })?,
+        max_rps: args.max_rps,
+        source: source(args)?,
         policies: Vec::new(),
         pace: Pace::Adaptive,
         on_failure: OnFailure::Continue,
         smoke: None,
         output,
+    })
+}
+
+/// What `status --all` will do: the agents of the plan are those that the API lists.
+pub(crate) fn survey_plan(args: StatusArgs, mut output: OutputPlan) -> Result<(Plan, Survey)> {
+    let survey = args.survey;
+    let rounds = match (survey.watch, output.result) {
+        (false, _) => Rounds::One,
+        (true, ResultFormat::Json) => {
+            bail!(
+                "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
+            );
+        }
+        (true, ResultFormat::Text) if !io::stdout().is_terminal() => {
+            bail!("--watch redraws a table on a terminal, and stdout is none; leave --watch out");
+        }
+        (true, ResultFormat::Text) => Rounds::Endless,
     };
+    // Neither a block for each that is not ready, nor their logs.
+    output.for_table();
     let survey = Survey {
         scope: Scope::new(&survey.include, &survey.exclude, survey.regions)?,
-        limits: Limits {
-            max_restarts: args.max_restarts,
-            ..Limits::default()
-        },
+        limits: limits_of_a_check(&args.restarts),
         rounds,
     };
-    Ok((plan, survey))
+    Ok((plan_to_check(args.api, Vec::new(), output)?, survey))
+}
+
+fn limits_of_a_check(args: &RestartArgs) -> Limits {
+    Limits {
+        max_restarts: args.max_restarts,
+        ..Limits::default()
+    }
 }
 
 /// The target of each agent.
-fn targets(
-    subject: &SubjectArgs,
-    agents: &[AgentName],
-    source: &Source,
-    limit: Duration,
-) -> Result<Vec<TargetRule>, ConfigError> {
-    let of_one = |switch| match agents {
+fn targets(subject: &SubjectArgs, plan: &Plan, limit: Duration) -> Result<Vec<TargetRule>> {
+    let agents = &plan.agents;
+    let of_one = |option| match agents.as_slice() {
         [agent] => Ok(agent),
-        several => Err(ConfigError::OneTargetForMany {
-            switch,
-            agents: several.len(),
-        }),
+        several => Err(anyhow!(
+            "{option} names a deployment of one agent, but {} agents are given; run one for each",
+            several.len()
+        )),
     };
-    if let Some(given) = &subject.deployment {
+    let given = &subject.target;
+    if let Some(given) = &given.deployment {
         let agent = of_one("--deployment")?;
         let id = match given.as_str() {
             "-" => target::id_of_stdin(agent, limit)?,
@@ -317,26 +241,18 @@ fn targets(
         };
         return Ok(vec![TargetRule::Deployment(id)]);
     }
-    if let Some(given) = &subject.not_deployment {
+    if let Some(given) = &given.not_deployment {
         of_one("--not-deployment")?;
         return Ok(vec![not_deployment(target::id("--not-deployment", given)?)]);
     }
-    if let Some(path) = &subject.baseline {
-        let source = if path.as_os_str() == "-" {
-            target::Source::Stdin
-        } else {
-            target::Source::File(path)
-        };
-        return Ok(target::baselines(source, agents, limit)?);
+    if let Some(path) = &given.baseline {
+        return target::baselines(path, agents, limit);
     }
-    if let Some(given) = &subject.commit {
-        let rule = TargetRule::Commit(target::commit("--commit", given)?);
-        return Ok(vec![rule; agents.len()]);
-    }
-    Ok(agents
-        .iter()
-        .map(|agent| scripted_target(source, agent))
-        .collect())
+    let rule = |agent| match &given.commit {
+        Some(given) => Ok(TargetRule::Commit(target::commit("--commit", given)?)),
+        None => Ok(scripted_target(&plan.source, agent)),
+    };
+    agents.iter().map(rule).collect()
 }
 
 /// Of a simulated agent the baseline of its scenario, else what is seen first.
@@ -357,7 +273,7 @@ fn not_deployment(id: String) -> TargetRule {
     })
 }
 
-fn source(args: ApiArgs) -> Result<Source, ConfigError> {
+fn source(args: ApiArgs) -> Result<Source> {
     if let Some(name) = args.simulate {
         return Ok(Source::Simulator {
             scenario: Box::new(load_scenario(&name)?),
@@ -376,8 +292,8 @@ fn source(args: ApiArgs) -> Result<Source, ConfigError> {
     })
 }
 
-/// Where the API is: `given`, else where the vendor's CLI is told that it is, else the vendor's.
-fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl, ConfigError> {
+/// Where the API is: `given`, else what the vendor's CLI is given, else the vendor's.
+fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl> {
     const HOST: &str = "PIPECAT_API_HOST";
     let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
     let (place, url) = match (given, &host) {
@@ -385,15 +301,13 @@ fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl, ConfigE
         (None, Some(host)) => (HOST, host.as_str()),
         (None, None) => ("--api-url", DEFAULT_API_URL),
     };
-    ApiUrl::parse(url, plain_http).map_err(|error| ConfigError::Url { place, error })
+    ApiUrl::parse(url, plain_http).map_err(|error| anyhow!("{place}: {error}"))
 }
 
-fn pace(interval: Option<Duration>) -> Result<Pace, ConfigError> {
-    match interval {
-        None => Ok(Pace::Adaptive),
-        Some(interval) if interval.is_zero() => Err(ConfigError::NoInterval),
-        Some(interval) => Ok(Pace::Fixed(interval)),
-    }
+/// The text of a file that an option names.
+fn text_of(option: &str, path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path);
+    text.with_context(|| format!("{option}: cannot read {}", path.display()))
 }
 
 fn limits(args: &LimitArgs) -> Limits {
@@ -403,21 +317,14 @@ fn limits(args: &LimitArgs) -> Limits {
         appear_timeout: args.appear_timeout,
         outage_timeout: args.outage_timeout,
         stable_for: args.stable_for,
-        max_restarts: args.max_restarts,
+        max_restarts: args.restarts.max_restarts,
         pull_grace: args.pull_grace,
-        until: match args.until {
-            UntilArg::Ready => Until::Ready,
-            UntilArg::Warm => Until::Warm,
-            UntilArg::Drained => Until::Drained,
-        },
+        until: args.until,
         new_revision: if args.require_new_revision {
             NewRevision::Required
         } else {
             NewRevision::Optional
         },
-        unchanged: match args.if_unchanged {
-            IfUnchangedArg::Fail => Unchanged::Fail,
-            IfUnchangedArg::Accept => Unchanged::Accept,
-        },
+        unchanged: args.if_unchanged,
     }
 }

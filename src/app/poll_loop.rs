@@ -121,7 +121,7 @@ enum Doing<Permit, Fetch> {
     Sleeping(Duration),
     /// Waiting for the permit to poll.
     Permitting(Pin<Box<Permit>>),
-    /// Polling; given up at this time.
+    /// Polling; the request is abandoned at this time.
     Fetching(Pin<Box<Fetch>>, Duration),
 }
 

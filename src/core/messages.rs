@@ -24,7 +24,7 @@ pub(crate) use self::reason::{
     restarted_and_ready, revision_unchanged,
 };
 use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Verdict};
-use crate::core::text::{line_start, one_line, short_duration};
+use crate::core::text::{exact_duration, line_start, one_line, short_duration};
 
 /// What a command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +157,7 @@ pub fn line(event: &Event) -> String {
             format!("the API answers again, after {failed} in {after}")
         }
         Event::Holding { stable_for } => {
-            let stable_for = humantime::format_duration(*stable_for);
+            let stable_for = exact_duration(*stable_for);
             format!("ready; must stay ready for {stable_for}")
         }
         Event::ReadyLost { after } => format!("no longer ready, after {}", short_duration(*after)),

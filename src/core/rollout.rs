@@ -1,4 +1,4 @@
-//! The pure core: what observations of an agent mean for a rollout, and when to look again.
+//! The pure core: what observations of an agent mean for a rollout, and when to poll again.
 //!
 //! No clock, no randomness, no I/O: time arrives as `at`, the time since the watch began.
 

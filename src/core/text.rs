@@ -1,17 +1,22 @@
-//! Makes foreign text harmless and durations short, for terminals and logs.
+//! Makes foreign text safe to show on terminals and in logs.
 //!
 //! Crash messages, reasons and names come from elsewhere. Shown, they lose what a terminal or a CI
 //! log would obey; in JSON they stay whole, with the same characters escaped.
 
 pub mod diagnostics;
+mod duration;
 pub(crate) mod loopback;
 pub mod redact;
 mod wrap;
 
+pub(crate) use self::duration::exact_duration;
+pub use self::duration::{parse_duration, short_duration};
 pub use self::wrap::{fit, wrap};
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::time::Duration;
+
+use anstream::adapter::strip_str;
 
 /// The most that is shown of one foreign text, in bytes.
 pub const SHOWN: usize = 8 * 1024;
@@ -41,11 +46,8 @@ pub fn line_start(text: &str) -> String {
 /// A text as one word of a shell's command line.
 #[must_use]
 pub fn shell_word(text: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:@%+=,".contains(char);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
+    // Only a NUL cannot be quoted; no name holds one.
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// Foreign text as lines, none of which holds anything but what can be read.
@@ -63,7 +65,7 @@ pub fn lines(text: &str) -> Vec<String> {
 /// JSON with the characters escaped that a terminal or a CI log would obey; it means the same.
 ///
 /// A tab or a carriage return between values becomes a blank.
-/// Every other character concerned can only stand inside a JSON string, where an escape is allowed.
+/// Every other character concerned can only be inside a JSON string, where an escape is allowed.
 #[must_use]
 pub fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());
@@ -72,7 +74,7 @@ pub fn harmless_json(json: &str) -> String {
         if matches!(char, '\t' | '\r') {
             // Only between values: within a string they are written as escapes.
             harmless.push(' ');
-        } else if char != '\n' && is_obeyed(char) {
+        } else if char != '\n' && is_control_like(char) {
             let mut units = [0; 2];
             for unit in char.encode_utf16(&mut units) {
                 // Writing to a String cannot fail.
@@ -85,57 +87,36 @@ pub fn harmless_json(json: &str) -> String {
     harmless
 }
 
-/// A duration as a person says it: `0.4s`, `12.3s`, `2m 5s`, `1h 3m`.
-#[must_use]
-pub fn short_duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    if seconds < 60 {
-        return format!("{}.{}s", seconds, duration.subsec_millis() / 100);
-    }
-    let (value, rest) = match seconds {
-        60..3600 => ((seconds / 60, "m"), (seconds % 60, "s")),
-        3600..86_400 => ((seconds / 3600, "h"), (seconds / 60 % 60, "m")),
-        _ => ((seconds / 86_400, "d"), (seconds / 3600 % 24, "h")),
-    };
-    match rest {
-        (0, _) => format!("{}{}", value.0, value.1),
-        _ => format!("{}{} {}{}", value.0, value.1, rest.0, rest.1),
-    }
-}
-
-/// The characters of foreign text that can be read, and where they stand: without escape sequences
-/// and what is obeyed rather than read. What breaks a line is a line feed.
-pub(crate) fn readable(text: &str) -> impl Iterator<Item = (usize, char)> {
-    let mut chars = text.char_indices().peekable();
-    std::iter::from_fn(move || {
-        loop {
-            let (place, char) = chars.next()?;
-            match char {
-                '\u{1b}' => skip_escape(&mut chars),
-                '\u{9b}' => skip_control_sequence(&mut chars),
-                '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
-                '\r' if matches!(chars.peek(), Some((_, '\n'))) => {}
-                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                    return Some((place, '\n'));
-                }
-                '\t' => return Some((place, '\t')),
-                char if is_obeyed(char) => {}
-                char => return Some((place, char)),
-            }
-        }
-    })
-}
-
-/// Takes out escape sequences and the characters that are obeyed rather than read.
+/// Takes out escape sequences and the control-like characters.
+///
+/// Line by line: a sequence that never ends hides no more than its line.
 fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for (_, char) in readable(text) {
-        match char {
-            '\t' => cleaned.push_str("    "),
-            char => cleaned.push(char),
+    let text = text.replace("\r\n", "\n");
+    let breaks = [
+        '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
+    ];
+    let lines = text.split(breaks).map(|line| {
+        let stripped = strip_str(&seven_bit(line)).to_string();
+        let printable = stripped.replace('\t', "    ");
+        printable.replace(is_control_like, "")
+    });
+    without_commands(&lines.collect::<Vec<_>>().join("\n"), "## ")
+}
+
+/// A line with control characters of eight bits as escape sequences (ECMA-48), the form that is stripped.
+fn seven_bit(line: &str) -> Cow<'_, str> {
+    let is_c1 = |char| matches!(char, '\u{80}'..='\u{9f}');
+    if !line.contains(is_c1) {
+        return line.into();
+    }
+    let mut escaped = String::with_capacity(line.len());
+    for char in line.chars() {
+        match u8::try_from(char) {
+            Ok(byte @ 0x80..=0x9f) => escaped.extend(['\u{1b}', char::from(byte - 0x40)]),
+            _ => escaped.push(char),
         }
     }
-    without_commands(&cleaned, "## ")
+    escaped.into()
 }
 
 /// Puts `instead` for the `##` of what a CI runner would obey anywhere in a line: GitHub's old
@@ -161,8 +142,8 @@ fn command(text: &str) -> Option<usize> {
 }
 
 /// Whether a character steers the terminal, the direction or the line instead of being read.
-fn is_obeyed(char: char) -> bool {
-    // Most are letters and blanks: they are told apart by one look.
+fn is_control_like(char: char) -> bool {
+    // Most are letters and blanks.
     if char.is_ascii() {
         return char.is_ascii_control();
     }
@@ -183,47 +164,9 @@ fn is_obeyed(char: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::CharIndices<'a>>;
-
-/// Skips the next character if it is one of these.
-fn skip_if(chars: &mut Chars<'_>, these: impl Fn(char) -> bool) -> bool {
-    chars.next_if(|(_, char)| these(*char)).is_some()
-}
-
-/// Skips what follows an ESC (ECMA-48): a control sequence, a string, or a short sequence.
-fn skip_escape(chars: &mut Chars<'_>) {
-    if skip_if(chars, |char| char == '[') {
-        skip_control_sequence(chars);
-    } else if skip_if(chars, |char| matches!(char, ']' | 'P' | 'X' | '^' | '_')) {
-        skip_string(chars);
-    } else {
-        while skip_if(chars, |char| matches!(char, ' '..='/')) {}
-        skip_if(chars, |char| matches!(char, '0'..='~'));
-    }
-}
-
-/// Skips parameters, intermediates and the final byte of a control sequence.
-fn skip_control_sequence(chars: &mut Chars<'_>) {
-    while skip_if(chars, |char| matches!(char, ' '..='?')) {}
-    skip_if(chars, |char| matches!(char, '@'..='~'));
-}
-
-/// Skips a string up to its terminator (ST or BEL).
-///
-/// An unterminated one ends with its line, lest one byte hide all that follows.
-fn skip_string(chars: &mut Chars<'_>) {
-    while let Some((_, char)) = chars.next_if(|(_, char)| !matches!(char, '\n' | '\r')) {
-        match char {
-            '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' if skip_if(chars, |char| char == '\\') => return,
-            _ => {}
-        }
-    }
-}
-
 /// Keeps head and tail of a text that is too long; the tail, where tracebacks end, keeps more.
 ///
-/// `gap` stands on both sides of the note that says so.
+/// `gap` is on both sides of the note that says so.
 fn cut(text: &str, gap: char) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
@@ -318,11 +261,11 @@ mod tests {
     fn a_word_is_one_word_for_a_shell() {
         for (text, word) in [
             ("my-agent", "my-agent"),
-            ("a/b.c:d@e%f+g=h,i_j", "a/b.c:d@e%f+g=h,i_j"),
+            ("a/b.c:d_e+f", "a/b.c:d_e+f"),
             ("", "''"),
             ("a b", "'a b'"),
             ("$(rm)", "'$(rm)'"),
-            ("it's", r"'it'\''s'"),
+            ("it's", "\"it's\""),
         ] {
             assert_eq!(shell_word(text), word);
         }
@@ -344,22 +287,5 @@ mod tests {
     fn blanks_between_values_stay_blanks() {
         let harmless = harmless_json("{\t\"a\":\r\n\t1}");
         assert_eq!(harmless, "{ \"a\": \n 1}");
-    }
-
-    #[test]
-    fn durations_are_short() {
-        for (ms, said) in [
-            (0, "0.0s"),
-            (449, "0.4s"),
-            (12_399, "12.3s"),
-            (59_999, "59.9s"),
-            (60_000, "1m"),
-            (125_000, "2m 5s"),
-            (3_780_000, "1h 3m"),
-            (90_000_000, "1d 1h"),
-            (277_200_000, "3d 5h"),
-        ] {
-            assert_eq!(short_duration(Duration::from_millis(ms)), said);
-        }
     }
 }

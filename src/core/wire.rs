@@ -26,7 +26,7 @@ pub(crate) use outcome::RequestOutcome;
 pub(crate) use repair_json::repair_json;
 pub use retry_after::{http_date, retry_after};
 pub use revision::{ContainerState, Health, Revision, RevisionPhase};
-pub use service::{NotAList, Service, parse_list};
+pub use service::{Service, parse_list};
 pub use sessions::{SessionState, Sessions, started_session};
 
 /// The requested deployment of an agent, by its name of today or by the deprecated one.

@@ -1,4 +1,4 @@
-//! What the API is asked with: where it is looked for and in which order, whose agents it asks for, what
+//! What the API is asked with: where it is searched and in which order, whose agents it asks for, what
 //! is said of it, and that it is shown nowhere.
 
 use std::fs::{self, Permissions};

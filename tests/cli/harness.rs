@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// What stderr must hold.
 enum Stderr {
-    /// What the test looks at by itself.
+    /// What the test checks by itself.
     Any,
     /// This and nothing else.
     Exactly(String),
@@ -109,13 +109,13 @@ impl Test {
         self
     }
 
-    /// Has stderr go elsewhere; the test looks at it by itself.
+    /// Has stderr go elsewhere; the test checks it by itself.
     pub(crate) fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
         self.stderr_to = Some(stderr.into());
         self.stderr_any()
     }
 
-    /// Has stdout and stderr go elsewhere; the test looks at them by itself.
+    /// Has stdout and stderr go elsewhere; the test checks them by itself.
     pub(crate) fn stdio_to(self, file: std::fs::File) -> Self {
         let stderr = file.try_clone().unwrap();
         self.stderr_to(stderr).stdout_to(file)
@@ -154,7 +154,7 @@ impl Test {
         self
     }
 
-    /// Has the test look at stdout by itself.
+    /// Has the test check stdout by itself.
     pub(crate) fn stdout_any(self) -> Self {
         self.stdout_starts("")
     }
@@ -172,13 +172,13 @@ impl Test {
         self
     }
 
-    /// Has the test look at stderr by itself.
+    /// Has the test check stderr by itself.
     pub(crate) fn stderr_any(mut self) -> Self {
         self.stderr = Stderr::Any;
         self
     }
 
-    /// What to look at when the run is over and its folder still there.
+    /// What to check when the run is over and its folder still there.
     pub(crate) fn afterwards(mut self, check: impl FnOnce() + 'static) -> Self {
         self.afterwards = Some(Box::new(check));
         self
@@ -230,7 +230,7 @@ impl Test {
 /// Our binary.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
 
-/// The key of all tests. It must turn up nowhere, nor any other secret, all of which hold [`SECRET`].
+/// The key of all tests. It must appear nowhere, nor any other secret, all of which hold [`SECRET`].
 pub(crate) const KEY: &str = "sk_test_5ecret";
 pub(crate) const SECRET: &str = "5ecret";
 

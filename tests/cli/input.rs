@@ -63,7 +63,7 @@ fn times() {
     );
     refused_by_clap(
         &["wait", "a", "--timeout", "1M"],
-        "error: invalid value '1M' for '--timeout <TIME>': a capital M is a month; for minutes write 1m, for months days",
+        "error: invalid value '1M' for '--timeout <TIME>': minutes are written with a small letter: 1m",
     );
     refused_by_clap(
         &["wait", "a", "--timeout", "abc"],
@@ -73,9 +73,17 @@ fn times() {
         &["wait", "a", "--outage-timeout", "0s"],
         "--outage-timeout must be longer than zero",
     );
-    refused(
+    refused_by_clap(
         &["wait", "a", "--poll-interval", "0"],
-        "--poll-interval must be longer than zero",
+        "error: invalid value '0' for '--poll-interval <TIME>': it must be longer than zero",
+    );
+    refused_by_clap(
+        &["wait", "a", "--smoke-timeout", "0"],
+        "error: invalid value '0' for '--smoke-timeout <TIME>': it must be longer than zero",
+    );
+    refused_by_clap(
+        &["wait", "a", "--timeout", "-5"],
+        "error: invalid value '-5' for '--timeout <TIME>': a time is written like 90s, 10m, 1h 30m, or as seconds: 90",
     );
     refused(
         &["wait", "a", "--stable-for", "20m"],
@@ -83,7 +91,11 @@ fn times() {
     );
     refused_by_clap(
         &["wait", "a", "--max-restarts", "0"],
-        "error: invalid value '0' for '--max-restarts <N>': number would be zero for non-zero type",
+        "error: invalid value '0' for '--max-restarts <N>': it must be a whole number, at least 1",
+    );
+    refused_by_clap(
+        &["wait", "a", "--logs", "many"],
+        "error: invalid value 'many' for '--logs <LINES>': it must be a whole number from 0 to 1000; 0 is none",
     );
 }
 
@@ -110,19 +122,28 @@ fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
 fn contradictions() {
     refused_by_clap(
         &["wait", "a", "--deployment", ID, "--not-deployment", ID],
-        "error: --deployment and --not-deployment name one target each: give only one",
+        "error: --not-deployment and --deployment exclude each other: give only one",
+    );
+    Test::against(NOWHERE, "wait a")
+        .env("PIPECAT_ROLLOUT_COMMIT", "59c8ceba")
+        .env("PIPECAT_ROLLOUT_BASELINE", "before.json")
+        .status(2)
+        .stderr_lines(
+            "error: PIPECAT_ROLLOUT_COMMIT and PIPECAT_ROLLOUT_BASELINE exclude each other: give only one\n\
+             For more information, try '--help'.",
+        )
+        .run();
+    refused_by_clap(
+        &["run", "a", "echo", "hi"],
+        "error: put -- before the command: pipecat-rollout run a -- echo hi",
     );
     refused_by_clap(
         &["wait", "a", "-v", "-q"],
-        "error: the argument '--verbose...' cannot be used with '--quiet'",
-    );
-    refused_by_clap(
-        &["wait", "a", "--simulate", "stuck", "--api-url", "https://x"],
-        "error: --simulate takes the API's place: leave out --simulate or --api-url",
+        "error: --quiet and --verbose exclude each other: give only one",
     );
     refused_by_clap(
         &["wait", "a", "--speed", "3"],
-        "error: --speed is the simulator's: add --simulate SCENARIO, or leave it out",
+        "error: the following required arguments were not provided:\n  --simulate <SCENARIO>",
     );
     refused(
         &["wait", "a", "b", "--deployment", ID],
@@ -212,7 +233,7 @@ fn ids_that_cannot_be_a_deployment_are_refused() {
         ("59c8ceb", "it is too short"),
         (
             "",
-            "it is empty; leave the switch out, or give the id of a deployment",
+            "it is empty; leave the option out, or give the id of a deployment",
         ),
         ("59c8ceba 6c7e4ccd", "it holds characters that no id has"),
     ] {
@@ -362,7 +383,7 @@ fn the_vendor_s_file_names_the_agent() {
         .run();
     Test::against(NOWHERE, "wait")
         .status(2)
-        .stderr("error: no agent is named, and there is no pcc-deploy.toml here; name one: pipecat-rollout wait-for-ready my-agent\n")
+        .stderr("error: no agent is named, and there is no pcc-deploy.toml here; give the agent's name: my-agent\n")
         .run();
 }
 
@@ -394,11 +415,11 @@ fn another_file_names_the_agent() {
     );
     refused_by_clap(
         &["wait", "a", "--config-file", "f.toml"],
-        "error: AGENT and --config-file both name the agent: give only one",
+        "error: --config-file and AGENT exclude each other: give only one",
     );
     refused_by_clap(
         &["run", "a", "--config-file", "f.toml", "--", "true"],
-        "error: AGENT and --config-file both name the agent: give only one",
+        "error: --config-file and AGENT exclude each other: give only one",
     );
 }
 

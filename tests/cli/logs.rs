@@ -140,7 +140,7 @@ fn where_many_requests_wait_the_verdict_does_not_wait_for_the_logs() {
         });
         answer("200 OK", "", &details.to_string())
     });
-    // The others have their turns in the seconds after the first one's, and the logs in the one after.
+    // The others get their permits in the seconds after the first one's, and the logs in the one after.
     let left = Test::against(&server.url(), "wait bad one two three four --max-rps 1")
         .status(10)
         .stdout_any()

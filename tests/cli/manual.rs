@@ -49,9 +49,38 @@ fn help_teaches_examples_and_exit_codes_and_fits_the_screen() {
                 "{text}"
             );
         }
+        let screen = Test::new(&format!("{command} -h")).env("COLUMNS", "80");
+        let screen = screen.stdout_any().run().stdout;
+        assert!(screen.lines().count() <= 40, "{screen}");
+        assert!(!screen.contains("[env:"), "{screen}");
         if ["wait-for-ready", "run", "status"].contains(&command) {
             assert!(long.contains("Examples:\n  "), "{long}");
             assert!(long.contains("Exit codes:\n") && short.contains("Exit codes:\n"));
+        }
+    }
+    // The longest word is a list of variables; no paragraph is broken where it need not be.
+    let narrow = Test::new("watch --help").env("COLUMNS", "60");
+    let narrow = narrow.stdout_any().run().stdout;
+    assert!(
+        narrow.lines().all(|line| line.chars().count() <= 60),
+        "{narrow}"
+    );
+    assert!(
+        narrow.contains("\nSIGTERM finishes deliveries and exits 0. A pass of --once\n"),
+        "{narrow}"
+    );
+    for command in ["wait-for-ready", "run", "status", "watch"] {
+        let help = Test::new(&format!("{command} --help"))
+            .stdout_any()
+            .run()
+            .stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in [
+            "PIPECAT_API_KEY, PCC_API_KEY or PIPECAT_CLOUD_API_KEY holds the key",
+            "PIPECAT_TOKEN, or its login [env: PIPECAT_ROLLOUT_API_KEY_FILE]",
+            "without it, PIPECAT_API_HOST [default: https://api.pipecat.daily.co/v1]",
+        ] {
+            assert!(help.contains(words), "{command}: {words}");
         }
     }
     let top = Test::new("--help").stdout_any().run().stdout;
@@ -88,6 +117,19 @@ fn every_shell_has_completions_and_bash_completes_with_them() {
     assert_eq!(complete("pipecat-rollout sta", 1), "status\n");
     assert_eq!(complete("pipecat-rollout status --outp", 2), "--output\n");
     assert_eq!(complete("pipecat-rollout status --output js", 3), "json\n");
+    assert_eq!(
+        complete("pipecat-rollout wait --simulate crash", 3),
+        "crash-loop\n"
+    );
+    assert_eq!(
+        complete("pipecat-rollout simulate crash", 2),
+        "crash-loop\n"
+    );
+    assert_eq!(
+        complete("pipecat-rollout history --verdict sta", 3),
+        "stalled\n"
+    );
+    assert_eq!(complete("pipecat-rollout man sim", 2), "simulate\n");
 }
 
 #[test]
@@ -107,12 +149,25 @@ fn there_is_a_manual_page_of_each_command() {
             "{page}"
         );
     }
-    Test::new("man frobnicate")
-        .status(2)
-        .stderr(
-            "error: there is no command \"frobnicate\"; `pipecat-rollout --help` names them all\n",
-        )
-        .run();
+    let page = Test::new("man watch").stdout_any().run().stdout;
+    for part in [
+        ".SH \"EXAMPLES\"\n.nf\n\\&pipecat\\-rollout watch",
+        ".SH NOTES\n\\&Endpoints, on 127.0.0.1:9464",
+        "\n.PP\n\\&SIGTERM finishes deliveries",
+        "\n\\&PIPECAT_ROLLOUT_LISTEN: \\-\\-listen\n",
+        "\n\\&PIPECAT_TOKEN, PIPECAT_ORG: ",
+        ".SH \"FILES\"\n.nf\n\\&./pcc\\-deploy.toml: ",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let page = Test::new("man status").stdout_any().run().stdout;
+    assert!(
+        page.contains(".SH \"EXIT STATUS\"\n.nf\n\\&0 ready   3 unauthorized"),
+        "{page}"
+    );
+    let left = Test::new("man frobnicate").status(2).stderr_any().run();
+    let words = "error: invalid value 'frobnicate' for '[COMMAND]'\n  [possible values: wait-for-ready, run,";
+    assert!(left.stderr.starts_with(words), "{}", left.stderr);
 }
 
 #[test]

@@ -310,7 +310,7 @@ fn verbose_logs_every_request_and_rust_log_decides_for_itself() {
         .run();
     assert!(
         left.stderr.contains(
-            "DEBUG pipecat_rollout::adapters::api::connection: answer agent=\"my-agent\" status=200"
+            "DEBUG pipecat_rollout::adapters::api::connection: answer agent=my-agent status=200"
         ),
         "{}",
         left.stderr
@@ -453,7 +453,7 @@ fn a_terminal_shows_status_lines_and_progress_above_them() {
     let lines: Vec<String> = lines.iter().map(|line| normal(line)).collect();
     let creating = "[TIME] my-agent: creating (reconciling took TIME)".to_owned();
     assert!(lines.contains(&creating), "{lines:#?}");
-    // The ending stands once, and nothing is drawn after it.
+    // The ending is shown once, and nothing is drawn after it.
     assert_eq!(
         lines[lines.len() - 3..],
         [

@@ -39,7 +39,7 @@ impl TlsServer {
     ) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
-        // Two authorities of one name would be told apart by their signatures only.
+        // Two authorities of one name would differ in their signatures only.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let name = format!("authority of port {port}");

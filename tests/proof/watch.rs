@@ -40,7 +40,7 @@ pub(crate) enum Aim {
     FirstSeen,
 }
 
-/// What stands between the agent and the watch for a while.
+/// What is between the agent and the watch for a while.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disturbance {
     pub(crate) from: Ms,

@@ -1,5 +1,5 @@
 //! Killed at random moments while rollouts are under way and the receiver fails a third of the time:
-//! whatever happened is told, with one id, in order.
+//! whatever happened is reported, with one id, in order.
 //!
 //! A short run by default; `CRASH_CYCLES=200 cargo test --release --test sidecar crash -- --nocapture`
 //! is the long one. `CRASH_SEED` plays a run again.
@@ -21,7 +21,7 @@ const CAST: [(&str, &str, &str); 6] = [
     ("f", "phase-failed", "failed"),
 ];
 
-/// Where the deploys of an agent stand.
+/// The state of the deploys of an agent.
 #[derive(Default)]
 struct Line {
     deployments: Vec<String>,
@@ -63,7 +63,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
         _ => Reply::Take,
     });
     let place = Place::at(&simulator.url).webhook("hook", &hook.url());
-    // The first start takes the agents as they stand.
+    // The first start takes the agents as they are.
     place.start_watching().stop();
     let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
     for cycle in 0..cycles {
@@ -91,7 +91,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
         };
         lines.iter().all(done)
     });
-    println!("all told {:?} after the last start", begun.elapsed());
+    println!("all reported {:?} after the last start", begun.elapsed());
     sidecar.stop();
     let rollouts = check(&received, &lines);
     println!(
@@ -101,7 +101,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
     assert!(rollouts >= CAST.len(), "only {rollouts} rollouts");
 }
 
-/// Deploys to the agents whose last rollout has been told to its end.
+/// Deploys to the agents whose last rollout has been reported to its end.
 fn deploy_where_all_is_told(
     simulator: &Simulator,
     hook: &Receiver,
@@ -128,7 +128,7 @@ fn finished<'a>(received: &'a [Received], agent: &str, deployment: &str) -> Opti
     taken.find(|one| is(one, agent, deployment, "rollout.finished"))
 }
 
-/// Every rollout was told, with one id for each thing that happened, in order; gives their number.
+/// Every rollout was reported, with one id for each thing that happened, in order; gives their number.
 fn check(received: &[Received], lines: &BTreeMap<&str, Line>) -> usize {
     let mut contents: BTreeMap<&str, &serde_json::Value> = BTreeMap::new();
     for one in received {

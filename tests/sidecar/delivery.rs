@@ -1,4 +1,4 @@
-//! What sinks are told, and how long it is tried.
+//! What sinks receive, and how long it is tried.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -204,14 +204,14 @@ fn each_sink_is_told_what_it_asked_for() {
 fn a_program_and_slack_are_told_as_well() {
     let (api, slack) = (Api::with(&["a"]), crate::receiver::Receiver::start());
     let place = Place::of(&api);
-    let (told, url) = (place.path("told"), place.path("url"));
+    let (received, url) = (place.path("received"), place.path("url"));
     let place = place.file("url", &slack.url()).config(&format!(
         "[[sink]]\nname = \"pager\"\nkind = \"exec\"\n\
              command = [\"/bin/sh\", \"-c\", \"cat >> $0\", \"{}\"]\n\
              events = [\"rollout.finished\"]\n\
              [[sink]]\nname = \"chat\"\nkind = \"slack\"\nurl-file = \"{}\"\n\
              events = [\"rollout.finished\"]\n",
-        told.display(),
+        received.display(),
         url.display()
     ));
     let sidecar = place.start_watching();
@@ -222,8 +222,8 @@ fn a_program_and_slack_are_told_as_well() {
         text.starts_with(":white_check_mark: *a: rollout ready after "),
         "{text}"
     );
-    let line = wait_until("the program was told", || {
-        std::fs::read_to_string(&told)
+    let line = wait_until("the program was run", || {
+        std::fs::read_to_string(&received)
             .ok()
             .filter(|text| text.ends_with('\n'))
     });

@@ -84,7 +84,7 @@ fn the_unit_passes_systemds_own_check() {
         .arg(&path)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{told}");
-    assert!(!told.contains("pipecat-rollout.service"), "{told}");
+    let words = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{words}");
+    assert!(!words.contains("pipecat-rollout.service"), "{words}");
 }

@@ -85,14 +85,15 @@ fn a_wait_comes_to_the_right_verdict_through_all_faults() {
                         "0",
                     ]);
                     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
-                    let told = &report["agents"][0];
-                    let elapsed = told["elapsedMs"].as_u64().unwrap();
+                    let reported = &report["agents"][0];
+                    let elapsed = reported["elapsedMs"].as_u64().unwrap();
                     // Another one may have taken its place before any answer came through: then all
                     // that can be said is that it was never seen.
                     let unseen = verdict == "superseded"
-                        && told["verdict"] == "unchanged"
-                        && told["phases"].as_array().unwrap().len() == 1;
-                    let right = (unseen || (ended.code() == code && told["verdict"] == verdict))
+                        && reported["verdict"] == "unchanged"
+                        && reported["phases"].as_array().unwrap().len() == 1;
+                    let right = (unseen
+                        || (ended.code() == code && reported["verdict"] == verdict))
                         && elapsed <= (TIMEOUT_SECONDS + REQUEST_SECONDS) * 1000;
                     if !right {
                         let words = format!("{agent} plays {scenario}: {ended:#?}");

@@ -1,4 +1,4 @@
-//! What the sidecar finds by itself, and what it tells of it.
+//! What the sidecar finds by itself, and what it reports.
 
 use crate::api::Api;
 use crate::harness::{Place, project};

@@ -1,4 +1,4 @@
-//! Starts the sidecar and the simulator as processes, and looks at what they leave.
+//! Starts the sidecar and the simulator as processes, and checks what they leave.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::api::Api;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
-/// The key of all tests, which must turn up nowhere.
+/// The key of all tests, which must appear nowhere.
 pub(crate) const KEY: &str = "sk_test_5ecret";
 /// How long something that has to come may take.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -31,7 +31,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A place for a sidecar of this API, which looks often.
+    /// A place for a sidecar of this API, which polls often.
     pub(crate) fn of(api: &Api) -> Self {
         Self::at(&api.url())
     }
@@ -165,7 +165,7 @@ impl Sidecar {
         let mut stdout = child.stdout.take().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Log::default());
-        let told = Arc::clone(&log);
+        let shared = Arc::clone(&log);
         let readers = vec![
             thread::spawn(move || {
                 let mut text = String::new();
@@ -174,11 +174,11 @@ impl Sidecar {
             }),
             thread::spawn(move || {
                 for line in stderr.lines() {
-                    let mut text = told.text.lock().unwrap();
+                    let mut text = shared.text.lock().unwrap();
                     writeln!(text, "{}", line.unwrap()).unwrap();
-                    told.more.notify_all();
+                    shared.more.notify_all();
                 }
-                told.text.lock().unwrap().clone()
+                shared.text.lock().unwrap().clone()
             }),
         ];
         Self {
@@ -238,7 +238,7 @@ impl Sidecar {
         assert_eq!(status.signal(), Some(9), "it had ended by itself: {status}");
         for reader in self.readers {
             let text = reader.join().unwrap();
-            assert!(!text.contains(KEY), "the key is told");
+            assert!(!text.contains(KEY), "the key is shown");
             assert!(!text.contains("panicked"), "{text}");
         }
     }
@@ -256,7 +256,7 @@ impl Sidecar {
             stderr: texts.next().unwrap(),
         };
         for text in [&ended.stdout, &ended.stderr] {
-            assert!(!text.contains(KEY), "the key is told");
+            assert!(!text.contains(KEY), "the key is shown");
             assert!(!text.contains("panicked"), "{text}");
         }
         ended
@@ -334,10 +334,10 @@ pub(crate) fn project(path: &str) -> PathBuf {
 }
 
 /// Waits until something is so.
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return found;
         }
         assert!(Instant::now() < deadline, "it never came to this: {what}");

@@ -88,19 +88,21 @@ fn a_name_that_a_ci_runner_would_obey_begins_no_line() {
     }
     sidecar.stop();
     for by in ["agent", "day"] {
-        let told = place.other(&["history", "--by", by]).stdout;
+        let shown = place.other(&["history", "--by", by]).stdout;
         assert!(
-            !told.lines().any(|line| line.trim_start().starts_with("::")),
-            "{told}"
+            !shown
+                .lines()
+                .any(|line| line.trim_start().starts_with("::")),
+            "{shown}"
         );
-        assert!(!told.contains("##vso["), "{told}");
+        assert!(!shown.contains("##vso["), "{shown}");
     }
 }
 
 #[test]
 fn what_is_typed_wrong_is_named() {
     let place = Place::of(&Api::with(&[]));
-    for (arguments, told) in [
+    for (arguments, shown) in [
         (vec!["history"], "there is no store at "),
         (
             vec!["history", "--since", "yesterday"],
@@ -114,7 +116,7 @@ fn what_is_typed_wrong_is_named() {
         let ended = place.other(&arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");
         assert!(
-            ended.stderr.contains(told),
+            ended.stderr.contains(shown),
             "{arguments:?}: {}",
             ended.stderr
         );

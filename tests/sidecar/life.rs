@@ -78,8 +78,8 @@ fn an_agent_that_no_request_can_ask_for_is_told_of_and_holds_nothing_up() {
     api.set("..", &serde_json::json!({"desiredDeploymentId": "d2"}));
     let ended = Place::of(&api).args("--once").run();
     assert_eq!(ended.code(), 0, "{ended:?}");
-    let told = "an agent of the list is not watched: \\\"..\\\" cannot be an agent name";
-    assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
+    let words = "an agent of the list is not watched: \\\"..\\\" cannot be an agent name";
+    assert_eq!(ended.stderr.matches(words).count(), 1, "{}", ended.stderr);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_single_pass_follows_what_is_under_way_to_its_end() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     let lines: Vec<String> = hook.received().iter().map(Received::line).collect();
     assert_eq!(lines.last().unwrap(), "a d2 rollout.finished ready");
-    // An agent that is gone and one that is not ready are noticed in a single pass as well.
+    // An agent that was removed and one that is not ready are reported in a single pass as well.
     api.remove("b");
     api.set("a", &serde_json::json!({ "ready": false }));
     assert_eq!(place.run().code(), 0);
@@ -136,7 +136,7 @@ fn a_single_pass_follows_what_is_under_way_to_its_end() {
     );
 }
 
-/// The others were forgotten, and the next full run told everything of them anew.
+/// The others were forgotten, and the next full run reported them all again.
 #[test]
 fn a_run_for_one_agent_leaves_the_others_as_they_are() {
     let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());

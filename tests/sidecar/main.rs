@@ -1,7 +1,7 @@
 //! The sidecar as a process: against an API, a receiver of webhooks and a store that are all real.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "a long run tells how far it is")]
+#![expect(clippy::print_stdout, reason = "a long run shows how far it is")]
 
 mod api;
 mod config;

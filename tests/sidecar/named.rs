@@ -73,16 +73,16 @@ fn an_agent_that_is_remembered_and_cannot_be_read_is_not_missed() {
 #[test]
 fn an_agent_that_does_not_exist_is_reported() {
     let api = Api::with(&["a"]);
-    let sidecar = Place::of(&api).args("a ghost").start();
-    sidecar.wait_for_log("there is no agent ghost");
+    let sidecar = Place::of(&api).args("a unknown").start();
+    sidecar.wait_for_log("there is no agent unknown");
     let metrics = get(sidecar.endpoints(), "/metrics").unwrap().1;
     let line = "pipecat_rollout_agents_missing 1\n";
     assert!(metrics.contains(line), "{metrics}");
     sidecar.stop();
-    let ended = Place::of(&api).args("a ghost --once").run();
+    let ended = Place::of(&api).args("a unknown --once").run();
     assert_eq!(ended.code(), 4, "{ended:?}");
     let last = ended.stderr.lines().last().unwrap();
-    assert!(last.contains("there is no agent ghost"), "{last}");
+    assert!(last.contains("there is no agent unknown"), "{last}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_sidecar_goes_on_when_the_server_is_started_anew_and_finds_what_was_deployed
     station.end();
     sidecar.wait_for_log("cannot be read");
     let station = Station::ready_at(address, "d2");
-    let rollouts = wait_until("the rollout is told", || {
+    let rollouts = wait_until("the rollout is reported", || {
         let page = get(sidecar.endpoints(), "/v1/rollouts")?.1;
         let page: Value = serde_json::from_str(&page).unwrap();
         let rollouts = page["rollouts"].as_array().unwrap().clone();
@@ -130,13 +130,13 @@ fn localhost_is_this_machine_whatever_the_resolver_says() {
     let place = Place::at(&format!("http://localhost:{port}/v1"))
         .webhook("hook", &address)
         .file("hosts", "127.0.0.2 localhost\n");
-    let Some(look) = with_hosts(&place.command(&["status", "my-agent"])) else {
+    let Some(check) = with_hosts(&place.command(&["status", "my-agent"])) else {
         return;
     };
     // Nobody listens where the resolver says.
-    let ended = place.start_command(look).end();
-    let told = "my-agent: still progressing, deployment d2: ";
-    assert!(ended.stdout.starts_with(told), "{ended:?}");
+    let ended = place.start_command(check).end();
+    let expected = "my-agent: still progressing, deployment d2: ";
+    assert!(ended.stdout.starts_with(expected), "{ended:?}");
     let sidecar = place.start_command(with_hosts(&place.sidecar()).unwrap());
     receiver.wait_for_line("my-agent d2 agent.unready");
     sidecar.stop();
@@ -144,7 +144,7 @@ fn localhost_is_this_machine_whatever_the_resolver_says() {
 }
 
 /// What an API with this agent answers.
-fn told(deployment: &str, ready: bool, head: &str) -> String {
+fn api_answer(deployment: &str, ready: bool, head: &str) -> String {
     let details = details(deployment, ready);
     let list = head.split(' ').nth(1).unwrap().ends_with("/agents");
     let body = if list {
@@ -166,7 +166,7 @@ fn a_sidecar_outlives_a_certificate_that_ran_out_and_ends_its_rollouts_after() {
     let faults = &[Fault::CutHandshake, Fault::NoTls, Fault::CutAnswer];
     let server = TlsServer::start(faults, move |head| {
         let (deployment, ready) = *showing.lock().unwrap();
-        told(deployment, ready, head)
+        api_answer(deployment, ready, head)
     });
     let place = Place::at(&server.url()).file("ca.pem", &server.authority);
     let place = place.config("ca-file = \"ca.pem\"\n");

@@ -40,7 +40,7 @@ impl Received {
         self.event["id"].as_str().unwrap()
     }
 
-    /// The last part of its type, and what is most telling of it.
+    /// The last part of its type, and what says most about it.
     pub(crate) fn line(&self) -> String {
         let kind = self.event["type"].as_str().unwrap();
         let kind = kind.strip_prefix("dev.pipecat-rollout.").unwrap();

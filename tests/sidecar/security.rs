@@ -1,4 +1,4 @@
-//! Secrets are in nothing that it tells or leaves, however much it tells and whatever others repeat.
+//! Secrets are in nothing that it shows or leaves, however much it logs and whatever others repeat.
 
 use std::fs;
 
@@ -51,7 +51,7 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
     failing.wait_for(|received| received.len() > 1);
     sidecar.wait_for_log("program: a delivery failed");
     sidecar.wait_for_log("refusing: a delivery failed");
-    let mut told: Vec<String> = [
+    let mut outputs: Vec<String> = [
         "/livez",
         "/readyz",
         "/metrics",
@@ -62,17 +62,17 @@ fn no_secret_is_in_what_it_tells_or_leaves() {
     .map(|path| get(sidecar.endpoints(), path).unwrap().1)
     .collect();
     let arguments = fs::read(format!("/proc/{}/cmdline", sidecar.id())).unwrap_or_default();
-    told.push(String::from_utf8_lossy(&arguments).into_owned());
-    told.extend(taking.received().iter().map(|one| one.event.to_string()));
-    told.push(place.other(&["history", "--output", "json"]).stdout);
-    told.push(sidecar.stop().stderr);
+    outputs.push(String::from_utf8_lossy(&arguments).into_owned());
+    outputs.extend(taking.received().iter().map(|one| one.event.to_string()));
+    outputs.push(place.other(&["history", "--output", "json"]).stdout);
+    outputs.push(sidecar.stop().stderr);
     let secrets = [
         KEY,
         TOKEN,
         SECRET_PATH,
         SIGNING_SECRET.strip_prefix("whsec_").unwrap(),
     ];
-    for text in &told {
+    for text in &outputs {
         for secret in secrets {
             if let Some(at) = text.find(secret) {
                 let start = text[..at].rfind('\n').map_or(0, |at| at + 1);

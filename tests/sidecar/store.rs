@@ -7,9 +7,9 @@ use crate::harness::{Ended, Place, wait_until};
 use crate::http;
 use crate::receiver::Receiver;
 
-fn refused(ended: &Ended, code: i32, told: &str) {
+fn refused(ended: &Ended, code: i32, words: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
-    assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     assert_eq!(ended.stdout, "");
 }
 
@@ -58,7 +58,7 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
     let mut damaged = good.clone();
     damaged[5000..9000].fill(0xa5);
-    for (content, told) in [
+    for (content, words) in [
         (newer, "is of another version (schema 99"),
         (damaged, "is damaged ("),
         (
@@ -67,8 +67,8 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
         ),
     ] {
         fs::write(&path, &content).unwrap();
-        refused(&place.run(), 2, told);
-        assert_eq!(fs::read(&path).unwrap(), content, "{told}: it was changed");
+        refused(&place.run(), 2, words);
+        assert_eq!(fs::read(&path).unwrap(), content, "{words}: it was changed");
     }
     fs::write(&path, good).unwrap();
     place.start_watching().stop();
@@ -88,9 +88,9 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
     sidecar.signal("TERM");
     let ended = sidecar.end();
     assert_eq!(ended.code(), 1, "{ended:?}");
-    let told = "what happened last could not be written down, and is lost: ";
+    let words = "what happened last could not be written down, and is lost: ";
     let line = ended.stderr.lines().last().unwrap();
-    assert!(line.contains(told), "{line}");
+    assert!(line.contains(words), "{line}");
     assert!(
         line.contains(" events and the state of a: ") && line.contains("no events today"),
         "{line}"

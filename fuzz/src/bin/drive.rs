@@ -129,7 +129,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     paths.into_iter().map(read).collect()
 }
 
-/// The words of the engine's dictionary: what stands between quotes, with `\xHH` for bytes.
+/// The words of the engine's dictionary: what is between quotes, with `\xHH` for bytes.
 fn dictionary() -> Vec<Vec<u8>> {
     let text = include_str!("../../dictionary");
     let words = text

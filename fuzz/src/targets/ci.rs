@@ -1,4 +1,4 @@
-//! What CI systems are told: no foreign text acts as a command, ends a value early, or breaks a form.
+//! What CI systems are given: no foreign text acts as a command, ends a value early, or breaks a form.
 //!
 //! The first line chooses verdicts and numbers; the parts are the foreign texts, taken in turn.
 
@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
     let value = path
         .as_ref()
         .map(|path| path.to_string_lossy().into_owned());
-    // Numbers that repeat, so that a delimiter may stand in the value.
+    // Numbers that repeat, so that a delimiter may be in the value.
     let mut numbers = steering.0.iter().copied().chain(0..).map(u64::from);
     let outputs = forms::outputs(&report, path.as_deref(), || {
         numbers.next().unwrap_or(u64::MAX)

@@ -10,9 +10,9 @@ pub(super) fn run(data: &[u8]) {
     let Ok(page) = LogPage::parse(data) else {
         return;
     };
-    let all = page.clone().lines_of("new", usize::MAX);
+    let all = page.clone().lines(Some("new"), usize::MAX);
     for most in [0, 1, 3] {
-        let some = page.clone().lines_of("new", most);
+        let some = page.clone().lines(Some("new"), most);
         assert!(some.len() == most.min(all.len()) && all.ends_with(&some));
     }
     // A Value cannot hold all that the page passes over: half characters, numbers out of range.

@@ -23,6 +23,6 @@ pub(super) fn run(data: &[u8]) {
             }
             assert_eq!(parse_moment(&moment.to_string(), now), Ok(moment));
         }
-        Err(told) => assert!(!told.is_empty() && !told.contains('\n')),
+        Err(words) => assert!(!words.is_empty() && !words.contains('\n')),
     }
 }

@@ -15,8 +15,8 @@ pub(super) fn run(data: &[u8]) {
     let (clock, rest) = steered(data);
     let now = clock_of(&text(clock.0));
     let value = text(rest[0]);
-    let told = retry_after(&value, now);
-    assert!(told.is_none_or(|wait| wait <= Duration::from_secs(DAY)));
+    let wait = retry_after(&value, now);
+    assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(DAY)));
     let bare = value.trim();
     if !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit()) {
         let zeros = bare.trim_start_matches('0');
@@ -26,13 +26,13 @@ pub(super) fn run(data: &[u8]) {
             zeros.parse().unwrap_or(0)
         };
         assert_eq!(
-            told,
+            wait,
             Some(Duration::from_secs(seconds.min(DAY))),
             "{bare:?}"
         );
     }
     if bare.is_empty() || bare.starts_with('-') {
-        assert_eq!(told, None, "{bare:?}");
+        assert_eq!(wait, None, "{bare:?}");
     }
 }
 

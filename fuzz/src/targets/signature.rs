@@ -41,14 +41,14 @@ pub(super) fn run(data: &[u8]) {
             assert_eq!(format!("{secrets:?}"), format!("Secrets({})", lines.len()));
         }
         Err(refused) => {
-            let told = refused.clone();
-            assert_harmless(&told);
-            assert_eq!(told.lines().count(), 1, "{told}");
+            let words = refused.clone();
+            assert_harmless(&words);
+            assert_eq!(words.lines().count(), 1, "{words}");
             for line in lines
                 .iter()
                 .filter(|line| line.starts_with("whsec_") && line.len() > 12)
             {
-                assert!(!told.contains(*line), "{told}");
+                assert!(!words.contains(*line), "{words}");
                 assert!(!format!("{refused:?}").contains(*line), "{refused:?}");
             }
         }

@@ -93,16 +93,18 @@ fn json(foreign: &str) {
 /// A short duration says how long it is to the last of its units, rounded down.
 fn duration(duration: Duration) {
     let short = short_duration(duration);
-    let mut told = 0;
+    let mut shown = 0;
     let mut unit = 0;
     for part in short.split(' ') {
         let (number, name) = part.split_at(part.len() - 1);
-        (unit, told) = match (name, number.split_once('.')) {
-            ("s", Some((whole, tenths))) => (100, told + count(whole) * 1000 + count(tenths) * 100),
-            ("s", None) => (1000, told + count(number) * 1000),
-            ("m", None) => (60_000, told + count(number) * 60_000),
-            ("h", None) => (3_600_000, told + count(number) * 3_600_000),
-            ("d", None) => (86_400_000, told + count(number) * 86_400_000),
+        (unit, shown) = match (name, number.split_once('.')) {
+            ("s", Some((whole, tenths))) => {
+                (100, shown + count(whole) * 1000 + count(tenths) * 100)
+            }
+            ("s", None) => (1000, shown + count(number) * 1000),
+            ("m", None) => (60_000, shown + count(number) * 60_000),
+            ("h", None) => (3_600_000, shown + count(number) * 3_600_000),
+            ("d", None) => (86_400_000, shown + count(number) * 86_400_000),
             _ => panic!("{short:?} is no duration"),
         };
     }
@@ -115,7 +117,7 @@ fn duration(duration: Duration) {
     };
     let millis = duration.as_millis();
     assert!(
-        told <= millis && millis < told + within,
+        shown <= millis && millis < shown + within,
         "{duration:?} is {short}"
     );
 }

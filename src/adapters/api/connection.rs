@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::rate_limiter::RateLimiter;
-use super::{Client, Credentials, RequestError};
+use super::{Client, RequestError};
 use crate::core::rollout::{FailureClass, Observation, Route};
-use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service, SessionState};
+use crate::core::wire::{AgentName, OlderSessions, RequestOutcome, Service};
 
 /// The most sessions that are asked for.
 const MAX_SESSIONS: usize = 1000;
@@ -155,7 +155,7 @@ impl Connection {
                     count => OlderSessions::Count(count),
                 })
             }
-            Err(error) if error.is_for_good() => {
+            Err(error) if error.is_for_good => {
                 debug!(agent = agent.as_str(), %error, "sessions cannot be read");
                 None
             }
@@ -185,73 +185,17 @@ impl Connection {
         max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        self.send(|client| async move { client.logs(agent, deployment, max, limit).await })
-            .await
+        let of = ("deploymentId", deployment);
+        let page = self.send(|client| async move { client.log_page(agent, of, max, limit).await });
+        Ok(page.await?.lines(Some(deployment), max))
     }
 
-    /// Starts a session with a public key, and gives its id.
-    ///
-    /// # Errors
-    /// When there is no session.
-    pub(crate) async fn start_session(
-        &self,
-        agent: &AgentName,
-        public_key: &Credentials,
-        body: &serde_json::Value,
-        limit: Duration,
-    ) -> Result<String, RequestError> {
-        self.acquire(Priority::Normal).await;
-        let client = self.client();
-        client.start_session(agent, public_key, body, limit).await
-    }
-
-    /// Asks for one session.
+    /// Sends a request, and sends it again if it is refused and the credentials have been replaced. The caller
+    /// has acquired the permit.
     ///
     /// # Errors
     /// When there is no usable answer.
-    pub(crate) async fn session(
-        &self,
-        agent: &AgentName,
-        id: &str,
-        limit: Duration,
-    ) -> Result<SessionState, RequestError> {
-        self.acquire(Priority::Normal).await;
-        self.send(|client| async move { client.session(agent, id, limit).await })
-            .await
-    }
-
-    /// Asks for the newest `max` lines that a session logged; the oldest comes first.
-    ///
-    /// # Errors
-    /// When there is no usable answer.
-    pub(crate) async fn session_logs(
-        &self,
-        agent: &AgentName,
-        id: &str,
-        max: usize,
-        limit: Duration,
-    ) -> Result<Vec<String>, RequestError> {
-        self.acquire(Priority::Normal).await;
-        self.send(|client| async move { client.session_logs(agent, id, max, limit).await })
-            .await
-    }
-
-    /// Ends a session, without a permit: it is not to go on.
-    ///
-    /// # Errors
-    /// When the API does not say that it has ended.
-    pub(crate) async fn end_session(
-        &self,
-        agent: &AgentName,
-        id: &str,
-        limit: Duration,
-    ) -> Result<(), RequestError> {
-        self.send(|client| async move { client.end_session(agent, id, limit).await })
-            .await
-    }
-
-    /// Sends a request, and sends it again if it is refused and the credentials have been replaced.
-    async fn send<T, Answered: Future<Output = Result<T, RequestError>>>(
+    pub(crate) async fn send<T, Answered: Future<Output = Result<T, RequestError>>>(
         &self,
         request: impl Fn(Client) -> Answered,
     ) -> Result<T, RequestError> {
@@ -262,7 +206,7 @@ impl Connection {
             if let Some(on_request) = &self.0.hooks.on_request {
                 let outcome = match &answer {
                     Ok(_) => RequestOutcome::Ok,
-                    Err(error) => error.outcome(),
+                    Err(error) => error.outcome,
                 };
                 on_request(outcome, sent_at.elapsed());
             }
@@ -277,7 +221,7 @@ impl Connection {
 
     /// Does what a failed request asks of everybody: to slow down, or to take other credentials.
     fn after_failure(&self, client: &Client, error: &RequestError) -> Retry {
-        match (error.outcome(), error.class()) {
+        match (error.outcome, error.class) {
             (RequestOutcome::Throttled, FailureClass::Transient { retry_after }) => {
                 self.0.rate_limiter.slow_down(retry_after);
                 Retry::No

@@ -4,18 +4,20 @@
 mod login;
 mod secret;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use jiff::Timestamp;
 use tracing::warn;
 
 use self::login::LoginFile;
-use self::secret::{BadSecret, Secret};
+use self::secret::Secret;
 
-/// The variables that may hold a private API key, in the order in which they are looked at. In the
+/// The variables that may hold a private API key, in the order in which they are read. In the
 /// vendor's own templates the first one is a public key.
 const KEY_VARIABLES: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_CLOUD_API_KEY"];
 /// What the vendor's CLI is given in place of a login.
@@ -65,62 +67,12 @@ enum Place {
     Simulator,
 }
 
-/// Why there are no credentials. It never repeats a secret.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CredentialsError {
-    /// Nothing gives any.
-    #[error(
-        "no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file, or log \
-         in: pipecat cloud auth login"
-    )]
-    Missing,
-    /// A variable is there, but empty: a secret that the pipeline may not see, for example.
-    #[error("no API key: {0} is set but empty; does the pipeline have access to the secret?")]
-    SetButEmpty(&'static str),
-    /// All that there is can only start sessions.
-    #[error(
-        "{0} holds a public key (pk_…), which only starts sessions; a private API key (sk_…) is needed: \
-         Dashboard, Settings, API Keys"
-    )]
-    Public(String),
-    /// What is there cannot be what it should be.
-    #[error("{what} {error}")]
-    Unusable { what: String, error: BadSecret },
-    /// A variable holds no text.
-    #[error("{0} is not text")]
-    NotText(&'static str),
-    /// The key's file cannot be read.
-    #[error("{switch}: cannot read {}", path.display())]
-    Unreadable {
-        switch: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// The key's file has more in it than a key.
-    #[error(
-        "{switch}: {} is larger than {MAX_FILE} bytes, so that it cannot be a key's",
-        path.display()
-    )]
-    TooLarge { switch: &'static str, path: PathBuf },
-    /// There is no key to start a session with.
-    #[error(
-        "--smoke: no public key; put one (pk_…) into PIPECAT_PUBLIC_API_KEY, or its file into --smoke-key-file"
-    )]
-    NoPublic,
-    /// A session is started with a public key only.
-    #[error("--smoke: a public key (pk_…) is needed, and this is {0}")]
-    NotPublic(String),
-    /// The login file of the vendor's CLI is not what it should be.
-    #[error("{}: {why}; write it anew: pipecat cloud auth login", path.display())]
-    LoginFile { path: PathBuf, why: String },
-}
-
 impl Credentials {
     /// What is in `key_file`, else in the environment, else in the login file of the vendor's CLI.
     ///
     /// # Errors
     /// When there is nothing, or what is there first cannot be used.
-    pub(crate) fn find(key_file: Option<&Path>) -> Result<Self, CredentialsError> {
+    pub(crate) fn find(key_file: Option<&Path>) -> Result<Self> {
         if let Some(path) = key_file {
             return Self::from_key_file(path);
         }
@@ -145,18 +97,23 @@ impl Credentials {
             pass_over(public, "the login of the vendor's CLI");
             return Self::from_login(login);
         }
-        Err(match (public, empty) {
-            (Some(variable), _) => CredentialsError::Public(variable.to_owned()),
-            (None, Some(variable)) => CredentialsError::SetButEmpty(variable),
-            (None, None) => CredentialsError::Missing,
-        })
+        match (public, empty) {
+            (Some(variable), _) => Err(only_public(variable)),
+            (None, Some(variable)) => bail!(
+                "no API key: {variable} is set but empty; does the pipeline have access to the secret?"
+            ),
+            (None, None) => bail!(
+                "no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file, or log \
+                 in: pipecat cloud auth login"
+            ),
+        }
     }
 
     /// The public key in `file`, else in the environment.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find_public(file: Option<&Path>) -> Result<Self, CredentialsError> {
+    pub(crate) fn find_public(file: Option<&Path>) -> Result<Self> {
         if let Some(path) = file {
             let text = read_text("--smoke-key-file", path)?;
             let kind = Kind::of(&text, Kind::PublicKey);
@@ -171,7 +128,10 @@ impl Credentials {
                 return Self::new(&text, None, kind, Place::Variable(variable))?.public();
             }
         }
-        Err(CredentialsError::NoPublic)
+        bail!(
+            "--smoke: no public key; put one (pk_…) into PIPECAT_PUBLIC_API_KEY, or its file into \
+             --smoke-key-file"
+        )
     }
 
     /// Credentials for a simulator of our own, which takes any.
@@ -208,16 +168,9 @@ impl Credentials {
         }
     }
 
-    fn new(
-        text: &str,
-        renewal: Option<String>,
-        kind: Kind,
-        place: Place,
-    ) -> Result<Self, CredentialsError> {
-        let secret = Secret::parse(text, renewal).map_err(|error| CredentialsError::Unusable {
-            what: format!("{} {place}", kind.as_str()),
-            error,
-        })?;
+    fn new(text: &str, renewal: Option<String>, kind: Kind, place: Place) -> Result<Self> {
+        let secret = Secret::parse(text, renewal);
+        let secret = secret.map_err(|why| anyhow!("{} {place} {why}", kind.as_str()))?;
         Ok(Self {
             secret,
             kind,
@@ -227,21 +180,21 @@ impl Credentials {
         })
     }
 
-    fn from_key_file(path: &Path) -> Result<Self, CredentialsError> {
+    fn from_key_file(path: &Path) -> Result<Self> {
         let text = &read_text("--api-key-file", path)?;
         let kind = Kind::of(text, Kind::PrivateKey);
         if kind == Kind::PublicKey {
             let place = format!("--api-key-file {}", path.display());
-            return Err(CredentialsError::Public(place));
+            return Err(only_public(&place));
         }
         Self::new(text, None, kind, Place::KeyFile(path.to_owned()))?.with_organization()
     }
 
-    fn from_login(login: LoginFile) -> Result<Self, CredentialsError> {
+    fn from_login(login: LoginFile) -> Result<Self> {
         let kind = Kind::of(&login.token, Kind::Login);
         let place = Place::LoginFile(login.path);
         if kind == Kind::PublicKey {
-            return Err(CredentialsError::Public(place.to_string()));
+            return Err(only_public(&place.to_string()));
         }
         let found = Self::new(&login.token, login.refresh_token, kind, place)?;
         Ok(Self {
@@ -252,17 +205,16 @@ impl Credentials {
     }
 
     /// The same, if it is a public key.
-    fn public(self) -> Result<Self, CredentialsError> {
-        match self.kind {
-            Kind::PublicKey => Ok(self),
-            Kind::PrivateKey | Kind::AccessToken | Kind::Login => {
-                Err(CredentialsError::NotPublic(self.to_string()))
-            }
-        }
+    fn public(self) -> Result<Self> {
+        ensure!(
+            self.kind == Kind::PublicKey,
+            "--smoke: a public key (pk_…) is needed, and this is {self}"
+        );
+        Ok(self)
     }
 
     /// The organization that a token asks for: the variable's, or the one of the login file.
-    fn with_organization(self) -> Result<Self, CredentialsError> {
+    fn with_organization(self) -> Result<Self> {
         let organization = match (self.kind, organization_variable()?) {
             (Kind::PrivateKey | Kind::PublicKey, _) => None,
             (_, Some(organization)) => Some(organization),
@@ -353,34 +305,38 @@ fn pass_over(public: Option<&str>, used: &str) {
     }
 }
 
-fn organization_variable() -> Result<Option<String>, CredentialsError> {
+fn organization_variable() -> Result<Option<String>> {
     let name = variable_text(ORGANIZATION_VARIABLE)?;
     Ok(name.filter(|name| !name.trim().is_empty()))
 }
 
-fn variable_text(name: &'static str) -> Result<Option<String>, CredentialsError> {
-    let Some(value) = std::env::var_os(name) else {
-        return Ok(None);
-    };
-    let text = value.into_string();
-    text.map(Some).map_err(|_| CredentialsError::NotText(name))
+fn variable_text(name: &str) -> Result<Option<String>> {
+    let text = std::env::var_os(name)
+        .map(OsString::into_string)
+        .transpose();
+    text.map_err(|_| anyhow!("{name} is not text"))
 }
 
 /// The text of a key's file, without the line break with which editors end it.
-fn read_text(switch: &'static str, path: &Path) -> Result<String, CredentialsError> {
-    let unreadable = |source| CredentialsError::Unreadable {
-        switch,
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = read(path).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let path = path.to_owned();
-        return Err(CredentialsError::TooLarge { switch, path });
-    }
-    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
-    let text = String::from_utf8(bytes).map_err(no_text)?;
+fn read_text(option: &str, path: &Path) -> Result<String> {
+    let shown = path.display();
+    let unreadable = || format!("{option}: cannot read {shown}");
+    let bytes = read(path).with_context(unreadable)?;
+    ensure!(
+        bytes.len() as u64 <= MAX_FILE,
+        "{option}: {shown} is larger than {MAX_FILE} bytes, so that it cannot be a key's"
+    );
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("it is not text"));
+    let text = text.with_context(unreadable)?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// That all that there is can only start sessions.
+fn only_public(place: &str) -> anyhow::Error {
+    anyhow!(
+        "{place} holds a public key (pk_…), which only starts sessions; a private API key (sk_…) is needed: \
+         Dashboard, Settings, API Keys"
+    )
 }
 
 /// A file, as far as a secret's can reach and one byte more.

@@ -3,9 +3,9 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 
-use super::error::{Expected, RequestError};
+use super::error::{RequestError, SESSION, SESSIONS};
 use super::{Client, Credentials, Duration, MAX_BODY, Route};
-use crate::core::wire::{AgentName, LogPage, SessionState, Sessions, started_session};
+use crate::core::wire::{AgentName, SessionState, Sessions, started_session};
 
 impl Client {
     /// Asks for the sessions of an agent that are under way, `max` at most, and takes at most `limit`.
@@ -15,19 +15,19 @@ impl Client {
         max: usize,
         limit: Duration,
     ) -> Result<Sessions, RequestError> {
-        let url = self.agents(limit).await?.sessions(name, max);
+        let (max, agents) = (max.to_string(), self.agents(limit).await?);
+        let query = [("status", "active"), ("limit", &max)];
+        let url = agents.query(&[name.as_str(), "sessions"], &query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        Sessions::parse(answer.body.as_bytes()).map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(Expected::Sessions, why)
-        })
+        let parsed = Sessions::parse(answer.body.as_bytes());
+        self.expect(SESSIONS, answer, parsed)
     }
 
     /// Starts a session with a public key, and gives its id.
     ///
     /// # Errors
-    /// When there is no session, or none whose id is told.
-    pub(super) async fn start_session(
+    /// When there is no session, or none whose id is known.
+    pub(crate) async fn start_session(
         &self,
         name: &AgentName,
         public_key: &Credentials,
@@ -42,53 +42,47 @@ impl Client {
         let request = client.pooled.post(client.url.start(name)).body(body);
         let request = request.header(CONTENT_TYPE, "application/json");
         let answer = client.send(request, MAX_BODY, limit).await?;
-        started_session(answer.body.as_bytes()).ok_or_else(|| {
-            let why = client.describe(&answer.body);
-            answer.unexpected(Expected::Session, why)
-        })
+        let id = started_session(answer.body.as_bytes()).ok_or(());
+        client.expect(SESSION, answer, id)
     }
 
     /// Asks for one session.
-    pub(super) async fn session(
+    pub(crate) async fn session(
         &self,
         name: &AgentName,
         id: &str,
         limit: Duration,
     ) -> Result<SessionState, RequestError> {
-        let url = self.agents(limit).await?.session(name, id);
+        let agents = self.agents(limit).await?;
+        let url = agents.below(&[name.as_str(), "sessions", id]);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        SessionState::parse(answer.body.as_bytes()).map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(Expected::Session, why)
-        })
+        let parsed = SessionState::parse(answer.body.as_bytes());
+        self.expect(SESSION, answer, parsed)
     }
 
     /// Asks for the newest `max` lines that a session logged; the oldest comes first.
-    pub(super) async fn session_logs(
+    pub(crate) async fn session_logs(
         &self,
         name: &AgentName,
         id: &str,
         max: usize,
         limit: Duration,
     ) -> Result<Vec<String>, RequestError> {
-        let url = self.agents(limit).await?.logs(name, "sessionId", id, max);
-        let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let page = LogPage::parse(answer.body.as_bytes()).map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(Expected::Logs, why)
-        })?;
-        Ok(page.lines(max))
+        let page = self.log_page(name, ("sessionId", id), max, limit).await?;
+        Ok(page.lines(None, max))
     }
 
     /// Ends a session.
-    pub(super) async fn end_session(
+    pub(crate) async fn end_session(
         &self,
         name: &AgentName,
         id: &str,
         limit: Duration,
     ) -> Result<(), RequestError> {
-        let url = self.agents(limit).await?.session(name, id);
-        let request = self.pooled.delete(url);
+        let agents = self.agents(limit).await?;
+        let request = self
+            .pooled
+            .delete(agents.below(&[name.as_str(), "sessions", id]));
         self.send(request, MAX_BODY, limit).await.map(|_| ())
     }
 }

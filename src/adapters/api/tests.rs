@@ -221,7 +221,7 @@ async fn says_what_a_body_is_that_is_no_agent() {
         summary.contains("it starts with key=[the API key] ("),
         "{summary}"
     );
-    // The key is struck out before the text is cut, so that no part of it is left.
+    // The key is redacted before the text is cut, so that no part of it is left.
     let echoed = format!("{} {KEY}", "x".repeat(50));
     let summary = failure("200 OK", "", &echoed).await.summary;
     assert!(summary.contains("[the API"), "{summary}");

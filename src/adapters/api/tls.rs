@@ -1,31 +1,28 @@
-//! Whom we trust: the system's certificate roots, Mozilla's in their stead, and the user's own.
+//! The certificate authorities that are trusted: the system's, or Mozilla's without them, and the user's own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::{env, fs};
 
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::error::ClientError;
-
 /// TLS with the system's roots, or Mozilla's where there are none, and those in `ca_file`.
 ///
 /// # Errors
 /// When the certificates cannot be read.
-pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
+pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         // A variable that was set on purpose must not be passed over in silence.
         if let Some(file) = env::var_os("SSL_CERT_FILE") {
-            return Err(ClientError::NoRoots {
-                variable: "SSL_CERT_FILE",
-                path: PathBuf::from(file),
-            });
+            let file = Path::new(&file).display();
+            bail!("SSL_CERT_FILE names {file}, which holds no readable certificate");
         }
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     }
@@ -36,37 +33,31 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError
 }
 
 /// TLS that trusts nobody, for addresses that need none.
-pub(super) fn config_without_roots() -> Result<ClientConfig, ClientError> {
+pub(super) fn config_without_roots() -> Result<ClientConfig> {
     build(RootCertStore::empty())
 }
 
-fn build(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
+fn build(roots: RootCertStore) -> Result<ClientConfig> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(ClientError::Tls)?
+        .context("cannot set up TLS")?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ClientError> {
-    let unusable = |why: String| ClientError::CaFile {
-        path: path.to_owned(),
-        why,
-    };
-    let text = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+    let unusable = || format!("cannot use the CA file {}", path.display());
+    let text = fs::read(path).with_context(unusable)?;
     let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
+        let added = certificate
+            .map_err(Error::from)
+            .and_then(|it| Ok(roots.add(it)?));
+        added.with_context(unusable)?;
     }
-    if roots.len() == before {
-        return Err(unusable(
-            "it holds no certificate (-----BEGIN CERTIFICATE-----)".to_owned(),
-        ));
-    }
-    Ok(())
+    let no_certificate = || anyhow!("it holds no certificate (-----BEGIN CERTIFICATE-----)");
+    let found = (roots.len() > before).then_some(());
+    found.ok_or_else(no_certificate).with_context(unusable)
 }

@@ -10,9 +10,10 @@ use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
 use super::CONNECT_TIMEOUT;
-use super::error::Problem;
+use super::error::RequestError;
 use super::proxy::Proxy;
 use crate::core::text::short_duration;
+use crate::core::wire::RequestOutcome;
 
 /// How the HTTP client begins what it says about a proxy that opens no tunnel; the type is private.
 const TUNNEL_ERROR: &str = "tunnel error: ";
@@ -22,7 +23,7 @@ pub(super) fn send_problem(
     error: &reqwest::Error,
     limit: Duration,
     proxy: Option<&Proxy>,
-) -> Problem {
+) -> RequestError {
     let host = error.url().map(authority).unwrap_or_default();
     let server = match proxy {
         Some(proxy) => format!("{host} through {proxy}"),
@@ -30,50 +31,51 @@ pub(super) fn send_problem(
     };
     if !error.is_connect() {
         return if error.is_timeout() {
-            Problem::Timeout(format!(
+            timeout(format!(
                 "no answer from {server} within {}",
                 short_duration(limit)
             ))
         } else {
-            Problem::Transport(innermost(error))
+            let cause = innermost(error);
+            RequestError::unreachable("ConnectionBroke", format!("the connection broke: {cause}"))
         };
     }
     let cause = innermost(error);
     if let (Some(proxy), Some(tunnel)) = (proxy, tunnel_error(error)) {
-        return Problem::Proxy(match tunnel.as_str() {
+        let words = match tunnel.as_str() {
             "failed to create underlying connection" => format!("cannot reach {proxy}: {cause}"),
             "unsuccessful" => format!("{proxy} refuses a tunnel to {host}"),
             other => format!("{proxy} opens no tunnel to {host}: {other}"),
-        });
+        };
+        return RequestError::unreachable("ProxyFailed", words);
     }
-    match sources(error).find_map(tls_error) {
+    let words = match sources(error).find_map(tls_error) {
         Some(rustls::Error::InvalidCertificate(why)) => {
-            return Problem::Certificate(certificate_words(&server, why));
+            let words = certificate_words(&server, why);
+            return RequestError::unreachable("CertificateNotTrusted", words).refused();
         }
-        Some(other) => {
-            return Problem::Connect(format!("the TLS handshake with {server} failed: {other}"));
+        Some(other) => format!("the TLS handshake with {server} failed: {other}"),
+        None if error.is_timeout() => {
+            let limit = short_duration(CONNECT_TIMEOUT);
+            format!("no connection to {server} within {limit}")
         }
-        None => {}
-    }
-    Problem::Connect(if error.is_timeout() {
-        format!(
-            "no connection to {server} within {}",
-            short_duration(CONNECT_TIMEOUT)
-        )
-    } else if error.is_dns() {
-        format!("the host name of {host} cannot be resolved: {cause}")
-    } else {
-        format!("cannot connect to {server}: {cause}")
-    })
+        None if error.is_dns() => format!("the host name of {host} cannot be resolved: {cause}"),
+        None => format!("cannot connect to {server}: {cause}"),
+    };
+    RequestError::unreachable("ConnectFailed", words)
 }
 
 /// Why a body could not be read to its end in `limit`.
-pub(super) fn body_problem(error: &reqwest::Error, limit: Duration) -> Problem {
+pub(super) fn body_problem(error: &reqwest::Error, limit: Duration) -> RequestError {
     if error.is_timeout() {
         let limit = short_duration(limit);
-        return Problem::Timeout(format!("the answer was not complete within {limit}"));
+        return timeout(format!("the answer was not complete within {limit}"));
     }
-    Problem::BodyCut
+    RequestError::unreadable("BodyCut", "the answer was cut short".to_owned())
+}
+
+fn timeout(words: String) -> RequestError {
+    RequestError::new(RequestOutcome::Timeout, "RequestTimeout", words)
 }
 
 /// Why the certificate of a server is not trusted, and what helps.
@@ -120,7 +122,7 @@ fn date(time: UnixTime) -> String {
     }
 }
 
-/// A name in a certificate without the kind that stands around it: `DnsName("x")`.
+/// A name in a certificate without the kind around it: `DnsName("x")`.
 fn host_name(presented: &str) -> &str {
     let name = presented.strip_prefix("DnsName(\"");
     name.and_then(|name| name.strip_suffix("\")"))
@@ -206,7 +208,7 @@ mod tests {
                 .unwrap();
             let error = client.get("https://api.test/v1").send().await.unwrap_err();
             let problem = send_problem(&error, LIMIT, None);
-            assert!(matches!(problem, Problem::Connect(_)), "{problem:?}");
+            assert_eq!(problem.code, "ConnectFailed");
             assert_eq!(problem.to_string(), words);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anyhow::{Context as _, Result, ensure};
 use reqwest::Url;
 
 pub(crate) use crate::core::text::loopback::PlainHttp;
@@ -19,28 +20,6 @@ pub(super) struct AgentsUrl(Url);
 /// What the vendor's addresses end with, and its users leave out.
 const VERSION: &str = "v1";
 
-/// Why a text cannot be the address of the API. The text itself, which may be a key, is not repeated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadApiUrl {
-    /// No URL at all.
-    #[error("it is not a URL; one looks like https://api.pipecat.daily.co/v1")]
-    NotAUrl,
-    /// Neither https nor http.
-    #[error("it begins with {0}:, and only https: will do, or http: to this machine")]
-    Scheme(String),
-    /// A user name or password, which would be shown wherever the URL is.
-    #[error("the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY")]
-    Credentials,
-    /// A query or a fragment, which would be lost.
-    #[error("the URL must end with its path: no ? or #")]
-    Query,
-    /// Plain http to another machine.
-    #[error(
-        "plain http to {0} would send the key in the open; use https, or --allow-insecure-http"
-    )]
-    Insecure(String),
-}
-
 impl fmt::Display for ApiUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str().trim_end_matches('/'))
@@ -51,22 +30,29 @@ impl ApiUrl {
     /// Checks an address. One without a path is the host of the API, as the vendor's CLI is given it.
     ///
     /// # Errors
-    /// When it is no address of an API, or would carry the key in the open.
-    pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, BadApiUrl> {
-        let mut url = Url::parse(text).map_err(|_| BadApiUrl::NotAUrl)?;
-        if !matches!(url.scheme(), "https" | "http") {
-            return Err(BadApiUrl::Scheme(url.scheme().to_owned()));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadApiUrl::Credentials);
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(BadApiUrl::Query);
-        }
-        let host = url.host_str().unwrap_or_default();
-        if url.scheme() == "http" && plain_http == PlainHttp::LoopbackOnly && !is_loopback(host) {
-            return Err(BadApiUrl::Insecure(host.to_owned()));
-        }
+    /// When it is no address of an API, or would carry the key in the open. The text itself, which may be a
+    /// key, is not repeated.
+    pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self> {
+        let url = Url::parse(text).ok();
+        let mut url =
+            url.context("it is not a URL; one looks like https://api.pipecat.daily.co/v1")?;
+        let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
+        ensure!(
+            matches!(scheme, "https" | "http"),
+            "it begins with {scheme}:, and only https: will do, or http: to this machine"
+        );
+        ensure!(
+            url.username().is_empty() && url.password().is_none(),
+            "the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY"
+        );
+        ensure!(
+            url.query().is_none() && url.fragment().is_none(),
+            "the URL must end with its path: no ? or #"
+        );
+        ensure!(
+            scheme == "https" || plain_http == PlainHttp::Anywhere || is_loopback(host),
+            "plain http to {host} would send the key in the open; use https, or --allow-insecure-http"
+        );
         if url.path() == "/" {
             url.set_path(VERSION);
         }
@@ -74,7 +60,6 @@ impl ApiUrl {
     }
 
     /// Whether the way there is encrypted.
-    #[must_use]
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
@@ -101,38 +86,15 @@ impl ApiUrl {
 }
 
 impl AgentsUrl {
-    /// The address of the list of agents.
-    pub(super) fn list(self) -> Url {
-        self.0
+    /// The address of the list of agents, or of something below it, by its segments.
+    pub(super) fn below(&self, segments: &[&str]) -> Url {
+        below(&self.0, segments.iter().copied())
     }
 
-    /// The address of an agent.
-    pub(super) fn agent(&self, name: &AgentName) -> Url {
-        below(&self.0, [name.as_str()])
-    }
-
-    /// The address of the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a
-    /// session.
-    pub(super) fn logs(&self, name: &AgentName, key: &str, id: &str, max: usize) -> Url {
-        let mut url = below(&self.0, [name.as_str(), "logs"]);
-        url.query_pairs_mut()
-            .append_pair(key, id)
-            .append_pair("limit", &max.to_string())
-            .append_pair("order", "desc");
-        url
-    }
-
-    /// The address of a session of an agent.
-    pub(super) fn session(&self, name: &AgentName, id: &str) -> Url {
-        below(&self.0, [name.as_str(), "sessions", id])
-    }
-
-    /// The address of the sessions of an agent that are under way.
-    pub(super) fn sessions(&self, name: &AgentName, max: usize) -> Url {
-        let mut url = below(&self.0, [name.as_str(), "sessions"]);
-        url.query_pairs_mut()
-            .append_pair("status", "active")
-            .append_pair("limit", &max.to_string());
+    /// The same with a query.
+    pub(super) fn query(&self, segments: &[&str], pairs: &[(&str, &str)]) -> Url {
+        let mut url = self.below(segments);
+        url.query_pairs_mut().extend_pairs(pairs);
         url
     }
 }
@@ -150,7 +112,7 @@ fn below<'a>(url: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<ApiUrl, BadApiUrl> {
+    fn parse(text: &str) -> Result<ApiUrl> {
         ApiUrl::parse(text, PlainHttp::LoopbackOnly)
     }
 
@@ -173,7 +135,8 @@ mod tests {
             "0.0.0.0",
         ] {
             let text = format!("http://{host}/v1");
-            assert_eq!(parse(&text), Err(BadApiUrl::Insecure(host.to_owned())));
+            let words = parse(&text).unwrap_err().to_string();
+            assert!(words.starts_with(&format!("plain http to {host} would")));
             assert!(ApiUrl::parse(&text, PlainHttp::Anywhere).is_ok());
         }
     }
@@ -181,14 +144,15 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for (text, error) in [
-            ("", BadApiUrl::NotAUrl),
-            ("api.pipecat.daily.co/v1", BadApiUrl::NotAUrl),
-            ("ftp://x/v1", BadApiUrl::Scheme("ftp".to_owned())),
-            ("https://u:p@x/v1", BadApiUrl::Credentials),
-            ("https://x/v1?a=b", BadApiUrl::Query),
-            ("https://x/v1#a", BadApiUrl::Query),
+            ("", "it is not a URL"),
+            ("api.pipecat.daily.co/v1", "it is not a URL"),
+            ("ftp://x/v1", "it begins with ftp:"),
+            ("https://u:p@x/v1", "the URL must not hold a user name"),
+            ("https://x/v1?a=b", "the URL must end with its path"),
+            ("https://x/v1#a", "the URL must end with its path"),
         ] {
-            assert_eq!(parse(text), Err(error), "{text}");
+            let words = parse(text).unwrap_err().to_string();
+            assert!(words.starts_with(error), "{text}: {words}");
         }
     }
 
@@ -206,9 +170,8 @@ mod tests {
             ("https://x/v1", "%2e%2e", "https://x/v1/agents/%252e%252e"),
             ("https://x/v1", "a\\b", "https://x/v1/agents/a%5Cb"),
         ] {
-            let name = name.parse().unwrap();
             let agents = parse(base).unwrap().agents();
-            assert_eq!(agents.agent(&name).as_str(), url);
+            assert_eq!(agents.below(&[name]).as_str(), url);
         }
     }
 }

@@ -145,7 +145,7 @@ impl Scrape {
         out.each(
             "dead_letters",
             None,
-            "Events kept whose delivery was given up",
+            "Events kept whose delivery was abandoned",
             sinks(|sink, _| float(sink.dead_letters)),
         )
     }

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Error, Result, anyhow};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -14,32 +15,11 @@ use super::print;
 /// What other programs take for stdout.
 const STDOUT: &str = "-";
 
-/// A file cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{asked_by}: {}", problem(path, why))]
-pub(crate) struct FileError {
-    /// The switch, or the variable of the runner's, that names the file.
-    asked_by: &'static str,
-    path: PathBuf,
-    /// Not its source: the words above say all of it.
-    why: io::Error,
-}
-
-impl FileError {
-    fn new(asked_by: &'static str, path: &Path, why: io::Error) -> Self {
-        let path = path.to_owned();
-        Self {
-            asked_by,
-            path,
-            why,
-        }
-    }
-}
-
-/// Where a file will be written: proven to be writable, and not there yet.
+/// Where a text will be written: proven to be writable before there is one.
 #[derive(Debug)]
-pub(super) struct WholeFile {
-    asked_by: &'static str,
+pub(super) struct OutputFile {
+    /// The option, or the variable of the runner's, that names the file.
+    named_by: &'static str,
     path: PathBuf,
     place: Place,
 }
@@ -52,35 +32,58 @@ enum Place {
     Kept,
     /// A pipe or a device, which a rename would replace by a file.
     Written(File),
+    /// A file of the runner's, which other commands of the step write to as well.
+    Appended(File),
 }
 
-impl WholeFile {
-    /// Makes sure that a text can be written to `path`, before there is one. Nothing is left there.
+impl OutputFile {
+    /// Makes sure that a file can be written to `path`. Nothing is left there.
     ///
     /// A symbolic link stays; what it points to is replaced, or made.
     ///
     /// # Errors
     /// When the folder is missing, or it or the file is not writable.
-    pub(super) fn prepare(asked_by: &'static str, path: &Path) -> Result<Self, FileError> {
+    pub(super) fn to_replace(named_by: &'static str, path: &Path) -> Result<Self> {
         let real = resolved(path);
         // What is missing is missing where a link ends.
         let named = if real.exists() { path } else { &real };
-        let place = place(path, &real).map_err(|source| FileError::new(asked_by, named, source))?;
+        let place = place(path, &real).map_err(|why| cannot_write(named_by, named, &why))?;
         Ok(Self {
-            asked_by,
+            named_by,
             path: real,
             place,
         })
     }
 
-    /// Writes the text, atomically if that is possible.
-    pub(super) fn write(self, text: &str) -> Result<(), FileError> {
+    /// Makes sure that the file can be appended to.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(super) fn to_append(named_by: &'static str, path: &Path) -> Result<Self> {
+        let mut options = File::options();
+        // Crash messages are in it: one that is made here is for nobody else to read.
+        options.read(true).append(true).create(true).mode(0o600);
+        let file = options.open(path);
+        let file = file.map_err(|why| cannot_write(named_by, path, &why))?;
+        Ok(Self {
+            named_by,
+            path: path.to_owned(),
+            place: Place::Appended(file),
+        })
+    }
+
+    /// Writes the text that `text` makes, given how many bytes are there already and stay.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(self, text: impl FnOnce(usize) -> String) -> Result<()> {
         let written = match self.place {
-            Place::Written(file) => print::write_while_read(&file.into(), text),
-            Place::Kept => write_in_place(&self.path, text),
-            Place::Replaced => replace(&self.path, text),
+            Place::Written(file) => print::write_while_read(file.into(), &text(0)),
+            Place::Kept => write_in_place(&self.path, &text(0)),
+            Place::Replaced => replace(&self.path, &text(0)),
+            Place::Appended(file) => append(file, text),
         };
-        written.map_err(|source| FileError::new(self.asked_by, &self.path, source))
+        written.map_err(|why| cannot_write(self.named_by, &self.path, &why))
     }
 }
 
@@ -172,11 +175,11 @@ fn bare(error: &io::Error) -> io::Error {
     code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// What is wrong, in words that name what is missing.
-fn problem(path: &Path, why: &io::Error) -> String {
+/// A file cannot be written, in words that name what is missing.
+fn cannot_write(named_by: &str, path: &Path, why: &io::Error) -> Error {
     let shown = path.display();
     let folder = folder(path);
-    match why.kind() {
+    let problem = match why.kind() {
         ErrorKind::NotFound if !folder.exists() => {
             format!("the folder {} does not exist", folder.display())
         }
@@ -190,55 +193,21 @@ fn problem(path: &Path, why: &io::Error) -> String {
             format!("nobody reads {shown}; start what reads the pipe first")
         }
         _ => format!("cannot write {shown}: {why}"),
-    }
+    };
+    anyhow!("{named_by}: {problem}")
 }
 
-/// A file of the runner's, which other commands of the step write to as well.
-#[derive(Debug)]
-pub(super) struct AppendedFile {
-    asked_by: &'static str,
-    path: PathBuf,
-    file: File,
-}
-
-impl AppendedFile {
-    /// Makes sure that the file can be appended to.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub(super) fn prepare(asked_by: &'static str, path: &Path) -> Result<Self, FileError> {
-        let mut options = File::options();
-        // Crash messages are in it: where there is none yet, it is nobody else's.
-        options.read(true).append(true).create(true).mode(0o600);
-        let file = options
-            .open(path)
-            .map_err(|source| FileError::new(asked_by, path, source))?;
-        Ok(Self {
-            asked_by,
-            path: path.to_owned(),
-            file,
-        })
-    }
-
-    /// Appends the text that `text` makes, given how many bytes are there already.
-    ///
-    /// It begins on a line of its own, and nothing is written if there is nothing to say.
-    pub(super) fn append(mut self, text: impl FnOnce(usize) -> String) -> Result<(), FileError> {
-        let written = self.try_append(text);
-        written.map_err(|source| FileError::new(self.asked_by, &self.path, source))
-    }
-
-    fn try_append(&mut self, text: impl FnOnce(usize) -> String) -> io::Result<()> {
-        let there = self.file.seek(SeekFrom::End(0))?;
-        let mut text = text(usize::try_from(there).unwrap_or(usize::MAX));
-        if there > 0 && !text.is_empty() {
-            let mut last = [0];
-            self.file.seek(SeekFrom::End(-1))?;
-            self.file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                text.insert(0, '\n');
-            }
+/// Appends a text, on a line of its own; an empty one leaves no trace.
+fn append(mut file: File, text: impl FnOnce(usize) -> String) -> io::Result<()> {
+    let there = file.seek(SeekFrom::End(0))?;
+    let mut text = text(usize::try_from(there).unwrap_or(usize::MAX));
+    if there > 0 && !text.is_empty() {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            text.insert(0, '\n');
         }
-        self.file.write_all(text.as_bytes())
     }
+    file.write_all(text.as_bytes())
 }

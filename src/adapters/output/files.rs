@@ -1,37 +1,43 @@
-//! All files that a run leaves: prepared before the wait, written at its end, here and nowhere else.
+//! The files that a run leaves: what is in each, and its name where it cannot be written.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Error, Result};
 use tracing::warn;
 
-use super::file::{AppendedFile, FileError, WholeFile};
+use super::file::OutputFile;
 use super::{junit, report_json, summary, variables};
 use crate::core::rollout::Report;
 
-/// What files to leave.
-#[derive(Debug, Default)]
-pub(crate) struct FilePlan {
-    /// `--report-file`
-    pub(crate) report: Option<PathBuf>,
-    /// `--junit`
-    pub(crate) junit: Option<PathBuf>,
-    /// `--dotenv`
-    pub(crate) dotenv: Option<PathBuf>,
-    /// `GITHUB_OUTPUT`
-    pub(crate) github_output: Option<PathBuf>,
-    /// `GITHUB_STEP_SUMMARY`
-    pub(crate) github_summary: Option<PathBuf>,
+/// A file to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Report,
+    Junit,
+    Dotenv,
+    GithubOutput,
+    GithubSummary,
+}
+
+impl FileKind {
+    /// The option or the variable that names it.
+    const fn named_by(self) -> &'static str {
+        match self {
+            FileKind::Report => "--report-file",
+            FileKind::Junit => "--junit",
+            FileKind::Dotenv => "--dotenv",
+            FileKind::GithubOutput => "GITHUB_OUTPUT",
+            FileKind::GithubSummary => "GITHUB_STEP_SUMMARY",
+        }
+    }
 }
 
 /// The files of a run, each of them proven to be writable.
 #[derive(Debug)]
 pub(crate) struct Files {
-    report: Option<WholeFile>,
+    files: Vec<(FileKind, OutputFile)>,
+    /// Where the report will be, as a later step can use it whatever its working directory is.
     report_path: Option<PathBuf>,
-    junit: Option<WholeFile>,
-    dotenv: Option<WholeFile>,
-    github_output: Option<AppendedFile>,
-    github_summary: Option<AppendedFile>,
 }
 
 impl Files {
@@ -41,47 +47,44 @@ impl Files {
     /// in a container they may be named without being mounted.
     ///
     /// # Errors
-    /// For the first that was asked for by a switch and cannot be written.
-    pub(crate) fn prepare(plan: &FilePlan) -> Result<Self, FileError> {
-        let asked = |switch, path: &Option<PathBuf>| {
-            let file = path.as_deref().map(|path| WholeFile::prepare(switch, path));
-            file.transpose()
-        };
-        let of_runner = |variable, path: &Option<PathBuf>| {
-            let file = AppendedFile::prepare(variable, path.as_deref()?);
-            file.inspect_err(|error| warn!("{error}; it is left out"))
-                .ok()
-        };
-        Ok(Self {
-            report: asked("--report-file", &plan.report)?,
-            report_path: plan.report.as_deref().map(absolute),
-            junit: asked("--junit", &plan.junit)?,
-            dotenv: asked("--dotenv", &plan.dotenv)?,
-            github_output: of_runner("GITHUB_OUTPUT", &plan.github_output),
-            github_summary: of_runner("GITHUB_STEP_SUMMARY", &plan.github_summary),
-        })
+    /// For the first that was asked for by an option and cannot be written.
+    pub(crate) fn prepare(plan: &[(FileKind, PathBuf)]) -> Result<Self> {
+        let mut files = Vec::new();
+        let mut report_path = None;
+        for (kind, path) in plan {
+            let (kind, name) = (*kind, kind.named_by());
+            match kind {
+                FileKind::GithubOutput | FileKind::GithubSummary => {
+                    match OutputFile::to_append(name, path) {
+                        Ok(file) => files.push((kind, file)),
+                        Err(error) => warn!("{error}; it is left out"),
+                    }
+                    continue;
+                }
+                FileKind::Report => report_path = Some(absolute(path)),
+                FileKind::Junit | FileKind::Dotenv => {}
+            }
+            files.push((kind, OutputFile::to_replace(name, path)?));
+        }
+        Ok(Self { files, report_path })
     }
 
     /// Writes them all, and gives what could not be written: one never keeps the others back.
-    pub(crate) fn write(self, report: &Report, random: impl FnMut() -> u64) -> Vec<FileError> {
+    pub(crate) fn write(self, report: &Report, mut random: impl FnMut() -> u64) -> Vec<Error> {
         let report_path = self.report_path.as_deref();
-        let written = [
-            self.report
-                .map(|file| file.write(&(report_json(report) + "\n"))),
-            self.junit.map(|file| file.write(&junit::document(report))),
-            self.dotenv
-                .map(|file| file.write(&variables::dotenv(report))),
-            self.github_output
-                .map(|file| file.append(|_| variables::outputs(report, report_path, random))),
-            self.github_summary
-                .map(|file| file.append(|there| summary::page(report, there))),
-        ];
-        let failures = written.into_iter().flatten().filter_map(Result::err);
-        failures.collect()
+        let written = self.files.into_iter().map(|(kind, file)| {
+            file.write(|there| match kind {
+                FileKind::Report => report_json(report) + "\n",
+                FileKind::Junit => junit::document(report),
+                FileKind::Dotenv => variables::dotenv(report),
+                FileKind::GithubOutput => variables::outputs(report, report_path, &mut random),
+                FileKind::GithubSummary => summary::page(report, there),
+            })
+        });
+        written.filter_map(Result::err).collect()
     }
 }
 
-/// The path as a later step can use it, whatever its working directory is.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

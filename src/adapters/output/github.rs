@@ -95,10 +95,10 @@ mod tests {
                 Verdict::Interrupted(_) => "::warning title=",
                 _ => "::error title=",
             };
-            let told = of(&agent("a", verdict));
+            let shown = of(&agent("a", verdict));
             assert!(
-                told.starts_with(level) && told.is_empty() == level.is_empty(),
-                "{told}"
+                shown.starts_with(level) && shown.is_empty() == level.is_empty(),
+                "{shown}"
             );
         }
     }
@@ -106,15 +106,15 @@ mod tests {
     #[test]
     fn foreign_text_ends_neither_the_property_nor_the_line() {
         let name = "a::b,c=d%0A::error::x\r\n::e##[error]";
-        let told = of(&agent(name, Verdict::Interrupted(Interruption::Interrupt)));
-        assert!(told.starts_with(
+        let shown = of(&agent(name, Verdict::Interrupted(Interruption::Interrupt)));
+        assert!(shown.starts_with(
             "::warning title=a%3A%3Ab%2Cc=d%250A%3A%3Aerror%3A%3Ax %3A%3Ae## [error]%3A interrupted after 12.3s::"
-        ), "{told}");
-        assert_eq!(told.lines().count(), 1);
-        let told = of(&failed("a", "boom\r\n::error::x %0A##[error]y"));
+        ), "{shown}");
+        assert_eq!(shown.lines().count(), 1);
+        let shown = of(&failed("a", "boom\r\n::error::x %0A##[error]y"));
         assert!(
-            told.contains("%0A::error::x %250A## [error]y%0Anext: "),
-            "{told}"
+            shown.contains("%0A::error::x %250A## [error]y%0Anext: "),
+            "{shown}"
         );
         assert_eq!(group("a\n::error::b%"), "::group::a ::error::b%25");
         assert_eq!(

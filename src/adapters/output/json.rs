@@ -10,34 +10,23 @@ use tracing::{error, info, warn};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::{Event, whole_millis};
 
-/// The field of a log line whose JSON object stands in the line field by field.
+/// The field of a log line whose JSON object is added to the line field by field.
 pub(super) const FIELDS: &str = "fields";
 
-/// Structured logs by tracing.
-pub(crate) struct Json {
-    agents: Vec<String>,
-}
-
-impl Json {
-    pub(super) fn begin(agents: Vec<String>) -> Self {
-        Self { agents }
-    }
-
-    /// Logs an event, as it serialises itself, at the level of its severity.
-    pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
-        let line = Line {
-            agent: &self.agents[agent],
-            at_ms: whole_millis(at),
-            event,
-        };
-        // Plain data, of which serde makes an object.
-        let fields = serde_json::to_string(&line).unwrap_or_default();
-        let message = messages::line(event);
-        match messages::severity(event) {
-            Severity::Success | Severity::Info => info!(fields, "{message}"),
-            Severity::Warning => warn!(fields, "{message}"),
-            Severity::Error => error!(fields, "{message}"),
-        }
+/// Logs an event, as it serialises itself, at the level of its severity.
+pub(super) fn log(agent: &str, at: Duration, event: &Event) {
+    let line = Line {
+        agent,
+        at_ms: whole_millis(at),
+        event,
+    };
+    // Plain data, of which serde makes an object.
+    let fields = serde_json::to_string(&line).unwrap_or_default();
+    let message = messages::line(event);
+    match messages::severity(event) {
+        Severity::Success | Severity::Info => info!(fields, "{message}"),
+        Severity::Warning => warn!(fields, "{message}"),
+        Severity::Error => error!(fields, "{message}"),
     }
 }
 

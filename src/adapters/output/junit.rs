@@ -9,16 +9,6 @@ use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict};
 use crate::core::text::{lines, one_line};
 
-/// How a test case ended, in the words of that format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Result {
-    Passed,
-    /// The deployment is not what was asked for.
-    Failure,
-    /// It could not be judged.
-    Error,
-}
-
 /// The document, whole.
 #[must_use]
 pub fn document(report: &Report) -> String {
@@ -39,8 +29,8 @@ pub fn document(report: &Report) -> String {
          <testsuites>\n\
          <testsuite name=\"pipecat-rollout\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"0\" time=\"{}\"",
         report.agents.len(),
-        count(Result::Failure),
-        count(Result::Error),
+        count(FAILURE),
+        count(ERROR),
         seconds(longest.unwrap_or_default()),
     );
     if let Some(began) = report.agents.iter().map(|agent| agent.started_at).min() {
@@ -61,12 +51,7 @@ fn test_case(report: &AgentReport) -> String {
         escaped(&one_line(&report.agent)),
         seconds(report.outcome.elapsed),
     );
-    let element = match result(report.outcome.verdict) {
-        Result::Passed => None,
-        Result::Failure => Some("failure"),
-        Result::Error => Some("error"),
-    };
-    if let Some(element) = element {
+    if let Some(element) = result(report.outcome.verdict) {
         let code = report
             .outcome
             .reason
@@ -106,20 +91,26 @@ fn test_case(report: &AgentReport) -> String {
     xml
 }
 
-fn result(verdict: Verdict) -> Result {
+/// The deployment is not what was asked for.
+const FAILURE: Option<&str> = Some("failure");
+/// It could not be judged.
+const ERROR: Option<&str> = Some("error");
+
+/// The element of a test case that did not pass.
+fn result(verdict: Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Ready => Result::Passed,
+        Verdict::Ready => None,
         Verdict::Failed
         | Verdict::Stalled
         | Verdict::Superseded
         | Verdict::Unchanged
-        | Verdict::Infrastructure => Result::Failure,
+        | Verdict::Infrastructure => FAILURE,
         Verdict::Unauthorized
         | Verdict::NotFound
         | Verdict::Unavailable
         | Verdict::Timeout
         | Verdict::CommandFailed(_)
-        | Verdict::Interrupted(_) => Result::Error,
+        | Verdict::Interrupted(_) => ERROR,
     }
 }
 
@@ -127,7 +118,7 @@ fn seconds(duration: Duration) -> String {
     format!("{:.3}", duration.as_secs_f64())
 }
 
-/// Text as it may stand in XML 1.0, in an element or an attribute.
+/// Text as XML 1.0 allows it, in an element or an attribute.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -204,10 +195,10 @@ two
                 .filter(|verdict| result(*verdict) == wanted)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(of(Result::Passed), [V::Ready]);
-        let codes: Vec<u8> = of(Result::Failure).into_iter().map(V::exit_code).collect();
+        assert_eq!(of(None), [V::Ready]);
+        let codes: Vec<u8> = of(FAILURE).into_iter().map(V::exit_code).collect();
         assert_eq!(codes, [10, 11, 14, 12, 13]);
-        let codes: Vec<u8> = of(Result::Error).into_iter().map(V::exit_code).collect();
+        let codes: Vec<u8> = of(ERROR).into_iter().map(V::exit_code).collect();
         assert_eq!(codes, [130, 143, 129, 1, 4, 3, 5, 124, 130]);
     }
 

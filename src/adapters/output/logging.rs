@@ -2,18 +2,15 @@
 //! Neither a terminal nor a CI log can obey them.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write};
 
+use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::Layer as _;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::json::FIELDS;
@@ -35,81 +32,65 @@ pub(crate) enum Level {
     Everything,
 }
 
-/// `RUST_LOG` cannot be understood.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "RUST_LOG: cannot understand {text:?}; write `debug`, or `pipecat_rollout=debug,hyper=info`"
-)]
-pub(crate) struct BadFilter {
-    text: String,
-    source: tracing_subscriber::filter::ParseError,
-}
-
 /// Sends logs to stderr from now on.
 ///
 /// `rust_log` is what the environment variable of that name says.
-pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Result<(), BadFilter> {
+///
+/// # Errors
+/// When that cannot be understood.
+pub(crate) fn install(style: Style, level: Level, rust_log: Option<&str>) -> Result<()> {
     let filter = match rust_log.map(str::trim) {
         None | Some("") => default_filter(style, level),
-        Some(text) => text.parse().map_err(|source| BadFilter {
-            text: text.to_owned(),
-            source,
+        Some(text) => text.parse::<Targets>().with_context(|| {
+            format!(
+                "RUST_LOG: cannot understand {text:?}; write `debug`, or `pipecat_rollout=debug,hyper=info`"
+            )
         })?,
     };
-    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
-    let registry = tracing_subscriber::registry();
-    // Only a second installation fails; the first one's then goes on serving.
-    let _ = if style == Style::Json {
+    if style == Style::Json {
         print::report_dropped(|lines| {
             let note = print::dropped_words(lines);
             json_line(tracing::Level::WARN, &note, &Map::new())
         });
-        let layer = layer.event_format(JsonLines).with_writer(|| LineWriter);
-        registry.with(layer.with_filter(filter)).try_init()
-    } else {
-        let layer = layer.event_format(Sentences).with_writer(|| LineWriter);
-        registry.with(layer.with_filter(filter)).try_init()
-    };
+    }
+    let registry = tracing_subscriber::registry();
+    // Only a second installation fails; the first one's then goes on serving.
+    let _ = registry.with(Lines(style).with_filter(filter)).try_init();
     Ok(())
 }
 
-/// Hands on what the formatters write: a line each time.
-struct LineWriter;
+/// Writes each event as a line.
+struct Lines(Style);
 
-impl Write for LineWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        tty::above(String::from_utf8_lossy(bytes).trim_end());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        tty::above(&match self.0 {
+            Style::Json => json_line(*metadata.level(), &fields.message, &fields.others),
+            _ => sentence(metadata, fields),
+        });
     }
 }
 
-/// Log lines for machines: one JSON object each.
-struct JsonLines;
-
-impl<S, N> FormatEvent<S, N> for JsonLines
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let level = *event.metadata().level();
-        writeln!(
-            writer,
-            "{}",
-            json_line(level, &fields.message, &fields.others)
-        )
+/// A log line for people: when, how bad, and a sentence. What the program itself has to say is all
+/// in that; what is beside it, in the fields, is for machines.
+fn sentence(metadata: &Metadata<'_>, fields: Fields) -> String {
+    let is_ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+    let mut words = fields.message;
+    if !is_ours || *metadata.level() > tracing::Level::INFO {
+        words = format!("{}: {words}", metadata.target());
+        for (name, value) in fields.others {
+            // Writing to a String cannot fail.
+            let _ = match value {
+                Value::String(text) => write!(words, " {name}={text}"),
+                value => write!(words, " {name}={value}"),
+            };
+        }
     }
+    let now = Timestamp::now();
+    one_line(&format!("{now:.0} {:>5} {words}", metadata.level()))
 }
 
 /// One JSON object on one line.
@@ -179,51 +160,16 @@ impl Visit for Fields {
     }
 }
 
-/// Log lines for people: when, how bad, and a sentence. What the program itself has to say is all
-/// in that; what is beside it, in the fields, is for machines.
-struct Sentences;
-
-impl<S, N> FormatEvent<S, N> for Sentences
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let (at, metadata) = (Timestamp::now(), event.metadata());
-        let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
-        let mut words = String::new();
-        if ours && *metadata.level() <= tracing::Level::INFO {
-            let mut fields = Fields::default();
-            event.record(&mut fields);
-            words = fields.message;
-        } else {
-            write!(words, "{}: ", metadata.target())?;
-            context.format_fields(Writer::new(&mut words), event)?;
-        }
-        let line = format!("{at:.0} {:>5} {words}", metadata.level());
-        writeln!(writer, "{}", one_line(&line))
-    }
-}
-
 fn default_filter(style: Style, level: Level) -> Targets {
-    let ours = match (level, style) {
-        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
-        (Level::Quiet, _) => LevelFilter::ERROR,
-        // The structured logs are the story itself.
-        (Level::Usual, Style::Json) | (Level::Informed, _) => LevelFilter::INFO,
-        (Level::Usual, _) => LevelFilter::WARN,
-        (Level::Verbose, _) => LevelFilter::DEBUG,
-        (Level::Everything, _) => LevelFilter::TRACE,
-    };
-    let others = match (level, style) {
-        (Level::Everything, _) => LevelFilter::DEBUG,
-        (Level::Quiet | Level::Usual, Style::None) => LevelFilter::OFF,
-        (Level::Quiet | Level::Usual | Level::Informed | Level::Verbose, _) => LevelFilter::WARN,
+    use LevelFilter as L;
+    let (ours, others) = match (level, style) {
+        (Level::Quiet | Level::Usual, Style::None) => (L::OFF, L::OFF),
+        (Level::Quiet, _) => (L::ERROR, L::WARN),
+        // The structured logs are the progress itself.
+        (Level::Usual, Style::Json) | (Level::Informed, _) => (L::INFO, L::WARN),
+        (Level::Usual, _) => (L::WARN, L::WARN),
+        (Level::Verbose, _) => (L::DEBUG, L::WARN),
+        (Level::Everything, _) => (L::TRACE, L::DEBUG),
     };
     Targets::new()
         .with_default(others)

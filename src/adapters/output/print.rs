@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -27,7 +26,7 @@ const CHUNK: usize = 4096;
 /// How the number of dropped lines is reported, where not in plain words.
 static DROPPED_NOTE: OnceLock<fn(usize) -> String> = OnceLock::new();
 
-static STDERR: LazyLock<Queue> = LazyLock::new(Queue::start);
+static STDERR: LazyLock<Arc<Queue<io::Stderr>>> = LazyLock::new(|| Queue::start(io::stderr()));
 
 /// Writes a text and a line break to stderr, some time soon.
 pub(crate) fn err(text: &str) {
@@ -50,7 +49,8 @@ pub(super) fn draw(frame: String) -> bool {
 
 /// Waits until stderr has been written, as long as somebody reads it.
 pub(crate) fn flush_err() {
-    STDERR.flush();
+    // If nobody reads it nobody would read why.
+    let _ = STDERR.flush();
 }
 
 /// Has the number of dropped lines reported in these words from now on.
@@ -75,52 +75,17 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
 pub(super) fn out_while_read(text: &str) -> io::Result<()> {
     flush_err();
     let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-    unless_broken(write_while_read(&stdout, text))
+    unless_broken(write_while_read(stdout, text))
 }
 
 /// Writes a text to a pipe or a device, but waits only as long as somebody reads it.
 ///
 /// # Errors
 /// When it cannot be written, or nobody reads it.
-pub(super) fn write_while_read(fd: &OwnedFd, text: &str) -> io::Result<()> {
-    let (ended, end) = mpsc::channel();
-    let bytes = text.as_bytes().to_vec();
-    let written = Arc::new(AtomicUsize::new(0));
-    let (counter, writer) = (Arc::clone(&written), fd.try_clone()?);
-    thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(move || {
-            let count = |bytes| {
-                counter.fetch_add(bytes, Ordering::Relaxed);
-            };
-            // Who waited for it may have given up.
-            let _ = ended.send(write_all(&writer, &bytes, count));
-        })?;
-    wait(&end, fd, &written)
-        .unwrap_or_else(|| Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it")))
-}
-
-/// Waits for what a writing thread sends at its end; `None` once nobody reads what it writes.
-fn wait<T>(end: &Receiver<T>, fd: &impl AsFd, written: &AtomicUsize) -> Option<T> {
-    let progress = || (written.load(Ordering::Relaxed), unread(fd));
-    let mut before = progress();
-    loop {
-        match end.recv_timeout(PATIENCE) {
-            Ok(ended) => return Some(ended),
-            Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        let now = progress();
-        if now == before {
-            return None;
-        }
-        before = now;
-    }
-}
-
-/// How many bytes lie in a pipe: that also shows a reader that takes less than a chunk at a time.
-fn unread(fd: &impl AsFd) -> u64 {
-    rustix::io::ioctl_fionread(fd).unwrap_or(0)
+pub(super) fn write_while_read(fd: OwnedFd, text: &str) -> io::Result<()> {
+    let queue = Queue::start(fd);
+    queue.push(text.to_owned());
+    queue.flush()
 }
 
 /// Writes all of it, chunk by chunk, and says how many bytes each was. A descriptor that does not
@@ -152,21 +117,17 @@ fn unless_broken(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// What waits to be written to stderr.
-struct Queue {
-    state: Arc<State>,
-    /// How much had been written when the last flush gave up: there is no use in another until that
-    /// is more.
-    given_up_at: AtomicUsize,
-}
-
-#[derive(Default)]
-struct State {
+/// What waits to be written by a thread of its own.
+struct Queue<Fd> {
+    fd: Fd,
     waiting: Mutex<Waiting>,
     /// Something came, or all is written.
     changed: Condvar,
     /// Bytes written so far.
     written: AtomicUsize,
+    /// How much had been written when the last flush gave up: there is no use in another until that
+    /// is more.
+    given_up_at: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -176,24 +137,30 @@ struct Waiting {
     /// Lines dropped before the first of the texts.
     dropped: usize,
     is_writing: bool,
+    /// Why the last text could not be written.
+    failure: Option<io::Error>,
 }
 
-impl Queue {
-    fn start() -> Self {
-        let state = Arc::<State>::default();
-        let writer = Arc::clone(&state);
-        let thread = thread::Builder::new().name("stderr".to_owned());
-        // Without a thread there is no progress to be seen, but all else goes on.
-        let _ = thread.spawn(move || writer.write_all());
-        Self {
-            state,
+impl<Fd: AsFd + Send + Sync + 'static> Queue<Fd> {
+    fn start(fd: Fd) -> Arc<Self> {
+        let queue = Arc::new(Self {
+            fd,
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            written: AtomicUsize::new(0),
             given_up_at: AtomicUsize::new(usize::MAX),
-        }
+        });
+        let writer = Arc::clone(&queue);
+        // Without a thread nothing is to be seen of it, but all else goes on.
+        let _ = thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.write_all());
+        queue
     }
 
     /// Queues a text. The oldest make room for it: what comes last says how it ended.
     fn push(&self, text: String) {
-        let mut waiting = self.state.lock();
+        let mut waiting = self.lock();
         waiting.bytes += text.len();
         waiting.texts.push_back(text);
         while waiting.bytes > MAX_QUEUED && waiting.texts.len() > 1 {
@@ -201,58 +168,39 @@ impl Queue {
             waiting.bytes -= oldest.len();
             waiting.dropped += oldest.lines().count();
         }
-        self.state.changed.notify_all();
+        self.changed.notify_all();
     }
 
     fn is_idle(&self) -> bool {
-        self.state.lock().is_idle()
+        self.lock().is_idle()
     }
 
-    fn flush(&self) {
-        let written = || self.state.written.load(Ordering::Relaxed);
+    /// Waits until all is written, as long as somebody reads it.
+    fn flush(&self) -> io::Result<()> {
+        let written = || self.written.load(Ordering::Relaxed);
+        let is_unread = || Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
         if self.given_up_at.load(Ordering::Relaxed) == written() {
-            return;
+            return is_unread();
         }
-        let progress = || (written(), unread(&io::stderr()));
-        let mut waiting = self.state.lock();
+        // What lies in a pipe also shows a reader that takes less than a chunk at a time.
+        let progress = || (written(), rustix::io::ioctl_fionread(&self.fd).unwrap_or(0));
+        let mut waiting = self.lock();
         loop {
             let before = progress();
             let busy = |waiting: &mut Waiting| !waiting.is_idle();
-            let waited = self
-                .state
-                .changed
-                .wait_timeout_while(waiting, PATIENCE, busy);
+            let waited = self.changed.wait_timeout_while(waiting, PATIENCE, busy);
             let timeout;
             (waiting, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             if !timeout.timed_out() {
-                return;
+                return waiting.failure.take().map_or(Ok(()), Err);
             }
             if progress() == before {
                 self.given_up_at.store(written(), Ordering::Relaxed);
-                return;
+                return is_unread();
             }
         }
     }
-}
 
-impl Waiting {
-    fn is_idle(&self) -> bool {
-        self.texts.is_empty() && !self.is_writing
-    }
-
-    /// The next text, after what says how many were dropped before it.
-    fn next(&mut self) -> Option<String> {
-        let text = self.texts.pop_front()?;
-        self.bytes -= text.len();
-        let note = DROPPED_NOTE.get().copied().unwrap_or(dropped_words);
-        Some(match std::mem::take(&mut self.dropped) {
-            0 => text,
-            dropped => format!("{}\n{text}", note(dropped)),
-        })
-    }
-}
-
-impl State {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -273,10 +221,27 @@ impl State {
             let count = |bytes| {
                 self.written.fetch_add(bytes, Ordering::Relaxed);
             };
-            // If nobody reads it nobody would read why.
-            let _ = write_all(&io::stderr(), text.as_bytes(), count);
+            let failure = write_all(&self.fd, text.as_bytes(), count).err();
             waiting = self.lock();
+            waiting.failure = failure;
         }
+    }
+}
+
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.texts.is_empty() && !self.is_writing
+    }
+
+    /// The next text, after what says how many were dropped before it.
+    fn next(&mut self) -> Option<String> {
+        let text = self.texts.pop_front()?;
+        self.bytes -= text.len();
+        let note = DROPPED_NOTE.get().copied().unwrap_or(dropped_words);
+        Some(match std::mem::take(&mut self.dropped) {
+            0 => text,
+            dropped => format!("{}\n{text}", note(dropped)),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::print;
+use super::{print, tty};
 use crate::core::text::fit;
 
 /// What puts the cursor into the first place, and takes away all that is drawn.
@@ -10,10 +10,7 @@ const CLEARED: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Draws the lines of a table on stdout, and below it one more that is always there.
 pub(crate) fn redraw(table: &[String], last: &str) -> io::Result<()> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    let (rows, columns) = size.map_or((24, 80), |size| {
-        (usize::from(size.ws_row), usize::from(size.ws_col))
-    });
+    let (rows, columns) = tty::size(io::stdout());
     print::out(&frame(table, last, rows, columns))
 }
 

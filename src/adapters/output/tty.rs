@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,9 +10,9 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use super::{Display, Verbosity, line, print};
+use super::print;
 use crate::core::messages::{self, Severity};
-use crate::core::rollout::{AgentReport, Event, Phase, Verdict};
+use crate::core::rollout::{Event, Phase};
 use crate::core::text::{fit, one_line, short_duration, wrap};
 
 /// How often the status lines are drawn.
@@ -28,12 +29,6 @@ static SCREEN: Mutex<Screen> = Mutex::new(Screen {
     tick: 0,
 });
 
-/// A status line an agent, the progress above.
-pub(crate) struct Tty {
-    display: Display,
-    agents: Vec<Status>,
-}
-
 /// The status lines at the bottom of the terminal.
 struct Screen {
     /// Those of the agents that are still watched.
@@ -44,87 +39,62 @@ struct Screen {
 }
 
 /// What the status line of an agent says.
-struct Status {
-    agent: String,
+#[derive(Default)]
+pub(super) struct Status {
     phase: Phase,
     replicas: Option<(u64, u64)>,
     restarts: u64,
     failing: u64,
 }
 
-impl Tty {
-    pub(super) fn begin(display: Display, agents: Vec<String>) -> Self {
-        let agents = agents.into_iter().map(Status::new).collect::<Vec<_>>();
-        if display.detail == Verbosity::All {
-            let began = Instant::now();
-            let statuses = agents.iter().map(|status| Some((began, status.words())));
-            screen().statuses = statuses.collect();
-            // Without a thread the lines only stand still.
-            let _ = thread::Builder::new().name("status".to_owned()).spawn(tick);
-        }
-        Self { display, agents }
-    }
-
-    pub(super) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
-        let status = &mut self.agents[agent];
-        status.note(event);
-        let words = status.words();
-        if let Some(Some((_, shown))) = screen().statuses.get_mut(agent) {
-            *shown = words;
-        }
-        let shown_below = matches!(event, Event::Finished { .. } | Event::Heartbeat { .. });
-        if self.display.detail == Verbosity::All && !shown_below {
-            let head = line(&self.agents[agent].agent, at, "");
-            let words = format!("{head}{}", messages::line(event));
-            let severity = messages::severity(event);
-            let lines = wrap(&words, width().unwrap_or(usize::MAX), TIME_INDENT);
-            let painted = lines.iter().map(|line| match line.strip_prefix(&head) {
-                Some(words) => head.clone() + &paint(severity, words),
-                None => paint(severity, line),
-            });
-            above(&painted.collect::<Vec<_>>().join("\n"));
-        }
-    }
-
-    pub(super) fn end(&mut self, agent: usize, report: &AgentReport) {
-        if let Some(status) = screen().statuses.get_mut(agent) {
-            *status = None;
-        }
-        let mode = self.display.mode;
-        if self.display.detail == Verbosity::Ending && report.outcome.verdict == Verdict::Ready {
-            return;
-        }
-        let block = messages::ending_block(report, mode);
-        let heading = block
-            .first()
-            .map_or(0, |first| wrapped(std::slice::from_ref(first)).len());
-        let severity = messages::verdict_severity(report.outcome.verdict);
-        let mut lines = wrapped(&block);
-        for line in &mut lines[..heading] {
-            *line = paint(severity, line);
-        }
-        above(&lines.join("\n"));
-    }
-}
-
-/// Draws one status line, until [`set_line`] takes it away.
-pub(super) fn begin_line(words: String) {
-    screen().statuses = vec![Some((Instant::now(), words))];
-    // Without a thread the line only stands still.
+/// Draws these status lines, until [`set`] takes each of them away.
+pub(super) fn begin(lines: impl IntoIterator<Item = String>) {
+    let began = Instant::now();
+    screen().statuses = lines
+        .into_iter()
+        .map(|words| Some((began, words)))
+        .collect();
+    // Without a thread the lines only stand still.
     let _ = thread::Builder::new().name("status".to_owned()).spawn(tick);
 }
 
-/// Draws other words in the one status line, or takes it away.
-pub(super) fn set_line(words: Option<String>) {
+/// Draws other words in a status line, or takes it away.
+pub(super) fn set(line: usize, words: Option<String>) {
     let mut screen = screen();
-    let mut began = screen.statuses.iter().flatten().map(|(began, _)| *began);
-    let began = began.next_back().unwrap_or_else(Instant::now);
-    screen.statuses = vec![words.map(|words| (began, words))];
+    let Some(status) = screen.statuses.get_mut(line) else {
+        return;
+    };
+    let shown = status.take();
+    *status = shown.zip(words).map(|((began, _), words)| (began, words));
     if screen.statuses.iter().all(Option::is_none) {
         let erasure = screen.erasure();
         screen.drawn = 0;
         print::err_raw(erasure);
     }
+}
+
+/// A line of progress as the terminal shows it.
+pub(super) fn painted_line(head: &str, words: &str, severity: Severity) -> String {
+    let lines = wrap(
+        &format!("{head}{words}"),
+        width().unwrap_or(usize::MAX),
+        TIME_INDENT,
+    );
+    let painted = lines.iter().map(|line| match line.strip_prefix(head) {
+        Some(words) => head.to_owned() + &paint(severity, words),
+        None => paint(severity, line),
+    });
+    painted.collect::<Vec<_>>().join("\n")
+}
+
+/// A block as the terminal shows it, its heading painted.
+pub(super) fn painted_block(block: &[String], severity: Severity) -> String {
+    let heading = wrapped(&block[..block.len().min(1)]).len();
+    let mut lines = wrapped(block);
+    for line in &mut lines[..heading] {
+        *line = paint(severity, line);
+    }
+    lines.join("\n")
 }
 
 /// Writes lines to stderr, above the status lines if there are any.
@@ -142,13 +112,16 @@ pub(super) fn wrapped(block: &[String]) -> Vec<String> {
 
 /// How many columns the terminal has that is stderr; `None` where it is none.
 fn width() -> Option<usize> {
-    let stderr = io::stderr();
-    let size = rustix::termios::tcgetwinsize(&stderr).ok();
-    let columns = size.map_or(0, |size| usize::from(size.ws_col));
-    stderr.is_terminal().then_some(match columns {
-        0 => 80,
-        columns => columns,
-    })
+    io::stderr().is_terminal().then(|| size(io::stderr()).1)
+}
+
+/// The rows and columns of a terminal; what it does not say is as it mostly is.
+pub(super) fn size(terminal: impl AsFd) -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
+    let size = size.map(|size| (usize::from(size.ws_row), usize::from(size.ws_col)));
+    let (rows, columns) = size.unwrap_or_default();
+    let known = |count, otherwise| if count == 0 { otherwise } else { count };
+    (known(rows, 24), known(columns, 80))
 }
 
 fn screen() -> MutexGuard<'static, Screen> {
@@ -193,9 +166,8 @@ impl Screen {
 
     /// The status lines, each of them one line of the terminal, and no more than it has.
     fn lines(&self) -> Vec<String> {
-        let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
-        let rows = size.map_or(24, |size| usize::from(size.ws_row).max(2)) - 1;
-        let columns = width().unwrap_or(80).saturating_sub(1);
+        let (rows, columns) = size(io::stderr());
+        let (rows, columns) = (rows.max(2) - 1, columns.saturating_sub(1));
         let spinner = SPINNER[self.tick % SPINNER.len()];
         let statuses = self.statuses.iter().flatten();
         let lines = statuses.map(|(began, words)| {
@@ -208,17 +180,7 @@ impl Screen {
 }
 
 impl Status {
-    fn new(agent: String) -> Self {
-        Self {
-            agent,
-            phase: Phase::Waiting,
-            replicas: None,
-            restarts: 0,
-            failing: 0,
-        }
-    }
-
-    fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::PhaseChanged { phase, .. } => self.phase = *phase,
             Event::ReplicasChanged {
@@ -233,8 +195,8 @@ impl Status {
         }
     }
 
-    fn words(&self) -> String {
-        let mut words = format!("{}: {}", one_line(&self.agent), self.phase);
+    pub(super) fn words(&self, agent: &str) -> String {
+        let mut words = format!("{}: {}", one_line(agent), self.phase);
         let parts = [
             self.replicas
                 .map(|(ready, started)| messages::replicas_ready(ready, started)),

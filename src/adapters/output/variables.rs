@@ -7,12 +7,9 @@ use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis, worst};
 use crate::core::text::harmless_json;
 
 /// The longest deployment id that is handed on. Real ones have 36 characters.
-const LONGEST_ID: usize = 128;
+const MAX_ID: usize = 128;
 
 /// The outputs of a step, in the form of `GITHUB_OUTPUT`.
-///
-/// `verdict` and `exit-code` are those of the worst agent, `deployment-id` and `elapsed-ms` those
-/// of the first; `verdicts` tells of every agent.
 #[must_use]
 pub fn outputs(
     report: &Report,
@@ -20,34 +17,37 @@ pub fn outputs(
     mut random: impl FnMut() -> u64,
 ) -> String {
     let path = report_path.map(|path| path.to_string_lossy().into_owned());
-    let values = [
-        ("verdict", verdict(report).to_owned()),
-        ("exit-code", report.exit_code.to_string()),
-        ("deployment-id", deployment_id(report)),
-        ("elapsed-ms", elapsed_ms(report)),
+    let more = [
         ("verdicts", verdicts(report)),
         ("report-path", path.unwrap_or_default()),
     ];
-    let assignments = values.map(|(name, value)| assignment(name, &value, &mut random));
-    assignments.concat()
+    let values = values(report).into_iter().chain(more);
+    values
+        .map(|(name, value)| assignment(name, &value, &mut random))
+        .collect()
 }
 
 /// The variables of a dotenv artifact: one a line, no quotes.
 #[must_use]
 pub fn dotenv(report: &Report) -> String {
-    format!(
-        "PIPECAT_ROLLOUT_VERDICT={}\n\
-         PIPECAT_ROLLOUT_EXIT_CODE={}\n\
-         PIPECAT_ROLLOUT_DEPLOYMENT_ID={}\n\
-         PIPECAT_ROLLOUT_ELAPSED_MS={}\n",
-        verdict(report),
-        report.exit_code,
-        deployment_id(report),
-        elapsed_ms(report),
-    )
+    let lines = values(report).map(|(name, value)| {
+        let name = name.replace('-', "_").to_uppercase();
+        format!("PIPECAT_ROLLOUT_{name}={value}\n")
+    });
+    lines.concat()
 }
 
-/// `name=value`; a value of several lines stands between delimiters that do not occur in it.
+/// The verdict and the exit code of the worst agent, the deployment and the time of the first.
+fn values(report: &Report) -> [(&'static str, String); 4] {
+    [
+        ("verdict", verdict(report).to_owned()),
+        ("exit-code", report.exit_code.to_string()),
+        ("deployment-id", deployment_id(report)),
+        ("elapsed-ms", elapsed_ms(report)),
+    ]
+}
+
+/// `name=value`; a value of several lines is between delimiters that do not occur in it.
 fn assignment(name: &str, value: &str, random: &mut impl FnMut() -> u64) -> String {
     if !value.contains(['\n', '\r']) {
         return format!("{name}={value}\n");
@@ -69,10 +69,10 @@ fn verdict(report: &Report) -> &'static str {
 
 /// The first agent's deployment.
 ///
-/// Scripts use it in commands. What no id looks like is not handed on; the report has it.
+/// Scripts use it in commands. What is not like an id is left out; the report has it.
 fn deployment_id(report: &Report) -> String {
     let usable = |id: &&str| {
-        id.len() <= LONGEST_ID
+        id.len() <= MAX_ID
             && id.starts_with(|char: char| char.is_ascii_alphanumeric())
             && id
                 .chars()

@@ -105,7 +105,7 @@ impl SimulatedAgent {
         self.requests += 1;
         let mut at = self.at(now);
         let mut faults = self.scenario.faults.iter();
-        if let Some(fault) = faults.find(|fault| fault.strikes(at, self.requests)) {
+        if let Some(fault) = faults.find(|fault| fault.applies(at, self.requests)) {
             match fault.answer(now.wall) {
                 Some(answer) => return Reply::Answer(answer),
                 None if fault.hang => return Reply::Hang,

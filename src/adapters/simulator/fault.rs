@@ -12,11 +12,12 @@ use serde::de::{Deserializer, Error};
 
 use super::answer::Answer;
 use super::placeholder;
+use crate::core::text::parse_duration;
 
 /// No time in a scenario is longer, so that none can leave the calendar.
 const MAX_TIME: Duration = Duration::from_hours(24 * 365);
 
-/// A `[[fault]]`: when it strikes, and what it does. What is not said does not narrow it.
+/// A `[[fault]]`: when it applies, and what it does. What is not said does not narrow it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {
@@ -46,9 +47,9 @@ pub(super) struct Fault {
 pub(super) struct Moment(pub(super) Duration);
 
 impl Fault {
-    /// Whether it strikes the `request`th request, `at` after the deploy; `None` is before it, where
-    /// only what is bound to no time and no number strikes.
-    pub(super) fn strikes(&self, at: Option<Duration>, request: u64) -> bool {
+    /// Whether it applies to the `request`th request, `at` after the deploy; `None` is before it, where
+    /// only what is bound to no time and no number applies.
+    pub(super) fn applies(&self, at: Option<Duration>, request: u64) -> bool {
         let Some(at) = at else {
             return self.from.is_none() && self.until.is_none() && self.requests.is_empty();
         };
@@ -123,8 +124,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 /// Reads a time of a scenario.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{text:?} is not a time like \"2s\" or \"1m 30s\": {error}"))?;
+    let duration = parse_duration(text).map_err(|error| format!("{text:?}: {error}"))?;
     if duration > MAX_TIME {
         return Err(format!("{text:?} is longer than a year"));
     }

@@ -11,7 +11,7 @@ use super::answer::Answer;
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Reads what stands behind the `?`.
+    /// Reads what is behind the `?`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();

@@ -1,58 +1,24 @@
 //! Dead letters that are sent again.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
 
 use super::reader::integer;
 use super::{Store, StoreError, queues};
-use crate::core::fleet::EventKind;
 
 impl Store {
     /// Puts a dead letter of a sink, or all of them, back into its queue, as if it had just been written.
     /// Gives how many that were.
-    pub(crate) fn resend(
+    pub(crate) fn redeliver_to(
         &mut self,
         sink: &str,
         event: Option<u64>,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.write(|transaction| {
-            let mut query = transaction.prepare(
-                "SELECT event, dead_letters.agent, kind FROM dead_letters
-                 JOIN events ON number = event
-                 WHERE sink = ?1 AND (?2 IS NULL OR event = ?2) ORDER BY event",
-            )?;
-            let rows = query.query_map(params![sink, event.map(integer)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-            let letters = rows.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()?;
-            for (number, agent, kind) in &letters {
-                let kind = serde_json::from_value::<EventKind>(kind.as_str().into());
-                let is_urgent = kind.is_ok_and(EventKind::is_urgent);
-                queues::push(transaction, now, sink, *number, agent, is_urgent)?;
-                retry_at_once(transaction, sink, agent, now)?;
-                transaction.execute(
-                    "DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2",
-                    params![sink, number],
-                )?;
-            }
-            Ok(letters.len())
-        })
+        let event = event.map(integer);
+        let counts =
+            self.write(|transaction| queues::redeliver(transaction, now, Some(sink), event))?;
+        Ok(counts.into_values().sum())
     }
-}
-
-/// The first of the queue may be another one now, which was not tried yet.
-fn retry_at_once(
-    transaction: &Transaction<'_>,
-    sink: &str,
-    agent: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let changed = transaction.execute(
-        "UPDATE queues SET attempts = 0, next_at = min(next_at, ?3) WHERE sink = ?1 AND agent = ?2",
-        params![sink, agent, now.as_microsecond()],
-    );
-    changed.map(drop)
 }
 
 #[cfg(test)]
@@ -82,12 +48,16 @@ mod tests {
         };
         store.settle("one", at(2), &[retry]).unwrap();
 
-        assert_eq!(store.resend("one", Some(7), at(3)).unwrap(), 0);
-        assert_eq!(store.resend("two", Some(1), at(3)).unwrap(), 0);
-        assert_eq!(store.resend("one", Some(1), at(3)).unwrap(), 1);
+        assert_eq!(store.redeliver_to("one", Some(7), at(3)).unwrap(), 0);
+        assert_eq!(store.redeliver_to("two", Some(1), at(3)).unwrap(), 0);
+        assert_eq!(store.redeliver_to("one", Some(1), at(3)).unwrap(), 1);
         assert_eq!(due(&mut store, "one", at(3)), ["a 1"]);
-        assert_eq!(store.resend("one", Some(1), at(3)).unwrap(), 0, "it waits");
-        assert_eq!(store.resend("one", None, at(4)).unwrap(), 1);
+        assert_eq!(
+            store.redeliver_to("one", Some(1), at(3)).unwrap(),
+            0,
+            "it waits"
+        );
+        assert_eq!(store.redeliver_to("one", None, at(4)).unwrap(), 1);
         assert_eq!(due(&mut store, "one", at(4)), ["b 1", "a 1"]);
         let left = store.reader().dead_letters(9).unwrap();
         assert!(left.is_empty(), "{left:?}");

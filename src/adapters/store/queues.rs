@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Store, StoreError, json, reader};
-use crate::core::fleet::{LONGEST_WAIT, StoredEvent};
+use crate::core::fleet::{EventKind, LONGEST_WAIT, StoredEvent};
 
 /// The ranks of queues: those whose first event was not tried yet come before the others, and among
 /// them those with something urgent.
@@ -154,12 +154,12 @@ pub(super) fn push(
     transaction: &Transaction<'_>,
     now: Timestamp,
     sink: &str,
-    number: i64,
     agent: &str,
-    is_urgent: bool,
+    number: i64,
+    kind: Option<EventKind>,
 ) -> rusqlite::Result<()> {
     let now = now.as_microsecond();
-    let (rank, urgent_until) = if is_urgent {
+    let (rank, urgent_until) = if kind.is_some_and(EventKind::is_urgent) {
         (URGENT, number)
     } else {
         (FIRST_TRY, 0)
@@ -176,6 +176,40 @@ pub(super) fn push(
         params![sink, agent, rank, now, urgent_until],
     )?;
     Ok(())
+}
+
+/// Puts dead letters into the queues of their sinks again: of one sink or of all, one event or every one. Gives how
+/// many that were, by sink.
+pub(super) fn redeliver(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    sink: Option<&str>,
+    event: Option<i64>,
+) -> rusqlite::Result<BTreeMap<String, usize>> {
+    let mut query = transaction.prepare(
+        "SELECT sink, dead_letters.agent, event, kind FROM dead_letters JOIN events ON number = event
+         WHERE (?1 IS NULL OR sink = ?1) AND (?2 IS NULL OR event = ?2) ORDER BY event",
+    )?;
+    let rows = query.query_map(params![sink, event], |row| {
+        let kind: String = row.get(3)?;
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, reader::known(&kind)))
+    })?;
+    let letters = rows.collect::<rusqlite::Result<Vec<(String, String, i64, _)>>>()?;
+    let mut counts = BTreeMap::new();
+    for (sink, agent, number, kind) in letters {
+        push(transaction, now, &sink, &agent, number, kind)?;
+        // The first of the queue may be another one now, which was not tried yet.
+        transaction.execute(
+            "UPDATE queues SET attempts = 0, next_at = min(next_at, ?3) WHERE sink = ?1 AND agent = ?2",
+            params![sink, agent, now.as_microsecond()],
+        )?;
+        transaction.execute(
+            "DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2",
+            params![sink, number],
+        )?;
+        *counts.entry(sink).or_default() += 1;
+    }
+    Ok(counts)
 }
 
 /// The first events of the queues of a rank, those that are due the longest first.

@@ -292,7 +292,7 @@ pub(super) fn moment(microsecond: i64) -> Timestamp {
 }
 
 /// What a word stands for, if it is known.
-fn known<T: DeserializeOwned>(word: &str) -> Option<T> {
+pub(super) fn known<T: DeserializeOwned>(word: &str) -> Option<T> {
     serde_json::from_value(word.into()).ok()
 }
 

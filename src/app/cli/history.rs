@@ -1,12 +1,16 @@
 //! What can be typed for `history`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::help;
 use crate::adapters::output::ResultFormat;
-use crate::core::fleet::parse_moment;
+use crate::core::fleet::{final_verdict, parse_moment};
+use crate::core::rollout::Verdict;
 
 /// `history`.
 #[derive(Debug, Args)]
@@ -15,9 +19,7 @@ pub(crate) struct HistoryArgs {
     #[arg(value_name = "AGENT")]
     pub(crate) agents: Vec<String>,
 
-    /// The store of the sidecar [default: pipecat-rollout.db in `$STATE_DIRECTORY`, else in
-    /// `$XDG_STATE_HOME/pipecat-rollout`, else in `~/.local/state/pipecat-rollout`]
-    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_STORE")]
+    #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG)]
     pub(crate) store: Option<PathBuf>,
 
     /// Rollouts that ended then or later: 7days, 24h, or a time like 2026-11-23T15:00:00Z
@@ -29,8 +31,8 @@ pub(crate) struct HistoryArgs {
     pub(crate) until: Option<Timestamp>,
 
     /// Rollouts that ended with this verdict; may be repeated
-    #[arg(long = "verdict", value_name = "VERDICT", value_delimiter = ',')]
-    pub(crate) verdicts: Vec<String>,
+    #[arg(long = "verdict", value_name = "VERDICT", value_delimiter = ',', value_parser = final_verdicts())]
+    pub(crate) verdicts: Vec<Verdict>,
 
     /// Add the statistics of each agent, day or week
     #[arg(long, value_name = "GROUP")]
@@ -41,12 +43,7 @@ pub(crate) struct HistoryArgs {
     pub(crate) limit: usize,
 
     /// The result on stdout
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        env = "PIPECAT_ROLLOUT_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", env, default_value = "text")]
     pub(crate) output: ResultFormat,
 }
 
@@ -59,6 +56,13 @@ pub(crate) enum GroupArg {
     Day,
     /// Each week, from Monday on, in UTC
     Week,
+}
+
+/// Reads a verdict with which a rollout can end that the sidecar watches.
+fn final_verdicts() -> impl TypedValueParser<Value = Verdict> {
+    let words = Verdict::WORST_FIRST.map(Verdict::as_str).into_iter();
+    let words: BTreeSet<_> = words.filter(|word| final_verdict(word).is_ok()).collect();
+    PossibleValuesParser::new(words).try_map(|word| final_verdict(&word))
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

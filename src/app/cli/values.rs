@@ -1,15 +1,21 @@
 //! Values of keys that can be typed and filed: both are read by the same parser.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::Arg;
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use serde::{Deserialize, Deserializer, de};
+use strum::VariantNames;
 use toml::Value;
 
-use super::duration;
+use crate::adapters::output::Style;
+use crate::adapters::simulator::Scenario;
 use crate::core::fleet::{InvalidPublicUrl, PublicUrl};
+use crate::core::text::parse_duration;
 
 /// A duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +56,68 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     })
 }
 
+/// Reads a duration that is longer than zero.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it must be longer than zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, &'static str> {
+    let number = text.parse();
+    number.map_err(|_| "it must be a whole number, at least 1")
+}
+
+/// Reads how many lines of a log to show.
+pub(super) fn log_lines(text: &str) -> Result<usize, &'static str> {
+    let lines = text.parse().ok().filter(|lines| *lines <= 1000);
+    lines.ok_or("it must be a whole number from 0 to 1000; 0 is none")
+}
+
+/// Reads the word of an enum.
+pub(super) fn words<T>() -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + VariantNames + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse().map_err(|_| "it is unknown"))
+}
+
+/// The style of the progress; none where it is chosen by the place.
+pub(crate) type StyleOrAuto = Option<Style>;
+
+/// Reads a style, or `auto`.
+pub(super) fn style_or_auto() -> impl TypedValueParser<Value = StyleOrAuto> {
+    let words = ["auto"].into_iter().chain(Style::VARIANTS.iter().copied());
+    PossibleValuesParser::new(words).map(|word| word.parse().ok())
+}
+
+/// Reads the name of a scenario, or the path of one; a shell completes the names.
+#[derive(Clone)]
+pub(super) struct AnyScenario;
+
+impl TypedValueParser for AnyScenario {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Scenario::built_in_names().map(PossibleValue::new)))
+    }
+}
+
 impl FromStr for Time {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        duration::parse(text).map(Self)
+        parse_duration(text).map(Self)
     }
 }
 
@@ -62,10 +125,7 @@ impl FromStr for PositiveTime {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match duration::parse(text)? {
-            Duration::ZERO => Err("it must be longer than zero".to_owned()),
-            duration => Ok(Self(duration)),
-        }
+        positive_duration(text).map(Self)
     }
 }
 
@@ -81,8 +141,7 @@ impl FromStr for MaxRps {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.parse().map(Self);
-        number.map_err(|_| "it is a whole number of requests a second, at least 1")
+        at_least_one(text).map(Self)
     }
 }
 

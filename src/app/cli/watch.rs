@@ -5,21 +5,23 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::help;
 use super::values::{Listen, MaxRps, PositiveTime, PublicAddress, Time, list};
 
 /// `watch`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WatchArgs {
-    /// Configuration file (TOML); switches and environment variables come before it
-    #[arg(long, value_name = "PATH", env = "PIPECAT_ROLLOUT_CONFIG")]
+    /// Configuration file (TOML); options and variables override it
+    #[arg(long, value_name = "PATH", env)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only check the configuration and the files that it names, asking nobody; that there is no key is
-    /// shown, and no error
+    /// Only check the configuration and the files that it names
+    ///
+    /// The API is not contacted. That there is no key is shown, and is no error.
     #[arg(long)]
     pub(crate) check_config: bool,
 
-    /// Make one pass: follow what is under way to its end, deliver, and exit
+    /// Make one pass: follow rollouts to their end, deliver, exit
     #[arg(long)]
     pub(crate) once: bool,
 
@@ -36,12 +38,7 @@ pub(crate) struct WatchArgs {
     pub(crate) demo: Option<u16>,
 
     /// How the logs on stderr are written
-    #[arg(
-        long,
-        value_name = "STYLE",
-        default_value = "auto",
-        env = "PIPECAT_ROLLOUT_PROGRESS"
-    )]
+    #[arg(long, value_name = "STYLE", default_value = "auto", env)]
     pub(crate) progress: LogArg,
 
     #[command(flatten)]
@@ -67,202 +64,92 @@ pub(crate) enum LogArg {
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WatchKeys {
-    /// Watch these agents only, without the list; without any, the whole organization
+    /// Watch these agents only, by default the whole organization
     #[arg(value_name = "AGENT")]
     #[serde(deserialize_with = "list")]
     pub(crate) agents: Vec<String>,
 
-    /// Address of the API
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PIPECAT_API_URL",
-        hide_env_values = true,
-        help_heading = "API"
-    )]
+    #[arg(long, value_name = "URL", env = "PIPECAT_API_URL", help = help::API_URL, help_heading = help::API)]
     pub(crate) api_url: Option<String>,
 
-    /// File with the private API key; without it, `PIPECAT_API_KEY` or `PCC_API_KEY` holds it
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PIPECAT_ROLLOUT_API_KEY_FILE",
-        help_heading = "API"
-    )]
+    #[arg(long, value_name = "PATH", env, help = help::KEY_FILE, long_help = help::KEY_FILE_LONG, help_heading = help::API)]
     pub(crate) api_key_file: Option<PathBuf>,
 
-    /// File of further certificate authorities to trust (PEM)
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PIPECAT_ROLLOUT_CA_FILE",
-        help_heading = "API"
-    )]
+    #[arg(long, value_name = "PATH", env, help = help::CA_FILE, help_heading = help::API)]
     pub(crate) ca_file: Option<PathBuf>,
 
-    /// Allow plain http to other machines, with the key in the open
-    #[arg(
-        long,
-        env = "PIPECAT_ROLLOUT_ALLOW_INSECURE_HTTP",
-        help_heading = "API"
-    )]
+    #[arg(long, env, help = help::INSECURE_HTTP, help_heading = help::API)]
     pub(crate) allow_insecure_http: bool,
 
     /// Send at most this many requests a second [default: 10]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PIPECAT_ROLLOUT_MAX_RPS",
-        help_heading = "API"
-    )]
+    #[arg(long, value_name = "N", env, help_heading = help::API)]
     pub(crate) max_rps: Option<MaxRps>,
 
-    /// Watch agents whose name fits this pattern; may be repeated [default: *]
-    #[arg(
-        long,
-        value_name = "GLOB",
-        env = "PIPECAT_ROLLOUT_INCLUDE",
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    /// Watch agents whose name fits this pattern; repeatable [default: *]
+    #[arg(long, value_name = "GLOB", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) include: Vec<String>,
 
-    /// Do not watch agents whose name fits this pattern; may be repeated
-    #[arg(
-        long,
-        value_name = "GLOB",
-        env = "PIPECAT_ROLLOUT_EXCLUDE",
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    /// Do not watch agents whose name fits this pattern; repeatable
+    #[arg(long, value_name = "GLOB", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) exclude: Vec<String>,
 
-    /// Watch agents in this region only; may be repeated
-    #[arg(
-        long = "region",
-        value_name = "REGION",
-        env = "PIPECAT_ROLLOUT_REGIONS",
-        value_delimiter = ',',
-        help_heading = "Agents"
-    )]
+    /// Watch agents in this region only; repeatable
+    #[arg(long = "region", value_name = "REGION", env, value_delimiter = ',', help_heading = help::AGENTS)]
     #[serde(deserialize_with = "list")]
     pub(crate) regions: Vec<String>,
 
     /// How often the list of agents is read [default: 15s]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_INTERVAL",
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) interval: Option<PositiveTime>,
 
     /// How often the details of each agent are checked where no rollout is under way [default: 5m]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_HEALTH_INTERVAL",
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) health_interval: Option<PositiveTime>,
 
     /// How long an agent must be unready before that is reported [default: 30s]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_UNREADY_FOR",
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) unready_for: Option<Time>,
 
     /// Give up on a rollout after this long (verdict timeout) [default: 30m]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_ROLLOUT_TIMEOUT",
-        help_heading = "Agents"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::AGENTS)]
     pub(crate) rollout_timeout: Option<PositiveTime>,
 
-    /// File with the state, the history and the events to deliver [default: pipecat-rollout.db in
-    /// `$STATE_DIRECTORY`, else in `$XDG_STATE_HOME/pipecat-rollout`, else in
-    /// `~/.local/state/pipecat-rollout`]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PIPECAT_ROLLOUT_STORE",
-        help_heading = "Store"
-    )]
+    #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG, help_heading = help::STORING)]
     pub(crate) store: Option<PathBuf>,
 
     /// How long events and the history are kept [default: 90days]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_HISTORY_RETENTION",
-        help_heading = "Store"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::STORING)]
     pub(crate) history_retention: Option<Time>,
 
-    /// Where metrics, health and lists are served: an address and a port, `:9464` for every address, or
-    /// off [default: 127.0.0.1:9464; with --once: off]
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "PIPECAT_ROLLOUT_LISTEN",
-        help_heading = "HTTP"
-    )]
+    /// Where to serve metrics, health and lists, or off
+    ///
+    /// That is an address and a port; `:9464` is every address of this machine.
+    /// [default: 127.0.0.1:9464; with --once: off]
+    #[arg(long, value_name = "ADDRESS", env, help_heading = help::HTTP)]
     pub(crate) listen: Option<Listen>,
 
     /// File with the token that every request to the endpoints has to bear
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PIPECAT_ROLLOUT_HTTP_TOKEN_FILE",
-        help_heading = "HTTP"
-    )]
+    #[arg(long, value_name = "PATH", env, help_heading = help::HTTP)]
     pub(crate) http_token_file: Option<PathBuf>,
 
     /// Address under which people reach the page, for links to it
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PIPECAT_ROLLOUT_PUBLIC_URL",
-        help_heading = "HTTP"
-    )]
+    #[arg(long, value_name = "URL", env, help_heading = help::HTTP)]
     pub(crate) public_url: Option<PublicAddress>,
 
     /// Deliver events to this address
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PIPECAT_ROLLOUT_WEBHOOK",
-        hide_env_values = true,
-        help_heading = "Delivery"
-    )]
+    #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     #[serde(skip)]
     pub(crate) webhook: Option<String>,
 
     /// File with the secret that signs them (whsec_...)
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PIPECAT_ROLLOUT_WEBHOOK_SECRET_FILE",
-        requires = "webhook",
-        help_heading = "Delivery"
-    )]
+    #[arg(long, value_name = "PATH", env, requires = "webhook", help_heading = help::DELIVERY)]
     #[serde(skip)]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
     /// Give up on the delivery of an event after this long [default: 24h]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "PIPECAT_ROLLOUT_DELIVERY_TIMEOUT",
-        help_heading = "Delivery"
-    )]
+    #[arg(long, value_name = "TIME", env, help_heading = help::DELIVERY)]
     pub(crate) delivery_timeout: Option<Time>,
 }
 

@@ -1,4 +1,4 @@
-//! The watch of one agent: followed or looked at once, then asked for its logs if it is not ready.
+//! The watch of one agent: followed or checked once, then its logs are read if it is not ready.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::core::wire::AgentName;
 /// known by then, and the process ends within a second of it.
 const MAX_LOGS_TIME: Duration = Duration::from_millis(900);
 
-/// What the watch of an agent has to tell.
+/// What the watch of an agent reports.
 pub(super) enum TaskMessage {
     Happened(Duration, Event),
     Ended(Box<AgentReport>),
 }
 
-/// Tells the story of the agents' watches, in whatever order they have something to tell.
+/// Reports from the watches of the agents, in whatever order they come.
 pub(super) type TaskSender = mpsc::UnboundedSender<(usize, TaskMessage)>;
 
 /// The watch of one agent.
@@ -48,7 +48,7 @@ pub(super) struct AgentTask {
 }
 
 impl AgentTask {
-    /// Watches with this machine to the end, and tells of it.
+    /// Watches with this machine to the end, and reports.
     pub(super) async fn run(mut self, machine: Machine, mode: Mode) {
         let started_at = Timestamp::now();
         let outcome = match mode {
@@ -56,7 +56,7 @@ impl AgentTask {
                 let outcome = self.follow(machine).await;
                 self.after_smoke(outcome).await
             }
-            Mode::Status => self.look_once(machine).await,
+            Mode::Status => self.check_once(machine).await,
         };
         let name = self.agent.as_str().to_owned();
         let mut report = AgentReport::new(name, started_at, outcome);
@@ -131,7 +131,7 @@ impl AgentTask {
         follow(machine, self.tempo, permit, fetch, emit, signals).await
     }
 
-    async fn look_once(&mut self, mut machine: Machine) -> Outcome {
+    async fn check_once(&mut self, mut machine: Machine) -> Outcome {
         let start = Instant::now();
         let observe = async {
             self.connection.acquire(Priority::Normal).await;
@@ -153,26 +153,26 @@ impl AgentTask {
         }
         match step.next {
             Next::Done(outcome) => *outcome,
-            Next::Poll(_) => unreachable!("the deadline of a single look has passed"),
+            Next::Poll(_) => unreachable!("the deadline of a single check has passed"),
         }
     }
 
-    /// What the deployment logged last, where that may tell why it is not ready.
+    /// What the deployment logged last, where that may show why it is not ready.
     ///
     /// That there is no answer changes nothing about the verdict.
     async fn logs(&mut self, report: &AgentReport, mode: Mode) -> Vec<String> {
         let Some(deployment) = &report.outcome.deployment_id else {
             return Vec::new();
         };
-        if self.logs == 0 || !may_tell_why(report.outcome.verdict, mode) {
+        if self.logs == 0 || !may_show_why(report.outcome.verdict, mode) {
             return Vec::new();
         }
         let connection = self.connection.clone();
         let asked = async {
             let began = Instant::now();
             // Where requests queue, or the API asks for patience, the verdict does not wait for them.
-            let turn = timeout(MAX_LOGS_TIME, connection.acquire(Priority::Normal)).await;
-            turn.map_err(|_| "too many requests are waiting".to_owned())?;
+            let permit = timeout(MAX_LOGS_TIME, connection.acquire(Priority::Normal)).await;
+            permit.map_err(|_| "too many requests are waiting".to_owned())?;
             let left = MAX_LOGS_TIME.saturating_sub(began.elapsed());
             let lines = connection.logs(&self.agent, deployment, self.logs, left);
             match timeout(left, lines).await {
@@ -200,11 +200,11 @@ impl AgentTask {
     }
 }
 
-/// Whether the logs of a deployment that ended so may tell why.
-fn may_tell_why(verdict: Verdict, mode: Mode) -> bool {
+/// Whether the logs of a deployment that ended so may show why.
+fn may_show_why(verdict: Verdict, mode: Mode) -> bool {
     match verdict {
         Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => true,
-        // For a single look it only means that the rollout goes on.
+        // For a single check it only means that the rollout goes on.
         Verdict::Timeout => mode != Mode::Status,
         Verdict::Ready
         | Verdict::Unauthorized

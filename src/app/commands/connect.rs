@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
-use crate::adapters::simulator::{Deployer, Scenario, Settings, Simulator, Speed, Start};
+use crate::adapters::simulator::{Deployer, Scenario, Settings, Simulator, Start};
 use crate::app::error::Error;
 use crate::app::plan::{Plan, Source};
-use crate::core::wire::AgentName;
 
 /// Connects to the API of a plan, or to a simulator that plays for its agents from `start` on; of
 /// that, it gives the means to deploy as well.
@@ -31,7 +30,19 @@ pub(super) async fn connect(
             (client, None)
         }
         Source::Simulator { scenario, speed } => {
-            let simulator = simulator(scenario, *speed, &plan.agents, start).await?;
+            let scenario = Arc::new(Scenario::clone(scenario));
+            let agents = plan.agents.iter();
+            let settings = Settings {
+                agents: agents
+                    .map(|agent| (agent.to_string(), Arc::clone(&scenario)))
+                    .collect(),
+                key: None,
+                speed: *speed,
+                start,
+            };
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let simulator = Simulator::bind(address, settings).await;
+            let simulator = simulator.map_err(anyhow::Error::from)?;
             let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
             let url = url.expect("the simulator's address is loopback");
             let deployer = simulator.deployer();
@@ -48,25 +59,4 @@ pub(super) async fn connect(
         Source::Simulator { .. } => NonZeroU32::MAX,
     };
     Ok((Connection::new(client, max_rps, Hooks::default()), deployer))
-}
-
-/// A simulator in which these agents play a scenario.
-async fn simulator(
-    scenario: &Scenario,
-    speed: Speed,
-    agents: &[AgentName],
-    start: Start,
-) -> Result<Simulator, Error> {
-    let scenario = Arc::new(scenario.clone());
-    let agents = agents
-        .iter()
-        .map(|agent| (agent.as_str().to_owned(), Arc::clone(&scenario)));
-    let settings = Settings {
-        agents: agents.collect(),
-        key: None,
-        speed,
-        start,
-    };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Ok(Simulator::bind(address, settings).await?)
 }

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::output::{ResultFormat, print};
+use crate::adapters::output::{Level, ResultFormat, Style};
 use crate::adapters::store::{Reader, RolloutQuery, StoreError};
 use crate::app::cli::{GroupArg, HistoryArgs};
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{self, ConfigError};
-use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats, final_verdict};
+use crate::app::plan;
+use crate::core::fleet::{FinishedRollout, Period, RolloutSummary, Stats};
 use crate::core::messages::{history_table, stats_lines};
 use crate::core::rollout::Reason;
 use crate::core::text::{harmless_json, line_start};
@@ -31,13 +31,11 @@ struct History {
 }
 
 /// Prints rollouts and their statistics.
-pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
-    let verdicts = args.verdicts.iter().map(|word| final_verdict(word));
+pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     let query = RolloutQuery {
         agents: args.agents.clone(),
-        verdicts: verdicts
-            .collect::<Result<_, _>>()
-            .map_err(ConfigError::from)?,
+        verdicts: args.verdicts.clone(),
         since: args.since,
         until: args.until,
         before: None,
@@ -56,8 +54,7 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Ending, Error> {
         ResultFormat::Text => text(&history),
         ResultFormat::Json => json(&history),
     };
-    print::out(&text).map_err(Error::Print)?;
-    Ok(Ending::Done)
+    super::print(&text)
 }
 
 impl History {

@@ -1,9 +1,9 @@
 //! `wait-for-ready` and `status`: agents judged side by side, under one deadline.
 
 use std::future::pending;
-use std::io;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -11,9 +11,9 @@ use tracing::warn;
 use super::agent_task::{AgentTask, TaskMessage};
 use super::connect::connect;
 use super::run::Deploy;
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{FileError, Files, Progress, Style, print_error, print_report};
+use crate::adapters::output::{Files, Progress, Style, print_error, print_report};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
@@ -28,7 +28,7 @@ use crate::core::text::short_duration;
 /// The longest that polls of one agent are apart by themselves.
 const SLOW_ROUND: Duration = Duration::from_secs(5);
 
-/// Judges the agents of a plan, tells the story and reports.
+/// Judges the agents of a plan, shows the progress and reports.
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.exit_on_second_signal();
@@ -50,7 +50,7 @@ impl Prepared {
     /// Opens what the plan needs, a simulator that begins at `start` included; what would spoil its end has to show now.
     pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
         let files = Files::prepare(&plan.output.files)?;
-        let signals = Signals::listen().map_err(Error::Setup)?;
+        let signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
         let (connection, deployer) = connect(&plan, start).await?;
         Ok(Self {
             plan,
@@ -197,30 +197,29 @@ impl Prepared {
         // First the files: nobody who does not read stdout keeps them back.
         let written = self.files.write(&report, || fastrand::u64(..));
         let printed = print_report(&report, output.result, output.style, output.display);
-        let printed = printed.err().map(Unreported::Stdout).into_iter();
-        let failures = printed.chain(written.into_iter().map(Unreported::File));
-        ended_with(report, failures, output.style)
+        let printed = printed.context("cannot write the result to stdout").err();
+        ended_with(report, printed.into_iter().chain(written), output.style)
     }
 
     /// Writes the report into the files that were asked for, and nothing to stdout.
     pub(super) fn write(self, report: Report) -> Ending {
         let written = self.files.write(&report, || fastrand::u64(..));
-        ended_with(
-            report,
-            written.into_iter().map(Unreported::File),
-            self.plan.output.style,
-        )
+        ended_with(report, written, self.plan.output.style)
     }
 }
 
-/// The ending of a report that could not be handed over where these failures say so.
-fn ended_with(report: Report, failures: impl Iterator<Item = Unreported>, style: Style) -> Ending {
+/// The ending of a report that could not be handed over where there are failures.
+fn ended_with(
+    report: Report,
+    failures: impl IntoIterator<Item = anyhow::Error>,
+    style: Style,
+) -> Ending {
     let mut ending = Ending::Judged(report);
     for failure in failures {
         if let Ending::Judged(report) = ending {
             ending = Ending::Unreported(report);
         }
-        print_error(style, &error::chain(&failure), exit::code(&ending));
+        print_error(style, &error::chain(failure.as_ref()), exit::code(&ending));
     }
     ending
 }
@@ -251,17 +250,8 @@ fn start(deploy: &mut Deploy, style: Style) -> Signal {
         Ok(()) => Signal::CommandStarted,
         Err(error) => {
             let exit_code = deploy.report().map_or(1, |report| report.exit_code);
-            print_error(style, &error::chain(&error), exit_code);
+            print_error(style, &error::chain(error.as_ref()), exit_code);
             Signal::CommandEnded(exit_code)
         }
     }
-}
-
-/// The report could not be handed over.
-#[derive(Debug, thiserror::Error)]
-enum Unreported {
-    #[error("cannot write the result to stdout")]
-    Stdout(#[source] io::Error),
-    #[error(transparent)]
-    File(FileError),
 }

@@ -1,6 +1,6 @@
 //! `run`: notes the baseline, runs the deploy command, and follows what it deploys side by side.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long what the command has started may outlive it then. (Where nobody reaps what has ended, it
 /// seems to live on.)
 const REST_GRACE: Duration = Duration::from_secs(1);
-/// How often it is asked whether what the command has started is gone.
+/// How often to check whether what the command has started has ended.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
 /// Runs a deploy command, and judges what it deploys.
@@ -85,7 +85,7 @@ impl Deploy {
     ///
     /// # Errors
     /// When it cannot be started; it has ended then, with the code that a shell gives this.
-    pub(super) fn start(&mut self) -> Result<(), Error> {
+    pub(super) fn start(&mut self) -> anyhow::Result<()> {
         let (program, arguments) = self.command.split_first().expect("clap asks for a command");
         let group = if is_in_foreground() {
             Group::Shared
@@ -97,7 +97,7 @@ impl Deploy {
         if group == Group::Own {
             command.process_group(0);
         }
-        // What was printed before the command stands before what it prints.
+        // What was printed before the command comes before what it prints.
         print::flush_err();
         match command.spawn() {
             Ok(child) => {
@@ -120,7 +120,8 @@ impl Deploy {
                     exit_code,
                     elapsed: Duration::ZERO,
                 });
-                Err(not_started(program, source))
+                let words = format!("cannot run {}", program.display());
+                Err(anyhow::Error::from(source).context(words))
             }
         }
     }
@@ -187,7 +188,7 @@ impl Deploy {
         };
         send(group, id, signal);
         let over = Instant::now() + GRACE;
-        let gone = async {
+        let ended = async {
             self.ended().await;
             let rest = async {
                 while group == Group::Own && test_kill_process_group(id).is_ok() {
@@ -196,7 +197,7 @@ impl Deploy {
             };
             timeout(REST_GRACE, rest).await.is_ok()
         };
-        if !timeout_at(over, gone).await.unwrap_or(false) {
+        if !timeout_at(over, ended).await.unwrap_or(false) {
             send(group, id, Signal::KILL);
             if self.is_running() {
                 self.ended().await;
@@ -252,13 +253,6 @@ fn send(group: Group, id: Pid, signal: Signal) {
 fn is_in_foreground() -> bool {
     let terminal = File::open("/dev/tty").ok();
     terminal.is_some_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
-}
-
-fn not_started(program: &OsStr, source: io::Error) -> Error {
-    Error::NotStarted {
-        program: program.to_string_lossy().into_owned(),
-        source,
-    }
 }
 
 /// An exit code as a shell would say it.

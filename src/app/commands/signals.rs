@@ -44,15 +44,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the handlers cannot be set up.
-    pub(super) fn listen() -> io::Result<Self> {
-        Self::listen_with(Hangup::Ends)
-    }
-
-    /// The same, where a SIGHUP may be for somebody else.
-    ///
-    /// # Errors
-    /// When the handlers cannot be set up.
-    pub(super) fn listen_with(hangup: Hangup) -> io::Result<Self> {
+    pub(super) fn listen(hangup: Hangup) -> io::Result<Self> {
         // Under nohup SIGHUP is ignored, and has to stay so.
         let hangup = (hangup == Hangup::Ends && !is_ignored(SIGHUP)).then_some(SIGHUP);
         let mut arriving = iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;

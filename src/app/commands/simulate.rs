@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::signals::Signals;
-use crate::adapters::output::print;
+use anyhow::{Result, anyhow};
+
+use super::signals::{Hangup, Signals};
+use crate::adapters::output::{Level, Style, print};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
@@ -13,10 +15,10 @@ use crate::app::plan::load_scenario;
 use crate::core::wire::AgentName;
 
 /// Serves until SIGINT or SIGTERM.
-pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
+pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending, Error> {
+    super::install(Style::Plain, level)?;
     if args.list {
-        print::out(&scenario_list()).map_err(Error::Print)?;
-        return Ok(Ending::Done);
+        return super::print(&scenario_list());
     }
     let settings = Settings {
         agents: agents(&args)?,
@@ -28,8 +30,9 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
             Start::AtDeploy
         },
     };
-    let mut signals = Signals::listen().map_err(Error::Setup)?;
-    let simulator = Simulator::bind(args.listen, settings).await?;
+    let mut signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
+    let simulator = Simulator::bind(args.listen, settings).await;
+    let simulator = simulator.map_err(anyhow::Error::from)?;
     let listening = format!("listening on {}\n", simulator.base_url());
     print::out(&(listening + &simulator.exports())).map_err(Error::Print)?;
     tokio::select! {
@@ -38,24 +41,14 @@ pub(super) async fn simulate(args: SimulateArgs) -> Result<Ending, Error> {
     }
 }
 
-/// The agents and what each plays; a scenario that several play is read once.
-fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>, Error> {
-    let mut scenarios: BTreeMap<&str, Arc<Scenario>> = BTreeMap::new();
-    let mut agents = BTreeMap::new();
-    for agent in &args.agents {
-        let (name, wanted) = agent.split_once('=').unwrap_or((agent, &args.scenario));
-        let name: AgentName = name.parse()?;
-        let scenario = match scenarios.get(wanted) {
-            Some(scenario) => Arc::clone(scenario),
-            None => Arc::clone(
-                scenarios
-                    .entry(wanted)
-                    .or_insert(Arc::new(load_scenario(wanted)?)),
-            ),
-        };
-        agents.insert(name.as_str().to_owned(), scenario);
-    }
-    Ok(agents)
+/// The agents and what each plays.
+fn agents(args: &SimulateArgs) -> Result<BTreeMap<String, Arc<Scenario>>> {
+    let agents = args.agents.iter().map(|agent| {
+        let (name, scenario) = agent.split_once('=').unwrap_or((agent, &args.scenario));
+        let name: AgentName = name.parse().map_err(|why| anyhow!("--agent: {why}"))?;
+        Ok((name.to_string(), Arc::new(load_scenario(scenario)?)))
+    });
+    agents.collect()
 }
 
 /// Every built-in scenario with its verdict, a line each.

@@ -7,17 +7,17 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
-use crate::adapters::api::RequestError;
-use crate::adapters::api::connection::Connection;
+use crate::adapters::api::connection::{Connection, Priority};
+use crate::adapters::api::{Client, RequestError};
 use crate::app::plan::Smoke;
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::rollout::{FailureClass, Reason, Verdict};
 use crate::core::text::{one_line, short_duration};
-use crate::core::wire::{AgentName, RequestOutcome};
+use crate::core::wire::{AgentName, RequestOutcome, SessionState};
 
 /// What the base image logs where the bot's own function fails.
 const EXCEPTION: &str = "Exception running bot()";
-/// How long the logs of a session are looked at.
+/// How long the logs of a session are checked.
 const LISTEN: Duration = Duration::from_secs(10);
 /// How many lines of them.
 const LINES: usize = 200;
@@ -58,13 +58,16 @@ pub(super) async fn run(
         }
     };
     if let Some(id) = session {
-        let end = connection.end_session(agent, &id, END_LIMIT);
+        let (id, agent_name) = (id.as_str(), agent);
+        // Without a permit: it is not to go on.
+        let end = connection
+            .send(|client| async move { client.end_session(agent_name, id, END_LIMIT).await });
         let why = match timeout(END_LIMIT, end).await {
             Ok(Ok(())) => return ended,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "there was no answer in time".to_owned(),
         };
-        let (agent, id, why) = (one_line(agent.as_str()), one_line(&id), one_line(&why));
+        let (agent, id, why) = (one_line(agent.as_str()), one_line(id), one_line(&why));
         warn!("{agent}: the smoke session {id} could not be ended, and may go on: {why}");
     }
     ended
@@ -93,22 +96,24 @@ impl Check<'_> {
     /// Starts the session. Where no instance is free, or the API has a problem of its own, it tries again.
     async fn start(&self) -> Result<String, Fault> {
         loop {
-            let smoke = self.smoke;
-            let started =
-                self.connection
-                    .start_session(self.agent, &smoke.key, &smoke.body, MAX_REQUEST);
+            let Smoke { key, body, .. } = self.smoke;
+            let started = self.ask(|client| async move {
+                client
+                    .start_session(self.agent, key, body, MAX_REQUEST)
+                    .await
+            });
             let error = match started.await {
                 Ok(id) => return Ok(id),
                 Err(error) => error,
             };
             // Of the others nobody knows whether they have started one.
             let may_try_again = matches!(
-                error.outcome(),
+                error.outcome,
                 RequestOutcome::Throttled
                     | RequestOutcome::ServerError
                     | RequestOutcome::Unreachable
             );
-            let pause = match error.class() {
+            let pause = match error.class {
                 FailureClass::Transient { retry_after } if may_try_again => {
                     retry_after.unwrap_or(BETWEEN_STARTS)
                 }
@@ -123,7 +128,7 @@ impl Check<'_> {
 
     fn not_started(&self, error: &RequestError) -> Fault {
         let why = one_line(&error.to_string());
-        match (error.outcome(), error.class()) {
+        match (error.outcome, error.class) {
             (RequestOutcome::Throttled, _) => failed(
                 "SmokeNotStarted",
                 format!(
@@ -137,7 +142,7 @@ impl Check<'_> {
                         (Verdict::Unauthorized, "SmokeUnauthorized".to_owned())
                     }
                     FailureClass::Transient { .. } | FailureClass::Refused => {
-                        (Verdict::Unavailable, error.code())
+                        (Verdict::Unavailable, error.code.clone())
                     }
                 };
                 let summary = format!("it is ready, but no smoke session could be started: {why}");
@@ -146,10 +151,24 @@ impl Check<'_> {
         }
     }
 
+    /// Sends a request when there is a permit for it.
+    async fn ask<T, Answered: Future<Output = Result<T, RequestError>>>(
+        &self,
+        request: impl Fn(Client) -> Answered,
+    ) -> Result<T, RequestError> {
+        self.connection.acquire(Priority::Normal).await;
+        self.connection.send(request).await
+    }
+
+    async fn session(&self, id: &str) -> Result<SessionState, RequestError> {
+        self.ask(|client| async move { client.session(self.agent, id, MAX_REQUEST).await })
+            .await
+    }
+
     /// The deployment that serves the session, once the platform shows it.
     async fn deployment_of(&self, id: &str) -> Result<String, Fault> {
         loop {
-            let shown = self.connection.session(self.agent, id, MAX_REQUEST).await;
+            let shown = self.session(id).await;
             if let Some(deployment) = shown.ok().and_then(|session| session.deployment_id) {
                 return Ok(deployment);
             }
@@ -166,14 +185,16 @@ impl Check<'_> {
         }
     }
 
-    /// Looks for an exception in what the session logs, until it has ended or was quiet for long enough.
+    /// Checks for an exception in what the session logs, until it has ended or was quiet for long enough.
     async fn listen(&self, id: &str) -> Result<(), Fault> {
         let until = (Instant::now() + LISTEN).min(self.over);
         loop {
-            let session = self.connection.session(self.agent, id, MAX_REQUEST).await;
-            let logs = self
-                .connection
-                .session_logs(self.agent, id, LINES, MAX_REQUEST);
+            let session = self.session(id).await;
+            let logs = self.ask(|client| async move {
+                client
+                    .session_logs(self.agent, id, LINES, MAX_REQUEST)
+                    .await
+            });
             let unread = match logs.await {
                 Ok(lines) => {
                     no_exception(&lines)?;

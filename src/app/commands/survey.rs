@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::judge::Prepared;
-use crate::adapters::output::{Progress, print_error, redraw};
+use crate::adapters::output::{Progress, Style, print_error, redraw};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -16,7 +17,7 @@ use crate::core::messages;
 use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, TargetRule, Verdict};
 use crate::core::wire::{AgentName, Service};
 
-/// How long a table stands before the agents are checked again.
+/// How long a table is shown before the agents are checked again.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(5);
 
 /// Checks the agents that the API lists, once or until a signal.
@@ -31,8 +32,14 @@ pub(super) async fn survey(plan: Plan, survey: Survey) -> Result<Ending, Error> 
 
 async fn once(mut prepared: Prepared, survey: &Survey) -> Result<Ending, Error> {
     let report = match list(&mut prepared, survey).await {
-        Ok(()) => prepared.follow(counting(&prepared), None).await?,
-        Err(NoAgents::NoneSelected(why)) => return Err(Error::NoneSelected(why)),
+        Ok(()) => {
+            prepared
+                .follow(counting(prepared.plan.output.style, &prepared), None)
+                .await?
+        }
+        Err(NoAgents::NoneSelected(why)) => {
+            return Err(anyhow!("no agent of the organization is selected: {why}").into());
+        }
         Err(NoAgents::NoList(verdict, why)) => {
             print_error(prepared.plan.output.style, &why, verdict.exit_code());
             Report {
@@ -50,12 +57,12 @@ async fn until_a_signal(mut prepared: Prepared, survey: &Survey) -> Result<Endin
     let interruption = loop {
         let listed = list(&mut prepared, survey).await;
         if listed.is_ok() {
-            let progress = if report.agents.is_empty() {
-                counting(&prepared)
+            let style = if report.agents.is_empty() {
+                prepared.plan.output.style
             } else {
-                Progress::None
+                Style::None
             };
-            report = prepared.follow(progress, None).await?;
+            report = prepared.follow(counting(style, &prepared), None).await?;
         }
         if let Some(interruption) = signals.interrupted() {
             break interruption;
@@ -99,7 +106,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
         listed = prepared.connection.list(MAX_REQUEST) => listed,
     };
     let listed = listed.map_err(|error| {
-        let verdict = match error.class() {
+        let verdict = match error.class {
             FailureClass::Unauthorized => Verdict::Unauthorized,
             FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
         };
@@ -132,6 +139,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     Ok(())
 }
 
-fn counting(prepared: &Prepared) -> Progress {
-    Progress::counting(prepared.plan.output.style, prepared.plan.agents.len())
+fn counting(style: Style, prepared: &Prepared) -> Progress {
+    let agents = prepared.plan.agents.iter().map(ToString::to_string);
+    Progress::counting(style, prepared.plan.output.display, agents.collect())
 }

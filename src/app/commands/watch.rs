@@ -18,7 +18,7 @@ use crate::adapters::store::Store;
 use crate::app::cli::{Listen, WatchArgs};
 use crate::app::error::{Error, chain};
 use crate::app::exit::Ending;
-use crate::app::plan::{self, ConfigError, WatchPlan};
+use crate::app::plan::{self, WatchPlan};
 use crate::app::watch::http::{Endpoints, Http, Limits};
 use crate::app::watch::{
     Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
@@ -49,7 +49,7 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
     } else {
         Hangup::IsForOthers
     };
-    let signals = Signals::listen_with(hangup).map_err(Error::Setup)?;
+    let signals = Signals::listen(hangup).map_err(Error::Setup)?;
     let reloads = match hangup {
         Hangup::Ends => mpsc::channel(1).1,
         Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
@@ -102,12 +102,12 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
 }
 
 /// Shows all problems but one, and gives that to be shown as the end of the program.
-fn report_all_but_last(mut problems: Vec<ConfigError>) -> Error {
+fn report_all_but_last(mut problems: Vec<anyhow::Error>) -> Error {
     let last = problems.pop();
     for problem in problems {
-        error!("{}", chain(&problem));
+        error!("{}", chain(problem.as_ref()));
     }
-    last.map_or(Error::Lost, Error::Config)
+    last.map_or(Error::Lost, Error::Usage)
 }
 
 /// Says that the configuration is in order, and what it comes to.
@@ -227,8 +227,11 @@ fn reload_on_hangup(args: WatchArgs) -> io::Result<mpsc::Receiver<Reload>> {
 }
 
 fn reload(args: &WatchArgs) -> Reload {
-    let in_words = |problems: Vec<ConfigError>| {
-        let lines: Vec<String> = problems.iter().map(|problem| chain(problem)).collect();
+    let in_words = |problems: Vec<anyhow::Error>| {
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|problem| chain(problem.as_ref()))
+            .collect();
         lines.join("; ")
     };
     let plan = plan::watch_plan(args).map_err(in_words)?;

@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use crate::adapters::output::{
-    Display, FilePlan, ResultFormat, Style, Verbosity, is_same_terminal,
+    Display, FileKind, ResultFormat, Style, Verbosity, is_same_terminal,
 };
-use crate::app::cli::{OutputArgs, ProgressArg};
+use crate::app::cli::OutputArgs;
 use crate::core::messages::Mode;
 
 /// What to show, and where.
@@ -16,50 +16,34 @@ pub(crate) struct OutputPlan {
     pub(crate) result: ResultFormat,
     pub(crate) style: Style,
     pub(crate) display: Display,
-    pub(crate) files: FilePlan,
+    pub(crate) files: Vec<(FileKind, PathBuf)>,
     /// The most lines of its log to show of a deployment that is not ready.
     pub(crate) logs: usize,
 }
 
-/// What `--progress auto` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auto {
-    /// What the CI can show, tty on a terminal, else plain.
-    ByPlace,
-    /// Plain: there is nothing to see moving.
-    Plain,
-}
-
-/// The CI that it runs in, as its variables tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ci {
-    Github,
-    Gitlab,
-    Other,
-}
-
 impl OutputPlan {
     /// What to show.
-    pub(crate) fn of(args: &OutputArgs, auto: Auto, detail: Verbosity, mode: Mode) -> Self {
-        let ci = Ci::found();
-        let style = match style(args.progress, auto, ci, Terminal::found()) {
+    pub(crate) fn of(args: &OutputArgs, detail: Verbosity, mode: Mode) -> Self {
+        let ci = style_of_ci();
+        let style = match style(args.progress, ci, Terminal::found()) {
             Style::Tty if mode == Mode::Run => Style::Plain,
             style => style,
         };
-        let mut files = FilePlan {
-            report: args.report_file.clone(),
-            junit: args.junit.clone(),
-            dotenv: args.dotenv.clone(),
-            ..FilePlan::default()
-        };
-        if ci == Ci::Github || style == Style::Github {
-            files.github_output = path("GITHUB_OUTPUT");
-            // A single look is a step on the way; it has no page.
-            files.github_summary = match mode {
-                Mode::Watch | Mode::Run => path("GITHUB_STEP_SUMMARY"),
-                Mode::Status => None,
-            };
+        let mut files = vec![
+            (FileKind::Report, args.report_file.clone()),
+            (FileKind::Junit, args.junit.clone()),
+            (FileKind::Dotenv, args.dotenv.clone()),
+        ];
+        if [ci, Some(style)].contains(&Some(Style::Github)) {
+            files.push((FileKind::GithubOutput, path("GITHUB_OUTPUT")));
+            // A single check is a step on the way; it has no page.
+            if mode != Mode::Status {
+                files.push((FileKind::GithubSummary, path("GITHUB_STEP_SUMMARY")));
+            }
         }
+        let files = files
+            .into_iter()
+            .filter_map(|(kind, path)| Some((kind, path?)));
         Self {
             result: args.output,
             style,
@@ -68,8 +52,8 @@ impl OutputPlan {
                 mode,
                 on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
             },
-            files,
-            logs: usize::from(args.logs),
+            files: files.collect(),
+            logs: args.logs,
         }
     }
 }
@@ -110,37 +94,24 @@ impl Terminal {
     }
 }
 
-impl Ci {
-    fn found() -> Self {
-        let is_true = |name| env::var_os(name).is_some_and(|value| value == "true");
-        if is_true("GITHUB_ACTIONS") {
-            Ci::Github
-        } else if is_true("GITLAB_CI") {
-            Ci::Gitlab
-        } else {
-            Ci::Other
-        }
-    }
+/// The style of the CI that it runs in, by its variables.
+fn style_of_ci() -> Option<Style> {
+    let is_true = |name| env::var_os(name).is_some_and(|value| value == "true");
+    let github = is_true("GITHUB_ACTIONS").then_some(Style::Github);
+    github.or_else(|| is_true("GITLAB_CI").then_some(Style::Gitlab))
 }
 
 /// Whether GitHub Actions reads the log.
 pub(crate) fn is_on_github() -> bool {
-    Ci::found() == Ci::Github
+    style_of_ci() == Some(Style::Github)
 }
 
-fn style(asked: ProgressArg, auto: Auto, ci: Ci, terminal: Terminal) -> Style {
-    match (asked, auto, ci, terminal) {
-        (ProgressArg::Github, ..) | (ProgressArg::Auto, Auto::ByPlace, Ci::Github, _) => {
-            Style::Github
-        }
-        (ProgressArg::Gitlab, ..) | (ProgressArg::Auto, Auto::ByPlace, Ci::Gitlab, _) => {
-            Style::Gitlab
-        }
-        (ProgressArg::Auto, Auto::ByPlace, _, Terminal::Able)
-        | (ProgressArg::Tty, _, _, Terminal::Able | Terminal::Recorded) => Style::Tty,
-        (ProgressArg::Auto | ProgressArg::Tty | ProgressArg::Plain, ..) => Style::Plain,
-        (ProgressArg::Json, ..) => Style::Json,
-        (ProgressArg::None, ..) => Style::None,
+fn style(asked: Option<Style>, ci: Option<Style>, terminal: Terminal) -> Style {
+    match (asked, terminal) {
+        (Some(Style::Tty), Terminal::None) => Style::Plain,
+        (Some(style), _) => style,
+        (None, Terminal::Able) => ci.unwrap_or(Style::Tty),
+        (None, Terminal::Recorded | Terminal::None) => ci.unwrap_or(Style::Plain),
     }
 }
 
@@ -153,40 +124,29 @@ fn path(name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantNames as _;
+
     use super::*;
 
     #[test]
     fn the_style_of_every_wish_in_every_place() {
-        use ProgressArg as Asked;
-        let cis = [Ci::Github, Ci::Gitlab, Ci::Other];
-        let table = |asked, auto, terminal| cis.map(|ci| style(asked, auto, ci, terminal));
-        let (place, able, none) = (Auto::ByPlace, Terminal::Able, Terminal::None);
+        let cis = [Some(Style::Github), Some(Style::Gitlab), None];
+        let table = |asked, terminal| cis.map(|ci| style(asked, ci, terminal));
+        let (able, recorded, none) = (Terminal::Able, Terminal::Recorded, Terminal::None);
         let found = [Style::Github, Style::Gitlab, Style::Tty];
-        assert_eq!(table(Asked::Auto, place, able), found);
-        let recorded = Terminal::Recorded;
+        assert_eq!(table(None, able), found);
         let found = [Style::Github, Style::Gitlab, Style::Plain];
-        assert_eq!(table(Asked::Auto, place, none), found);
-        assert_eq!(table(Asked::Auto, place, recorded), found);
-        for terminal in [able, recorded, none] {
-            let looked = table(Asked::Auto, Auto::Plain, terminal);
-            assert_eq!(looked, [Style::Plain; 3]);
-            for auto in [place, Auto::Plain] {
-                let tty = if terminal == none {
-                    Style::Plain
-                } else {
-                    Style::Tty
-                };
-                for (asked, expected) in [
-                    (Asked::Tty, tty),
-                    (Asked::Plain, Style::Plain),
-                    (Asked::Github, Style::Github),
-                    (Asked::Gitlab, Style::Gitlab),
-                    (Asked::Json, Style::Json),
-                    (Asked::None, Style::None),
-                ] {
-                    assert_eq!(table(asked, auto, terminal), [expected; 3], "{asked:?}");
-                }
-            }
+        assert_eq!(table(None, none), found);
+        assert_eq!(table(None, recorded), found);
+        for asked in Style::VARIANTS.iter().map(|word| word.parse().unwrap()) {
+            assert_eq!(table(Some(asked), able), [asked; 3]);
+            assert_eq!(table(Some(asked), recorded), [asked; 3]);
+            let expected = if asked == Style::Tty {
+                Style::Plain
+            } else {
+                asked
+            };
+            assert_eq!(table(Some(asked), none), [expected; 3]);
         }
     }
 }

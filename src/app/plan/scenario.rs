@@ -1,58 +1,25 @@
 //! Which scenario is meant: a built-in one by its name, or a file.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::adapters::simulator::{InvalidScenario, Scenario};
+use anyhow::{Context as _, Result, anyhow, bail};
 
-/// Why there is no scenario to play.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ScenarioError {
-    /// Neither a built-in scenario nor a file.
-    #[error(
-        "there is no scenario {name:?}{}; `pipecat-rollout simulate --list` shows them all",
-        nearest_words(name)
-    )]
-    Unknown { name: String },
-    /// The file cannot be read.
-    #[error("cannot read the scenario {}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    /// The file cannot be understood.
-    #[error("the scenario {}: {error}", path.display())]
-    Bad {
-        path: PathBuf,
-        error: InvalidScenario,
-    },
-}
+use crate::adapters::simulator::Scenario;
 
 /// The scenario that `name` means. What looks like a path is one.
-pub(crate) fn load_scenario(name: &str) -> Result<Scenario, ScenarioError> {
+pub(crate) fn load_scenario(name: &str) -> Result<Scenario> {
     if let Some(scenario) = Scenario::built_in(name) {
         return Ok(scenario);
     }
     let path = Path::new(name);
-    let is_path = path
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-        || name.contains('/');
-    if !is_path {
-        return Err(ScenarioError::Unknown {
-            name: name.to_owned(),
-        });
+    if !name.contains('/') && path.extension().is_none_or(|extension| extension != "toml") {
+        let nearest = Scenario::nearest(name);
+        let nearest = nearest.map_or(String::new(), |it| format!(" (did you mean {it}?)"));
+        bail!(
+            "there is no scenario {name:?}{nearest}; `pipecat-rollout simulate --list` shows them all"
+        );
     }
-    let text = fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    Scenario::parse(&text).map_err(|error| ScenarioError::Bad {
-        path: path.to_owned(),
-        error,
-    })
-}
-
-fn nearest_words(name: &str) -> String {
-    Scenario::nearest(name).map_or(String::new(), |nearest| {
-        format!(" (did you mean {nearest}?)")
-    })
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("cannot read the scenario {name}"))?;
+    Scenario::parse(&text).map_err(|error| anyhow!("the scenario {name}: {error}"))
 }

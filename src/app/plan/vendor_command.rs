@@ -6,42 +6,15 @@ use std::path::{Path, PathBuf};
 /// The variable that names the vendor's file.
 pub(super) const FILE_VARIABLE: &str = "PIPECAT_DEPLOY_CONFIG_PATH";
 
-/// What may stand before the vendor's CLI and run it.
+/// Programs that run the vendor's CLI when it follows them.
 const LAUNCHERS: [&str; 9] = [
     "env", "hatch", "nice", "pdm", "pipx", "poetry", "time", "uv", "uvx",
 ];
 
-/// The switches of `deploy` that take a value, but for `--config-file`.
-const WITH_VALUE: [&str; 26] = [
-    "--agent-profile",
-    "--architecture",
-    "--branch",
-    "--build-dir",
-    "--build-id",
-    "--credentials",
-    "--dockerfile",
-    "--dockerfile-path",
-    "--krisp-viva-audio-filter",
-    "--max-agents",
-    "--max-session-duration",
-    "--min-agents",
-    "--organization",
-    "--profile",
-    "--region",
-    "--repo",
-    "--resources",
-    "--secrets",
-    "--subdirectory",
-    "-b",
-    "-c",
-    "-d",
-    "-o",
-    "-p",
-    "-r",
-    "-s",
-];
-/// Those of more than one letter that begin with one dash.
-const WITH_VALUE_TOO: [&str; 2] = ["-max", "-min"];
+/// The options of `deploy` that take a value, but for `--config-file`.
+const WITH_VALUE: &str = "--agent-profile --architecture --branch --build-dir --build-id --credentials --dockerfile \
+     --dockerfile-path --krisp-viva-audio-filter --max-agents --max-session-duration --min-agents --organization \
+     --profile --region --repo --resources --secrets --subdirectory -b -c -d -o -p -r -s -max -min";
 
 /// A command line that deploys with the vendor's CLI.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +65,7 @@ impl VendorCommand {
                 self.config_file = Some(PathBuf::from(file));
             } else if word == "--config-file" {
                 self.config_file = words.next().map(PathBuf::from);
-            } else if WITH_VALUE.contains(&word) || WITH_VALUE_TOO.contains(&word) {
+            } else if WITH_VALUE.split(' ').any(|option| option == word) {
                 words.next();
             }
         }
@@ -111,7 +84,7 @@ fn arguments_of_deploy<'a>(words: &'a [&'a str]) -> Option<&'a [&'a str]> {
     after("deploy", rest).or_else(|| after("deploy", after("agent", rest)?))
 }
 
-/// What follows a word, which only switches may stand before.
+/// What follows a word, with nothing but options before it.
 fn after<'a>(word: &str, words: &'a [&'a str]) -> Option<&'a [&'a str]> {
     let (first, rest) = words.split_first()?;
     match *first {

@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Error, Result, anyhow};
+
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-use super::{ConfigError, agents, api_url};
+use super::{agents, api_url};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
@@ -55,18 +57,20 @@ impl WatchPlan {
     ///
     /// # Errors
     /// When there is nothing.
-    pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
-        Ok(Credentials::find(self.key_file.as_deref())?)
+    pub(crate) fn credentials(&self) -> Result<Credentials> {
+        Credentials::find(self.key_file.as_deref())
     }
 
     /// Who may ask the endpoints.
     ///
     /// # Errors
     /// When there is no token although there is to be one.
-    pub(crate) fn access(&self) -> Result<Access, ConfigError> {
+    pub(crate) fn access(&self) -> Result<Access> {
         let token = self.http_token_file.as_deref().map(Token::read).transpose();
         Ok(Access {
-            token: token.map_err(ConfigError::HttpToken)?.map(Arc::new),
+            token: token
+                .map_err(|why| anyhow!("--http-token-file: {why}"))?
+                .map(Arc::new),
             public_url: self.public_url.clone(),
         })
     }
@@ -76,11 +80,14 @@ impl WatchPlan {
 ///
 /// # Errors
 /// All that is wrong with the configuration.
-pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<ConfigError>> {
+pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let in_file = |problems: Vec<FileProblem>| {
         let path = args.config.clone().unwrap_or_default();
         let problems = problems.into_iter();
-        let of_config = |problem| ConfigError::File(path.clone(), problem);
+        let of_config = |problem: FileProblem| match problem.line {
+            Some(line) => anyhow!("{}, line {line}: {}", path.display(), problem.what),
+            None => Error::msg(problem.what),
+        };
         problems.map(of_config).collect::<Vec<_>>()
     };
     let file = args.config.as_deref().map(file::read).transpose();
@@ -146,7 +153,7 @@ fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {
     }
 }
 
-fn watched(keys: &WatchKeys) -> Result<Watched, ConfigError> {
+fn watched(keys: &WatchKeys) -> Result<Watched> {
     if !keys.agents.is_empty() {
         return Ok(Watched::Named(agents::select(&keys.agents, None)?));
     }
@@ -157,7 +164,8 @@ fn watched(keys: &WatchKeys) -> Result<Watched, ConfigError> {
 /// How sinks reach their receivers. They trust whom the API's client trusts.
 fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>) -> Network {
     let of_tls = ca_file.clone();
-    let read_tls = move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(&error));
+    let read_tls =
+        move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(error.as_ref()));
     Network::new(plain_http, ca_file, Box::new(read_tls))
 }
 

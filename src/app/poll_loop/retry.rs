@@ -12,7 +12,7 @@ use crate::core::rollout::{FailureClass, Observation};
 
 /// The first delay at most, and the longest at most.
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// What a poll asks for before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Retry {
         Self(
             ExponentialBackoffBuilder::new()
                 .with_initial_interval(FIRST / 2)
-                .with_max_interval(LONGEST / 2)
+                .with_max_interval(MAX_DELAY / 2)
                 .with_multiplier(2.0)
                 .with_randomization_factor(1.0)
                 .with_max_elapsed_time(None)
@@ -51,7 +51,7 @@ impl Retry {
             return Pause::None;
         };
         // Jitter may pass over the crate's own cap by a rounding.
-        let delay = self.0.next_backoff().unwrap_or(LONGEST).min(LONGEST);
+        let delay = self.0.next_backoff().unwrap_or(MAX_DELAY).min(MAX_DELAY);
         match failure.class {
             FailureClass::Transient {
                 retry_after: Some(at_least),
@@ -89,7 +89,7 @@ mod tests {
         let transient = failed(FailureClass::Transient { retry_after: None });
         let bounds = [500, 1000, 2000, 4000, 8000, 10_000, 10_000].map(Duration::from_millis);
         let mut longest = [Duration::ZERO; 7];
-        let mut shortest = [LONGEST; 7];
+        let mut shortest = [MAX_DELAY; 7];
         for _ in 0..300 {
             let mut retry = Retry::new();
             for step in 0..bounds.len() {

@@ -38,7 +38,7 @@ fn failed(retry_after: Option<Duration>) -> Observation {
     })
 }
 
-/// Follows a rollout of which `answer` says how it stands at a time.
+/// Follows a rollout whose state at a time `answer` gives.
 async fn run(
     machine: Machine,
     tempo: impl Into<Tempo>,
@@ -87,7 +87,7 @@ async fn a_fixed_interval_is_kept() {
     )
     .await;
     let seconds: Vec<u64> = asked.iter().map(|(at, _)| at.as_secs()).collect();
-    // 30 s is when a target that had not appeared would have been given up; it has.
+    // 30 s is when a target that had not appeared would have ended the watch; it has appeared.
     assert_eq!(seconds, [0, 7, 14, 21, 28, 35, 42, 49, 56, 60]);
 }
 
@@ -181,12 +181,12 @@ async fn a_quiet_watch_says_every_thirty_seconds_that_it_is_alive() {
         |_| details(|_| ()),
     )
     .await;
-    let beats: Vec<u64> = emitted
+    let heartbeats: Vec<u64> = emitted
         .iter()
         .filter(|(_, event)| matches!(event, Event::Heartbeat { .. }))
         .map(|(at, _)| at.as_secs())
         .collect();
-    assert_eq!(beats, [30, 60, 90]);
+    assert_eq!(heartbeats, [30, 60, 90]);
     assert!(matches!(emitted.last(), Some((_, Event::Finished { .. }))));
 }
 
@@ -234,10 +234,10 @@ async fn a_last_poll_is_made_at_the_deadline_without_a_permit() {
         let machine = machine(|limits| limits.timeout = 95 * SECOND);
         let start = Instant::now();
         let mut polls = Vec::new();
-        let mut beats = Vec::new();
+        let mut heartbeats = Vec::new();
         let emit = |at: Duration, event| {
             if matches!(event, Event::Heartbeat { .. }) {
-                beats.push(at.as_secs());
+                heartbeats.push(at.as_secs());
             }
         };
         let fetch = |_, _| {
@@ -253,7 +253,7 @@ async fn a_last_poll_is_made_at_the_deadline_without_a_permit() {
         };
         assert_eq!(outcome.verdict, expected);
         assert_eq!(polls, [0, 95]);
-        assert_eq!(beats, [30, 60, 90]);
+        assert_eq!(heartbeats, [30, 60, 90]);
     }
 }
 
@@ -416,10 +416,10 @@ async fn a_faster_clock_is_that_of_everything_but_a_request() {
         };
         about(outcome.elapsed, 60 * SECOND);
         about(start.elapsed(), real);
-        let beats = emitted
+        let heartbeats = emitted
             .iter()
             .filter(|(_, event)| matches!(event, Event::Heartbeat { .. }));
-        assert!((1..=2).contains(&beats.count()));
+        assert!((1..=2).contains(&heartbeats.count()));
         assert!((50..70).contains(&asked.len()), "{}", asked.len());
         assert!(asked.iter().all(|(_, limit)| *limit >= MIN_REQUEST));
         assert_eq!(asked[0].1, MAX_REQUEST);

@@ -214,7 +214,7 @@ fn created(report: &AgentReport) -> Option<String> {
 /// Whether the agent takes sessions, where the reason does not already say so.
 fn serving(report: &AgentReport) -> Option<&'static str> {
     match report.outcome.verdict {
-        // What is gone serves nobody, whatever was seen before.
+        // A deleted agent serves nobody, whatever was seen before.
         Verdict::NotFound
         | Verdict::Failed
         | Verdict::Stalled

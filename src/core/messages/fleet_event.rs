@@ -53,7 +53,7 @@ pub(crate) fn event_headline(kind: EventKind, data: &EventData) -> String {
     headline
 }
 
-/// How grave it is: an error where something failed or is down, a warning where a person should look soon.
+/// How grave it is: an error where something failed or is down, a warning where a person should check soon.
 pub(crate) fn event_severity(kind: EventKind, data: &EventData) -> Severity {
     let severity = match kind {
         EventKind::RolloutFinished => match data.verdict {

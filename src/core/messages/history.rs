@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::block::warning_lines;
 use crate::core::fleet::{EventData, FinishedRollout, Stats};
 use crate::core::text::{one_line, short_duration};
 
@@ -25,7 +26,7 @@ pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
     super::table(head, rows)
 }
 
-/// The statistics as lines, each of which stands for itself.
+/// The statistics as lines, each of which can be read by itself.
 #[must_use]
 pub fn stats_lines(stats: &Stats) -> Vec<String> {
     let mut lines = vec![count_line(stats)];
@@ -90,15 +91,9 @@ fn took(data: &EventData) -> String {
 fn note(data: &EventData) -> String {
     let reason = data.reason.as_ref().map(|reason| reason.summary.as_str());
     let back = data.rolled_back.then_some("rolled back");
-    let known = data.warnings.iter().map(|warning| warning.summary.as_str());
-    let said = data
-        .warnings
-        .iter()
-        .any(|warning| warning.code == "RevisionUnchanged");
-    let unchanged = (data.revision_unchanged && !said)
-        .then_some("the old revision goes on serving, with the old code");
-    let notes = back.into_iter().chain(reason).chain(known).chain(unchanged);
-    notes.map(one_line).collect::<Vec<_>>().join("; ")
+    let notes = back.into_iter().chain(reason).map(one_line);
+    let warnings = warning_lines(&data.warnings, data.revision_unchanged);
+    notes.chain(warnings).collect::<Vec<_>>().join("; ")
 }
 
 /// The name and the tag of an image, without where it comes from.

@@ -11,7 +11,7 @@
 //!   the shortest. So no fixed interval is faster at the same number of requests. Where waits grow
 //!   with the age of a rollout or of a phase, the last wait is the longest, and a fixed interval is
 //!   faster.
-//! - Where nothing tells the end from the beginning (no phases, or an end before reconciliation),
+//! - Where nothing distinguishes the end from the beginning (no phases, or an end before reconciliation),
 //!   all waits but the first are alike and a fixed interval does as well. No pace can do better.
 //! - An indication that a second answer has to confirm gets it after `NEAR`, also before
 //!   reconciliation.

@@ -1,11 +1,11 @@
-//! Where the target's rollout stands, as seen from outside.
+//! The state of the target's rollout, as seen from outside.
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::core::wire::{Revision, RevisionPhase};
 
-/// Where the target's rollout stands.
+/// The state of the target's rollout.
 #[derive(
     Debug,
     Clone,
@@ -59,7 +59,7 @@ impl Phase {
     }
 }
 
-/// The phase that the target's own revision tells of.
+/// The phase that the target's own revision reports.
 pub(super) fn of_revision(own: Option<&Revision>) -> Phase {
     match own.and_then(|revision| revision.phase.as_ref()) {
         Some(RevisionPhase::Creating) => Phase::Creating,

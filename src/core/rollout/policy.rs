@@ -4,6 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::{EnumString, VariantNames};
+
+use crate::core::text::exact_duration;
 
 /// Which deployment the verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,8 @@ pub struct Baseline {
 }
 
 /// What counts as complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Until {
     /// The target is ready.
     Ready,
@@ -45,11 +49,12 @@ pub enum Until {
 }
 
 /// What to make of it when no new deployment appears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Unchanged {
     /// It ends the watch: the deploy did nothing.
     Fail,
-    /// The baseline, which still stands, is judged instead.
+    /// The baseline, which is still desired, is judged instead.
     Accept,
 }
 
@@ -117,8 +122,8 @@ pub enum InvalidPolicy {
     /// The target could never be ready for long enough.
     #[error(
         "--stable-for ({}) must be shorter than --timeout ({}), or the target can never be ready that long",
-        humantime::format_duration(*stable_for),
-        humantime::format_duration(*timeout)
+        exact_duration(*stable_for),
+        exact_duration(*timeout)
     )]
     NeverStable {
         /// `--stable-for`.

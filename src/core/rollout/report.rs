@@ -1,4 +1,4 @@
-//! How a watch ended, in full: what the report and the outputs tell.
+//! How a watch ended, in full: what the report and the outputs show.
 
 use std::time::Duration;
 
@@ -212,7 +212,7 @@ impl Report {
 }
 
 impl RevisionReport {
-    /// What the report tells of a revision.
+    /// What the report says about a revision.
     pub(super) fn of(revision: &Revision) -> Self {
         let health = revision.health.as_ref();
         Self {
@@ -227,7 +227,7 @@ impl RevisionReport {
     }
 }
 
-/// The whole milliseconds of a duration, as reports tell them.
+/// The whole milliseconds of a duration, as reports give them.
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -73,7 +73,7 @@ impl Streak {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streaks {
     newest: Vec<Streak>,
-    /// The time that answers have shown: it runs from one to the next, and stands still while polls fail.
+    /// The time that answers have shown: it runs from one to the next, and stops while polls fail.
     shown: Duration,
     last_answer: Option<Duration>,
 }

@@ -157,9 +157,8 @@ impl Search {
             .created_at(id)
             .zip(began)
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
-        // The beginning of an id is as good as the whole: nobody means the rest to be another one.
         let baseline = self.baseline_id();
-        baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
+        baseline.is_some_and(|known| id == known || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
     }
@@ -182,7 +181,7 @@ impl Search {
         self.settled = self.target.is_some();
     }
 
-    /// Judges the baseline instead, which still stands.
+    /// Judges the baseline instead, which is still desired.
     pub(super) fn accept_baseline(&mut self) {
         if let Some(id) = self.baseline_id() {
             self.target = Some(id.to_owned());

@@ -53,7 +53,7 @@ pub enum Interruption {
 impl Verdict {
     /// Every verdict, the worst first: the order in which several agents' verdicts are weighed.
     ///
-    /// A signal outweighs all, since it cut the others short; what was given up because of another
+    /// A signal outweighs all, since it cut the others short; what was stopped because of another
     /// says nothing of its own.
     pub const WORST_FIRST: [Verdict; 15] = [
         Verdict::Interrupted(Interruption::Interrupt),

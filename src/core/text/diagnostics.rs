@@ -1,9 +1,9 @@
-//! Strict reading of what people write: the line of a slip, and the known word that was meant.
+//! What is wrong with what people write: the line of a parse error, and the known word that was meant.
 
 use std::ops::Range;
 
 /// The longest text that is taken for a word, in bytes.
-const LONGEST_WORD: usize = 32;
+const MAX_WORD: usize = 32;
 
 /// The number of the line on which `span` begins.
 #[must_use]
@@ -33,11 +33,7 @@ pub fn with_suggestion(message: &str) -> String {
         return message;
     };
     // No word of ours is so long; a secret in the wrong place may be.
-    let word = if word.len() > LONGEST_WORD {
-        "..."
-    } else {
-        word
-    };
+    let word = if word.len() > MAX_WORD { "..." } else { word };
     let known: Vec<&str> = words.collect();
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("unknown {noun} `{word}`; did you mean `{near}`?"),
@@ -46,7 +42,7 @@ pub fn with_suggestion(message: &str) -> String {
 }
 
 /// The message without the text that it blames, which may be a secret in the wrong place: the line of
-/// the slip is told.
+/// the error is shown.
 fn without_value(message: &str) -> String {
     const BLAMED: &str = "string \"";
     let Some(from) = message.find(BLAMED) else {
@@ -78,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_answered_with_the_word_that_was_meant() {
-        for (message, told) in [
+        for (message, shown) in [
             (
                 "unknown field `intervall`, expected one of `interval`, `listen`",
                 "unknown key `intervall`; did you mean `interval`?",
@@ -98,7 +94,7 @@ mod tests {
                 "unknown word `...`; known here: a, b",
             ),
         ] {
-            assert_eq!(with_suggestion(message), told);
+            assert_eq!(with_suggestion(message), shown);
         }
     }
 

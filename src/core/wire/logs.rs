@@ -31,23 +31,14 @@ impl LogPage {
         Ok(Self { logs })
     }
 
-    /// All lines, the oldest first, at most the newest `max`.
+    /// What a deployment logged, or all lines; the oldest first, at most the newest `max`.
     #[must_use]
-    pub fn lines(self, max: usize) -> Vec<String> {
-        let newest = self.logs.into_iter().filter_map(|line| line.log);
-        let mut lines: Vec<String> = newest.take(max).collect();
-        lines.reverse();
-        lines
-    }
-
-    /// What this deployment logged, the oldest first, at most the newest `max` lines.
-    #[must_use]
-    pub fn lines_of(self, deployment: &str, max: usize) -> Vec<String> {
-        let own = |line: &LogLine| {
-            let id = line.deployment_id.as_deref();
-            id.is_none_or(|id| id.eq_ignore_ascii_case(deployment))
+    pub fn lines(self, deployment: Option<&str>, max: usize) -> Vec<String> {
+        let is_own = |line: &LogLine| match (deployment, line.deployment_id.as_deref()) {
+            (Some(wanted), Some(id)) => id.eq_ignore_ascii_case(wanted),
+            _ => true,
         };
-        let newest = self.logs.into_iter().filter(own);
+        let newest = self.logs.into_iter().filter(is_own);
         let newest = newest.filter_map(|line| line.log).take(max);
         let mut lines: Vec<String> = newest.collect();
         lines.reverse();
@@ -67,8 +58,8 @@ mod tests {
             {"log": "a", "deploymentId": "new"}
         ]}"#;
         let page = LogPage::parse(page.as_bytes()).unwrap();
-        assert_eq!(page.clone().lines_of("new", 3), ["b", "c", "d"]);
-        assert_eq!(page.lines_of("New", 9), ["a", "b", "c", "d"]);
+        assert_eq!(page.clone().lines(Some("new"), 3), ["b", "c", "d"]);
+        assert_eq!(page.lines(Some("New"), 9), ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct InvalidAgentName {
 }
 
 impl AgentName {
-    /// The name that a person gave. What no agent can be called is a slip, and not worth a request:
+    /// The name that a person gave. What no agent can be called is a mistake, and not worth a request:
     /// the platform makes a Kubernetes object of that name.
     ///
     /// # Errors

@@ -58,17 +58,12 @@ impl Service {
     }
 }
 
-/// The body of a list is not a list of agents.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is not a list of agents: {0}")]
-pub struct NotAList(#[source] Error);
-
 /// Reads the body of a 200 that was asked for the list. An entry without a name is left out.
 ///
 /// # Errors
 /// When it is not JSON, has no `services`, or too many: an answer without them must not pass for an
 /// organization without agents, nor one that is cut for the whole.
-pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, NotAList> {
+pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, Error> {
     let read = |list: &Object<'_>| {
         let items = list.items("services");
         let items = items.ok_or_else(|| Error::custom("there is no list of services"))?;
@@ -83,7 +78,7 @@ pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, NotAList> {
         }
         Ok(services)
     };
-    json::parse(body, read).map_err(NotAList)
+    json::parse(body, read)
 }
 
 #[cfg(test)]

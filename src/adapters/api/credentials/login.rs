@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use toml::{Table, Value};
 use tracing::warn;
 
-use super::{CredentialsError, MAX_FILE, read};
+use super::{MAX_FILE, read};
 use crate::core::text::diagnostics;
 
 /// Where the file is unless the variable says it, below the user's home.
@@ -31,7 +32,7 @@ pub(super) struct LoginFile {
 
 impl LoginFile {
     /// Reads the file, if there is one. One that others can read is used, with a warning.
-    pub(super) fn find() -> Result<Option<Self>, CredentialsError> {
+    pub(super) fn find() -> Result<Option<Self>> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         let named = set(FILE_VARIABLE).map(PathBuf::from);
         let Some(path) = named.or_else(|| Some(PathBuf::from(set("HOME")?).join(FILE))) else {
@@ -50,20 +51,20 @@ impl LoginFile {
     }
 
     /// Reads this file.
-    pub(super) fn read(path: &Path) -> Result<Self, CredentialsError> {
-        let wrong = |why: String| CredentialsError::LoginFile {
-            path: path.to_owned(),
-            why,
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let wrong = |why: &str| {
+            let path = path.display();
+            anyhow!("{path}: {why}; write it anew: pipecat cloud auth login")
         };
-        let bytes = read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let bytes = read(path).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(wrong(format!("is larger than {MAX_FILE} bytes")));
+            return Err(wrong(&format!("is larger than {MAX_FILE} bytes")));
         }
-        let text = String::from_utf8(bytes).map_err(|_| wrong("is not text".to_owned()))?;
-        // What the parser says may repeat what is there: only the line is told.
+        let text = String::from_utf8(bytes).map_err(|_| wrong("is not text"))?;
+        // What the parser says may repeat what is there: only the line is shown.
         let table: Table = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |at| diagnostics::line(&text, &at));
-            wrong(format!("is not valid TOML in line {line}"))
+            wrong(&format!("is not valid TOML in line {line}"))
         })?;
         let text = |key| {
             let text = table.get(key).and_then(Value::as_str);
@@ -71,7 +72,7 @@ impl LoginFile {
         };
         Ok(Self {
             path: path.to_owned(),
-            token: text("token").ok_or_else(|| wrong("holds no token".to_owned()))?,
+            token: text("token").ok_or_else(|| wrong("holds no token"))?,
             refresh_token: text("refresh_token"),
             organization: text("org"),
             expires_at: table.get("token_expires_at").and_then(moment),

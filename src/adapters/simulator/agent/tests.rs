@@ -372,7 +372,7 @@ fn a_session_runs_on_what_serves_until_it_is_ended() {
 }
 
 /// Replies to requests at these seconds after a deploy.
-fn struck(fault: &str, times: &[f64]) -> Vec<Reply> {
+fn faulty(fault: &str, times: &[f64]) -> Vec<Reply> {
     let mut agent = agent(&format!("{ROLLOUT}\n[[fault]]\n{fault}"), Start::AtDeploy);
     let _ = agent.deploy(seconds(0.0), &Value::Null);
     times
@@ -384,7 +384,7 @@ fn struck(fault: &str, times: &[f64]) -> Vec<Reply> {
 #[test]
 fn a_fault_strikes_at_its_times_and_requests_only() {
     let hung = |fault: &str, times: &[f64]| -> Vec<bool> {
-        let replies = struck(&format!("hang = true\n{fault}"), times);
+        let replies = faulty(&format!("hang = true\n{fault}"), times);
         replies.iter().map(|reply| *reply == Reply::Hang).collect()
     };
     let times = [1.0, 2.0, 3.9, 4.0];
@@ -409,7 +409,7 @@ fn a_fault_strikes_at_its_times_and_requests_only() {
 
 #[test]
 fn each_kind_of_fault_does_its_harm() {
-    let Reply::Answer(limited) = struck(
+    let Reply::Answer(limited) = faulty(
         "status = 429\nheaders = { Retry-After = \"{now+2s}\" }",
         &[3.0],
     )
@@ -424,15 +424,15 @@ fn each_kind_of_fault_does_its_harm() {
         )
     );
     assert_eq!(limited.headers[0].1, "Mon, 23 Nov 2026 12:00:05 GMT");
-    assert_eq!(struck("reset = true", &[3.0]), [Reply::Reset]);
+    assert_eq!(faulty("reset = true", &[3.0]), [Reply::Reset]);
     for (lag, reconciled) in [("0s", "new"), ("1001ms", "old")] {
-        let replies = struck(&format!("lag = \"{lag}\""), &[3.0]);
+        let replies = faulty(&format!("lag = \"{lag}\""), &[3.0]);
         let Reply::Details(details) = &replies[0] else {
             panic!("no details");
         };
         assert_eq!(details["reconciledDeploymentId"], id(1, reconciled));
     }
-    let Reply::Details(before) = struck("lag = \"1h\"", &[3.0]).remove(0) else {
+    let Reply::Details(before) = faulty("lag = \"1h\"", &[3.0]).remove(0) else {
         panic!("no details");
     };
     assert_eq!(before["desiredDeploymentId"], id(1, "old"));

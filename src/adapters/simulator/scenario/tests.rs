@@ -90,12 +90,12 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         r#"at = "1s""#,
         r#"at = "soon""#,
-        r#"line 6: "soon" is not a time like "2s" or "1m 30s": expected number at 0"#,
+        r#"line 6: "soon": a time is written like 90s, 10m, 1h 30m, or as seconds: 90"#,
     ),
     (
         r#"at = "1s""#,
-        r#"at = "3years""#,
-        r#"line 6: "3years" is longer than a year"#,
+        r#"at = "400days""#,
+        r#"line 6: "400days" is longer than a year"#,
     ),
     (
         r#"at = "1s""#,

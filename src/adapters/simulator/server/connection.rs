@@ -11,7 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Duration, sleep};
 
-/// How long to wait where no connection can be accepted, for want of file descriptors for example.
+/// How long to wait where no connection can be accepted, without file descriptors for example.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// The mark of an answer in whose place the connection is reset.

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-/// An agent that is ready from its deploy on, whenever that is looked at.
+/// An agent that is ready from its deploy on, whenever that is polled.
 const READY: &str = r#"
 summary = "s"
 verdict = "ready"

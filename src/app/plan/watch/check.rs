@@ -4,32 +4,30 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
+use anyhow::{Context as _, Error};
 use rustix::fs::{Access, access};
 
 use super::WatchPlan;
 use crate::adapters::api;
-use crate::app::error::chain;
-use crate::app::plan::ConfigError;
 
 /// Looks at the files that a plan needs, and changes nothing.
 ///
 /// # Errors
 /// All that cannot be used. That there is no key at all is none: it may be in the environment of the
 /// service alone.
-pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<ConfigError>> {
+pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<Error>> {
     let mut problems = Vec::new();
     if plan.key_file.is_some() {
         problems.extend(plan.credentials().err());
     }
     if plan.ca_file.is_some() {
         let tls = api::tls_config(plan.ca_file.as_deref());
-        problems.extend(tls.err().map(|error| ConfigError::CaFile(chain(&error))));
+        problems.extend(tls.err());
     }
     problems.extend(plan.access().err());
-    if let Err(source) = check_store(&plan.store) {
-        let path = plan.store.clone();
-        problems.push(ConfigError::Store { path, source });
-    }
+    let store = check_store(&plan.store);
+    let unusable = || format!("--store: {} cannot be opened or made", plan.store.display());
+    problems.extend(store.with_context(unusable).err());
     if problems.is_empty() {
         Ok(())
     } else {

@@ -60,7 +60,7 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
         Some(value) => source.sinks(value),
         None => Ok(Vec::new()),
     };
-    // A key in its own place is a file that must be guarded; its name alone may stand here.
+    // A key in its own place is a file that must be guarded; only its name may be here.
     if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
         return Err(vec![source.problem(
             Some(key.span()),

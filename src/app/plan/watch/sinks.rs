@@ -109,7 +109,7 @@ impl SinkTable {
             return Err(problem("name", &"its name is empty"));
         }
         if !names.insert(name.clone()) {
-            let what = "another sink has this name; the store tells them apart by it";
+            let what = "another sink has this name; the store knows them by it";
             return Err(problem("name", &what));
         }
         let filter = Filter::new(&events, &verdicts, &agents).map_err(|error| {

@@ -43,16 +43,16 @@ impl Place {
         self.0.path().join(name).display().to_string()
     }
 
-    fn without_folder(&self, problems: &[ConfigError]) -> Vec<String> {
+    fn without_folder(&self, problems: &[anyhow::Error]) -> Vec<String> {
         let folder = format!("{}/", self.0.path().display());
         problems
             .iter()
-            .map(|problem| chain(problem).replace(&folder, ""))
+            .map(|problem| chain(problem.as_ref()).replace(&folder, ""))
             .collect()
     }
 }
 
-fn plan(switches: &[&str]) -> Result<WatchPlan, Vec<ConfigError>> {
+fn plan(switches: &[&str]) -> Result<WatchPlan, Vec<anyhow::Error>> {
     let typed = Typed::try_parse_from([&["watch"], switches].concat()).unwrap();
     watch_plan(&typed.args)
 }
@@ -74,13 +74,13 @@ fn what_cannot_be_meant_is_said_with_its_line_and_what_was_meant() {
         (
             "\nmax-rps = 0",
             2,
-            "max-rps: it is a whole number of requests a second, at least 1",
+            "max-rps: it must be a whole number, at least 1",
         ),
         ("interval = 0", 1, "interval: it must be longer than zero"),
         (
             "interval = \"1M\"",
             1,
-            "interval: a capital M is a month; for minutes write 1m, for months days",
+            "interval: minutes are written with a small letter: 1m",
         ),
         (
             "unready-for = true",
@@ -147,7 +147,7 @@ fn what_cannot_be_meant_is_said_with_its_line_and_what_was_meant() {
         assert!(!no_toml[0].contains("needs quotes"), "{no_toml:?}");
     }
     let missing = plan(&["--config", "/no/such.toml"]).unwrap_err();
-    let missing = chain(&missing[0]);
+    let missing = chain(missing[0].as_ref());
     assert!(
         missing.starts_with("--config: cannot read /no/such.toml: No such file"),
         "{missing}"
@@ -264,9 +264,7 @@ timeout = "301s"
     let twice = "[[sink]]\nname = \"a\"\nkind = \"exec\"\ncommand = [\"sh\"]\n".repeat(2);
     assert_eq!(
         problems(&twice),
-        [
-            "watch.toml, line 6: sink \"a\": another sink has this name; the store tells them apart by it"
-        ]
+        ["watch.toml, line 6: sink \"a\": another sink has this name; the store knows them by it"]
     );
 }
 
@@ -293,7 +291,7 @@ fn switches_come_before_the_file_and_the_file_before_the_defaults() {
         place
             .plan(&["--webhook", "https://example.com"])
             .unwrap_err(),
-        ["--webhook: another sink has this name; the store tells them apart by it"]
+        ["--webhook: another sink has this name; the store knows them by it"]
     );
     let once = plan(&["--once"]).unwrap();
     assert_eq!((once.listen, once.rules.mode), (Listen::Off, Mode::Once));

@@ -13,18 +13,18 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{error, json_answer};
 use super::guard::check_origin;
 use super::lists::Trust;
-use super::query::{LogsQuery, ResendQuery, Strict};
+use super::query::{LogsQuery, RedeliverQuery, Strict};
 use super::routes::AppState;
 use crate::adapters::api::connection::Priority;
 use crate::app::error::chain;
 use crate::core::wire::AgentName;
 
 /// Puts dead letters back into the queue of their sink.
-pub(super) async fn resend(
+pub(super) async fn redeliver(
     State(state): State<AppState>,
     Extension(trust): Extension<Trust>,
     headers: HeaderMap,
-    Strict(query): Strict<ResendQuery>,
+    Strict(query): Strict<RedeliverQuery>,
 ) -> Response {
     if let Err(refused) = check(trust) {
         return refused;
@@ -33,19 +33,19 @@ pub(super) async fn resend(
         return error(status, why);
     }
     let shared = &state.endpoints.shared;
-    let ResendQuery { sink, event } = query;
+    let RedeliverQuery { sink, event } = query;
     if !shared.sinks().contains(&sink) {
         return error(
             StatusCode::CONFLICT,
             "the configuration has no sink of this name",
         );
     }
-    let resent = state
+    let redelivered = state
         .endpoints
         .store
-        .with(move |store| store.resend(&sink, event, Timestamp::now()))
+        .with(move |store| store.redeliver_to(&sink, event, Timestamp::now()))
         .await;
-    match resent {
+    match redelivered {
         Ok(0) => error(StatusCode::NOT_FOUND, "there is no such dead letter"),
         Ok(count) => {
             shared.wake_deliveries();

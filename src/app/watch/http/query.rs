@@ -85,10 +85,10 @@ pub(super) struct LogsQuery {
     pub(super) limit: Limit,
 }
 
-/// `/v1/dead-letters/resend`
+/// `/v1/dead-letters/redeliver`
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ResendQuery {
+pub(super) struct RedeliverQuery {
     pub(super) sink: String,
     /// The event's number; all of the sink's where there is none.
     pub(super) event: Option<u64>,

@@ -71,7 +71,7 @@ pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duratio
         .route("/v1/events", list(lists::events))
         .route("/v1/stats", list(lists::stats))
         .route("/v1/dead-letters", list(lists::dead_letters))
-        .route("/v1/dead-letters/resend", post(actions::resend))
+        .route("/v1/dead-letters/redeliver", post(actions::redeliver))
         .route("/v1/overview", list(lists::overview))
         .route("/v1/rollout", list(lists::rollout))
         .route("/v1/rollout/logs", get(actions::logs))

@@ -159,7 +159,7 @@ fn endpoints() -> [(&'static str, &'static str, &'static [&'static str], Value);
             schema_of::<DeadLetters>("DeadLetters"),
         ),
         (
-            "/v1/dead-letters/resend",
+            "/v1/dead-letters/redeliver",
             "post",
             &["sink", "event"],
             schema_of::<Queued>("Queued"),

@@ -387,7 +387,7 @@ const VIEWS = {
 
 	deliveries() {
 		const { sinks, mayAct } = data.overview, dead = data.dead.deadLetters;
-		const resend = (sink, event, text) => mayAct && button("resend", text, { "data-sink": sink, "data-event": event });
+		const redeliver = (sink, event, text) => mayAct && button("redeliver", text, { "data-sink": sink, "data-event": event });
 		return [
 			h("div.head", heading("Deliveries")),
 			sinks.length ? table("Sinks, and what waits for them", [
@@ -395,7 +395,7 @@ const VIEWS = {
 				["#Waiting", (s) => n(s.pending)],
 				["Oldest", (s) => ago(s.oldestAt)],
 				["#Dead letters", (s) => n(s.deadLetters)],
-				["Action", (s) => s.deadLetters > 0 && s.configured && resend(s.name, "", "Send all again")],
+				["Action", (s) => s.deadLetters > 0 && s.configured && redeliver(s.name, "", "Send all again")],
 			], sinks, (s) => s.name) : empty("No sink is configured: events are kept, and sent nowhere."),
 			h("section", h("div.head", h("h2", "Dead letters")),
 				!mayAct && dead.length > 0 && h("p.soft", ONLY),
@@ -404,7 +404,7 @@ const VIEWS = {
 					["Sink", (d) => d.sink],
 					["Ended", (d) => ago(d.at)],
 					["Why", (d) => d.why],
-					["Action", (d) => resend(d.sink, d.event, "Send again")],
+					["Action", (d) => redeliver(d.sink, d.event, "Send again")],
 				], dead, (d) => `${d.sink} ${d.event}`) : empty("None: every event arrived, or is still being tried.")),
 		];
 	},
@@ -485,8 +485,8 @@ const DOES = {
 		limit = Math.min(limit + 2 * STEP, 1000);
 		return poll();
 	},
-	async resend({ sink, event }) {
-		const answer = await ask("dead-letters/resend", { sink, event }, { method: "POST" }), body = await answer.json();
+	async redeliver({ sink, event }) {
+		const answer = await ask("dead-letters/redeliver", { sink, event }, { method: "POST" }), body = await answer.json();
 		say(answer.ok ? `${count(body.queued, "event")} sent to ${sink} again` : body.error);
 		await poll();
 	},

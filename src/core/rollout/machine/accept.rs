@@ -152,7 +152,7 @@ impl Machine {
             let ready = own.and_then(|revision| revision.ready_replicas);
             (ready.unwrap_or(0), replicas_started(own))
         });
-        // The first look at replicas of which none is ready is no news.
+        // The first answer with replicas of which none is ready is no news.
         let is_news = |(ready, _): &(u64, u64)| before.replicas.is_some() || *ready > 0;
         let counted = health.filter(|_| self.restarts.fallen.is_none());
         let ready = self.streaks.find(|i| *i == Indication::Ready);

@@ -160,7 +160,7 @@ fn gains_on_fixed_intervals_where_an_end_comes_early_or_late() {
     assert_no_later_than_fixed(&["error before reconciled"], 0.8);
 }
 
-/// Without phases nothing tells the end from the beginning; they do equally well, but for what sampling leaves.
+/// Without phases nothing distinguishes the end from the beginning; they do equally well, but for what sampling leaves.
 #[test]
 fn is_level_with_fixed_intervals_where_little_is_known() {
     let names = [

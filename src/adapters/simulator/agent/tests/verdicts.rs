@@ -8,7 +8,7 @@ use crate::core::rollout::{
 };
 use crate::core::wire::AgentDetails;
 
-/// Watches a scenario from its beginning, looking every `step`.
+/// Watches a scenario from its beginning, polling every `step`.
 fn watch(name: &str, step: Duration, change: impl FnOnce(&mut Limits)) -> Outcome {
     let scenario = built_in(name);
     let target = match scenario.baseline() {

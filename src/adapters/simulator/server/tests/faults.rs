@@ -9,7 +9,7 @@ fn with_fault(fault: &str) -> String {
     format!("{READY}\n[[fault]]\nrequests = [1]\n{fault}")
 }
 
-/// Serves agents whose timelines begin with the first look at them.
+/// Serves agents whose timelines begin with the first poll of them.
 async fn serve_at_once(agents: &[(&str, &str)]) -> SocketAddr {
     serve_with(agents, |settings| settings.start = Start::AtFirstRead).await
 }

@@ -196,8 +196,8 @@ async fn the_page_may_do_nothing_but_ask_its_own_endpoints() {
 async fn dead_letters_are_sent_again_for_the_page_itself_only() {
     let served = with_dead_letters(Ipv4Addr::LOCALHOST, Access::default()).await;
     let mut woken = served.shared.deliveries();
-    let resend = async |query: &str, headers: &str| {
-        let target = format!("/v1/dead-letters/resend?{query}");
+    let redeliver = async |query: &str, headers: &str| {
+        let target = format!("/v1/dead-letters/redeliver?{query}");
         let reply = served.ask("POST", &target, headers).await;
         (reply.status, reply.json())
     };
@@ -207,25 +207,25 @@ async fn dead_letters_are_sent_again_for_the_page_itself_only() {
         "Origin: https://evil.example\r\n",
     ] {
         assert_eq!(
-            resend("sink=ops&event=6", headers).await.0,
+            redeliver("sink=ops&event=6", headers).await.0,
             403,
             "{headers}"
         );
     }
-    assert_eq!(resend("sink=other&event=6", OWN).await.0, 409);
-    assert_eq!(resend("sink=ops&event=1", OWN).await.0, 404);
-    assert_eq!(resend("event=6", OWN).await.0, 400);
+    assert_eq!(redeliver("sink=other&event=6", OWN).await.0, 409);
+    assert_eq!(redeliver("sink=ops&event=1", OWN).await.0, 404);
+    assert_eq!(redeliver("event=6", OWN).await.0, 400);
     let body = "Content-Length: 2\r\n";
-    assert_eq!(resend("sink=ops&event=6", body).await.0, 413);
-    let target = "/v1/dead-letters/resend?sink=ops&event=6";
+    assert_eq!(redeliver("sink=ops&event=6", body).await.0, 413);
+    let target = "/v1/dead-letters/redeliver?sink=ops&event=6";
     assert_eq!(served.get(target).await.status, 405);
     assert!(!woken.has_changed().unwrap(), "nothing was sent");
 
-    let (status, answer) = resend("sink=ops&event=6", OWN).await;
+    let (status, answer) = redeliver("sink=ops&event=6", OWN).await;
     assert_eq!((status, &answer["queued"]), (200, &json!(1)));
     assert!(woken.has_changed().unwrap());
     woken.borrow_and_update();
-    assert_eq!(resend("sink=ops", "").await.1["queued"], 1);
+    assert_eq!(redeliver("sink=ops", "").await.1["queued"], 1);
     let left = served.get("/v1/dead-letters").await.json();
     assert_eq!(left["deadLetters"], json!([]));
     let overview = served.get("/v1/overview").await.json();
@@ -236,9 +236,9 @@ async fn dead_letters_are_sent_again_for_the_page_itself_only() {
 async fn beyond_this_machine_nothing_but_reading_is_allowed_without_a_token() {
     let open = with_dead_letters(Ipv4Addr::UNSPECIFIED, Access::default()).await;
     assert_eq!(open.get("/v1/overview").await.json()["mayAct"], false);
-    let resend = "/v1/dead-letters/resend?sink=ops";
+    let redeliver = "/v1/dead-letters/redeliver?sink=ops";
     let logs = "/v1/rollout/logs?agent=a&deployment=d1";
-    assert_eq!(open.ask("POST", resend, OWN).await.status, 403);
+    assert_eq!(open.ask("POST", redeliver, OWN).await.status, 403);
     assert_eq!(open.get(logs).await.status, 403);
 
     let (access, _file) = access();
@@ -257,12 +257,12 @@ async fn beyond_this_machine_nothing_but_reading_is_allowed_without_a_token() {
         assert!(asked.starts_with("Basic "), "{asked}");
         assert!(!reply.text().contains(TOKEN));
     }
-    assert_eq!(guarded.ask("POST", resend, OWN).await.status, 401);
+    assert_eq!(guarded.ask("POST", redeliver, OWN).await.status, 401);
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
     let overview = guarded.ask("GET", "/v1/overview", &bearer).await;
     assert_eq!(overview.json()["mayAct"], true);
     let own = bearer + OWN;
-    assert_eq!(guarded.ask("POST", resend, &own).await.status, 200);
+    assert_eq!(guarded.ask("POST", redeliver, &own).await.status, 200);
 }
 
 #[tokio::test]
@@ -279,8 +279,8 @@ async fn a_public_name_on_loopback_reads_and_does_nothing_else() {
     };
     let overview = as_public("GET", "/v1/overview").await;
     assert_eq!(overview.json()["mayAct"], false);
-    let resend = "/v1/dead-letters/resend?sink=ops";
-    assert_eq!(as_public("POST", resend).await.status, 403);
+    let redeliver = "/v1/dead-letters/redeliver?sink=ops";
+    assert_eq!(as_public("POST", redeliver).await.status, 403);
     let other = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n";
     assert_eq!(served.send(other).await.status, 421);
 }
