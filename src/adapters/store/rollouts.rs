@@ -141,7 +141,10 @@ mod tests {
     fn what_became_of_an_event_is_known_for_each_sink() {
         let place = Place::new();
         let mut store = place.open();
-        let change = started(&[("a", "d1"), ("a", "d2"), ("b", "d1")]);
+        let mut change = started(&[("a", "first"), ("a", "second"), ("b", "first")]);
+        for (event, id) in change.events.iter_mut().zip(["d1", "d2", "d1"]) {
+            event.data.deployment_id = Some(id.to_owned());
+        }
         let sinks = |_: &_| vec!["dead", "good", "slow"];
         store.apply(at(0), &change, sinks).unwrap();
         let settled = |outcome| Settled {
