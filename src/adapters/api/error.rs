@@ -170,7 +170,7 @@ pub(super) const ORGANIZATIONS: Expected = ("a list of organizations", "NotOrgan
 pub(super) const SESSIONS: Expected = ("a list of sessions", "NotSessions");
 pub(super) const SESSION: Expected = ("a session", "NotASession");
 
-/// What follows from a status that is not 200 (design, rule 4 and "The loop").
+/// What follows from a status that is not 200 (rule 4 of `core::rollout`).
 fn class_of(status: StatusCode, retry_after: Option<Duration>) -> FailureClass {
     match status.as_u16() {
         // A gateway that limits requests, and says so with the wrong number.

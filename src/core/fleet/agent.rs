@@ -15,7 +15,7 @@ use crate::core::rollout::{
 const FLAPPING: Duration = Duration::from_hours(1);
 /// The longest that an agent that flaps has to be ready until its recovery is reported.
 const MAX_HOLD: Duration = Duration::from_mins(10);
-/// How often in a row something has to be seen to be confirmed (design rule 4).
+/// How often in a row something has to be seen to be confirmed (rule 4).
 const CONFIRMATIONS: u32 = 3;
 /// Over how long.
 const CONFIRM_FOR: Duration = Duration::from_secs(5);

@@ -13,13 +13,13 @@ pub(super) fn is_desired(details: &AgentDetails, id: &str) -> bool {
 }
 
 /// Whether the operator has processed the deployment. Until then `ready`, `available`, the revisions
-/// and their health speak of an older one (design rule 1).
+/// and their health speak of an older one (rule 1).
 pub(super) fn is_reconciled(details: &AgentDetails, id: &str) -> bool {
     details.reconciled_deployment_id.as_deref() == Some(id)
 }
 
 /// The revision that runs the reconciled target, if the answer shows one: only this one's phase and
-/// health count against it (design rule 5).
+/// health count against it (rule 5).
 ///
 /// A current revision that names no deployment is the target's, unless it is the previous one.
 pub(super) fn own_revision<'a>(details: &'a AgentDetails, id: &str) -> Option<&'a Revision> {
@@ -74,11 +74,8 @@ fn older_serves(details: &AgentDetails, id: &str) -> bool {
     previous || sessions || running_elsewhere(details, id).is_some()
 }
 
-/// The phase of the target's rollout.
+/// The phase of the rollout of the target, which is desired.
 pub(super) fn phase_of(details: &AgentDetails, id: &str, until: Until) -> Phase {
-    if !is_desired(details, id) {
-        return Phase::Waiting;
-    }
     if !is_reconciled(details, id) {
         return Phase::Reconciling;
     }

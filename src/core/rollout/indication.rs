@@ -214,7 +214,7 @@ impl From<Verdict> for Ending {
 impl Ending {
     /// The verdict; what fails, stalls or times out under an infrastructure issue is the platform's fault.
     pub(super) fn final_verdict(&self, infrastructure_issue: bool) -> Verdict {
-        let is_ours = matches!(
+        let is_users_own = matches!(
             self.shown,
             Some((
                 Indication::RevisionUnchanged { .. } | Indication::PushFailed(_),
@@ -223,7 +223,7 @@ impl Ending {
         );
         match self.verdict {
             Verdict::Failed | Verdict::Stalled | Verdict::Timeout
-                if infrastructure_issue && !is_ours =>
+                if infrastructure_issue && !is_users_own =>
             {
                 Verdict::Infrastructure
             }

@@ -27,7 +27,7 @@ use super::observation::{Failure, FailureClass, Observation, Route};
 use super::pacing::Moment;
 use super::phase::Phase;
 use super::policy::{Baseline, Limits, Policy};
-use super::problem::{Earlier, Problem};
+use super::problem::{KnownProblems, Problem};
 use super::push::Pushes;
 use super::report::Outcome;
 use super::streak::Streaks;
@@ -74,22 +74,22 @@ pub struct NextPoll {
 enum Command {
     /// There is none, or it waits for the baseline.
     #[default]
-    None,
+    NotStarted,
     /// It was started.
     Running,
     /// It ended at this time, with this exit code.
     Ended(Duration, u8),
 }
 
-/// What restarts count against the target (design rules 6 and 8).
+/// What restarts count against the target (rules 6 and 8).
 #[derive(Debug, Clone, Default)]
 struct RestartCount {
     /// The total of the newest answer.
     newest: Option<u64>,
-    /// The total that was seen last, and how much it has risen in all.
-    last: Option<u64>,
-    counted: u64,
-    /// The fewest of totals that are lower than that, until they are confirmed.
+    /// The total that is believed, and how much it has risen in all.
+    believed: Option<u64>,
+    rises: u64,
+    /// The fewest of totals that are lower than the believed one, until that is confirmed.
     fallen: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ struct RestartCount {
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    policy: Policy,
+    limits: Limits,
     search: Search,
     /// What the newest answers indicate; and the newest refusals, which are no answers about the agent.
     streaks: Streaks,
@@ -109,7 +109,7 @@ pub struct Machine {
     absent: Option<String>,
     /// When the target was first the desired deployment in an answer that was believed.
     in_view_since: Option<Duration>,
-    earlier: Earlier,
+    known_problems: KnownProblems,
     pushes: Pushes,
     restarts: RestartCount,
     /// The last problem that the target had, also when it is over.
@@ -133,19 +133,20 @@ impl Machine {
     /// A watch that begins now.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        let (rule, limits) = policy.into_parts();
         Self {
-            search: Search::new(policy.target().clone()),
-            policy,
+            search: Search::new(rule),
+            limits,
             streaks: Streaks::default(),
             refusals: Streaks::default(),
             latest: None,
             absent: None,
             in_view_since: None,
-            earlier: Earlier::default(),
+            known_problems: KnownProblems::default(),
             pushes: Pushes::default(),
             restarts: RestartCount::default(),
             last_problem: None,
-            command: Command::None,
+            command: Command::NotStarted,
             ready_at: None,
             ready_before_command_end: None,
             view: View::default(),
@@ -194,7 +195,7 @@ impl Machine {
     pub fn command_ended(&mut self, at: Duration, exit_code: u8) -> Step {
         self.step(at, |machine| {
             // What was never started has deployed nothing.
-            let never_started = machine.command == Command::None;
+            let never_started = machine.command == Command::NotStarted;
             let began = machine.search.deploy_began.unwrap_or(at);
             machine.view.command_ended = Some((exit_code, at.saturating_sub(began)));
             machine.command = Command::Ended(at, exit_code);
@@ -226,7 +227,7 @@ impl Machine {
     /// The limits of the watch.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        self.policy.limits()
+        &self.limits
     }
 
     fn step(&mut self, at: Duration, take_in: impl FnOnce(&mut Self) -> Option<Ending>) -> Step {

@@ -12,7 +12,7 @@ pub enum Route {
     /// By a connection that is kept alive: the quickest way.
     Pooled,
     /// By a connection of its own, so that a balancer may choose another replica: what confirms an
-    /// answer should not come from the same one (design rule 4).
+    /// answer should not come from the same one (rule 4).
     Fresh,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Order {
 
 impl Order {
     /// Takes in the dates of an answer that came at `at`, and says whether it counts: not if they prove
-    /// it older than what was seen, however often it comes (design rule 4).
+    /// it older than what was seen, however often it comes (rule 4).
     pub(super) fn admits(
         &mut self,
         at: Duration,

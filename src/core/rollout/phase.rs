@@ -13,6 +13,8 @@ use crate::core::wire::{Revision, RevisionPhase};
     Default,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     Serialize,
     Deserialize,
@@ -71,18 +73,14 @@ pub(super) fn of_revision(own: Option<&Revision>) -> Phase {
     }
 }
 
-/// How far along the target's own revision is; `None` where nothing shows it.
+/// How far along the target's own revision is; `None` where nothing shows it. A revision that was seen
+/// and is gone is the least far.
 ///
-/// The ranks order two answers about the same deployment (design rule 4); the order is the
-/// contract's list of phases. A revision that was seen and is gone ranks lowest.
-pub(super) fn rank(own: Option<&Revision>) -> Option<u8> {
-    let Some(revision) = own else { return Some(0) };
-    match revision.phase.as_ref()? {
-        RevisionPhase::Creating => Some(1),
-        RevisionPhase::Validating => Some(2),
-        RevisionPhase::Active => Some(3),
-        RevisionPhase::Draining => Some(4),
-        RevisionPhase::Failed => Some(5),
-        RevisionPhase::Unknown(_) => None,
+/// It orders two answers about the same deployment (rule 4); the order is that of the documented phases.
+pub(super) fn rank(own: Option<&Revision>) -> Option<Phase> {
+    match of_revision(own) {
+        Phase::Progressing if own.is_some() => None,
+        Phase::Progressing => Some(Phase::Waiting),
+        phase => Some(phase),
     }
 }

@@ -170,27 +170,8 @@ impl Policy {
         Self { target, limits }
     }
 
-    /// Which deployment the verdict is about.
-    #[must_use]
-    pub fn target(&self) -> &TargetRule {
-        &self.target
-    }
-
-    /// Decides what depends on whether the agent deploys on a push.
-    pub(super) fn decide_pushed(&mut self, auto_deploy: bool) {
-        if let TargetRule::Pushed(sha) = &self.target {
-            self.target = if auto_deploy {
-                TargetRule::Commit(sha.clone())
-            } else {
-                TargetRule::FirstSeen
-            };
-        }
-    }
-
-    /// The limits.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub(super) fn into_parts(self) -> (TargetRule, Limits) {
+        (self.target, self.limits)
     }
 }
 

@@ -61,7 +61,7 @@ fn has_word(text: &str, words: &str) -> bool {
 }
 
 /// The problem that the state of the revision's code shows, unless it is crashing: restarts show
-/// that (design rule 6).
+/// that (rule 6).
 pub(super) fn of_health(health: &Health) -> Option<Problem> {
     let class = class_of(health.state.as_ref(), health.reason.as_deref())?;
     Some(of_container(class, health, "Terminated"))
@@ -118,7 +118,7 @@ pub(super) fn is_crash_loop(revision: &Revision) -> bool {
 
 /// Errors and conditions as they were before the target was there.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Earlier {
+pub(super) struct KnownProblems {
     /// Whether any answer has shown a reconciled deployment.
     pub(super) ever_reconciled: bool,
     known: bool,
@@ -126,7 +126,7 @@ pub(super) struct Earlier {
     conditions: Vec<Condition>,
 }
 
-impl Earlier {
+impl KnownProblems {
     /// Whether any answer from before the target was seen.
     pub(super) fn is_known(&self) -> bool {
         self.known
@@ -148,7 +148,7 @@ impl Earlier {
     }
 
     /// The errors that count against `target`: those that name it, and those that are new; and apart
-    /// from them those that are not new. Errors about another deployment are nobody's (design rule 7).
+    /// from them those that are not new. Errors about another deployment are nobody's (rule 7).
     pub(super) fn problems_of_errors(
         &self,
         errors: &[AgentError],
@@ -313,14 +313,14 @@ mod tests {
             message: Some("why".to_owned()),
             deployment_id: id.map(str::to_owned),
         };
-        let mut earlier = Earlier::default();
+        let mut known = KnownProblems::default();
         let errors = [error("old", None), error("own", Some("new"))];
-        earlier.note(&AgentDetails {
+        known.note(&AgentDetails {
             errors: errors.to_vec(),
             ..AgentDetails::default()
         });
         let codes = |errors: &[AgentError]| {
-            let found = earlier.problems_of_errors(errors, "new");
+            let found = known.problems_of_errors(errors, "new");
             found.map(|problem| problem.map(|problem| problem.code))
         };
         let some = |code: &str| Some(code.to_owned());

@@ -26,7 +26,7 @@ impl Needs {
         over: Duration::ZERO,
     };
     /// What goes back, contradicts itself or refuses is believed when three answers in a row agree,
-    /// over five seconds (design rule 4).
+    /// over five seconds (rule 4).
     pub(super) const CONFIRMED: Self = Self {
         answers: 3,
         over: Duration::from_secs(5),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::order::Order;
 use super::policy::{Baseline, TargetRule};
@@ -16,7 +16,7 @@ const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Finds the target.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
-    rule: TargetRule,
+    pub(super) rule: TargetRule,
     /// What is known of dates.
     pub(super) order: Order,
     /// The deployment from before the deploy. Of a deploy of our own it is noted first.
@@ -28,7 +28,7 @@ pub(super) struct Search {
     /// place, and nothing about it ends the watch.
     settled: bool,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
-    earlier: BTreeSet<String>,
+    before_target: BTreeSet<String>,
     /// Deployments that were desired before the deploy command was started: none of them is new.
     before_deploy: BTreeSet<String>,
 }
@@ -57,14 +57,20 @@ impl Search {
             deploy_began: None,
             settled: target.is_some(),
             target,
-            earlier: BTreeSet::new(),
+            before_target: BTreeSet::new(),
             before_deploy: BTreeSet::new(),
         }
     }
 
-    /// Follows another rule from now on: nothing has been found by the one before.
-    pub(super) fn follow(&mut self, rule: TargetRule) {
-        self.rule = rule;
+    /// Takes in whether the agent deploys on a push: until then nothing has been found.
+    pub(super) fn decide_pushed(&mut self, auto_deploy: bool) {
+        if let TargetRule::Pushed(sha) = &self.rule {
+            self.rule = if auto_deploy {
+                TargetRule::Commit(sha.clone())
+            } else {
+                TargetRule::FirstSeen
+            };
+        }
     }
 
     /// Whether the target is what a deploy command of our own makes.
@@ -79,6 +85,11 @@ impl Search {
 
     pub(super) fn baseline_id(&self) -> Option<&str> {
         self.baseline.as_ref()?.deployment_id.as_deref()
+    }
+
+    /// When the deploy command was started, on the server's clock.
+    pub(super) fn deploy_began_at(&self) -> Option<Timestamp> {
+        self.deploy_began.and_then(|at| self.order.clock(at))
     }
 
     pub(super) fn target_id(&self) -> Option<&str> {
@@ -116,7 +127,7 @@ impl Search {
         // What was learned since may show that the target is an older one.
         let older = self.target_id().filter(|id| self.is_from_before(id));
         if let Some(id) = older.map(str::to_owned) {
-            self.earlier.insert(id);
+            self.before_target.insert(id);
             self.target = None;
         }
         if self.is_from_before(desired) {
@@ -140,8 +151,7 @@ impl Search {
         if self.deploys() {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
-            let began = self.deploy_began.and_then(|at| self.order.clock(at));
-            return self.order.created_at(target).is_some() && began.is_some();
+            return self.order.created_at(target).is_some() && self.deploy_began_at().is_some();
         }
         self.baseline_id().is_some_and(|baseline| {
             self.order.is_older(baseline, target)
@@ -151,11 +161,10 @@ impl Search {
 
     /// Whether a deployment is known to be from before the deploy.
     fn is_from_before(&self, id: &str) -> bool {
-        let began = self.deploy_began.and_then(|at| self.order.clock(at));
         let was_created_before = self
             .order
             .created_at(id)
-            .zip(began)
+            .zip(self.deploy_began_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
         let baseline = self.baseline_id();
         baseline.is_some_and(|known| id == known || self.order.is_older(id, known))
@@ -166,7 +175,7 @@ impl Search {
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that
     /// lags, this is the later one of the two.
     fn note_older(&mut self, desired: &str) {
-        self.earlier.insert(desired.to_owned());
+        self.before_target.insert(desired.to_owned());
         let baseline = self.baseline_id();
         if baseline.is_none_or(|baseline| self.order.is_older(baseline, desired)) {
             self.baseline = Some(Baseline {
@@ -199,16 +208,17 @@ impl Search {
     }
 
     /// Notes a deployment that was there before the target.
-    pub(super) fn note_earlier(&mut self, id: &str) {
+    pub(super) fn note_before_target(&mut self, id: &str) {
         if self.target_id() != Some(id) {
-            self.earlier.insert(id.to_owned());
+            self.before_target.insert(id.to_owned());
         }
     }
 
     /// Whether its creation proves that a deployment came after the target.
     pub(super) fn is_newer(&self, id: &str) -> bool {
         let target = self.target_id();
-        !self.earlier.contains(id) && target.is_some_and(|target| self.order.is_older(target, id))
+        !self.before_target.contains(id)
+            && target.is_some_and(|target| self.order.is_older(target, id))
     }
 }
 

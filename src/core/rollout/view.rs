@@ -9,11 +9,11 @@ use super::observation::Failure;
 use super::phase::Phase;
 use super::policy::Baseline;
 use super::problem::Problem;
-use super::streak::Needs;
 use crate::core::wire::Health;
 
-/// An outage lasts from so many failed polls on, or after so long.
-const LASTING: Needs = Needs::CONFIRMED;
+/// From so many failed polls on, or after so long, an outage is news however many there were before.
+const LASTING_POLLS: u64 = 3;
+const LASTING: Duration = Duration::from_secs(5);
 
 /// What is to be seen of a rollout.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -161,7 +161,7 @@ impl View {
         self.outage.as_ref().filter(|outage| {
             let failing = outage.last_at.saturating_sub(outage.since);
             let lasted = failing.saturating_add(outage.asked_pauses);
-            let lasts = outage.failed >= u64::from(LASTING.answers) || lasted >= LASTING.over;
+            let lasts = outage.failed >= LASTING_POLLS || lasted >= LASTING;
             lasts || self.outages <= 1
         })
     }

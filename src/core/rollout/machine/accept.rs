@@ -10,7 +10,7 @@ use crate::core::rollout::assess::{
 };
 use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
-use crate::core::rollout::policy::{TargetRule, Unchanged};
+use crate::core::rollout::policy::Unchanged;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::view::{Instead, View};
 use crate::core::wire::{AgentDetails, Health, Revision};
@@ -18,11 +18,8 @@ use crate::core::wire::{AgentDetails, Health, Revision};
 impl Machine {
     /// Finds the target among the deployments that are desired.
     pub(super) fn find_target(&mut self, details: &AgentDetails) {
-        self.earlier.ever_reconciled |= details.reconciled_deployment_id.is_some();
-        if let TargetRule::Pushed(_) = self.policy.target() {
-            self.policy.decide_pushed(details.auto_deploy == Some(true));
-            self.search.follow(self.policy.target().clone());
-        }
+        self.known_problems.ever_reconciled |= details.reconciled_deployment_id.is_some();
+        self.search.decide_pushed(details.auto_deploy == Some(true));
         let Some(desired) = details.desired() else {
             return;
         };
@@ -31,14 +28,14 @@ impl Machine {
         if before.is_some() && before.as_deref() != self.search.target_id() {
             // What was taken for the target was there before it, and its errors are its own.
             if let Some(latest) = &self.latest {
-                self.earlier.note(latest);
+                self.known_problems.note(latest);
             }
             self.lose_target();
         }
         // Where no answer from before the target is known, the first one that shows it has to do.
         let comes = self.in_view_since.is_none() && self.search.target_id() == Some(desired);
-        if comes && !self.earlier.is_known() && self.earlier.ever_reconciled {
-            self.earlier.note(details);
+        if comes && !self.known_problems.is_known() && self.known_problems.ever_reconciled {
+            self.known_problems.note(details);
         }
     }
 
@@ -56,12 +53,12 @@ impl Machine {
         } else {
             self.lose_target();
             // Where nothing was ever reconciled, what is listed can only be about what is desired.
-            if self.earlier.ever_reconciled {
-                self.earlier.note(&details);
+            if self.known_problems.ever_reconciled {
+                self.known_problems.note(&details);
             }
             let reconciled = details.reconciled_deployment_id.as_deref();
             for id in [details.desired(), reconciled].into_iter().flatten() {
-                self.search.note_earlier(id);
+                self.search.note_before_target(id);
             }
             if !self.search.awaits_baseline() {
                 let desired = details.desired().map(str::to_owned);
@@ -78,7 +75,7 @@ impl Machine {
             self.view.waiting_for = None;
         }
         if let Some(reconciled) = details.reconciled_deployment_id.as_deref() {
-            self.search.note_earlier(reconciled);
+            self.search.note_before_target(reconciled);
         }
         let own = own_revision(details, id);
         let is_reconciled = is_reconciled(details, id);
@@ -130,7 +127,7 @@ impl Machine {
     /// Where that is accepted, the baseline is judged once no new deployment has come in time.
     pub(super) fn accepts_unchanged(&self) -> bool {
         let desired = self.latest.as_ref().and_then(|details| details.desired());
-        self.policy.limits().unchanged == Unchanged::Accept
+        self.limits.unchanged == Unchanged::Accept
             && !self.is_absent()
             && desired.is_some()
             && desired == self.search.baseline_id()
@@ -139,7 +136,7 @@ impl Machine {
     /// What is to be seen at `at`, by the newest answer that was believed and what was indicated.
     pub(super) fn refresh_view(&mut self, at: Duration) {
         let shown = self.in_view();
-        let until = self.policy.limits().until;
+        let until = self.limits.until;
         let phase = match shown {
             Some((details, id)) => phase_of(details, id, until),
             None if self.pushes.is_under_way => Phase::Building,

@@ -131,10 +131,14 @@ impl Machine {
                 Verdict::Unauthorized
             }
             (Some(_), _) => Verdict::Unavailable,
-            // A target is in view, or answers disagree about whether one has come.
-            (None, _) if self.in_view_since.is_some() || self.is_disputed() => Verdict::Timeout,
-            // One is being built.
-            (None, _) if self.pushes.is_under_way => Verdict::Timeout,
+            // A target is in view, is being built, or answers disagree about whether one has come.
+            (None, _)
+                if self.in_view_since.is_some()
+                    || self.pushes.is_under_way
+                    || self.is_disputed() =>
+            {
+                Verdict::Timeout
+            }
             (None, Command::Ended(_, code @ 1..)) => Verdict::CommandFailed(code),
             // Nothing but answers from the past, or that disagree about the baseline.
             (None, _) if self.view.stale || self.search.awaits_baseline() => Verdict::Unavailable,
@@ -158,9 +162,9 @@ impl Machine {
         let began = match (self.in_view_since, self.command) {
             _ if !self.search.deploys() => Duration::ZERO,
             (Some(at), _) | (None, Command::Ended(at, _)) => at,
-            (None, Command::None) if self.search.awaits_baseline() => Duration::ZERO,
+            (None, Command::NotStarted) if self.search.awaits_baseline() => Duration::ZERO,
             // The command is about to start, or takes its time.
-            (None, Command::None | Command::Running) => return None,
+            (None, Command::NotStarted | Command::Running) => return None,
         };
         let deadline = began.saturating_add(self.limits().timeout);
         // The wait for the command is no delay of a target that was ready.
@@ -184,7 +188,7 @@ impl Machine {
         };
         let by = match self.command {
             _ if !self.search.deploys() => may_take,
-            Command::None | Command::Running => return None,
+            Command::NotStarted | Command::Running => return None,
             Command::Ended(at, 0) => at.saturating_add(may_take),
             Command::Ended(at, _) => return Some(at),
         };
@@ -203,7 +207,7 @@ impl Machine {
             .filter(|_| !self.awaits_command())?;
         let began = match self.command {
             Command::Ended(at, _) => outage.since.max(at),
-            Command::None | Command::Running => outage.since,
+            Command::NotStarted | Command::Running => outage.since,
         };
         let excused = began.saturating_add(outage.asked_pauses);
         Some(excused.saturating_add(self.limits().outage_timeout))

@@ -34,13 +34,13 @@ impl Machine {
         if self.search.awaits_baseline() {
             self.pushes.note_before_deploy(latest);
         }
-        let failed = self.pushes.see(at, latest, self.policy.target())?;
+        let failed = self.pushes.see(at, latest, &self.search.rule)?;
         let target = self.search.target_id();
         let in_view = target.is_some_and(|id| is_desired(details, id));
         (!in_view).then_some(Indication::PushFailed(failed))
     }
 
-    /// What an answer indicates, the gravest first.
+    /// What an answer indicates, the gravest first; its restarts are counted.
     pub(super) fn indications(&mut self, details: &AgentDetails) -> Vec<Indication> {
         let desired = details.desired();
         if self.search.awaits_baseline() {
@@ -73,7 +73,7 @@ impl Machine {
         } else if is_reconciled(details, &id) {
             self.indicate_reconciled(details, &id, &mut found);
         } else {
-            // Design rule 1: all else in the answer speaks of an older deployment.
+            // Rule 1: all else in the answer speaks of an older deployment.
             let [reported, _] = self.errors(details, &id);
             found.extend(reported.map(Indication::Problem));
             found.push(Indication::Unmoved(Box::new(progress(details, &id))));
@@ -104,7 +104,7 @@ impl Machine {
             self.streaks
                 .end(|i| matches!(i, Indication::Problem(problem) if degraded(problem)));
         }
-        let limits = self.policy.limits();
+        let limits = &self.limits;
         match (has_failed(own), details.ready) {
             (true, true) => found.push(Indication::Contradiction),
             (true, false) => found.push(Indication::PhaseFailed),
@@ -143,7 +143,7 @@ impl Machine {
                     // Only its restarts decide.
                     ProblemClass::Crashing | ProblemClass::Unknown => false,
                     ProblemClass::Reported | ProblemClass::ReportedBefore => true,
-                    // Design rule 8: these wait.
+                    // Rule 8: these wait.
                     ProblemClass::Unrecoverable
                     | ProblemClass::NotPulling
                     | ProblemClass::Degraded => !issue,
@@ -153,7 +153,7 @@ impl Machine {
     }
 
     /// The problems that an answer about the reconciled target shows, the gravest first. What is ready
-    /// has none, whatever else the answer says (design rule 3).
+    /// has none, whatever else the answer says (rule 3).
     pub(super) fn problems(&self, details: &AgentDetails, id: &str) -> Vec<Problem> {
         if details.ready {
             return Vec::new();
@@ -164,7 +164,7 @@ impl Machine {
             .into_iter()
             .flatten()
             .chain(health.and_then(problem::of_health))
-            .chain(self.earlier.new_degradation(details))
+            .chain(self.known_problems.new_degradation(details))
             .collect();
         problems.sort_by_key(|problem| problem.class);
         problems
@@ -172,7 +172,7 @@ impl Machine {
 
     /// Listed errors: those that count against the target, and those that may be an older deployment's.
     pub(super) fn errors(&self, details: &AgentDetails, id: &str) -> [Option<Problem>; 2] {
-        self.earlier.problems_of_errors(&details.errors, id)
+        self.known_problems.problems_of_errors(&details.errors, id)
     }
 
     /// How an answer goes back behind what was seen of the target.
@@ -184,7 +184,7 @@ impl Machine {
         if !is_reconciled(details, id) {
             return Some(StepBack::Reconciled);
         }
-        // Ready is complete whatever the revision says (design rule 3).
+        // Ready is complete whatever the revision says (rule 3).
         let now = rank(own_revision(details, id)).filter(|_| !details.ready)?;
         let before = rank(own_revision(latest, id))?;
         (now < before).then_some(StepBack::Phase)
@@ -203,30 +203,27 @@ impl Machine {
     }
 
     /// Counts the rises of the restarts since the target came into view, and says whether there is a
-    /// new one (design rules 6 and 8). A fall is a replaced replica, or a reading from before the
+    /// new one (rules 6 and 8). A fall is a replaced replica, or a reading from before the
     /// last rise: it has to be confirmed, or replicas of the API that disagree would make rises.
     fn count_restarts(&mut self, own: Option<&Revision>, issue: bool) -> bool {
         // What the platform's own problem has caused does not count.
         let excused = issue || self.view.infrastructure_issue;
         if excused {
-            self.restarts.counted = 0;
+            self.restarts.rises = 0;
         }
         let Some(count) = restart_count(own) else {
             return false;
         };
-        let rose = self
-            .restarts
-            .newest
-            .replace(count)
-            .is_some_and(|newest| count > newest);
+        let newest = self.restarts.newest.replace(count);
+        let rose = newest.is_some_and(|newest| count > newest);
         // A revision that was not there at the first sight of the target has been restarted since.
         let is_new = self.in_view_since.is_some();
         let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
         let restarts = &mut self.restarts;
         if replaced && let Some(fewest) = restarts.fallen.take() {
-            restarts.last = Some(fewest);
+            restarts.believed = Some(fewest);
         }
-        let risen = match restarts.last {
+        let risen = match restarts.believed {
             _ if excused => 0,
             Some(last) if count < last => {
                 restarts.fallen = Some(restarts.fallen.map_or(count, |fewest| fewest.min(count)));
@@ -237,18 +234,18 @@ impl Machine {
             None => 0,
         };
         restarts.fallen = None;
-        restarts.last = Some(count);
-        restarts.counted = restarts.counted.saturating_add(risen);
+        restarts.believed = Some(count);
+        restarts.rises = restarts.rises.saturating_add(risen);
         rose || risen > 0
     }
 
     /// The crash loop, if the restarts of each started replica have reached the limit. A target that
-    /// only has to stay ready may not be restarted more often either (design rules 6 and 11).
+    /// only has to stay ready may not be restarted more often either (rules 6 and 11).
     fn crash_loop(&self, own: Option<&Revision>, ready: bool) -> Option<Problem> {
-        let limits = self.policy.limits();
+        let limits = &self.limits;
         let allowed = u64::from(limits.max_restarts.get()).saturating_mul(replicas_started(own));
         let health = own?.health.as_ref()?;
         let weighed = !ready || !limits.stable_for.is_zero();
-        (weighed && self.restarts.counted >= allowed).then(|| problem::of_restarts(health))
+        (weighed && self.restarts.rises >= allowed).then(|| problem::of_restarts(health))
     }
 }

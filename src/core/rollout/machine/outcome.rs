@@ -81,7 +81,7 @@ impl Machine {
             });
         };
         // A single check waits for nothing: it may as well come before the deploy as after it.
-        if *self.policy.target() == TargetRule::FirstSeen
+        if self.search.rule == TargetRule::FirstSeen
             && !self.is_single_check()
             && let Some(created_at) = self.search.order.created_at(id)
             && let Some(start) = self.search.order.clock(Duration::ZERO)
@@ -116,19 +116,18 @@ impl Machine {
 
     fn facts<'a>(&'a self, at: Duration, report: &'a Outcome) -> Facts<'a> {
         let order = &self.search.order;
-        let began = self.search.deploy_began;
         let latest = self.latest.as_deref();
         let desired = latest.and_then(AgentDetails::desired);
         let own = self.own_revision();
         Facts {
             at,
-            limits: self.policy.limits(),
-            rule: self.policy.target(),
+            limits: &self.limits,
+            rule: &self.search.rule,
             report,
             view: &self.view,
             target: self.search.target_id(),
             settled: self.search.is_settled(),
-            deploy_began: began.and_then(|began| order.clock(began)),
+            deploy_began: self.search.deploy_began_at(),
             desired_created_at: desired.and_then(|id| order.created_at(id)),
             latest,
             health: own.and_then(|revision| revision.health.as_ref()),

@@ -43,7 +43,7 @@ fn every_watch_ends_and_every_step_holds() {
         while watch.verdict().is_none() {
             watch.take_in(ms(at), &answer);
             let baseline = watch.machine.view.baseline.is_some();
-            if is_run && baseline && watch.machine.command == Command::None {
+            if is_run && baseline && watch.machine.command == Command::NotStarted {
                 watch.take_in(ms(at), "start");
             } else if watch.machine.command == Command::Running && random.u8(..9) == 0 {
                 let code = random.u8(..2);

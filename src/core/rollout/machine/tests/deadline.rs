@@ -1,4 +1,4 @@
-//! What ends for time: appearing, the deadline, and stalls (design rules 11 and 12).
+//! What ends for time: appearing, the deadline, and stalls (rules 11 and 12).
 
 use super::*;
 

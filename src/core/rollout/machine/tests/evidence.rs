@@ -1,4 +1,4 @@
-//! What counts against the target, and what does not (design rules 1, 2 and 5 to 8).
+//! What counts against the target, and what does not (rules 1, 2 and 5 to 8).
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! When the API does not answer, or refuses (design rules 4, 11 and 13).
+//! When the API does not answer, or refuses (rules 4, 11 and 13).
 
 use super::*;
 

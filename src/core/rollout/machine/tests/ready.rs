@@ -1,4 +1,4 @@
-//! When the target is ready (design rule 3), how it holds, and what else is waited for.
+//! When the target is ready (rule 3), how it holds, and what else is waited for.
 
 use super::*;
 
