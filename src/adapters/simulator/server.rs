@@ -166,6 +166,11 @@ impl Deployer {
     pub fn set(&self, agent: &str, fields: &Value) {
         let _ = self.0.play(agent, |agent, _| agent.set(fields));
     }
+
+    /// Has an agent's deployment from before the first deploy be of this image.
+    pub fn set_first_image(&self, agent: &str, image: &str) {
+        let _ = self.0.play(agent, |agent, _| agent.set_first_image(image));
+    }
 }
 
 /// The agents and their time.

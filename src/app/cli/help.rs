@@ -117,7 +117,7 @@ Examples:
   pipecat-rollout watch --config /etc/pipecat-rollout.toml --check-config
   pipecat-rollout watch --webhook https://example.com/hook
 
-On 127.0.0.1:9464: the page at /, and /livez /readyz /metrics /v1/agents /v1/rollouts
+Endpoints, on 127.0.0.1:9464: / (the page) /livez /readyz /metrics /v1/agents /v1/rollouts
 
 SIGTERM finishes deliveries and exits 0. A pass of --once exits 0 when it was made, whatever it found; 3 when \
 the key was refused, 5 when the API gave no usable answer. 2: a retry will not help, because of wrong usage, a \

@@ -26,6 +26,8 @@ pub(crate) struct WatchArgs {
     pub(crate) once: bool,
 
     /// Watch a simulated organization that never rests, without an account: open the page and look
+    ///
+    /// It has a store, sinks and intervals of its own; of the other options only those of HTTP have an effect on it.
     #[arg(
         long,
         value_name = "AGENTS",
@@ -33,7 +35,7 @@ pub(crate) struct WatchArgs {
         require_equals = true,
         default_missing_value = "12",
         value_parser = clap::value_parser!(u16).range(1..=20_000),
-        conflicts_with_all = ["once", "check_config", "config", "agents", "api_url", "api_key_file", "store"]
+        conflicts_with_all = ["once", "check_config", "agents"]
     )]
     pub(crate) demo: Option<u16>,
 

@@ -5,6 +5,7 @@ mod receiver;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::adapters::simulator::{Deployer, Scenario, Settings, Simulator, Speed, Start};
 use crate::adapters::store::{Store, StoreError};
-use crate::app::cli::{PositiveTime, Time, WatchArgs};
+use crate::app::cli::{PositiveTime, Time, WatchArgs, WatchKeys};
 use crate::app::error::Error;
 use crate::app::watch::StoreHandle;
 
@@ -72,8 +73,8 @@ impl Drop for Demo {
 }
 
 impl Demo {
-    /// Starts so many agents, and points the arguments at them, at a store of its own and at two sinks. What was
-    /// typed beside that stays.
+    /// Starts so many agents, and points the arguments at them, at a store of its own and at two sinks. Nothing else
+    /// that is configured reaches it: what happens in it is no news to anybody's pager.
     pub(super) async fn start(args: &mut WatchArgs, count: u16) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::Setup)?;
         let agents: Vec<String> = (0..usize::from(count)).map(name).collect();
@@ -95,21 +96,24 @@ impl Demo {
         for (number, agent) in agents.iter().enumerate() {
             let said = json!({ "region": region(agent), "activeSessionCount": number * 5 % 7 });
             deployer.set(agent, &said);
+            deployer.set_first_image(agent, &image(agent, "1.37"));
         }
         let receiver = receiver::Receiver::bind().await.map_err(Error::Setup)?;
         let config = folder.path().join("demo.toml");
         fs::write(&config, receiver.config()).map_err(Error::Setup)?;
-        let keys = &mut args.keys;
-        keys.api_url = Some(simulator.base_url());
-        keys.store = Some(folder.path().join("demo.db"));
-        let seconds = |count| PositiveTime(Duration::from_secs(count));
-        keys.interval.get_or_insert(seconds(1));
-        keys.health_interval.get_or_insert(seconds(5));
-        keys.unready_for
-            .get_or_insert(Time(Duration::from_secs(10)));
-        if keys.max_rps.is_none() {
-            keys.max_rps = "500".parse().ok();
-        }
+        let keys = mem::take(&mut args.keys);
+        args.keys = WatchKeys {
+            api_url: Some(simulator.base_url()),
+            store: Some(folder.path().join("demo.db")),
+            interval: Some(PositiveTime(Duration::from_secs(1))),
+            health_interval: Some(PositiveTime(Duration::from_secs(5))),
+            unready_for: Some(Time(Duration::from_secs(10))),
+            max_rps: "500".parse().ok(),
+            listen: keys.listen,
+            http_token_file: keys.http_token_file,
+            public_url: keys.public_url,
+            ..WatchKeys::default()
+        };
         args.config = Some(config);
         let tasks = vec![
             tokio::spawn(simulator.serve()),
@@ -150,6 +154,10 @@ fn name(number: usize) -> String {
     }
 }
 
+fn image(agent: &str, tag: &str) -> String {
+    format!("registry.example.com/acme/{agent}:{tag}")
+}
+
 /// Where an agent is, always the same.
 fn region(agent: &str) -> &'static str {
     let sum: usize = agent.bytes().map(usize::from).sum();
@@ -188,7 +196,7 @@ async fn deploy(deployer: Deployer, agents: Vec<String>) {
                 None if failed(&agent) => FIRST[0],
                 None => any(&mut random),
             };
-            let image = format!("registry.example.com/acme/{agent}:2.{version}");
+            let image = image(agent, &format!("2.{version}"));
             deployer.deploy_as(
                 agent,
                 &scenarios[name],

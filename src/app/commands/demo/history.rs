@@ -120,10 +120,7 @@ fn finished(agent: &str, version: u64, at: Timestamp, verdict: Verdict, took: u6
             region: Some(super::region(agent).to_owned()),
             deployment_id: Some(id),
             deployment_created_at: Some(started_at),
-            image: Some(format!(
-                "registry.example.com/acme/{agent}:1.{}",
-                version % 1000
-            )),
+            image: Some(super::image(agent, &format!("1.{}", version % 1000))),
             previous_deployment_id: Some(Scenario::deployment_id(agent, version - 1, "new")),
             verdict: Some(verdict),
             reason,
