@@ -4,9 +4,11 @@
 //! It is `SQLite`, with a write-ahead log that is synced with every commit: what has been applied
 //! survives a crash of the program and of the machine.
 
+mod dead_letters;
 mod error;
 mod queues;
 mod reader;
+mod rollouts;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
+pub(crate) use self::rollouts::EventDelivery;
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, IncidentChange, StoredEvent};
 use crate::core::rollout::Verdict;
 
@@ -170,14 +173,8 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    queues::push(
-                        transaction,
-                        now,
-                        sink,
-                        &data.agent,
-                        number,
-                        Some(event.kind),
-                    )?;
+                    let kind = Some(event.kind);
+                    queues::push(transaction, now, sink, &data.agent, number, kind)?;
                 }
                 if data.agent.is_empty() {
                     note_incident(transaction, event)?;
@@ -262,6 +259,10 @@ impl Store {
                  AND number NOT IN (SELECT event FROM deliveries)
                  AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
+            )?;
+            transaction.execute(
+                "DELETE FROM delivered WHERE event < (SELECT min(number) FROM events)",
+                [],
             )?;
             Ok(())
         })?;

@@ -22,7 +22,7 @@ pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
 use self::values::{
     AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
 };
-pub(crate) use self::values::{Listen, PositiveTime, list};
+pub(crate) use self::values::{Listen, PositiveTime, Time, list};
 pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
 use crate::adapters::output::ResultFormat;
 use crate::adapters::simulator::Speed;

@@ -2,6 +2,7 @@
 
 mod agent_task;
 mod connect;
+mod demo;
 mod history;
 mod judge;
 mod manual;

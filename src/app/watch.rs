@@ -4,6 +4,7 @@
 
 mod dispatch;
 pub(crate) mod http;
+mod recent;
 mod save;
 mod shared;
 mod store_handle;
@@ -138,6 +139,7 @@ impl Sidecar {
                     for StoredEvent { event, .. } in &events {
                         if event.kind == EventKind::RolloutFinished {
                             self.parts.metrics.rollout_finished(&event.data);
+                            self.parts.shared.recent.forget(&event.data.agent);
                         }
                         if self.parts.shared.count_muted(event) {
                             self.parts.metrics.muted_event();

@@ -14,6 +14,7 @@ mod history;
 mod list;
 mod moment;
 mod mute;
+mod overview;
 mod public_url;
 mod record;
 mod retry;
@@ -44,6 +45,7 @@ pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
 pub use self::mute::Mute;
+pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
 pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
@@ -487,6 +489,12 @@ impl Fleet {
     pub fn agent(&self, name: &str) -> Option<&AgentRecord> {
         let agent = self.agents.get(name)?.agent.as_ref()?;
         Some(&agent.record)
+    }
+
+    /// What the server's clock says; none before its first answer.
+    #[must_use]
+    pub fn server_time(&self, at: Duration) -> Option<Timestamp> {
+        self.clock.at(at)
     }
 
     /// How well the list and the agents' details can be read.

@@ -111,7 +111,7 @@ enum Level {
 /// that do not apply are left out.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its shape is of interest")]
-struct CloudEvent {
+pub(crate) struct CloudEvent {
     #[schemars(extend("const" = "1.0"))]
     specversion: String,
     /// The store's own id and the number of the event: never given twice. Drop duplicates by it.
@@ -170,14 +170,15 @@ impl JsonSchema for EventType {
 }
 
 /// The schema of a type, with this title.
-fn schema_of<T: JsonSchema>(title: &str) -> Value {
+pub(crate) fn schema_of<T: JsonSchema>(title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(plain).transform(&mut schema);
     close(schema.ensure_object());
     let mut schema = schema.to_value();
     schema["title"] = json!(title);
-    for definition in schema["$defs"].as_object_mut().unwrap().values_mut() {
+    let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut);
+    for definition in definitions.into_iter().flat_map(|all| all.values_mut()) {
         close(definition.as_object_mut().unwrap());
     }
     schema

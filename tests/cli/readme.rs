@@ -119,6 +119,14 @@ fn every_command_line_of_the_documents_is_understood() {
                         .stderr("error: the simulator serves on loopback addresses only, not on 0.0.0.0:1\n")
                         .run();
                 }
+            } else if call.iter().any(|argument| argument == "--demo") {
+                // It would run for ever: an address that is none shows that it has read all.
+                let left = Test::with(arguments)
+                    .env("PIPECAT_ROLLOUT_LISTEN", "nowhere")
+                    .status(2)
+                    .stderr_any()
+                    .run();
+                assert!(left.stderr.contains("nowhere"), "{}", left.stderr);
             } else if call.contains(&"--health".to_owned()) {
                 let left = Test::with(arguments).env("PIPECAT_ROLLOUT_LISTEN", "127.0.0.1:9");
                 let left = left.status(1).stderr_any().run();

@@ -156,6 +156,16 @@ impl SimulatedAgent {
         shown.next().ok_or_else(|| self.not_found())
     }
 
+    /// Has the details say this from now on, where the scenario says nothing else.
+    pub(super) fn set(&mut self, fields: &Value) {
+        merge(&mut self.settings, fields);
+    }
+
+    /// Has the deployment from before the first deploy be of this image.
+    pub(super) fn set_first_image(&mut self, image: &str) {
+        self.old.1 = json!({ "image": image });
+    }
+
     /// The agent's entry in the list of agents; `None` while it does not exist.
     #[must_use]
     pub fn entry(&self, now: Now) -> Option<Value> {

@@ -153,6 +153,24 @@ impl Deployer {
             .0
             .play(agent, |agent, now| agent.deploy(now, &Value::Null));
     }
+
+    /// Deploys to an agent, which plays this scenario from now on; `manifest` is what a POST would say.
+    pub fn deploy_as(&self, agent: &str, scenario: &Arc<Scenario>, manifest: &Value) {
+        let _ = self.0.play(agent, |agent, now| {
+            agent.scenario = Arc::clone(scenario);
+            agent.deploy(now, manifest)
+        });
+    }
+
+    /// Has an agent's details say this from now on, where its scenario says nothing else.
+    pub fn set(&self, agent: &str, fields: &Value) {
+        let _ = self.0.play(agent, |agent, _| agent.set(fields));
+    }
+
+    /// Has an agent's deployment from before the first deploy be of this image.
+    pub fn set_first_image(&self, agent: &str, image: &str) {
+        let _ = self.0.play(agent, |agent, _| agent.set_first_image(image));
+    }
 }
 
 /// The agents and their time.

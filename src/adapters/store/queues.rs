@@ -143,7 +143,13 @@ impl Store {
             for one in settled {
                 let (agent, number) = (&one.agent, one.number.cast_signed());
                 match &one.outcome {
-                    Outcome::Delivered => finish(transaction, sink, agent, number, now)?,
+                    Outcome::Delivered => {
+                        transaction.execute(
+                            "INSERT OR REPLACE INTO delivered (event, sink, at) VALUES (?1, ?2, ?3)",
+                            params![number, sink, now.as_microsecond()],
+                        )?;
+                        finish(transaction, sink, agent, number, now)?;
+                    }
                     Outcome::Dead(why) => {
                         bury(transaction, sink, agent, number, now, why, fallback)?;
                     }

@@ -61,6 +61,7 @@ pub(crate) struct Events {
 
 /// An event that was given up, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLetter {
     pub(crate) sink: String,
@@ -70,6 +71,7 @@ pub(crate) struct DeadLetter {
     /// What happened; none where that cannot be known any more.
     pub(crate) kind: Option<String>,
     /// When it was given up.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     pub(crate) at: Timestamp,
     pub(crate) why: String,
 }
@@ -145,20 +147,7 @@ impl Reader {
             let mut rows = statement.query(rollouts_values(query, usize::MAX))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let word: Option<String> = row.get(2)?;
-                // One of a version that knows more verdicts cannot be counted.
-                if let Some(verdict) = known(word.as_deref().unwrap_or_default()) {
-                    let (started_at, elapsed): (Option<i64>, Option<i64>) =
-                        (row.get(4)?, row.get(5)?);
-                    found.push(RolloutSummary {
-                        agent: row.get(1)?,
-                        verdict,
-                        finished_at: moment(row.get(3)?),
-                        started_at: started_at.map(moment),
-                        elapsed_ms: elapsed.map(i64::unsigned_abs),
-                        observed_late: row.get(6)?,
-                    });
-                }
+                found.extend(summary(row)?);
             }
             Ok(found)
         })
@@ -205,7 +194,7 @@ impl Reader {
         })
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
@@ -236,7 +225,7 @@ impl Reader {
 }
 
 /// The events with these numbers, so many and so many bytes of them at most.
-fn page(
+pub(super) fn page(
     connection: &Connection,
     numbers: &[i64],
     limit: usize,
@@ -277,6 +266,24 @@ pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, String> {
         })
     };
     read().map_err(|error| error.to_string())
+}
+
+/// What is counted of the rollout of a row of number, agent, verdict, moment, start, duration and whether it was
+/// observed late; none of a version that knows more verdicts.
+pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<Option<RolloutSummary>> {
+    let word: Option<String> = row.get(2)?;
+    let Some(verdict) = known(word.as_deref().unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let (started_at, elapsed): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
+    Ok(Some(RolloutSummary {
+        agent: row.get(1)?,
+        verdict,
+        finished_at: moment(row.get(3)?),
+        started_at: started_at.map(moment),
+        elapsed_ms: elapsed.map(i64::unsigned_abs),
+        observed_late: row.get(6)?,
+    }))
 }
 
 /// A moment as it is kept.

@@ -35,6 +35,7 @@ const TABLES: &str = "
         data TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_by_age ON events (at);
+    CREATE INDEX events_by_agent ON events (agent, number);
     CREATE INDEX rollouts ON events (number, agent, at, verdict, started_at, elapsed_ms, observed_late)
         WHERE kind = 'rollout.finished';
     CREATE INDEX rollouts_by_agent ON events (agent, number, at, verdict, started_at, elapsed_ms, observed_late)
@@ -55,6 +56,12 @@ const TABLES: &str = "
         event INTEGER NOT NULL,
         written_at INTEGER NOT NULL,
         PRIMARY KEY (sink, agent, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE delivered (
+        event INTEGER NOT NULL,
+        sink TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (event, sink)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE dead_letters (
         sink TEXT NOT NULL,

@@ -111,13 +111,14 @@ Examples:
 
 pub(super) const WATCH: &str = "\
 Examples:
+  pipecat-rollout watch --demo     a simulated organization, without an account
   pipecat-rollout watch            every agent of the organization
   pipecat-rollout watch my-agent   one agent, without the list
   pipecat-rollout watch --once     one pass, for cron
   pipecat-rollout watch --config /etc/pipecat-rollout.toml --check-config
   pipecat-rollout watch --webhook https://example.com/hook
 
-Endpoints, on 127.0.0.1:9464: /livez /readyz /metrics /v1/agents /v1/rollouts
+Endpoints, on 127.0.0.1:9464: / (the page) /livez /readyz /metrics /v1/agents /v1/rollouts
 
 SIGTERM finishes deliveries and exits 0. A pass of --once exits 0 when it was made, whatever it found; 3 when \
 the key was refused, 5 when the API gave no usable answer. 2: a retry will not help, because of wrong usage, a \

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::values::{Listen, MaxRps, PositiveTime, Time, list};
+use super::values::{Listen, MaxRps, PositiveTime, PublicAddress, Time, list};
 use super::{TraceArgs, help};
 
 /// `watch`.
@@ -48,6 +48,20 @@ pub(crate) struct WatchArgs {
     /// Make one pass: follow rollouts to their end, deliver, exit
     #[arg(long)]
     pub(crate) once: bool,
+
+    /// Watch a simulated organization that never rests, without an account: open the page and look
+    ///
+    /// It has a store, sinks and intervals of its own; of the other options only those of HTTP have an effect on it.
+    #[arg(
+        long,
+        value_name = "AGENTS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "12",
+        value_parser = clap::value_parser!(u16).range(1..=20_000),
+        conflicts_with_all = ["once", "check_config", "agents"]
+    )]
+    pub(crate) demo: Option<u16>,
 
     /// How the logs on stderr are written
     #[arg(long, value_name = "STYLE", default_value = "auto", env)]
@@ -149,6 +163,14 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     pub(crate) dashboard_url: Option<String>,
 
+    /// File with the token that every request to the endpoints has to bear
+    #[arg(long, value_name = "PATH", env, help_heading = help::HTTP)]
+    pub(crate) http_token_file: Option<PathBuf>,
+
+    /// Address under which people reach the page, for links to it
+    #[arg(long, value_name = "URL", env, help_heading = help::HTTP)]
+    pub(crate) public_url: Option<PublicAddress>,
+
     /// Deliver events to this address
     #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     #[serde(skip)]
@@ -186,6 +208,8 @@ impl WatchKeys {
             history_retention: self.history_retention.or(filed.history_retention),
             listen: self.listen.or(filed.listen),
             dashboard_url: self.dashboard_url.or(filed.dashboard_url),
+            http_token_file: self.http_token_file.or(filed.http_token_file),
+            public_url: self.public_url.or(filed.public_url),
             webhook: self.webhook,
             webhook_secret_file: self.webhook_secret_file,
             delivery_timeout: self.delivery_timeout.or(filed.delivery_timeout),

@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::demo::Demo;
 use super::sidecar_tools;
 use super::signals::{Hangup, Signals};
-use crate::adapters::api::Client;
 use crate::adapters::api::connection::{Connection, Hooks};
+use crate::adapters::api::{Client, Credentials};
 use crate::adapters::metrics::Metrics;
 use crate::adapters::output::print;
 use crate::adapters::store::Store;
@@ -34,7 +35,11 @@ use crate::core::text::one_line;
 const SINK_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
-pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
+pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
+    let demo = match args.demo {
+        Some(agents) => Some(Demo::start(&mut args, agents).await?),
+        None => None,
+    };
     let mut plan = plan::watch_plan(&args).map_err(report_all_but_last)?;
     if args.check_config {
         plan::check_files(&plan).map_err(report_all_but_last)?;
@@ -50,11 +55,11 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     if args.health {
         return sidecar_tools::health(&plan).await;
     }
-    let client = Client::new(
-        plan.url.clone(),
-        plan.credentials()?,
-        plan.ca_file.as_deref(),
-    )?;
+    let credentials = match &demo {
+        Some(_) => Credentials::of_simulator(),
+        None => plan.credentials()?,
+    };
+    let client = Client::new(plan.url.clone(), credentials, plan.ca_file.as_deref())?;
     // A terminal that is closed ends it; what has none reads its configuration anew.
     let hangup = if io::stderr().is_terminal() {
         Hangup::Ends
@@ -67,6 +72,10 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
     };
     let store = open(&plan).await?;
+    let demo = match demo {
+        Some(demo) => Some(demo.with_history(&store).await?),
+        None => None,
+    };
     let incidents = store.with(|store| store.own_incidents()).await?;
     let fleet = remembered_fleet(&plan, &store)
         .await?
@@ -78,7 +87,12 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
     shared.set_mutes(std::mem::take(&mut plan.mutes));
     let (report, reports) = mpsc::unbounded_channel();
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
-    let http = listen(&plan, &shared, &metrics, &store).await?;
+    let connection = Connection::new(client, plan.rules.max_rps, hooks(&metrics));
+    let http = listen(&plan, &shared, &metrics, &store, &connection).await?;
+    if let (Some(demo), Some(http)) = (&demo, &http) {
+        let page = format!("http://{}", http.local_addr());
+        print::out(&demo.words(&page)).map_err(Error::Print)?;
+    }
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
     let dispatch_parts = DispatchParts {
@@ -95,7 +109,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         info!("watching {}", messages::agents(names.len()));
     }
     let sidecar = Sidecar::new(Parts {
-        connection: Connection::new(client, plan.rules.max_rps, hooks(&metrics)),
+        connection,
         shared,
         store,
         dispatch: Dispatch::start(sinks, dispatch_parts).await,
@@ -110,6 +124,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         Some(http) => serve_beside(http, sidecar).await,
         None => sidecar.run().await,
     };
+    drop(demo);
     match ended {
         Ended::Stopped | Ended::Passed(PassEnd::Passed) => Ok(Ending::Done),
         Ended::Passed(PassEnd::Failed(verdict, why)) => Ok(Ending::PassFailed { verdict, why }),
@@ -194,6 +209,7 @@ async fn listen(
     shared: &Arc<Shared>,
     metrics: &Arc<Metrics>,
     store: &StoreHandle,
+    connection: &Connection,
 ) -> Result<Option<Http>, Error> {
     let Listen::At(address) = plan.listen else {
         return Ok(None);
@@ -201,13 +217,18 @@ async fn listen(
     let endpoints = Endpoints {
         shared: Arc::clone(shared),
         metrics: Arc::clone(metrics),
-        reader: store.reader().clone(),
+        store: store.clone(),
+        connection: connection.clone(),
         origin: plan.origin.clone(),
+        access: Arc::new(plan.access()?),
     };
+    let is_open = endpoints.access.token.is_none();
     let http = Http::bind(address, endpoints, Limits::default()).await?;
     let address = http.local_addr();
-    if !address.ip().is_loopback() {
-        warn!("anyone who can reach {address} can read the endpoints: there is no password");
+    if is_open && !address.ip().is_loopback() {
+        warn!(
+            "anyone who can reach {address} can read the endpoints; --http-token-file guards them"
+        );
     }
     info!(%address, "endpoints on http://{address}");
     Ok(Some(http))

@@ -8,6 +8,7 @@ mod sinks;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
@@ -22,6 +23,7 @@ use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
 use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
+use crate::app::watch::http::{Access, Token};
 use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
 use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
@@ -47,6 +49,7 @@ pub(crate) struct WatchPlan {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) store: PathBuf,
     pub(crate) listen: Listen,
+    pub(crate) http_token_file: Option<PathBuf>,
     pub(crate) rules: Rules,
     pub(crate) history_retention: Duration,
     pub(crate) delivery_timeout: Duration,
@@ -63,6 +66,20 @@ impl WatchPlan {
     /// When there is nothing.
     pub(crate) fn credentials(&self) -> Result<Credentials> {
         Credentials::find(self.key_file.as_deref())
+    }
+
+    /// Who may ask the endpoints.
+    ///
+    /// # Errors
+    /// When there is no token although there is to be one.
+    pub(crate) fn access(&self) -> Result<Access> {
+        let token = self.http_token_file.as_deref().map(Token::read).transpose();
+        Ok(Access {
+            token: token
+                .map_err(|why| anyhow!("--http-token-file: {why}"))?
+                .map(Arc::new),
+            public_url: self.origin.public_url.clone(),
+        })
     }
 }
 
@@ -100,7 +117,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
         (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok(dashboard_url)) => Ok(WatchPlan {
             origin: Origin {
                 source: url.to_string(),
-                public_url: None,
+                public_url: keys.public_url.clone().map(|address| address.0),
                 dashboard_url,
             },
             url,
@@ -110,6 +127,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
             } else {
                 Listen::At(LISTEN)
             }),
+            http_token_file: keys.http_token_file.clone(),
             rules: rules(&keys, watched, args.once),
             history_retention: keys
                 .history_retention

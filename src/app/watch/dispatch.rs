@@ -65,7 +65,6 @@ pub(crate) struct Parts {
 pub(crate) struct Dispatch {
     parts: Arc<Parts>,
     filters: Arc<Filters>,
-    wake: watch::Sender<()>,
     drain: watch::Sender<bool>,
     workers: JoinSet<()>,
     /// Every sink that is or was configured; none where it is not any more.
@@ -124,7 +123,6 @@ impl Dispatch {
         let mut dispatch = Self {
             parts: Arc::new(parts),
             filters: Arc::new(filters),
-            wake: watch::Sender::new(()),
             drain: watch::Sender::new(false),
             workers: JoinSet::new(),
             sinks: BTreeMap::new(),
@@ -185,7 +183,7 @@ impl Dispatch {
             self.workers
                 .spawn(heartbeat::run(name, parts, configured, drain));
         } else {
-            let (wake, working) = (self.wake.subscribe(), Arc::clone(&self.working));
+            let (wake, working) = (self.parts.shared.deliveries(), Arc::clone(&self.working));
             let worker = Worker::new(name, parts, configured, wake, drain, working);
             self.workers.spawn(worker.run());
         }
@@ -250,7 +248,7 @@ impl Dispatch {
 
     /// Something may wait that did not before.
     pub(super) fn wake(&self) {
-        self.wake.send_replace(());
+        self.parts.shared.wake_deliveries();
     }
 
     /// What gives up events that are too old and wait for a sink that takes nothing.

@@ -1,16 +1,23 @@
 //! The sidecar's endpoints: what probes, Prometheus and scripts may ask of it.
 //!
-//! There is no password: it listens on loopback unless asked otherwise, and there it answers only requests
+//! Without a token it listens on loopback unless asked otherwise, and there it answers only requests
 //! that name this machine, so that no page in a browser can read it through a rebound name. All that a
 //! caller can take is bounded: a connection brings one request, has one deadline for all of it up to the
 //! answer's last byte, and is one of a few.
 
+mod actions;
 mod answer;
+mod badge;
 mod guard;
+mod lists;
+mod page;
 mod query;
 mod routes;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
+mod token;
 mod views;
 
 use std::future::Future;
@@ -32,13 +39,15 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::routes::Place;
-use super::Shared;
+pub(crate) use self::token::Token;
+use super::{Shared, StoreHandle};
+use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
-use crate::adapters::store::Reader;
-use crate::core::fleet::Origin;
+use crate::core::fleet::{Origin, PublicUrl};
 
 /// What can be asked for.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 13] = [
+    "/",
     "/livez",
     "/readyz",
     "/metrics",
@@ -47,6 +56,10 @@ const PATHS: [&str; 8] = [
     "/v1/events",
     "/v1/stats",
     "/v1/dead-letters",
+    "/v1/overview",
+    "/v1/rollout",
+    "/v1/rollout/logs",
+    "/badge/AGENT.svg",
 ];
 /// The most that the head of a request may take.
 const MAX_HEAD: usize = 16 * 1024;
@@ -59,9 +72,20 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Endpoints {
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) reader: Reader,
+    pub(crate) store: StoreHandle,
+    pub(crate) connection: Connection,
     /// Where events come from.
     pub(crate) origin: Origin,
+    pub(crate) access: Arc<Access>,
+}
+
+/// Who may ask.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    /// Without it, whoever can reach the sidecar.
+    pub(crate) token: Option<Arc<Token>>,
+    /// Where people find the page: its host is another name of this machine.
+    pub(crate) public_url: Option<PublicUrl>,
 }
 
 /// The endpoints, listening.

@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::recent::RecentRollouts;
 use crate::core::fleet::{Fleet, FleetEvent, Moment, Mute};
 
 /// How long a loop may take between two heartbeats.
@@ -27,6 +29,10 @@ pub(crate) struct Shared {
     reload_ok: AtomicBool,
     /// The sinks of the configuration, by name.
     sinks: Mutex<BTreeSet<String>>,
+    /// Something may wait for a sink that did not before.
+    deliveries: watch::Sender<()>,
+    /// The latest rollouts of agents.
+    pub(crate) recent: RecentRollouts,
     /// What is muted.
     mutes: Mutex<Vec<Muted>>,
 }
@@ -57,6 +63,8 @@ impl Shared {
             reload_ok: AtomicBool::new(true),
             sinks: Mutex::default(),
             mutes: Mutex::default(),
+            deliveries: watch::Sender::new(()),
+            recent: RecentRollouts::default(),
         }
     }
 
@@ -148,6 +156,16 @@ impl Shared {
     /// The sinks of the configuration, by name.
     pub(crate) fn sinks(&self) -> BTreeSet<String> {
         lock(&self.sinks).clone()
+    }
+
+    /// Something may wait for a sink that did not before.
+    pub(crate) fn wake_deliveries(&self) {
+        self.deliveries.send_replace(());
+    }
+
+    /// Is woken when something may wait for a sink.
+    pub(super) fn deliveries(&self) -> watch::Receiver<()> {
+        self.deliveries.subscribe()
     }
 
     /// Mutes these from now on.

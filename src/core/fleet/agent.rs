@@ -140,7 +140,7 @@ impl Agent {
                 deployment_id,
                 created_at,
             } => self.target_found(now, deployment_id, *created_at, clock),
-            Event::PhaseChanged { phase, .. } => self.phase_changed(now, *phase),
+            Event::PhaseChanged { phase, .. } => self.phase_changed(now, *phase, clock),
             _ => Vec::new(),
         }
     }
@@ -207,14 +207,21 @@ impl Agent {
     }
 
     /// The rollout has entered a phase. Each is reported once, however often a rollout goes back and forth.
-    fn phase_changed(&mut self, now: Moment, phase: Phase) -> Vec<FleetEvent> {
-        let AgentState::RollingOut { phases, .. } = &mut self.record.state else {
+    fn phase_changed(&mut self, now: Moment, phase: Phase, clock: &ServerClock) -> Vec<FleetEvent> {
+        let AgentState::RollingOut {
+            phases, started_at, ..
+        } = &mut self.record.state
+        else {
             return Vec::new();
         };
-        if phase == Phase::Waiting || phases.contains(&phase) {
+        if phase == Phase::Waiting || phases.iter().any(|entry| entry.phase == phase) {
             return Vec::new();
         }
-        phases.push(phase);
+        let since = clock.since(now.at, *started_at).unwrap_or_default();
+        phases.push(PhaseEntry {
+            phase,
+            at_ms: whole_millis(since),
+        });
         let data = EventData {
             phase: Some(phase),
             ..EventData::default()

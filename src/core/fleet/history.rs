@@ -8,11 +8,13 @@ use crate::core::rollout::Verdict;
 
 /// A rollout that has ended, as users are given it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FinishedRollout {
     /// The id of the event that said so.
     pub id: String,
     /// When its verdict was known.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     pub finished_at: Timestamp,
     /// What happened.
     #[serde(flatten)]

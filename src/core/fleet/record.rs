@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::FleetEvent;
-use crate::core::rollout::{Phase, Reason, Verdict};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
 /// What is known of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +103,8 @@ pub enum AgentState {
         deployment: KnownDeployment,
         /// When it was created or, where that is unknown, first seen.
         started_at: Timestamp,
-        /// The phases that were reported so far, each once.
-        phases: Vec<Phase>,
+        /// The phases that were reported so far, each once, in milliseconds since it started.
+        phases: Vec<PhaseEntry>,
         /// Whether its start is unknown.
         observed_late: bool,
         /// Whether it is older than the one before.
@@ -131,6 +131,7 @@ pub struct Incident {
 
 /// What the last answer about an agent showed; it is not kept over a restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Live {
     /// The phase of the present deployment.

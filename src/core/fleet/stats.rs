@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::history::RolloutSummary;
 use crate::core::rollout::Verdict;
@@ -20,6 +20,7 @@ const DAY: f64 = 86_400.0;
 
 /// What rollouts add up to. A figure that has nothing to go by is none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// Rollouts that have ended, whichever way.
@@ -50,7 +51,8 @@ pub struct Stats {
 }
 
 /// How a history is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Period {
     /// By day.
     Day,

@@ -24,6 +24,7 @@ pub(crate) fn check_files(plan: &WatchPlan) -> Result<(), Vec<Error>> {
         let tls = api::tls_config(plan.ca_file.as_deref());
         problems.extend(tls.err());
     }
+    problems.extend(plan.access().err());
     let store = check_store(&plan.store);
     let unusable = || format!("--store: {} cannot be opened or made", plan.store.display());
     problems.extend(store.with_context(unusable).err());

@@ -1,29 +1,103 @@
-//! Whom the endpoints answer: on loopback, those who call them by a name of this machine.
+//! Whom the endpoints answer: on loopback, those who call them by a name of this machine; with a token, those
+//! who bear it.
 
 use std::net::IpAddr;
 
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
+use axum::response::Response;
+
+use super::Access;
+use super::answer::error;
+use super::lists::Trust;
+use super::token::CHALLENGE;
+use crate::core::fleet::PublicUrl;
 
 /// Why a request is turned away, and in which words.
 pub(super) type Refusal = (StatusCode, &'static str);
 
-/// Whether a request that came to `listening` may be answered.
+/// By which name a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// This machine's, on its loopback.
+    Local,
+    /// The public one, or any where it listens beyond loopback.
+    Public,
+}
+
+/// Whether a request that came to `listening` may be answered, and how much it may do.
+///
+/// # Errors
+/// The answer that turns it away.
+pub(super) async fn admit(
+    access: &Access,
+    listening: IpAddr,
+    request: &Parts,
+) -> Result<Trust, Response> {
+    let headers = &request.headers;
+    let public = access.public_url.as_ref().map(PublicUrl::authority);
+    let name = check_name(listening, public, request.version, &request.uri, headers);
+    let name = name.map_err(|(status, why)| error(status, why))?;
+    match (&access.token, name) {
+        (Some(token), _) if token.admits(headers).await => Ok(Trust::Full),
+        (Some(_), _) => {
+            let why =
+                "the token of --http-token-file is needed, as a bearer token or as a password";
+            let mut refused = error(StatusCode::UNAUTHORIZED, why);
+            let challenge = HeaderValue::from_static(CHALLENGE);
+            let headers = refused.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            Err(refused)
+        }
+        (None, Name::Local) => Ok(Trust::Full),
+        (None, Name::Public) => Ok(Trust::ReadOnly),
+    }
+}
+
+/// Whether a request may change something: it comes from the page itself, or from no browser.
 ///
 /// # Errors
 /// Why not.
-pub(super) fn admit(
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
+    const REFUSED: Refusal = (
+        StatusCode::FORBIDDEN,
+        "only the page itself may ask for this",
+    );
+    let text = |name| {
+        let value: Option<&HeaderValue> = headers.get(name);
+        value.map(|value| value.to_str().unwrap_or_default())
+    };
+    // Every browser says where a request comes from; older ones, and those over plain http, by the origin only.
+    if text(header::HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| site != "same-origin")
+    {
+        return Err(REFUSED);
+    }
+    let Some(origin) = text(header::ORIGIN) else {
+        return Ok(());
+    };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    if host.is_some() && host == text(header::HOST) {
+        Ok(())
+    } else {
+        Err(REFUSED)
+    }
+}
+
+fn check_name(
     listening: IpAddr,
+    public: Option<&str>,
     version: Version,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
+) -> Result<Name, Refusal> {
     if has_body(headers) {
         let told = "no endpoint takes a body";
         return Err((StatusCode::PAYLOAD_TOO_LARGE, told));
     }
     if !listening.to_canonical().is_loopback() {
-        return Ok(());
+        return Ok(Name::Public);
     }
     let mut given = headers.get_all(header::HOST).iter();
     let host = match (given.next(), given.next()) {
@@ -31,14 +105,26 @@ pub(super) fn admit(
         (Some(host), None) => Some(host.as_bytes()),
         _ => return Err((StatusCode::BAD_REQUEST, "one Host header is needed")),
     };
-    let ours = |name: &Authority| is_ours(name.host(), listening);
-    let host_ours = host.is_none_or(|host| Authority::try_from(host).is_ok_and(|name| ours(&name)));
-    if host_ours && uri.authority().is_none_or(ours) {
-        Ok(())
-    } else {
-        let told = "the Host header names another machine than this one";
-        Err((StatusCode::MISDIRECTED_REQUEST, told))
+    let of = |name: &Authority| {
+        if is_ours(name.host(), listening) {
+            Some(Name::Local)
+        } else {
+            let is_public = public.is_some_and(|public| name.as_str().eq_ignore_ascii_case(public));
+            is_public.then_some(Name::Public)
+        }
+    };
+    let host = match host {
+        Some(host) => Authority::try_from(host).ok().and_then(|name| of(&name)),
+        None => Some(Name::Local),
+    };
+    let target = uri.authority().map_or(host, of);
+    if let (Some(host), Some(target)) = (host, target)
+        && host == target
+    {
+        return Ok(host);
     }
+    let told = "the Host header names another machine than this one; --public-url names it as well";
+    Err((StatusCode::MISDIRECTED_REQUEST, told))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -70,8 +156,12 @@ mod tests {
             headers.append(header::HOST, host.parse().unwrap());
         }
         let uri = uri.parse().unwrap();
-        let admitted = admit(listening.parse().unwrap(), version, &uri, &headers);
-        admitted.map_or_else(|(status, _)| status.as_u16(), |()| 200)
+        let (listening, public) = (listening.parse().unwrap(), Some("rollouts.example.com"));
+        let admitted = check_name(listening, public, version, &uri, &headers);
+        admitted.map_or_else(
+            |(status, _)| status.as_u16(),
+            |name| if name == Name::Local { 200 } else { 203 },
+        )
     }
 
     #[test]
@@ -84,6 +174,8 @@ mod tests {
             ("127.8.9.1", 200),
             ("[::1]:9464", 200),
             ("[::ffff:127.0.0.1]", 200),
+            ("Rollouts.example.com", 203),
+            ("rollouts.example.com:1", 421),
             ("evil.example", 421),
             ("localhost.evil.example", 421),
             ("127.0.0.1.evil.example:9464", 421),
@@ -116,7 +208,31 @@ mod tests {
     fn beyond_loopback_any_name_will_do() {
         for listening in ["0.0.0.0", "::", "192.168.0.7"] {
             let status = admitted(listening, &["pod.example"], Version::HTTP_11, "/");
-            assert_eq!(status, 200, "{listening}");
+            assert_eq!(status, 203, "{listening}");
+        }
+    }
+
+    #[test]
+    fn only_the_page_itself_changes_something() {
+        for (site, origin, may) in [
+            (Some("same-origin"), Some("http://localhost:9464"), true),
+            (None, Some("http://localhost:9464"), true),
+            (None, None, true),
+            (Some("cross-site"), None, false),
+            (Some("same-site"), Some("http://localhost:9464"), false),
+            (Some("none"), None, false),
+            (Some("same-origin"), Some("http://evil.example"), false),
+            (None, Some("http://localhost:9465"), false),
+            (None, Some("null"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost:9464".parse().unwrap());
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            assert_eq!(check_origin(&headers).is_ok(), may, "{site:?} {origin:?}");
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use super::answer::error;
-use crate::core::fleet::{EventKind, parse_moment};
+use crate::core::fleet::{AgentFilter, EventKind, Order, Period, Status, parse_moment};
+use crate::core::rollout::Verdict;
 use crate::core::text::one_line;
 
 const MAX_LIMIT: usize = 1000;
@@ -17,14 +18,80 @@ const MAX_LIMIT: usize = 1000;
 /// A query, or a 400 that says what is wrong with it.
 pub(super) struct Strict<T>(pub(super) T);
 
-/// `/v1/agents`
+/// An endpoint that is asked for nothing in particular.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
+
+/// `/v1/agents`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawAgentsQuery")]
 pub(super) struct AgentsQuery {
     /// Those whose names come after this one.
     pub(super) after: Option<String>,
+    pub(super) order: Order,
+    pub(super) filter: AgentFilter,
+    pub(super) limit: Limit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAgentsQuery {
+    after: Option<String>,
+    #[serde(default)]
+    order: Order,
+    search: Option<String>,
+    region: Option<String>,
+    state: Option<Status>,
+    #[serde(default)]
+    limit: Limit,
+}
+
+impl TryFrom<RawAgentsQuery> for AgentsQuery {
+    type Error = &'static str;
+
+    fn try_from(raw: RawAgentsQuery) -> Result<Self, Self::Error> {
+        if raw.after.is_some() && raw.order != Order::Name {
+            return Err("after: only a list in the order of names has pages");
+        }
+        Ok(Self {
+            after: raw.after,
+            order: raw.order,
+            filter: AgentFilter {
+                search: raw.search.filter(|search| !search.is_empty()),
+                region: raw.region.filter(|region| !region.is_empty()),
+                status: raw.state,
+            },
+            limit: raw.limit,
+        })
+    }
+}
+
+/// `/v1/rollout`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RolloutQuery {
+    pub(super) agent: String,
+    pub(super) deployment: String,
+}
+
+/// `/v1/rollout/logs`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogsQuery {
+    pub(super) agent: String,
+    pub(super) deployment: String,
     #[serde(default)]
     pub(super) limit: Limit,
+}
+
+/// `/v1/dead-letters/redeliver`
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedeliverQuery {
+    pub(super) sink: String,
+    /// The event's number; all of the sink's where there is none.
+    pub(super) event: Option<u64>,
 }
 
 /// `/v1/rollouts`
@@ -36,6 +103,8 @@ pub(super) struct RolloutsQuery {
     pub(super) since: Option<Moment>,
     /// Those that ended before.
     pub(super) until: Option<Moment>,
+    /// Those that ended so.
+    pub(super) verdict: Option<Verdict>,
     /// Those with a smaller number.
     pub(super) before: Option<u64>,
     #[serde(default)]
@@ -62,6 +131,8 @@ pub(super) struct StatsQuery {
     pub(super) agent: Option<String>,
     pub(super) since: Option<Moment>,
     pub(super) until: Option<Moment>,
+    /// By day or by week, instead of by agent.
+    pub(super) by: Option<Period>,
 }
 
 /// `/v1/dead-letters`
@@ -148,6 +219,7 @@ mod tests {
                 agent: Some("my-agent".to_owned()),
                 since: Some(Moment("2026-11-22T15:00:00Z".parse().unwrap())),
                 until: Some(Moment("2026-11-23T13:00:00Z".parse().unwrap())),
+                verdict: None,
                 before: Some(7),
                 limit: Limit(1000),
             }
@@ -181,5 +253,7 @@ mod tests {
         }
         let error = read::<EventsQuery>("kind=rollout.finish").unwrap_err();
         assert!(error.contains("rollout.finished"), "{error}");
+        let error = read::<AgentsQuery>("after=a&order=attention").unwrap_err();
+        assert!(error.contains("has pages"), "{error}");
     }
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -19,32 +19,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::answer::{add_security_headers, answer, error, json_answer};
+use super::actions;
+use super::answer::{add_security_headers, answer, error, json_answer, json_unless_known};
+use super::badge::badge;
 use super::guard::admit;
-use super::query::{
-    AgentsQuery, DeadLettersQuery, EventsQuery, Moment, RolloutsQuery, StatsQuery, Strict,
-};
-use super::views::{AgentView, event};
-use super::{Endpoints, PATHS};
+use super::lists::{self, Trust};
+use super::page::{FILES, File, add_browser_headers};
+use super::query::Strict;
+use super::{Access, Endpoints, PATHS};
 use crate::adapters::metrics::{Format, Snapshot};
-use crate::adapters::store::{EventQuery, RolloutQuery, StoreError};
+use crate::adapters::store::StoreError;
 use crate::app::error::chain;
 use crate::app::watch::Muted;
-use crate::core::fleet::{FinishedRollout, Stats};
 use crate::core::rollout::whole_millis;
 
 /// How many answers of each kind there may be at once: they can be long.
 const PLACES: usize = 2;
-/// How long a page may be, in bytes as they are kept.
-const MAX_PAGE: usize = 4 * 1024 * 1024;
 
 #[derive(Clone)]
-struct AppState {
-    endpoints: Arc<Endpoints>,
+pub(super) struct AppState {
+    pub(super) endpoints: Arc<Endpoints>,
     /// How long an answer may be waited for.
-    patience: Duration,
+    pub(super) patience: Duration,
     scrapes: Arc<Semaphore>,
     lists: Arc<Semaphore>,
+    /// One request for logs at a time: the API counts them.
+    pub(super) logs: Arc<Semaphore>,
 }
 
 /// The place of an answer: it is kept until the connection has ended, in which there is one answer.
@@ -53,23 +53,33 @@ pub(super) struct Place(Arc<OnceLock<OwnedSemaphorePermit>>);
 
 /// The endpoints at this address; a connection may take that long.
 pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duration) -> Router {
+    let access = Arc::clone(&endpoints.access);
     let state = AppState {
         endpoints,
         patience: time / 2,
         scrapes: Arc::new(Semaphore::new(PLACES)),
         lists: Arc::new(Semaphore::new(PLACES)),
+        logs: Arc::new(Semaphore::new(1)),
     };
-    Router::new()
-        .route("/livez", get(livez))
+    let page = FILES.into_iter().fold(Router::new(), |router, one| {
+        router.route(one.path, file(one))
+    });
+    page.route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/v1/agents", list(agents))
-        .route("/v1/rollouts", list(rollouts))
-        .route("/v1/events", list(events))
-        .route("/v1/stats", list(stats))
-        .route("/v1/dead-letters", list(dead_letters))
+        .route("/v1/agents", list(lists::agents))
+        .route("/v1/rollouts", list(lists::rollouts))
+        .route("/v1/events", list(lists::events))
+        .route("/v1/stats", list(lists::stats))
+        .route("/v1/dead-letters", list(lists::dead_letters))
+        .route("/v1/dead-letters/redeliver", post(actions::redeliver))
+        .route("/v1/overview", list(lists::overview))
+        .route("/v1/rollout", list(lists::rollout))
+        .route("/v1/rollout/logs", get(actions::logs))
+        .route("/badge/{file}", get(agent_badge))
         .method_not_allowed_fallback(|| async {
-            error(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are allowed")
+            let what = "GET and HEAD are allowed, and POST to send dead letters again";
+            error(StatusCode::METHOD_NOT_ALLOWED, what)
         })
         .fallback(|| async {
             error(
@@ -78,23 +88,22 @@ pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duratio
             )
         })
         .layer(middleware::from_fn(move |request, next| {
-            guard(listening, request, next)
+            guard(Arc::clone(&access), listening, request, next)
         }))
         .with_state(state)
 }
 
-async fn guard(listening: IpAddr, request: Request, next: Next) -> Response {
-    let admitted = admit(
-        listening,
-        request.version(),
-        request.uri(),
-        request.headers(),
-    );
-    let mut response = match admitted {
-        Ok(()) => next.run(request).await,
-        Err((status, why)) => error(status, why),
+async fn guard(access: Arc<Access>, listening: IpAddr, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut response = match admit(&access, listening, &parts).await {
+        Ok(trust) => {
+            parts.extensions.insert(trust);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => refused,
     };
     add_security_headers(response.headers_mut());
+    add_browser_headers(response.headers_mut());
     response
 }
 
@@ -178,81 +187,47 @@ async fn metrics(
     long_answer(&state, &state.scrapes, place, write).await
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is listed as the others are")]
-fn agents(endpoints: &Endpoints, query: &AgentsQuery) -> Result<Value, StoreError> {
-    let fleet = endpoints.shared.fleet();
-    let mut rest = fleet.agents_after(query.after.as_deref());
-    let page: Vec<_> = rest.by_ref().take(query.limit.0).cloned().collect();
-    let more = rest.next().is_some();
-    drop(rest);
-    drop(fleet);
-    let next = page.last().filter(|_| more).map(|record| &record.name);
-    let views: Vec<AgentView<'_>> = page.iter().map(AgentView::of).collect();
-    Ok(json!({ "agents": views, "next": next }))
-}
-
-fn rollouts(endpoints: &Endpoints, query: &RolloutsQuery) -> Result<Value, StoreError> {
-    let selection = RolloutQuery {
-        before: query.before,
-        ..selection(query.agent.clone(), query.since, query.until)
-    };
-    let reader = &endpoints.reader;
-    let page = reader.rollouts(&selection, query.limit.0, MAX_PAGE)?;
-    let next = page.next();
-    let views: Vec<FinishedRollout> = page.found.into_iter().map(Into::into).collect();
-    Ok(json!({ "rollouts": views, "next": next }))
-}
-
-fn events(endpoints: &Endpoints, query: &EventsQuery) -> Result<Value, StoreError> {
-    let selection = EventQuery {
-        after: query.after,
-        agent: query.agent.clone(),
-        kind: query.kind,
-    };
-    let reader = &endpoints.reader;
-    let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
-    let views = page.found.iter();
-    let views = views.map(|stored| event(stored, &endpoints.origin));
-    Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
-}
-
-fn stats(endpoints: &Endpoints, query: &StatsQuery) -> Result<Value, StoreError> {
-    let selection = selection(query.agent.clone(), query.since, query.until);
-    let rollouts = endpoints.reader.summaries(&selection)?;
-    let agents = Stats::by_agent(&rollouts).into_iter();
-    let agents = agents.map(|(agent, stats)| json!({ "agent": agent, "stats": stats }));
-    Ok(json!({ "stats": Stats::of(&rollouts), "agents": agents.collect::<Vec<_>>() }))
-}
-
-fn dead_letters(endpoints: &Endpoints, query: &DeadLettersQuery) -> Result<Value, StoreError> {
-    let found = endpoints.reader.dead_letters(query.limit.0)?;
-    Ok(json!({ "deadLetters": found }))
-}
-
-/// The rollouts that a query asks for.
-fn selection(agent: Option<String>, since: Option<Moment>, until: Option<Moment>) -> RolloutQuery {
-    RolloutQuery {
-        agents: agent.into_iter().collect(),
-        since: since.map(|moment| moment.0),
-        until: until.map(|moment| moment.0),
-        ..RolloutQuery::default()
-    }
-}
-
 /// Answers a query with a list, in JSON.
 fn list<Q: DeserializeOwned + Send + 'static>(
-    list: fn(&Endpoints, &Q) -> Result<Value, StoreError>,
+    list: fn(&Endpoints, &Q, Trust) -> Result<Value, StoreError>,
 ) -> MethodRouter<AppState> {
     get(
-        move |State(state): State<AppState>, Extension(place), Strict(query)| async move {
+        move |State(state): State<AppState>,
+              Extension(place),
+              Extension(trust),
+              headers: HeaderMap,
+              Strict(query)| async move {
             let endpoints = Arc::clone(&state.endpoints);
-            let write = move || match list(&endpoints, &query) {
-                Ok(body) => Ok(json_answer(StatusCode::OK, &body)),
+            let write = move || match list(&endpoints, &query, trust) {
+                Ok(body) => Ok(json_unless_known(&headers, &body)),
                 Err(error) => Err(chain(&error)),
             };
             long_answer(&state, &state.lists, place, write).await
         },
     )
+}
+
+/// A file of the page.
+fn file(file: File) -> MethodRouter<AppState> {
+    get(move |headers: HeaderMap| async move { file.answer(&headers) })
+}
+
+/// The state of an agent as a picture, which other sites may show.
+async fn agent_badge(State(state): State<AppState>, Path(file): Path<String>) -> Response {
+    let name = file.strip_suffix(".svg").unwrap_or(&file);
+    let fleet = state.endpoints.shared.fleet();
+    let found = fleet.agent(name).map(|agent| agent.status().0);
+    drop(fleet);
+    let status = if found.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
+    };
+    let mut response = answer(status, "image/svg+xml", badge(name, found));
+    let anywhere = HeaderValue::from_static("cross-origin");
+    let headers = response.headers_mut();
+    headers.insert("cross-origin-resource-policy", anywhere);
+    response
 }
 
 /// Has an answer written where it keeps no loop waiting, in one of a few places.
@@ -291,7 +266,7 @@ impl Endpoints {
     fn snapshot(&self) -> Snapshot {
         let shared = &self.shared;
         let now = shared.now();
-        let mut backlogs = self.reader.backlogs().unwrap_or_default();
+        let mut backlogs = self.store.reader().backlogs().unwrap_or_default();
         for sink in shared.sinks() {
             backlogs.entry(sink).or_default();
         }

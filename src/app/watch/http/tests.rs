@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::adapters::api::connection::Hooks;
+use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
 use crate::adapters::store::Store;
 use crate::core::fleet::{
     AgentRecord, Change, EventData, EventKind, Fleet, FleetEvent, KnownDeployment, Mode, Rules,
@@ -19,6 +21,8 @@ use crate::core::fleet::{
 };
 use crate::core::rollout;
 use crate::core::rollout::{Reason, Verdict};
+
+mod page;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(30);
@@ -31,7 +35,7 @@ struct Served {
     shared: Arc<Shared>,
     /// Dropped, it ends the service.
     _end: oneshot::Sender<()>,
-    store: Store,
+    store: StoreHandle,
     _folder: TempDir,
 }
 
@@ -83,6 +87,13 @@ fn agent(name: &str) -> AgentRecord {
     }
 }
 
+/// To an API that is not there.
+fn connection() -> Connection {
+    let url = ApiUrl::parse("http://127.0.0.1:9", PlainHttp::LoopbackOnly).unwrap();
+    let client = Client::new(url, Credentials::of_simulator(), None).unwrap();
+    Connection::new(client, NonZeroU32::MIN, Hooks::default())
+}
+
 fn finished(agent: &str, number: i64) -> FleetEvent {
     FleetEvent {
         kind: EventKind::RolloutFinished,
@@ -109,6 +120,15 @@ impl Served {
     }
 
     async fn with(agents: Vec<AgentRecord>, limits: Limits) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST, Access::default(), agents, limits).await
+    }
+
+    async fn at(
+        address: Ipv4Addr,
+        access: Access,
+        agents: Vec<AgentRecord>,
+        limits: Limits,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("store.db")).unwrap();
         let change = Change {
@@ -120,18 +140,21 @@ impl Served {
         store
             .apply(Timestamp::now(), &change, |_| Vec::new())
             .unwrap();
+        let store = StoreHandle::new(store);
         let fleet = Fleet::restore(rules(), agents, Some(Timestamp::UNIX_EPOCH));
         let shared = Arc::new(Shared::new(fleet));
         let endpoints = Endpoints {
             shared: Arc::clone(&shared),
             metrics: Arc::new(Metrics::new("0.1.0", Timestamp::UNIX_EPOCH)),
-            reader: store.reader(),
+            store: store.clone(),
+            connection: connection(),
             origin: Origin {
                 source: "https://api.example.com/v1".to_owned(),
                 ..Origin::default()
             },
+            access: Arc::new(access),
         };
-        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        let address = (address, 0).into();
         let http = Http::bind(address, endpoints, limits).await.unwrap();
         let address = http.local_addr();
         let (end, ended) = oneshot::channel::<()>();
@@ -351,8 +374,10 @@ async fn an_address_that_cannot_be_had_is_named() {
         let endpoints = Endpoints {
             shared: Arc::clone(&served.shared),
             metrics: Arc::new(Metrics::new("0", Timestamp::UNIX_EPOCH)),
-            reader: served.store.reader(),
+            store: served.store.clone(),
+            connection: connection(),
             origin: Origin::default(),
+            access: Arc::default(),
         };
         let error = Http::bind(address, endpoints, Limits::default()).await;
         let error = error.unwrap_err().to_string();

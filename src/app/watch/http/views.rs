@@ -1,61 +1,199 @@
-//! What the endpoints show of agents and events: shaped for users, with nothing of the store's insides.
+//! What the endpoints show of agents, rollouts and events: shaped for users, with nothing of the store's insides.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::core::fleet::{AgentRecord, AgentState, Live, Origin, StoredEvent};
-use crate::core::rollout::{Reason, Verdict};
+use crate::adapters::store::EventDelivery;
+use crate::app::watch::recent::Recent;
+use crate::core::fleet::{
+    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Origin, Status, StoredEvent,
+};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
 /// An agent in `/v1/agents`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AgentView<'a> {
-    name: &'a str,
-    region: Option<&'a str>,
-    /// `rolling-out`, `ready`, `unready`, or `unknown` before its first check.
-    state: &'static str,
+pub(super) struct AgentView {
+    name: String,
+    region: Option<String>,
+    /// `unknown` before its first check.
+    state: Status,
     /// Since when.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
     since: Timestamp,
     /// Why it is unready.
-    reason: Option<&'a Reason>,
+    reason: Option<Reason>,
     #[serde(flatten)]
-    live: &'a Live,
-    deployment_id: Option<&'a str>,
+    live: Live,
+    deployment_id: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
     deployment_created_at: Option<Timestamp>,
-    image: Option<&'a str>,
-    previous_deployment_id: Option<&'a str>,
+    image: Option<String>,
+    previous_deployment_id: Option<String>,
     /// How the last rollout ended that was watched.
     last_verdict: Option<Verdict>,
+    /// The rollout that is under way.
+    rollout: Option<UnderWay>,
+    /// The last ten that have ended, the oldest first, and how long they usually take.
+    #[serde(flatten)]
+    recent: Recent,
 }
 
-impl<'a> AgentView<'a> {
-    pub(super) fn of(record: &'a AgentRecord) -> Self {
-        let live = &record.live;
-        let (state, since, reason) = match &record.state {
-            AgentState::RollingOut { started_at, .. } => ("rolling-out", *started_at, None),
-            AgentState::Unready { since, reason } => ("unready", *since, reason.as_ref()),
-            AgentState::Idle { since } if live.ready == Some(true) => ("ready", *since, None),
-            // It has not been so for long enough to be reported.
-            AgentState::Idle { since } if live.ready == Some(false) => ("unready", *since, None),
-            AgentState::Idle { since } => ("unknown", *since, None),
-        };
+/// A rollout that is under way.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnderWay {
+    /// When its deployment was created, by the server's clock or, where that is unknown, when it was first seen.
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    started_at: Timestamp,
+    /// Whether its start is unknown.
+    observed_late: bool,
+    /// Whether its deployment is older than the one before.
+    rolled_back: bool,
+    /// The phases so far, in milliseconds since it started.
+    phases: Vec<PhaseEntry>,
+}
+
+/// `/v1/overview`: all agents in numbers, the rollouts under way, and the sinks.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Overview {
+    pub(super) version: &'static str,
+    /// The API that is watched.
+    pub(super) source: String,
+    /// By how many seconds the server's clock is ahead of the sidecar's, where that matters.
+    pub(super) server_clock_ahead_s: i64,
+    /// Why the sidecar does not know what it is there to know; empty where it does.
+    pub(super) faults: Vec<String>,
+    pub(super) agents: Census,
+    /// The agents whose rollout is under way, the longest first; fifty at most.
+    pub(super) under_way: Vec<AgentView>,
+    pub(super) sinks: Vec<SinkView>,
+    /// Whether logs can be read here, and dead letters be sent again.
+    pub(super) may_act: bool,
+}
+
+/// A sink, and what there is for it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SinkView {
+    name: String,
+    /// Whether the present configuration has it.
+    configured: bool,
+    /// Events that wait.
+    pending: u64,
+    /// When the oldest of them was written.
+    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    oldest_at: Option<Timestamp>,
+    dead_letters: u64,
+}
+
+/// `/v1/rollout`: what is known of the rollout of a deployment.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RolloutView {
+    pub(super) agent: String,
+    pub(super) deployment_id: String,
+    /// How it ended, if it has; of several the latest.
+    pub(super) finished: Option<FinishedRollout>,
+    /// The agent as it is now; none where it was deleted.
+    pub(super) now: Option<AgentView>,
+    /// The rollout of the deployment before.
+    pub(super) before: Option<FinishedRollout>,
+    /// What happened, the oldest first.
+    pub(super) events: Vec<RolloutEvent>,
+}
+
+/// An event of a rollout.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RolloutEvent {
+    number: u64,
+    kind: String,
+    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    at: Timestamp,
+    phase: Option<Phase>,
+    verdict: Option<Verdict>,
+    deliveries: Vec<EventDelivery>,
+}
+
+impl AgentView {
+    pub(super) fn of(record: &AgentRecord, recent: Recent) -> Self {
+        let (state, since, reason) = record.status();
         let deployment = record.deployment.as_ref();
         Self {
-            name: &record.name,
-            region: record.region.as_deref(),
+            name: record.name.clone(),
+            region: record.region.clone(),
             state,
             since,
-            reason,
-            live,
-            deployment_id: record.deployment_id(),
+            reason: reason.cloned(),
+            live: record.live.clone(),
+            deployment_id: record.deployment_id().map(str::to_owned),
             deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
-            image: deployment.and_then(|deployment| deployment.image.as_deref()),
-            previous_deployment_id: record
-                .previous
-                .as_ref()
-                .map(|previous| previous.id.as_str()),
+            image: deployment.and_then(|deployment| deployment.image.clone()),
+            previous_deployment_id: record.previous.as_ref().map(|previous| previous.id.clone()),
             last_verdict: record.last_verdict,
+            rollout: UnderWay::of(record),
+            recent,
+        }
+    }
+}
+
+impl UnderWay {
+    fn of(record: &AgentRecord) -> Option<Self> {
+        let AgentState::RollingOut {
+            started_at,
+            phases,
+            observed_late,
+            rolled_back,
+            ..
+        } = &record.state
+        else {
+            return None;
+        };
+        Some(Self {
+            started_at: *started_at,
+            observed_late: *observed_late,
+            rolled_back: *rolled_back,
+            phases: phases.clone(),
+        })
+    }
+}
+
+impl SinkView {
+    pub(super) fn of(name: String, backlog: Backlog, configured: bool) -> Self {
+        Self {
+            name,
+            configured,
+            pending: backlog.pending,
+            oldest_at: backlog.oldest,
+            dead_letters: backlog.dead_letters,
+        }
+    }
+}
+
+impl RolloutEvent {
+    pub(super) fn of(
+        stored: &StoredEvent,
+        deliveries: &mut BTreeMap<u64, Vec<EventDelivery>>,
+    ) -> Self {
+        let event = &stored.event;
+        Self {
+            number: stored.number,
+            kind: event.kind.as_str().to_owned(),
+            at: event.time,
+            phase: event.data.phase,
+            verdict: event.data.verdict,
+            deliveries: deliveries.remove(&stored.number).unwrap_or_default(),
         }
     }
 }
