@@ -107,6 +107,10 @@ impl Worker {
                 Ok(()) = self.drain.changed(), if !draining => {}
                 () = sleep_until(wake) => {}
             }
+            // Whatever woke it, the next deliveries are made as is configured now.
+            if self.configured.has_changed().unwrap_or(false) {
+                self.reconfigure();
+            }
             // What has ended meanwhile is written together.
             while let Some(ended) = self.attempts.try_join_next() {
                 self.conclude(ended);
