@@ -18,6 +18,16 @@ pub(crate) enum Ending {
     Failed(Error),
 }
 
+impl Ending {
+    /// What was judged, if anything was.
+    pub(crate) fn verdicts(&self) -> Option<&Report> {
+        match self {
+            Ending::Judged(report) | Ending::Unreported(report) => Some(report),
+            Ending::Done | Ending::PassFailed { .. } | Ending::Failed(_) => None,
+        }
+    }
+}
+
 /// The exit code of a command that ended so.
 pub(crate) fn code(ending: &Ending) -> u8 {
     const INTERNAL: u8 = 1;

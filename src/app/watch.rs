@@ -25,6 +25,7 @@ use self::supervisor::Supervisor;
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
+use crate::app::telemetry::Traces;
 use crate::core::fleet::{
     Action, Change, EventData, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules,
     StoredEvent, own_event, recovered,
@@ -69,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) store: StoreHandle,
     pub(crate) dispatch: Dispatch,
     pub(crate) metrics: Arc<Metrics>,
+    /// What rollouts that have ended are sent through.
+    pub(crate) traces: Option<Traces>,
     /// How long the history is kept.
     pub(crate) retention: Duration,
     pub(crate) stop: watch::Receiver<bool>,
@@ -157,6 +160,9 @@ impl Sidecar {
         let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
         self.parts.dispatch.wake();
         self.parts.dispatch.finish(until).await;
+        if let Some(traces) = self.parts.traces.take() {
+            traces.finish().await;
+        }
         unsaved.map_or(ended, Ended::Unsaved)
     }
 
@@ -166,6 +172,9 @@ impl Sidecar {
             .shared
             .fleet_mut()
             .handle(self.parts.shared.now(), input);
+        if let Some(traces) = &self.parts.traces {
+            traces.export(&step.change.events);
+        }
         if !step.change.is_empty() {
             self.unsaved.add(step.change);
         }

@@ -136,7 +136,7 @@ fn every_command_line_of_the_documents_is_understood() {
                     .file("pipecat-rollout.toml", &example)
                     .stdout_starts("the configuration is in order\n")
                     .run();
-            } else if ["completions", "man"].contains(&call[0].as_str()) {
+            } else if ["completions", "man", "mcp"].contains(&call[0].as_str()) {
                 Test::with(arguments).stdout_any().run();
             } else if simulated {
                 let status = if call.iter().any(|word| word == "rolling-update") {

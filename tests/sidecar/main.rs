@@ -28,4 +28,5 @@ mod station;
 mod store;
 #[path = "../cli/tls_server.rs"]
 mod tls_server;
+mod traces;
 mod upkeep;

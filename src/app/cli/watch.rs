@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::help;
 use super::values::{Listen, MaxRps, PositiveTime, Time, list};
+use super::{TraceArgs, help};
 
 /// `watch`.
 #[derive(Debug, Clone, Args)]
@@ -52,6 +52,9 @@ pub(crate) struct WatchArgs {
     /// How the logs on stderr are written
     #[arg(long, value_name = "STYLE", default_value = "auto", env)]
     pub(crate) progress: LogArg,
+
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 
     #[command(flatten)]
     pub(crate) keys: WatchKeys,

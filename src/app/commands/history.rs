@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::adapters::output::{Level, Style, csv, print};
 use crate::adapters::store::{DeadLetter, Reader, RolloutQuery};
@@ -46,7 +46,8 @@ pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error>
     match args.output {
         HistoryFormat::Text => {
             let summary = summary(&store, &query, args)?;
-            text(&store, query, limit, &summary)?;
+            let (rollouts, unreadable) = latest(&store, query, limit)?;
+            out(&table(&rollouts, unreadable, &summary))?;
         }
         HistoryFormat::Json => {
             let summary = summary(&store, &query, args)?;
@@ -124,10 +125,25 @@ fn groups(rollouts: &[RolloutSummary], by: GroupArg) -> Vec<(String, Stats)> {
         .collect()
 }
 
-fn text(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) -> Result<(), Error> {
+/// The latest rollouts and the statistics, as a table and for programs, without the messages.
+pub(super) fn overview(args: &HistoryArgs) -> Result<(String, Value), Error> {
+    let query = query(args);
+    let store = Reader::open(&args.store.clone().unwrap_or_else(plan::default_store))?;
+    let summary = summary(&store, &query, args)?;
+    let (rollouts, unreadable) = latest(&store, query, args.limit.unwrap_or(ROWS))?;
+    let mut shown = head(&summary);
+    shown["rollouts"] = json!(rollouts);
+    Ok((table(&rollouts, unreadable, &summary), shown))
+}
+
+/// The latest rollouts, and how many of them cannot be read. What is long a table does not need.
+fn latest(
+    store: &Reader,
+    query: RolloutQuery,
+    limit: usize,
+) -> Result<(Vec<FinishedRollout>, usize), Error> {
     let mut rollouts = Vec::new();
     let unreadable = read_latest(store, query, limit, |mut rollout| {
-        // What is long the table does not need.
         rollout.data.reason = rollout.data.reason.map(|reason| Reason {
             message: None,
             ..reason
@@ -135,10 +151,14 @@ fn text(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
         rollouts.push(rollout);
         Ok(())
     })?;
+    Ok((rollouts, unreadable))
+}
+
+fn table(rollouts: &[FinishedRollout], unreadable: usize, summary: &Summary) -> String {
     let mut lines = Vec::new();
     let (shown, all) = (rollouts.len(), summary.stats.count);
     if shown > 0 {
-        lines.extend(history_table(&rollouts));
+        lines.extend(history_table(rollouts));
         if shown + unreadable < all {
             lines.push(format!("({shown} of {all}; --limit shows more)"));
         }
@@ -158,11 +178,11 @@ fn text(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
         let own = stats_lines(stats).into_iter();
         lines.extend(own.map(|line| format!("  {line}")));
     }
-    out(&(lines.join("\n") + "\n"))
+    lines.join("\n") + "\n"
 }
 
-/// One object, written as it is read.
-fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) -> Result<(), Error> {
+/// The statistics for programs.
+fn head(summary: &Summary) -> Value {
     let mut head = json!({ "stats": summary.stats });
     if let Some(groups) = &summary.groups {
         let groups = groups.iter();
@@ -170,7 +190,12 @@ fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
             .map(|(name, stats)| json!({ "name": name, "stats": stats }))
             .collect();
     }
-    let head = harmless_json(&head.to_string());
+    head
+}
+
+/// One object, written as it is read.
+fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) -> Result<(), Error> {
+    let head = harmless_json(&head(summary).to_string());
     let head = head.strip_suffix('}').unwrap_or(&head);
     out(&format!("{head},\"rollouts\":["))?;
     let mut separator = "";

@@ -21,6 +21,7 @@ use crate::app::cli::{Listen, WatchArgs};
 use crate::app::error::{Error, chain};
 use crate::app::exit::Ending;
 use crate::app::plan::{self, WatchPlan};
+use crate::app::telemetry::Telemetry;
 use crate::app::watch::http::{Endpoints, Http, Limits};
 use crate::app::watch::{
     Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
@@ -99,6 +100,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<Ending, Error> {
         store,
         dispatch: Dispatch::start(sinks, dispatch_parts).await,
         metrics,
+        traces: plan.telemetry.take().map(Telemetry::start),
         retention: plan.history_retention,
         stop: stop_on(signals),
         reloads,

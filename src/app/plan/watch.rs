@@ -15,11 +15,12 @@ use anyhow::{Error, Result, anyhow};
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-use super::{agents, api_url};
+use super::{agents, api_url, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
+use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
 use crate::core::messages::example_values;
@@ -50,6 +51,8 @@ pub(crate) struct WatchPlan {
     pub(crate) history_retention: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) sinks: Vec<SinkPlan>,
+    /// Where the rollouts go as traces.
+    pub(crate) telemetry: Option<Telemetry>,
     pub(crate) mutes: Vec<Mute>,
 }
 
@@ -91,9 +94,10 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
     let url = api_url(keys.api_url.as_deref(), plain_http);
+    let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
     let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
-    match (sinks, url, watched(&keys), dashboard) {
-        (Ok(sinks), Ok(url), Ok(watched), Ok(dashboard_url)) => Ok(WatchPlan {
+    match (sinks, url, watched(&keys), telemetry, dashboard) {
+        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok(dashboard_url)) => Ok(WatchPlan {
             origin: Origin {
                 source: url.to_string(),
                 public_url: None,
@@ -117,12 +121,14 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
             ca_file: keys.ca_file,
             store: keys.store.unwrap_or_else(default_store),
             sinks,
+            telemetry,
             mutes: file.mutes,
         }),
-        (sinks, url, watched, dashboard) => {
+        (sinks, url, watched, telemetry, dashboard) => {
             let mut problems = sinks.err().unwrap_or_default();
             problems.extend(url.err());
             problems.extend(watched.err());
+            problems.extend(telemetry.err());
             problems.extend(dashboard.err());
             Err(problems)
         }
