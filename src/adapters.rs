@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub mod delivery;
 pub(crate) mod metrics;
+pub(crate) mod otlp;
 pub mod output;
 pub mod simulator;
 pub(crate) mod store;

@@ -6,4 +6,5 @@ pub(crate) mod error;
 pub(crate) mod exit;
 pub(crate) mod plan;
 pub(crate) mod poll_loop;
+pub(crate) mod telemetry;
 pub(crate) mod watch;

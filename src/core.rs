@@ -3,9 +3,11 @@
 //! No I/O, clock, environment or randomness: time and random numbers arrive as arguments.
 
 pub mod fleet;
+pub(crate) mod mcp;
 pub mod messages;
 pub mod rollout;
 #[cfg(test)]
 pub(crate) mod schema;
 pub mod text;
+pub(crate) mod trace;
 pub mod wire;

@@ -54,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => Ending::Failed(Error::Setup(error)),
     };
     let code = app::exit::code(&ending);
+    output::terminal::clear();
     print::flush_err();
     ExitCode::from(code)
 }

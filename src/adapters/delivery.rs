@@ -1,10 +1,11 @@
 //! Sinks: one attempt to deliver one event to one receiver. When to try again, and in which order, is
 //! decided elsewhere.
 //!
-//! A new kind of sink is a file with a `Config` and a `Sink`, and a line in the list below.
+//! A new kind of sink is a file with a `Config` and a `Sink`, its `mod`, and a line in the list below.
 
 mod address;
 mod exec;
+mod heartbeat;
 mod http;
 mod secret;
 mod slack;
@@ -20,7 +21,8 @@ use tokio::time::timeout;
 
 pub(crate) use self::http::Network;
 pub use self::secret::Secrets;
-use crate::core::fleet::{DeliveryFailure, StoredEvent};
+use crate::core::fleet::DeliveryFailure;
+use crate::core::messages::Notification;
 use crate::core::text::{one_line, short_duration};
 
 /// How long an attempt may take unless it is configured.
@@ -63,9 +65,9 @@ macro_rules! sinks {
                 }
             }
 
-            async fn deliver(&self, event: &StoredEvent, source: &str, now: Timestamp) -> Result<(), DeliveryError> {
+            async fn deliver(&self, what: Notification<'_>, now: Timestamp) -> Result<(), DeliveryError> {
                 match self {
-                    $(AnySink::$kind(sink) => sink.deliver(event, source, now).await,)*
+                    $(AnySink::$kind(sink) => sink.deliver(what, now).await,)*
                 }
             }
         }
@@ -84,6 +86,7 @@ sinks! {
     Webhook = "webhook" in webhook,
     Slack = "slack" in slack,
     Exec = "exec" in exec,
+    Heartbeat = "heartbeat" in heartbeat,
 }
 
 /// A receiver of events.
@@ -118,11 +121,7 @@ pub(crate) struct DeliveryError {
 impl Config {
     /// The keys of a webhook.
     pub(crate) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
-        Self::Webhook(webhook::Config {
-            url: Some(url),
-            url_file: None,
-            secret_file,
-        })
+        Self::Webhook(webhook::Config::cloud_events(url, secret_file))
     }
 }
 
@@ -157,7 +156,20 @@ impl Sink {
             && self.network.is_same(&other.network)
     }
 
-    /// Makes one attempt, at `now`, to deliver an event; `source` is the API that is watched, as a URI.
+    /// How often it is sent a sign of life, if that is what it gets, and no events.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        match &self.config {
+            Config::Heartbeat(config) => Some(config.every()),
+            _ => None,
+        }
+    }
+
+    /// Whether what opens and closes incidents is sent to it in two ways, so that no group can be.
+    pub(crate) fn tells_incidents_apart(&self) -> bool {
+        matches!(&self.config, Config::Webhook(config) if config.on_close.is_some())
+    }
+
+    /// Makes one attempt, at `now`, to deliver an event or a group.
     ///
     /// Dropped before its end, it leaves no program behind.
     ///
@@ -165,11 +177,10 @@ impl Sink {
     /// When the sink did not take the event.
     pub(crate) async fn deliver(
         &self,
-        event: &StoredEvent,
-        source: &str,
+        what: Notification<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        let attempt = self.kind.deliver(event, source, now);
+        let attempt = self.kind.deliver(what, now);
         timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
             Err(DeliveryError {
                 reason: format!("it took longer than {}", short_duration(self.timeout)),
@@ -192,6 +203,14 @@ impl DeliveryError {
         Self {
             reason: one_line(reason),
             failure: DeliveryFailure::Unavailable { retry_after: None },
+        }
+    }
+
+    /// The receiver works, and cannot be sent this.
+    fn refused(reason: &str) -> Self {
+        Self {
+            reason: one_line(reason),
+            failure: DeliveryFailure::Refused,
         }
     }
 }

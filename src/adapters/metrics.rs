@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     requests: Family<Labels<1>, Histogram, Buckets>,
     polls_behind: FloatGauge,
     deliveries: Family<Labels<2>, Counter>,
+    muted: Counter,
     by_agent: Mutex<RolloutsByAgent>,
     /// The most agents that have series of their own.
     max_agents: usize,
@@ -81,6 +82,7 @@ impl Metrics {
             requests: Family::new_with_constructor(Buckets(&REQUEST_SECONDS)),
             polls_behind: FloatGauge::default(),
             deliveries: Family::default(),
+            muted: Counter::default(),
             by_agent: Mutex::default(),
             max_agents: MAX_AGENTS,
         };
@@ -124,6 +126,11 @@ impl Metrics {
     /// How long the latest urgent request waited for the limit on requests.
     pub(crate) fn polls_behind(&self, late: Duration) {
         self.polls_behind.set(late.as_secs_f64());
+    }
+
+    /// An event was kept from the sinks, since its agent is muted.
+    pub(crate) fn muted_event(&self) {
+        self.muted.inc();
     }
 
     /// An attempt to deliver an event to a sink has ended.
@@ -217,6 +224,11 @@ impl Metrics {
             "deliveries",
             "Attempts to deliver an event",
             self.deliveries.clone(),
+        );
+        registry.register(
+            "muted_events",
+            "Events that sinks did not get, since their agents are muted",
+            self.muted.clone(),
         );
     }
 }

@@ -1,5 +1,6 @@
 //! What a run shows: the progress on stderr while it lasts, the report on stdout when it is over.
 
+pub(crate) mod csv;
 mod file;
 mod files;
 mod github;
@@ -13,6 +14,7 @@ mod redraw;
 #[cfg(test)]
 pub(crate) mod samples;
 mod summary;
+pub(crate) mod terminal;
 mod tty;
 mod variables;
 
@@ -35,7 +37,7 @@ use tracing::error;
 
 pub(crate) use self::files::{FileKind, Files};
 pub(crate) use self::logging::{Level, install};
-pub(crate) use self::progress::Progress;
+pub(crate) use self::progress::{OnEvent, Progress};
 pub(crate) use self::redraw::redraw;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict};

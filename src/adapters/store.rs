@@ -11,6 +11,7 @@ mod reader;
 mod rollouts;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{
@@ -25,11 +26,9 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
-#[cfg(test)]
-pub(crate) use self::reader::DeadLetter;
-pub(crate) use self::reader::{EventQuery, Reader, RolloutQuery};
+pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
 pub(crate) use self::rollouts::EventDelivery;
-use crate::core::fleet::{AgentRecord, Change, FleetEvent, StoredEvent};
+use crate::core::fleet::{AgentRecord, Change, FleetEvent, IncidentChange, StoredEvent};
 use crate::core::rollout::Verdict;
 
 /// How long to wait for another program that holds the file. Everything that is written waits for that, one
@@ -39,6 +38,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// had the lock holds it for a moment, until it is that program.
 const LOCK_TRIES: u32 = 10;
 const LOCK_AGAIN: Duration = Duration::from_millis(20);
+/// What the keys of facts begin with that are incidents of the sidecar itself.
+const INCIDENT: &str = "incident ";
 /// How many pages are given back to the file system at once.
 const FREED_PAGES: u32 = 20_000;
 
@@ -175,6 +176,9 @@ impl Store {
                     let kind = Some(event.kind);
                     queues::push(transaction, now, sink, &data.agent, number, kind)?;
                 }
+                if data.agent.is_empty() {
+                    note_incident(transaction, event)?;
+                }
                 stored.push(StoredEvent {
                     number: number.unsigned_abs(),
                     store_id: id.clone(),
@@ -183,6 +187,41 @@ impl Store {
             }
             Ok(stored)
         })
+    }
+
+    /// What was reported as wrong with the sidecar itself and is not over: `dedupkey` of the events, each with
+    /// its time.
+    pub(crate) fn own_incidents(&self) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT key, value FROM facts WHERE key > ?1")?;
+            let rows = query.query_map([INCIDENT], |row| {
+                Ok((row.get::<_, String>(0)?, reader::moment(row.get(1)?)))
+            })?;
+            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter();
+            let own =
+                rows.filter_map(|(key, at)| Some((key.strip_prefix(INCIDENT)?.to_owned(), at)));
+            Ok(own.collect())
+        })
+    }
+
+    /// Puts what was given up into the queues of its sinks again: of one sink, or of all. Gives how much that
+    /// was, by sink. A sidecar that runs delivers it.
+    pub(crate) fn redeliver(
+        path: &Path,
+        now: Timestamp,
+        sink: Option<&str>,
+    ) -> Result<BTreeMap<String, usize>, StoreError> {
+        let failed = |error| StoreError::of(path, error);
+        // That there is one, and of this version.
+        Reader::open(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed)?;
+        let counts = queues::redeliver(&transaction, now, sink, None).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        Ok(counts)
     }
 
     /// Writes that the sidecar is alive at `now`, which shows whether the store can be written.
@@ -296,6 +335,22 @@ impl Store {
         );
         Ok(())
     }
+}
+
+/// Keeps what an event about the sidecar itself opens, until another closes it.
+fn note_incident(transaction: &Transaction<'_>, event: &FleetEvent) -> rusqlite::Result<()> {
+    let key = format!("{INCIDENT}{}", event.dedup_key);
+    let noted = match event.incident() {
+        Some(IncidentChange::Opens) => transaction.execute(
+            "INSERT OR IGNORE INTO facts (key, value) VALUES (?1, ?2)",
+            params![key, event.time.as_microsecond()],
+        ),
+        Some(IncidentChange::Closes) => {
+            transaction.execute("DELETE FROM facts WHERE key = ?1", [key])
+        }
+        None => Ok(0),
+    };
+    noted.map(drop)
 }
 
 /// A record as it is kept.

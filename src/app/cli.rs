@@ -18,7 +18,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use self::history::{GroupArg, HistoryArgs};
+pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
 use self::values::{
     AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
 };
@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Serve an agents API on loopback that plays scripted rollouts
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
+    /// Serve read-only tools to coding agents on stdin and stdout (MCP)
+    #[command(after_long_help = help::MCP)]
+    Mcp(McpArgs),
     /// Print a completion script for your shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
@@ -150,6 +153,8 @@ pub(crate) struct FollowArgs {
     pub(crate) smoke: SmokeArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 }
 
 /// `status --all`.
@@ -225,8 +230,19 @@ pub(crate) struct TargetArgs {
     pub(crate) commit: Option<String>,
 }
 
+/// Where rollouts go as traces.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct TraceArgs {
+    /// Send each rollout as a trace to this OpenTelemetry receiver
+    ///
+    /// It speaks OTLP over HTTP. Without it, `OTEL_EXPORTER_OTLP_ENDPOINT` and its like are read.
+    #[arg(long, value_name = "URL", env, hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
+}
+
 /// Where the API is, and who asks.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
     #[arg(long, value_name = "URL", env = "PIPECAT_API_URL", help = help::API_URL)]
@@ -368,6 +384,12 @@ pub(crate) struct OutputArgs {
     #[arg(long, value_name = "STYLE", env, default_value = "auto", value_parser = style_or_auto())]
     pub(crate) progress: StyleOrAuto,
 
+    /// Do not notify through the terminal
+    ///
+    /// Otherwise it notifies, and rings its bell, when a rollout of more than 30 seconds has ended.
+    #[arg(long, env)]
+    pub(crate) no_notify: bool,
+
     /// On failure, show this many of the last lines that the deployment logged, up to 1000
     #[arg(long, value_name = "LINES", env, default_value = "25", value_parser = log_lines)]
     pub(crate) logs: usize,
@@ -383,6 +405,16 @@ pub(crate) struct OutputArgs {
     /// Write the verdict to this file as variables for later jobs (a dotenv artifact of GitLab's)
     #[arg(long, value_name = "PATH", env)]
     pub(crate) dotenv: Option<PathBuf>,
+}
+
+/// `mcp`.
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
+
+    #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG)]
+    pub(crate) store: Option<PathBuf>,
 }
 
 /// `simulate`.

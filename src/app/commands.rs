@@ -6,7 +6,9 @@ mod demo;
 mod history;
 mod judge;
 mod manual;
+mod mcp;
 mod run;
+mod sidecar_tools;
 mod signals;
 mod simulate;
 mod smoke;
@@ -58,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
         }
         Command::History(args) => (Style::Plain, history::history(&args, level)),
         Command::Simulate(args) => (Style::Plain, simulate::simulate(args, level).await),
+        Command::Mcp(args) => (Style::Plain, mcp::mcp(args, level).await),
         Command::Completions { shell } => (Style::Plain, manual::completions(shell)),
         Command::Man { command } => (Style::Plain, manual::man(command.as_deref())),
     };

@@ -20,6 +20,12 @@ pub(crate) enum Error {
     /// The sidecar has ended, and its store could not be written to the end.
     #[error("what happened last could not be written down, and is lost: {0}")]
     Unsaved(String),
+    /// A sink did not take what it was sent to try it.
+    #[error("the sink {0:?} did not take all of it")]
+    SinkFailed(String),
+    /// The sidecar does not know what it is there to know, or cannot be asked.
+    #[error("not healthy: {0}")]
+    Unhealthy(String),
     /// Stdout cannot be written.
     #[error("cannot write to stdout")]
     Print(#[source] io::Error),

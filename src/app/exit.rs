@@ -18,6 +18,16 @@ pub(crate) enum Ending {
     Failed(Error),
 }
 
+impl Ending {
+    /// What was judged, if anything was.
+    pub(crate) fn verdicts(&self) -> Option<&Report> {
+        match self {
+            Ending::Judged(report) | Ending::Unreported(report) => Some(report),
+            Ending::Done | Ending::PassFailed { .. } | Ending::Failed(_) => None,
+        }
+    }
+}
+
 /// The exit code of a command that ended so.
 pub(crate) fn code(ending: &Ending) -> u8 {
     const INTERNAL: u8 = 1;
@@ -33,7 +43,12 @@ pub(crate) fn code(ending: &Ending) -> u8 {
             Error::Store(error) if error.may_pass() => INTERNAL,
             Error::Http(error) if error.may_pass() => INTERNAL,
             Error::Usage(_) | Error::Store(_) | Error::Http(_) => USAGE,
-            Error::Unsaved(_) | Error::Print(_) | Error::Setup(_) | Error::Lost => INTERNAL,
+            Error::Unsaved(_)
+            | Error::SinkFailed(_)
+            | Error::Unhealthy(_)
+            | Error::Print(_)
+            | Error::Setup(_)
+            | Error::Lost => INTERNAL,
         },
     }
 }

@@ -1,10 +1,12 @@
 //! What we will do: the command line, the environment and the files that go with it, checked.
 
 mod agents;
+mod mcp;
 mod output;
 mod scenario;
 mod smoke;
 mod target;
+mod telemetry;
 mod vendor_command;
 mod watch;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 pub use self::agents::agent_of_deploy_file;
+pub(crate) use self::mcp::{Named, Question, mcp_plan};
 pub(crate) use self::output::{OutputPlan, is_on_github};
 pub(crate) use self::scenario::load_scenario;
 pub(crate) use self::smoke::Smoke;
@@ -31,6 +34,7 @@ use crate::app::cli::{
     WaitArgs,
 };
 use crate::app::poll_loop::Tempo;
+use crate::app::telemetry::Telemetry;
 use crate::core::fleet::Scope;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{Baseline, Limits, NewRevision, Policy, TargetRule};
@@ -53,6 +57,8 @@ pub(crate) struct Plan {
     /// The session to start when an agent is ready.
     pub(crate) smoke: Option<Arc<Smoke>>,
     pub(crate) output: OutputPlan,
+    /// Where the rollouts go as traces.
+    pub(crate) telemetry: Option<Telemetry>,
 }
 
 /// Which agents of the list are checked, how, and how often.
@@ -168,7 +174,9 @@ fn select(subject: &SubjectArgs) -> Result<Vec<AgentName>> {
 }
 
 fn plan_to_follow(args: FollowArgs, agents: Vec<AgentName>, output: OutputPlan) -> Result<Plan> {
+    let telemetry = telemetry::telemetry(&args.trace, args.api.ca_file.as_deref())?;
     let mut plan = plan_to_check(args.api, agents, output)?;
+    plan.telemetry = telemetry;
     plan.pace = args
         .limits
         .poll_interval
@@ -187,6 +195,7 @@ fn plan_to_check(args: ApiArgs, agents: Vec<AgentName>, output: OutputPlan) -> R
         on_failure: OnFailure::Continue,
         smoke: None,
         output,
+        telemetry: None,
     })
 }
 

@@ -20,14 +20,19 @@ use tracing::{error, info, warn};
 
 pub(crate) use self::dispatch::{Dispatch, Parts as DispatchParts, SinkPlan};
 use self::save::Unsaved;
-pub(crate) use self::shared::Shared;
+pub(crate) use self::shared::{Muted, Shared};
 pub(crate) use self::store_handle::StoreHandle;
 use self::supervisor::Supervisor;
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
-use crate::core::fleet::{Action, EventKind, Input, PassEnd, Rules};
+use crate::app::telemetry::Traces;
+use crate::core::fleet::{
+    Action, Change, EventData, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules,
+    StoredEvent, own_event, recovered,
+};
 use crate::core::messages::Severity;
+use crate::core::rollout::Reason;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -35,6 +40,9 @@ const TICK: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(10);
 /// How long of that it is tried to write what could not be written.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// How long the store may not be written before that is announced.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The name of the loop among the heartbeats.
 const LOOP: &str = "agents";
@@ -45,6 +53,15 @@ pub(crate) struct Sidecar {
     tasks: Tasks,
     unsaved: Unsaved,
     supervisor: Supervisor,
+    /// Since when the store cannot be written.
+    store_failing: Option<(Moment, Announced)>,
+}
+
+/// Whether something was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    No,
+    Yes,
 }
 
 /// What the sidecar works with.
@@ -54,10 +71,14 @@ pub(crate) struct Parts {
     pub(crate) store: StoreHandle,
     pub(crate) dispatch: Dispatch,
     pub(crate) metrics: Arc<Metrics>,
+    /// What rollouts that have ended are sent through.
+    pub(crate) traces: Option<Traces>,
     /// How long the history is kept.
     pub(crate) retention: Duration,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) reloads: mpsc::Receiver<Reload>,
+    /// What there is to report of sinks.
+    pub(crate) reports: mpsc::UnboundedReceiver<FleetEvent>,
 }
 
 /// What changes when the configuration is read anew, or why it cannot be.
@@ -67,6 +88,7 @@ pub(crate) type Reload = Result<Reloaded, String>;
 pub(crate) struct Reloaded {
     pub(crate) rules: Rules,
     pub(crate) sinks: Vec<SinkPlan>,
+    pub(crate) mutes: Vec<Mute>,
     pub(crate) retention: Duration,
 }
 
@@ -90,6 +112,7 @@ impl Sidecar {
             tasks: Tasks::new(connection, Arc::clone(&shared), stop),
             unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
+            store_failing: None,
             parts,
         }
     }
@@ -102,6 +125,8 @@ impl Sidecar {
             self.parts.shared.beat(LOOP);
             self.supervisor.alive(&self.parts.shared);
             self.start_due();
+            self.watch_store();
+            self.end_mutes();
             self.unsaved.start(&self.parts.dispatch);
             if let Some(end) = self.parts.shared.fleet().pass_end() {
                 break Ended::Passed(end);
@@ -111,10 +136,13 @@ impl Sidecar {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break Ended::Stopped,
                 events = self.unsaved.written() => {
-                    for event in &events {
-                        if event.event.kind == EventKind::RolloutFinished {
-                            self.parts.metrics.rollout_finished(&event.event.data);
-                            self.parts.shared.recent.forget(&event.event.data.agent);
+                    for StoredEvent { event, .. } in &events {
+                        if event.kind == EventKind::RolloutFinished {
+                            self.parts.metrics.rollout_finished(&event.data);
+                            self.parts.shared.recent.forget(&event.data.agent);
+                        }
+                        if self.parts.shared.count_muted(event) {
+                            self.parts.metrics.muted_event();
                         }
                     }
                     if !events.is_empty() {
@@ -122,6 +150,7 @@ impl Sidecar {
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
+                Some(event) = self.parts.reports.recv() => self.add_event(event),
                 Some(reload) = self.parts.reloads.recv() => self.reload(reload).await,
                 () = sleep_until(wake) => {}
             }
@@ -133,6 +162,9 @@ impl Sidecar {
         let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
         self.parts.dispatch.wake();
         self.parts.dispatch.finish(until).await;
+        if let Some(traces) = self.parts.traces.take() {
+            traces.finish().await;
+        }
         unsaved.map_or(ended, Ended::Unsaved)
     }
 
@@ -142,10 +174,64 @@ impl Sidecar {
             .shared
             .fleet_mut()
             .handle(self.parts.shared.now(), input);
+        if let Some(traces) = &self.parts.traces {
+            traces.export(&step.change.events);
+        }
         if !step.change.is_empty() {
             self.unsaved.add(step.change);
         }
         self.perform(step.actions);
+    }
+
+    fn add_event(&mut self, event: FleetEvent) {
+        self.unsaved.add(Change {
+            events: vec![event],
+            ..Change::default()
+        });
+    }
+
+    /// Announces that the store cannot be written for a while, without it; and with it that it can be again.
+    fn watch_store(&mut self) {
+        let now = self.parts.shared.now();
+        let key = || "store".to_owned();
+        match (self.parts.shared.store(), self.store_failing) {
+            (Err(_), None) => self.store_failing = Some((now, Announced::No)),
+            (Err(why), Some((since, Announced::No))) => {
+                if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
+                    self.store_failing = Some((since, Announced::Yes));
+                    let data = EventData {
+                        reason: Some(Reason {
+                            code: "store-failing".to_owned(),
+                            summary: why,
+                            message: None,
+                        }),
+                        started_at: Some(since.wall),
+                        ..EventData::default()
+                    };
+                    let event = own_event(EventKind::StoreFailing, now.wall, key(), data);
+                    self.parts.dispatch.announce(event);
+                }
+            }
+            (Err(_), Some((_, Announced::Yes))) | (Ok(()), None) => {}
+            (Ok(()), Some((since, announced))) => {
+                self.store_failing = None;
+                if announced == Announced::Yes {
+                    let kind = EventKind::StoreRecovered;
+                    self.add_event(recovered(kind, now.wall, key(), since.wall));
+                }
+            }
+        }
+    }
+
+    /// Says what was not said while it was muted.
+    fn end_mutes(&self) {
+        let shared = &self.parts.shared;
+        for Muted { mute, events } in shared.take_ended_mutes(shared.now().wall) {
+            warn!(
+                events,
+                "not muted any more: {mute}; {events} events were not sent"
+            );
+        }
     }
 
     /// Starts what is due, unless too much waits to be written.
@@ -210,6 +296,7 @@ impl Sidecar {
         self.unsaved.retention = reloaded.retention;
         let names = reloaded.sinks.iter().map(|sink| sink.name.clone());
         self.parts.shared.set_sinks(names);
+        self.parts.shared.set_mutes(reloaded.mutes);
         self.parts.dispatch.reload(reloaded.sinks).await;
         info!("the configuration was reloaded");
     }

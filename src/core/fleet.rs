@@ -7,11 +7,13 @@ mod agent;
 mod checks;
 mod clock;
 mod event;
+mod example;
 
 mod filter;
 mod history;
 mod list;
 mod moment;
+mod mute;
 mod overview;
 mod public_url;
 mod record;
@@ -34,13 +36,17 @@ use jiff::Timestamp;
 pub use self::clock::{Moment, ServerClock};
 #[cfg(test)]
 pub(crate) use self::event::TYPE_PREFIX;
-pub use self::event::{EventData, EventKind, FleetEvent, StoredEvent};
+pub use self::event::{
+    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, own_event, recovered,
+};
+pub(crate) use self::example::{test_events, whole_event};
 
-pub use self::filter::{BadFilter, Filter, final_verdict};
+pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
 pub use self::moment::parse_moment;
+pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
-pub use self::public_url::{InvalidPublicUrl, PublicUrl};
+pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::scope::{BadPattern, Scope};
@@ -50,12 +56,14 @@ pub use self::stats::{Period, Stats};
 use self::agent::{Agent, Seen};
 use self::schedule::Schedule;
 use crate::core::messages::Severity;
-use crate::core::rollout::{Event, Failure, Limits, Observation, Outcome, Route, Verdict};
+use crate::core::rollout::{Event, Failure, Limits, Observation, Outcome, Reason, Route, Verdict};
 use crate::core::wire::{AgentName, Service};
 
 /// How many checks may be under way at once.
 const MAX_CHECKS: usize = 8;
 
+/// What `dedupkey` begins with where the watcher is blind.
+const WATCHER: &str = "watcher/";
 /// How often a single pass asks for what cannot be read.
 const PASS_TRIES: u32 = 3;
 
@@ -202,6 +210,8 @@ pub struct Fleet {
     schedule: Schedule,
     clock: ServerClock,
     sources: Sources,
+    /// What it is blind to, by the `dedupkey` of the event that said so, and since when.
+    blind: BTreeMap<String, Timestamp>,
     /// When the list is to be read; none while it is, and where there is none.
     list_at: Option<Duration>,
     /// Until when an earlier run had watched; none where this is the first.
@@ -268,6 +278,7 @@ impl Fleet {
             schedule: Schedule::new(rules.health_interval, rules.max_rps),
             clock: ServerClock::default(),
             sources: Sources::new(rules.interval),
+            blind: BTreeMap::new(),
             list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
             watched_until,
             listed: None,
@@ -327,7 +338,62 @@ impl Fleet {
             }
             Input::TaskLost(task) => self.on_task_lost(now, task, &mut step),
         }
+        self.watch_sources(now, &mut step);
         step
+    }
+
+    /// Takes in what an earlier run has reported as wrong with the sidecar itself, and is not over.
+    #[must_use]
+    pub fn with_incidents(self, incidents: &BTreeMap<String, Timestamp>) -> Self {
+        let blind = incidents.iter().filter(|(key, _)| key.starts_with(WATCHER));
+        Self {
+            blind: blind.map(|(key, at)| (key.clone(), *at)).collect(),
+            ..self
+        }
+    }
+
+    /// Reports what cannot be read for longer than it has patience, and that it can be again.
+    fn watch_sources(&mut self, now: Moment, step: &mut Step) {
+        let sources = [
+            ("list", "list of agents", &self.sources.list),
+            ("details", "agents' details", &self.sources.details),
+        ];
+        let mut events = Vec::new();
+        for (word, name, source) in sources {
+            let key = format!("{WATCHER}{word}");
+            match (source.failure(), self.blind.get(&key)) {
+                (Some(failing), None) => {
+                    let failing_for = now.at.saturating_sub(failing.since);
+                    if failing_for > self.sources.patience {
+                        let since = now.wall.checked_sub(failing_for).unwrap_or(now.wall);
+                        let summary = self.sources.fault(name, source, now.at);
+                        self.blind.insert(key.clone(), since);
+                        events.push(own_event(
+                            EventKind::WatcherBlind,
+                            now.wall,
+                            key,
+                            EventData {
+                                reason: Some(Reason {
+                                    code: format!("{word}-unreadable"),
+                                    summary: summary.unwrap_or_default(),
+                                    message: None,
+                                }),
+                                started_at: Some(since),
+                                ..EventData::default()
+                            },
+                        ));
+                    }
+                }
+                (None, Some(&since))
+                    if source.age(now.at).is_some() || (word == "list" && self.is_named()) =>
+                {
+                    self.blind.remove(&key);
+                    events.push(recovered(EventKind::WatcherRecovered, now.wall, key, since));
+                }
+                _ => {}
+            }
+        }
+        step.change.events.extend(events);
     }
 
     /// What is due: the list, and checks.

@@ -7,6 +7,8 @@ mod fleet_event;
 mod hint;
 
 mod history;
+mod meaning;
+mod notification;
 mod reason;
 
 use std::iter;
@@ -16,14 +18,16 @@ use jiff::Timestamp;
 
 pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_block};
 pub use self::fleet_event::event_line;
-pub(crate) use self::fleet_event::{event_headline, event_severity, event_warnings};
+pub(crate) use self::fleet_event::{event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{history_table, stats_lines};
+pub use self::history::{dead_letter_table, history_table, stats_lines};
+pub(crate) use self::meaning::{exit_code_meaning, verdict_meaning};
+pub(crate) use self::notification::{Notification, example_values};
 pub(crate) use self::reason::{
     Facts, claim, created_before, degraded, not_available, problem_line, reason,
     restarted_and_ready, revision_unchanged,
 };
-use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Verdict};
+use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Report, Verdict};
 use crate::core::text::{exact_duration, line_start, one_line, short_duration};
 
 /// What a command is for.
@@ -38,7 +42,7 @@ pub enum Mode {
 }
 
 /// How grave an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// All is well.
     Success,
@@ -48,6 +52,22 @@ pub enum Severity {
     Warning,
     /// It went wrong.
     Error,
+}
+
+impl Severity {
+    /// Every severity, the gravest last.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Info, Self::Warning, Self::Error];
+
+    /// The severity in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// How grave an event is.
@@ -254,6 +274,17 @@ pub fn tally(reports: &[AgentReport]) -> String {
         .collect();
     let all = agents(reports.len());
     format!("{all}: {}", parts.join(", "))
+}
+
+/// How it ended, for somebody who looks elsewhere: one line, and how long it took.
+#[must_use]
+pub(crate) fn note(report: &Report, mode: Mode) -> (String, Duration) {
+    let line = match report.agents.as_slice() {
+        [one] => ending_words(one, mode),
+        several => tally(several),
+    };
+    let took = report.agents.iter().map(|it| it.outcome.elapsed).max();
+    (line, took.unwrap_or_default())
 }
 
 /// What is known, or a dash.

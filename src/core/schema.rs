@@ -121,7 +121,7 @@ pub(crate) struct CloudEvent {
     source: String,
     #[serde(rename = "type")]
     kind: EventType,
-    /// The agent.
+    /// The agent; of an event about the sidecar itself, what that is about.
     subject: String,
     /// When it happened, or was seen to have happened.
     time: Time,
@@ -129,7 +129,27 @@ pub(crate) struct CloudEvent {
     datacontenttype: String,
     /// What it is about: the same for an event that opens an incident and for the one that closes it.
     dedupkey: String,
-    data: EventData,
+    data: Data,
+}
+
+/// What happened, and where more is shown of it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Data {
+    #[serde(flatten)]
+    event: EventData,
+    /// Where the sidecar's own page shows it, if its address is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "uri"))]
+    page_url: Option<String>,
+    /// The agent in the platform's dashboard, if its address is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "uri"))]
+    dashboard_url: Option<String>,
+    /// The events of a group, in the order in which they happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<CloudEvent>,
 }
 
 struct EventType;
@@ -140,7 +160,11 @@ impl JsonSchema for EventType {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let types = EventKind::ALL.map(|kind| format!("{TYPE_PREFIX}{kind}"));
+        let kinds = EventKind::ALL.iter().map(|kind| kind.as_str());
+        let types = kinds
+            .chain(["group"])
+            .map(|kind| format!("{TYPE_PREFIX}{kind}"));
+        let types: Vec<String> = types.collect();
         json_schema!({"enum": types})
     }
 }

@@ -7,6 +7,7 @@ pub mod diagnostics;
 mod duration;
 pub(crate) mod loopback;
 pub mod redact;
+pub mod template;
 mod wrap;
 
 pub(crate) use self::duration::exact_duration;

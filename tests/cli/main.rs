@@ -20,6 +20,8 @@ mod input;
 mod junit;
 mod logs;
 mod manual;
+mod mcp;
+mod otlp;
 mod output;
 mod readme;
 #[cfg(target_os = "linux")]
@@ -35,6 +37,7 @@ mod signals;
 mod smoke;
 mod status;
 mod target;
+mod terminal;
 mod tls;
 mod tls_server;
 mod vendor_cli;

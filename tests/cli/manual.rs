@@ -7,13 +7,14 @@ use regex_lite::Regex;
 
 use crate::harness::Test;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "wait-for-ready",
     "run",
     "status",
     "watch",
     "history",
     "simulate",
+    "mcp",
     "completions",
     "man",
 ];

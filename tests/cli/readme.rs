@@ -37,6 +37,7 @@ fn scripts() -> Vec<String> {
         "docs/configuration.md",
         "docs/sidecar.md",
         "docs/simulator.md",
+        "docs/sinks.md",
         "docs/troubleshooting.md",
         "python/README.md",
     ];
@@ -63,6 +64,7 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     let stand_ins = r#"
 pipecat-rollout() { printf '%s\n' "$@" >>"$LOG"; echo "end of call" >>"$LOG"; echo id; }
 cargo() { :; }
+curl() { :; }
 uv() { :; }
 uvx() { "$@"; }
 docker() { [ "$1" = run ] || return 0; while [ $# -gt 0 ] && [ "$1" != pipecat-rollout ]; do shift; done; [ $# -lt 2 ] || { shift; pipecat-rollout "$@"; }; }
@@ -125,15 +127,24 @@ fn every_command_line_of_the_documents_is_understood() {
                     .stderr_any()
                     .run();
                 assert!(left.stderr.contains("nowhere"), "{}", left.stderr);
-            } else if call[0] == "history" {
-                let left = Test::with(arguments).status(2).stderr_any().run();
+            } else if call.contains(&"--health".to_owned()) {
+                let left = Test::with(arguments).env("PIPECAT_ROLLOUT_LISTEN", "127.0.0.1:9");
+                let left = left.status(1).stderr_any().run();
+                assert!(left.stderr.contains("nobody answers"), "{}", left.stderr);
+            } else if call.contains(&"--test-sink".to_owned()) {
+                let left = Test::with(arguments).file("pipecat-rollout.toml", &example);
+                let left = left.status(2).stderr_any().run();
+                assert!(left.stderr.contains("there is no sink"), "{}", left.stderr);
+            } else if call[0] == "history" || call.contains(&"--redeliver".to_owned()) {
+                let left = Test::with(arguments).file("pipecat-rollout.toml", &example);
+                let left = left.status(2).stderr_any().run();
                 assert!(left.stderr.contains("there is no store"), "{}", left.stderr);
             } else if call.iter().any(|argument| argument == "--check-config") {
                 Test::with(arguments)
                     .file("pipecat-rollout.toml", &example)
                     .stdout_starts("the configuration is in order\n")
                     .run();
-            } else if ["completions", "man"].contains(&call[0].as_str()) {
+            } else if ["completions", "man", "mcp"].contains(&call[0].as_str()) {
                 Test::with(arguments).stdout_any().run();
             } else if simulated {
                 let status = if call.iter().any(|word| word == "rolling-update") {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use crate::harness::{Test, finish, normal};
 use crate::server::{Server, agent, read_head, send};
 
-fn signal(child: &Child, number: i32) {
+pub(crate) fn signal(child: &Child, number: i32) {
     let status = std::process::Command::new("kill")
         .args([format!("-{number}"), child.id().to_string()])
         .status()

@@ -121,8 +121,8 @@ fn every_key_of_the_example_is_a_variable_and_a_switch() {
         else {
             continue;
         };
-        if key == "agents" {
-            // They are the arguments.
+        if ["agents", "muted"].contains(&key) {
+            // The ones are the arguments, the other is a list of tables.
             continue;
         }
         let switch = if key == "regions" {

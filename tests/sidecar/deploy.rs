@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::harness::{PROGRAM, Place, project};
+use crate::harness::{PROGRAM, Place, project, wait_until};
+use crate::http;
 
 fn yaml(name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(project("config/deploy").join(name)).unwrap();
@@ -15,11 +16,21 @@ fn yaml(name: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The document of a kind.
+fn kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    let mut documents = documents.iter();
+    documents
+        .find(|document| document["kind"] == kind)
+        .unwrap_or_else(|| panic!("no {kind}"))
+}
+
 /// The arguments work, but for the paths and addresses of other machines.
-fn understood(arguments: &Value) {
+fn understood(arguments: &Value, config: &str) {
     let place = Place::of(&Api::with(&[]));
-    let key = place.path("key");
-    let place = place.file("key", "a-key-of-ours\n");
+    let (key, file) = (place.path("key"), place.path("config.toml"));
+    let place = place
+        .file("key", "a-key-of-ours\n")
+        .file("config.toml", config);
     let arguments: Vec<String> = arguments
         .as_array()
         .unwrap()
@@ -27,6 +38,7 @@ fn understood(arguments: &Value) {
         .map(|argument| argument.as_str().unwrap())
         .map(|argument| match argument.split_once('=') {
             Some(("--api-key-file", _)) => format!("--api-key-file={}", key.display()),
+            Some(("--config", _)) => format!("--config={}", file.display()),
             _ => argument.to_owned(),
         })
         .chain(["--check-config".to_owned()])
@@ -50,20 +62,94 @@ fn understood(arguments: &Value) {
 
 #[test]
 fn the_manifests_run_what_there_is() {
-    let standalone = &yaml("kubernetes.yaml")[1];
-    let standalone = &standalone["spec"]["template"]["spec"]["containers"][0];
-    let sidecar = &yaml("kubernetes-sidecar.yaml")[0]["spec"]["initContainers"][0];
+    let documents = yaml("kubernetes.yaml");
+    let config = kind(&documents, "ConfigMap")["data"]["pipecat-rollout.toml"]
+        .as_str()
+        .unwrap();
+    let pod = &kind(&documents, "Deployment")["spec"]["template"]["spec"];
+    let standalone = &pod["containers"][0];
+    let beside = yaml("kubernetes-sidecar.yaml");
+    let sidecar = &beside[0]["spec"]["initContainers"][0];
     let service = &yaml("compose.yaml")[0]["services"]["pipecat-rollout"];
-    understood(&standalone["args"]);
-    understood(&sidecar["args"]);
-    understood(&service["command"]);
+    understood(&standalone["args"], config);
+    understood(&sidecar["args"], "");
+    understood(&service["command"], "");
     // The tag that a release gives its image.
-    let repository = env!("CARGO_PKG_REPOSITORY").replace("https://github.com/", "ghcr.io/");
-    let image = format!("{repository}:{}", env!("CARGO_PKG_VERSION"));
+    let image = concat!("ghcr.io/OWNER/pipecat-rollout:", env!("CARGO_PKG_VERSION"));
     for container in [standalone, sidecar, service] {
-        let named = container["image"].as_str().unwrap();
-        assert!(named.eq_ignore_ascii_case(&image), "{named}");
+        assert_eq!(container["image"], image);
     }
+    // What is asked of it, it answers: the paths are there, and so is the port.
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let running = place.start_watching();
+    for container in [standalone, sidecar] {
+        let security = &container["securityContext"];
+        assert_eq!(security["readOnlyRootFilesystem"], true);
+        assert_eq!(security["allowPrivilegeEscalation"], false);
+        assert_eq!(security["capabilities"]["drop"][0], "ALL");
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let get = &container[probe]["httpGet"];
+            if get.is_null() {
+                assert_eq!((probe, container), ("readinessProbe", sidecar));
+                continue;
+            }
+            assert_eq!(get["port"], container["ports"][0]["name"]);
+            let answers = || {
+                let answer = http::get(running.endpoints(), get["path"].as_str().unwrap());
+                (answer.unwrap().0 == 200).then_some(())
+            };
+            wait_until(probe, answers);
+        }
+    }
+    let check: Vec<&str> = service["healthcheck"]["test"].as_array().unwrap()[2..]
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let at = running.endpoints().to_string();
+    let health = place.other(&[&check[..], &["--listen", &at]].concat());
+    assert_eq!(health.code(), 0, "{health:?}");
+    running.stop();
+    for pod in [pod, &beside[0]["spec"]] {
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(
+            pod["securityContext"]["seccompProfile"]["type"],
+            "RuntimeDefault"
+        );
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    }
+}
+
+#[test]
+fn all_that_selects_the_pod_selects_it() {
+    let documents = yaml("kubernetes.yaml");
+    let template = &kind(&documents, "Deployment")["spec"]["template"];
+    let labels = &template["metadata"]["labels"];
+    let port = &template["spec"]["containers"][0]["ports"][0]["name"];
+    let service = &kind(&documents, "Service")["spec"];
+    let policy = &kind(&documents, "NetworkPolicy")["spec"];
+    let monitors = yaml("podmonitor.yaml");
+    let monitor = &kind(&monitors, "PodMonitor")["spec"];
+    for selector in [
+        &kind(&documents, "Deployment")["spec"]["selector"]["matchLabels"],
+        &service["selector"],
+        &policy["podSelector"]["matchLabels"],
+        &monitor["selector"]["matchLabels"],
+    ] {
+        assert_eq!(selector, labels);
+    }
+    for named in [
+        &service["ports"][0]["targetPort"],
+        &policy["ingress"][0]["ports"][0]["port"],
+        &monitor["podMetricsEndpoints"][0]["port"],
+    ] {
+        assert_eq!(named, port);
+    }
+    // The rules know the scrape by this name.
+    assert_eq!(
+        labels[monitor["jobLabel"].as_str().unwrap()],
+        "pipecat-rollout"
+    );
 }
 
 #[test]

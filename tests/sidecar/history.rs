@@ -110,7 +110,7 @@ fn what_is_typed_wrong_is_named() {
         ),
         (
             vec!["history", "--verdict", "fialed"],
-            "perhaps \"failed\" was meant",
+            "a similar value exists: 'failed'",
         ),
     ] {
         let ended = place.other(&arguments);

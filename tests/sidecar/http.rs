@@ -8,6 +8,7 @@ use std::thread;
 /// A request, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -46,7 +47,8 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
-    let path = words.nth(1)?.to_owned();
+    let method = words.next()?.to_owned();
+    let path = words.next()?.to_owned();
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -57,6 +59,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
     let mut request = Request {
+        method,
         path,
         headers,
         body: String::new(),

@@ -15,14 +15,18 @@ mod harness;
 mod history;
 mod http;
 mod life;
+mod monitoring;
 mod named;
 mod network;
+mod notify;
 mod proxy;
 mod receiver;
+mod recipes;
 mod reload;
 mod security;
 mod station;
 mod store;
 #[path = "../cli/tls_server.rs"]
 mod tls_server;
+mod traces;
 mod upkeep;

@@ -52,7 +52,7 @@ impl Received {
         let deployment = word("deploymentId").unwrap_or_default();
         format!(
             "{}{deployment} {kind}{more}",
-            data["agent"].as_str().unwrap()
+            data["agent"].as_str().unwrap_or("-")
         )
     }
 }

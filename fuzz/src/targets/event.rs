@@ -1,7 +1,7 @@
 //! Events from any JSON: each is a whole `CloudEvent`, reads back as itself, and has a harmless line.
 
 use jiff::Timestamp;
-use pipecat_rollout::fuzzing::fleet::{EventKind, FleetEvent, StoredEvent};
+use pipecat_rollout::fuzzing::fleet::{EventKind, FleetEvent, Origin, StoredEvent};
 use pipecat_rollout::fuzzing::messages::event_line;
 use serde_json::Value;
 
@@ -26,7 +26,11 @@ pub(super) fn run(data: &[u8]) {
 }
 
 fn cloud_event(stored: &StoredEvent) {
-    let event = stored.cloud_event(SOURCE).to_string();
+    let origin = Origin {
+        source: SOURCE.to_owned(),
+        ..Origin::default()
+    };
+    let event = stored.cloud_event(&origin).to_string();
     let event: Value = serde_json::from_str(&event).expect("an event is JSON");
     let event = event.as_object().expect("an event is an object");
     let attribute = |name: &str| event[name].as_str().expect("an attribute is text");
@@ -37,7 +41,11 @@ fn cloud_event(stored: &StoredEvent) {
     let kind = attribute("type").strip_prefix("dev.pipecat-rollout.");
     let mut kinds = EventKind::ALL.iter();
     assert!(kinds.any(|known| kind == Some(known.as_str())));
-    assert_eq!(attribute("subject"), stored.event.data.agent);
+    let subject = match stored.event.data.agent.as_str() {
+        "" => &stored.event.dedup_key,
+        agent => agent,
+    };
+    assert_eq!(attribute("subject"), subject);
     let time: Timestamp = attribute("time").parse().expect("a time is RFC 3339");
     assert_eq!(time, stored.event.time);
     // Names of attributes are lower-case letters and digits.

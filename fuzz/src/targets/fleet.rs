@@ -184,6 +184,13 @@ impl Life {
             | EventKind::AgentRecovered
             | EventKind::AgentAdded
             | EventKind::AgentRemoved => assert_eq!(*open, None, "{event:?}"),
+            // They are about the sidecar itself.
+            EventKind::WatcherBlind
+            | EventKind::WatcherRecovered
+            | EventKind::SinkFailing
+            | EventKind::SinkRecovered
+            | EventKind::StoreFailing
+            | EventKind::StoreRecovered => {}
         }
         assert!(!event.dedup_key.is_empty());
     }

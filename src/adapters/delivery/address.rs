@@ -14,7 +14,11 @@ const REDACTED: &str = "[...]";
 
 /// A URL: `https`, or `http` to where that is allowed.
 #[derive(Clone)]
-pub(super) struct Address(Url);
+pub(super) struct Address {
+    url: Url,
+    /// What else must not be shown of what is sent there.
+    secrets: Vec<String>,
+}
 
 impl Address {
     /// Checks a URL. It may be a secret, and is not repeated.
@@ -24,8 +28,8 @@ impl Address {
         let host = url.host_str().ok_or(NO_URL)?;
         let may_leave = plain_http == PlainHttp::Anywhere || is_loopback(host);
         match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if may_leave => Ok(Self(url)),
+            "https" => Ok(Self::of(url)),
+            "http" if may_leave => Ok(Self::of(url)),
             "http" => Err(format!(
                 "plain http to {host} would send the events in the open; use https, or \
                  --allow-insecure-http"
@@ -34,20 +38,30 @@ impl Address {
         }
     }
 
-    /// The URL whole, to post to.
+    fn of(url: Url) -> Self {
+        let secrets = Vec::new();
+        Self { url, secrets }
+    }
+
+    /// The same, where these are not shown either.
+    pub(super) fn with_secrets(self, secrets: Vec<String>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// The URL whole, to send to.
     pub(super) fn url(&self) -> Url {
-        self.0.clone()
+        self.url.clone()
     }
 
     /// Whether the way there is encrypted.
     pub(super) fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.url.scheme() == "https"
     }
 
     /// Host and port, which may be shown.
     pub(super) fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         }
@@ -56,14 +70,18 @@ impl Address {
     /// Removes the path, the query and the credentials from what a receiver says, whole and in parts:
     /// `Cannot POST /services/...` is what many answer to a path that they do not know.
     pub(super) fn redaction(&self) -> Redaction {
-        let url = &self.0;
+        let url = &self.url;
         let (path, query) = (url.path(), url.query().unwrap_or_default());
         // A path of one letter is recognised by its slash.
         let whole = [path, query].into_iter().filter(|part| part.len() > 1);
         let parts = path.split('/').chain(query.split(['&', '=']));
         let parts = parts.chain([url.username(), url.password().unwrap_or_default()]);
         let parts = parts.filter(|part| part.len() >= MIN_SECRET);
-        Redaction::new(whole.chain(parts).map(str::to_owned), REDACTED)
+        let secrets = self.secrets.iter().map(String::as_str);
+        Redaction::new(
+            whole.chain(parts).chain(secrets).map(str::to_owned),
+            REDACTED,
+        )
     }
 }
 

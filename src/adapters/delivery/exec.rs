@@ -17,8 +17,8 @@ use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
 use super::http::Network;
-use super::{DeliveryError, DeliveryFailure, SinkError};
-use crate::core::fleet::StoredEvent;
+use super::{DeliveryError, SinkError};
+use crate::core::messages::Notification;
 use crate::core::text::one_line;
 
 /// The exit code of a program that could not deliver and may later, as sendmail and its kin use it
@@ -77,12 +77,11 @@ impl Sink {
 
     pub(super) async fn deliver(
         &self,
-        event: &StoredEvent,
-        source: &str,
+        what: Notification<'_>,
         _: Timestamp,
     ) -> Result<(), DeliveryError> {
         let program = &self.program;
-        let event = format!("{}\n", event.cloud_event(source));
+        let event = format!("{}\n", what.cloud_event());
         let unavailable = |what: &str, error: io::Error| {
             DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
         };
@@ -108,10 +107,7 @@ impl Sink {
         };
         Err(match status.code() {
             Some(TRY_LATER) => DeliveryError::unavailable(&reason),
-            _ => DeliveryError {
-                reason: one_line(&reason),
-                failure: DeliveryFailure::Refused,
-            },
+            _ => DeliveryError::refused(&reason),
         })
     }
 

@@ -1,4 +1,4 @@
-//! One HTTP POST, and what its answer means. What can be rotated is read again for each attempt.
+//! One HTTP request, and what its answer means. What can be rotated is read again for each attempt.
 
 use std::error::Error as _;
 use std::fmt;
@@ -8,16 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect, retry};
+use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
 use rustls::ClientConfig;
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::address::Address;
 use super::secret::read_text;
 use super::{DeliveryError, DeliveryFailure, SinkError};
+use crate::core::fleet::url_part;
 use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
+use crate::core::text::template::Template;
 use crate::core::text::{lines, one_line};
 use crate::core::wire::{http_date, retry_after};
 
@@ -50,7 +53,19 @@ struct Shared {
 /// A client, after the content of `ca_file` with which it was made.
 type CachedClient = (Vec<u8>, Client);
 
-/// Where a sink posts to.
+/// What is sent.
+#[derive(Default)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+    /// With which places in the address are filled.
+    pub(super) values: Value,
+    /// What must not be shown, whoever repeats it.
+    pub(super) secrets: Vec<String>,
+}
+
+/// Where a sink sends to.
 pub(super) struct Endpoint {
     location: Location,
     /// Its host at the start, which may be shown.
@@ -58,11 +73,33 @@ pub(super) struct Endpoint {
     network: Network,
 }
 
+/// A URL, which may have places for values behind its host.
 #[derive(Clone)]
 enum Location {
-    Url(Address),
-    /// The URL is in this file.
+    Text(String),
+    /// It is in this file.
     File(PathBuf),
+}
+
+/// Why there is nowhere to send to.
+enum NoAddress {
+    /// The address makes no sense, or cannot be read.
+    Unusable(String),
+    /// The event does not have a value that it needs.
+    Missing(String),
+}
+
+impl Request {
+    /// JSON in a POST.
+    pub(super) fn post(body: String) -> Self {
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self {
+            method: Method::POST,
+            headers: HeaderMap::from_iter([content_type]),
+            body,
+            ..Self::default()
+        }
+    }
 }
 
 impl Network {
@@ -107,18 +144,16 @@ impl Network {
 }
 
 impl Endpoint {
-    /// The endpoint of a sink that has either a URL or a file with one.
+    /// The endpoint of a sink that has either a URL or a file with one. Places in it are for the values of
+    /// this example.
     pub(super) fn new(
         url: Option<String>,
         url_file: Option<PathBuf>,
+        example: &Value,
         network: &Network,
     ) -> Result<Self, SinkError> {
         let (key, location) = match (url, url_file) {
-            (Some(url), None) => {
-                let address = Address::parse(&url, network.0.plain_http);
-                let address = address.map_err(|error| SinkError::new("url", error))?;
-                ("url", Location::Url(address))
-            }
+            (Some(url), None) => ("url", Location::Text(url)),
             (None, Some(path)) => ("url-file", Location::File(path)),
             (None, None) => return Err(SinkError::new("url", "it needs a url or a url-file")),
             (Some(_), Some(_)) => {
@@ -128,8 +163,15 @@ impl Endpoint {
                 ));
             }
         };
-        let address = location.address(network.0.plain_http);
-        let host = address.map_err(|error| SinkError::new(key, error))?.host();
+        let checked = location.check(example);
+        checked.map_err(|error| SinkError::new(key, error))?;
+        let address = location.address(network.0.plain_http, example);
+        let host = match address {
+            Ok(address) => address.host(),
+            Err(NoAddress::Unusable(why) | NoAddress::Missing(why)) => {
+                return Err(SinkError::new(key, why));
+            }
+        };
         Ok(Self {
             location,
             host,
@@ -137,25 +179,29 @@ impl Endpoint {
         })
     }
 
-    /// Posts, at `now`, the body and headers that `write` makes; it may read files.
-    pub(super) async fn post(
+    /// Sends, at `now`, the request that `write` makes; it may read files.
+    pub(super) async fn send(
         &self,
         now: Timestamp,
-        write: impl FnOnce() -> Result<(HeaderMap, String), String> + Send + 'static,
+        write: impl FnOnce() -> Result<Request, String> + Send + 'static,
     ) -> Result<(), DeliveryError> {
         let (location, network) = (self.location.clone(), self.network.clone());
         let prepared = spawn_blocking(move || {
-            let address = location.address(network.0.plain_http)?;
-            let client = network.client(&address)?;
-            let (headers, body) = write()?;
-            let request = client.post(address.url()).headers(headers).body(body);
-            Ok((request, address))
+            let unusable = NoAddress::Unusable;
+            let what = write().map_err(unusable)?;
+            let address = location.address(network.0.plain_http, &what.values)?;
+            let address = address.with_secrets(what.secrets);
+            let client = network.client(&address).map_err(unusable)?;
+            let request = client.request(what.method, address.url());
+            Ok((request.headers(what.headers).body(what.body), address))
         });
         let prepared = prepared
             .await
-            .unwrap_or_else(|error| Err(error.to_string()));
-        let (request, address) =
-            prepared.map_err(|reason: String| DeliveryError::unavailable(&reason))?;
+            .unwrap_or_else(|error| Err(NoAddress::Unusable(error.to_string())));
+        let (request, address) = prepared.map_err(|error| match error {
+            NoAddress::Unusable(why) => DeliveryError::unavailable(&why),
+            NoAddress::Missing(why) => DeliveryError::refused(&why),
+        })?;
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
@@ -170,10 +216,11 @@ impl Endpoint {
             return Ok(());
         }
         let failure = failure(status, response.headers(), now);
+        let status = status_words(status, response.headers());
         let words = timeout(WORDS_TIMEOUT, words(response, &address)).await;
         let reason = match words {
-            Ok(Some(words)) => format!("{}: {words}", status_words(status)),
-            Ok(None) | Err(_) => status_words(status),
+            Ok(Some(words)) => format!("{status}: {words}"),
+            Ok(None) | Err(_) => status,
         };
         Err(DeliveryError { reason, failure })
     }
@@ -186,16 +233,64 @@ impl fmt::Display for Endpoint {
 }
 
 impl Location {
-    fn address(&self, plain_http: PlainHttp) -> Result<Address, String> {
+    /// Makes sure that its places are for values that there are.
+    fn check(&self, example: &Value) -> Result<(), String> {
+        let text = match self {
+            Self::Text(text) => text.clone(),
+            Self::File(path) => read_text(path)?,
+        };
+        let template = Template::parse(text.trim());
+        let checked = template.and_then(|template| template.check(example));
+        checked.map_err(|error| error.to_string())
+    }
+
+    fn address(&self, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
         match self {
-            Self::Url(address) => Ok(address.clone()),
+            Self::Text(text) => address(text, plain_http, values),
             Self::File(path) => {
-                let text = read_text(path)?;
-                Address::parse(text.trim(), plain_http)
-                    .map_err(|error| format!("{} must hold one URL: {error}", path.display()))
+                let text = read_text(path).map_err(NoAddress::Unusable)?;
+                address(text.trim(), plain_http, values).map_err(|error| match error {
+                    NoAddress::Unusable(why) => {
+                        let path = path.display();
+                        NoAddress::Unusable(format!("{path} must hold one URL: {why}"))
+                    }
+                    missing @ NoAddress::Missing(_) => missing,
+                })
             }
         }
     }
+}
+
+fn address(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
+    let unusable = |why: &dyn fmt::Display| NoAddress::Unusable(why.to_string());
+    let template = Template::parse(text).map_err(|error| unusable(&error))?;
+    // No event decides who gets it.
+    let (_, behind) = template.start().split_once("://").unwrap_or_default();
+    if template.has_places() && !behind.contains(['/', '?', '#']) {
+        return Err(unusable(&"places can only stand behind the host"));
+    }
+    if let Some(name) = template.missing(values) {
+        return Err(NoAddress::Missing(format!(
+            "the address needs {{{{{name}}}}}, which this event does not have"
+        )));
+    }
+    Address::parse(&template.text(values, url_part), plain_http).map_err(|why| unusable(&why))
+}
+
+/// The method of this word.
+pub(super) fn method(word: &str) -> Result<Method, SinkError> {
+    let all = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ];
+    let found = all.iter().find(|method| method.as_str() == word).cloned();
+    found.ok_or_else(|| {
+        let all = all.map(|method| method.to_string()).join(", ");
+        SinkError::new("method", format!("{word:?} is none of {all}"))
+    })
 }
 
 fn client(is_https: bool, tls: ClientConfig) -> Result<Client, String> {
@@ -241,14 +336,15 @@ fn unavailable(headers: &HeaderMap, now: Timestamp) -> DeliveryFailure {
     }
 }
 
-fn status_words(status: StatusCode) -> String {
+fn status_words(status: StatusCode, headers: &HeaderMap) -> String {
     let name = status.canonical_reason().unwrap_or_default();
     let words = format!("the answer is {} {name}", status.as_u16());
     let words = words.trim_end();
-    if status.is_redirection() {
-        format!("{words}, and redirects are not followed")
-    } else {
-        words.to_owned()
+    let allowed = headers.get(ALLOW).and_then(|allow| allow.to_str().ok());
+    match allowed.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
+        Some(allowed) => format!("{words}; it takes {}", one_line(allowed)),
+        None if status.is_redirection() => format!("{words}, and redirects are not followed"),
+        None => words.to_owned(),
     }
 }
 

@@ -6,13 +6,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 
-use super::http::{Endpoint, Network};
+use super::http::{Endpoint, Network, Request};
 use super::{DeliveryError, SinkError};
-use crate::core::fleet::StoredEvent;
+use crate::core::messages::Notification;
 
 /// The keys of an incoming webhook of Slack, or of a service that takes the same.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -27,19 +26,16 @@ pub(super) struct Sink(Endpoint);
 
 impl Sink {
     pub(super) fn new(config: Config, network: &Network) -> Result<Self, SinkError> {
-        Endpoint::new(config.url, config.url_file, network).map(Self)
+        Endpoint::new(config.url, config.url_file, &Value::Null, network).map(Self)
     }
 
     pub(super) async fn deliver(
         &self,
-        event: &StoredEvent,
-        _source: &str,
+        what: Notification<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        let body = json!({ "text": message::text(event) }).to_string();
-        let content_type = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let headers = HeaderMap::from_iter([content_type]);
-        self.0.post(now, move || Ok((headers, body))).await
+        let request = Request::post(message::body(what).to_string());
+        self.0.send(now, move || Ok(request)).await
     }
 }
 

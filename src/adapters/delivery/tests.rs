@@ -1,6 +1,7 @@
 //! Sinks against real receivers.
 
 mod receiver;
+mod shape;
 mod slack;
 mod tls;
 mod transport;
@@ -15,7 +16,7 @@ use rustls::crypto::ring::default_provider;
 
 use self::receiver::Receiver;
 use super::*;
-use crate::core::fleet::{EventData, EventKind, FleetEvent};
+use crate::core::fleet::{EventData, EventKind, FleetEvent, Origin, StoredEvent};
 use crate::core::rollout::{Reason, Verdict};
 use crate::core::text::loopback::PlainHttp;
 
@@ -104,7 +105,25 @@ fn webhook(url: &str) -> Sink {
 }
 
 pub(super) async fn deliver(sink: &Sink, event: &StoredEvent) -> Result<(), DeliveryError> {
-    sink.deliver(event, SOURCE, NOW.parse().unwrap()).await
+    deliver_at(sink, event, NOW.parse().unwrap()).await
+}
+
+pub(super) async fn deliver_at(
+    sink: &Sink,
+    event: &StoredEvent,
+    now: Timestamp,
+) -> Result<(), DeliveryError> {
+    let (events, origin) = ([event.clone()], origin());
+    let what = Notification::new(&events, &origin).unwrap();
+    sink.deliver(what, now).await
+}
+
+/// Where the events come from.
+pub(super) fn origin() -> Origin {
+    Origin {
+        source: SOURCE.to_owned(),
+        ..Origin::default()
+    }
 }
 
 /// Why an attempt failed, and that it is about the receiver.
@@ -130,7 +149,9 @@ pub(super) async fn refused(sink: &Sink) -> String {
 fn an_attempt_may_move_between_threads() {
     let may_move = |_: &dyn Send| ();
     let sink = webhook("https://example.com");
-    may_move(&sink.deliver(&event(), SOURCE, Timestamp::UNIX_EPOCH));
+    let (events, origin) = ([event()], origin());
+    let what = Notification::new(&events, &origin).unwrap();
+    may_move(&sink.deliver(what, Timestamp::UNIX_EPOCH));
 }
 
 #[test]

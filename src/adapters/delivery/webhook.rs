@@ -1,84 +1,276 @@
-//! Webhooks: a `CloudEvent` in a POST, signed as Standard Webhooks has it.
+//! Webhooks: a `CloudEvent` in a POST, or a body of one's own shape; signed as Standard Webhooks has it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::http::{Endpoint, Network};
-use super::secret::Secrets;
+use super::http::{Endpoint, Network, Request, method};
+use super::secret::{Secrets, read_text};
 use super::{DeliveryError, SinkError};
-use crate::core::fleet::StoredEvent;
+use crate::core::fleet::{FleetEvent, IncidentChange};
+use crate::core::messages::{Notification, example_values};
+use crate::core::text::one_line;
+use crate::core::text::template::{Shape, Template};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+/// What only the connection knows.
+const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
 /// The keys of a webhook.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
-    pub(super) url: Option<String>,
-    pub(super) url_file: Option<PathBuf>,
+    url: Option<String>,
+    url_file: Option<PathBuf>,
+    method: Option<String>,
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+    /// What closes an incident is sent so.
+    pub(super) on_close: Option<OnClose>,
+    /// Files of secrets, by the names that they have in templates.
+    secrets: BTreeMap<String, PathBuf>,
     /// The file of the secrets with which to sign.
-    pub(super) secret_file: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
+}
+
+/// The keys of a webhook that are others for what closes an incident.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct OnClose {
+    url: Option<String>,
+    url_file: Option<PathBuf>,
+    method: Option<String>,
+    body: Option<Value>,
 }
 
 /// A receiver of webhooks.
 pub(super) struct Sink {
-    endpoint: Endpoint,
+    form: Form,
+    on_close: Option<Box<Form>>,
+    headers: Vec<(HeaderName, Template)>,
+    secrets: BTreeMap<String, PathBuf>,
     secret_file: Option<PathBuf>,
+}
+
+/// In which way something is sent.
+struct Form {
+    endpoint: Endpoint,
+    method: Method,
+    /// None is the `CloudEvent`.
+    body: Option<Shape>,
+}
+
+impl Config {
+    /// A webhook that gets `CloudEvents`.
+    pub(super) fn cloud_events(url: String, secret_file: Option<PathBuf>) -> Self {
+        Self {
+            url: Some(url),
+            secret_file,
+            ..Self::default()
+        }
+    }
 }
 
 impl Sink {
     pub(super) fn new(config: Config, network: &Network) -> Result<Self, SinkError> {
-        let endpoint = Endpoint::new(config.url, config.url_file, network)?;
         if let Some(path) = &config.secret_file {
             Secrets::read(path).map_err(|error| SinkError::new("secret-file", error))?;
         }
+        let secrets = read_secrets(&config.secrets);
+        let mut example = example_values();
+        example["secret"] = json!(secrets.map_err(|error| SinkError::new("secrets", error))?);
+        let headers = headers(&config.headers, &example)?;
+        let on_close = config.on_close.map(|keys| {
+            let (url, url_file) = match (keys.url, keys.url_file) {
+                (None, None) => (config.url.clone(), config.url_file.clone()),
+                own => own,
+            };
+            let method = keys.method.as_deref().or(config.method.as_deref());
+            let body = keys.body.or_else(|| config.body.clone());
+            let form = Form::new(url, url_file, method, body, &example, network);
+            form.map_err(|error| SinkError::new("on-close", error))
+        });
+        let method = config.method.as_deref();
+        let form = Form::new(
+            config.url,
+            config.url_file,
+            method,
+            config.body,
+            &example,
+            network,
+        )?;
         Ok(Self {
-            endpoint,
+            form,
+            on_close: on_close.transpose()?.map(Box::new),
+            headers,
+            secrets: config.secrets,
             secret_file: config.secret_file,
         })
     }
 
     pub(super) async fn deliver(
         &self,
-        event: &StoredEvent,
-        source: &str,
+        what: Notification<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        let body = event.cloud_event(source).to_string();
-        let (id, secret_file) = (event.id(), self.secret_file.clone());
-        let write = move || {
-            let time = now.as_second();
-            let mut headers = vec![
-                (
-                    CONTENT_TYPE,
-                    "application/cloudevents+json; charset=utf-8".to_owned(),
-                ),
-                (ID, id.clone()),
-                (TIMESTAMP, time.to_string()),
-            ];
-            if let Some(path) = secret_file {
-                let signatures = Secrets::read(&path)?.sign(&id, time, body.as_bytes());
-                headers.push((SIGNATURE, signatures));
-            }
-            let headers = headers.into_iter().map(|(name, value)| {
-                let value = HeaderValue::from_str(&value);
-                let value = value.map_err(|_| format!("no header can carry the {name}"))?;
-                Ok((name, value))
-            });
-            Ok((headers.collect::<Result<HeaderMap, String>>()?, body))
+        let event = what.single().map(|stored| &stored.event);
+        let closes = event.and_then(FleetEvent::incident) == Some(IncidentChange::Closes);
+        let form = self.on_close.as_deref().filter(|_| closes);
+        let form = form.unwrap_or(&self.form);
+        let (id, mut values) = (what.id(), what.values());
+        let body = match &form.body {
+            None if form.method == Method::GET => None,
+            None => Some(Err(what.cloud_event().to_string())),
+            Some(shape) => Some(Ok(shape.clone())),
         };
-        self.endpoint.post(now, write).await
+        let (method, headers) = (form.method.clone(), self.headers.clone());
+        let (secrets, secret_file) = (self.secrets.clone(), self.secret_file.clone());
+        let write = move || {
+            let secrets = read_secrets(&secrets)?;
+            values["secret"] = json!(secrets);
+            let mut request = Request {
+                method,
+                secrets: secrets.into_values().collect(),
+                ..Request::default()
+            };
+            let content_type = match body {
+                None => None,
+                Some(Ok(shape)) => {
+                    let filled = shape.fill(&values).unwrap_or_default();
+                    request.body = filled.to_string();
+                    Some("application/json")
+                }
+                Some(Err(cloud_event)) => {
+                    request.body = cloud_event;
+                    Some("application/cloudevents+json; charset=utf-8")
+                }
+            };
+            let time = now.as_second();
+            let content_type = content_type.map(|media| (CONTENT_TYPE, media.to_owned()));
+            let mut all: Vec<_> = content_type.into_iter().collect();
+            all.extend([(ID, id.clone()), (TIMESTAMP, time.to_string())]);
+            if let Some(path) = secret_file {
+                let signatures = Secrets::read(&path)?.sign(&id, time, request.body.as_bytes());
+                all.push((SIGNATURE, signatures));
+            }
+            let own = headers.into_iter().map(|(name, template)| {
+                let value = template.text(&values, one_line);
+                (name, value)
+            });
+            // Of what is missing, nothing is left.
+            all.extend(own.filter(|(_, value)| !value.trim().is_empty()));
+            for (name, value) in all {
+                let value = HeaderValue::from_bytes(value.trim().as_bytes());
+                let value = value.map_err(|_| format!("no header can carry the {name}"))?;
+                request.headers.insert(name, value);
+            }
+            request.values = values;
+            Ok(request)
+        };
+        form.endpoint.send(now, write).await
+    }
+}
+
+impl Form {
+    fn new(
+        url: Option<String>,
+        url_file: Option<PathBuf>,
+        word: Option<&str>,
+        json: Option<Value>,
+        example: &Value,
+        network: &Network,
+    ) -> Result<Self, SinkError> {
+        let form = Self {
+            endpoint: Endpoint::new(url, url_file, example, network)?,
+            method: method(word.unwrap_or("POST"))?,
+            body: body(json, example)?,
+        };
+        if form.method == Method::GET && form.body.is_some() {
+            return Err(SinkError::new("method", "a GET has no body"));
+        }
+        Ok(form)
     }
 }
 
 impl fmt::Display for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "webhook to {}", self.endpoint)
+        write!(f, "webhook to {}", self.form.endpoint)
+    }
+}
+
+/// Reads the secrets that templates can use.
+fn read_secrets(files: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, String>, String> {
+    let files = files.iter();
+    let read = files.map(|(name, path)| match read_text(path)?.trim() {
+        "" => Err(format!("{} is empty", path.display())),
+        secret => Ok((name.clone(), secret.to_owned())),
+    });
+    read.collect()
+}
+
+fn headers(
+    texts: &BTreeMap<String, String>,
+    example: &Value,
+) -> Result<Vec<(HeaderName, Template)>, SinkError> {
+    let mut seen = HeaderMap::new();
+    let mut header = |name: &str, text: &str| {
+        let problem =
+            |why: &dyn fmt::Display| SinkError::new("headers", format!("{name:?}: {why}"));
+        let parsed = HeaderName::from_bytes(name.as_bytes());
+        let parsed = parsed.map_err(|_| problem(&"no header can have this name"))?;
+        if OWN_HEADERS.contains(&parsed.as_str()) {
+            return Err(problem(&"it is set without you"));
+        }
+        if seen
+            .insert(parsed.clone(), HeaderValue::from_static(""))
+            .is_some()
+        {
+            return Err(problem(&"it is there twice"));
+        }
+        let template = Template::parse(text).map_err(|error| problem(&error))?;
+        template.check(example).map_err(|error| problem(&error))?;
+        let filled = HeaderValue::from_str(&template.text(example, one_line));
+        filled.map_err(|_| problem(&"no header can hold a line break, or what is not ASCII"))?;
+        Ok((parsed, template))
+    };
+    texts
+        .iter()
+        .map(|(name, text)| header(name, text))
+        .collect()
+}
+
+fn body(json: Option<Value>, example: &Value) -> Result<Option<Shape>, SinkError> {
+    let Some(json) = json else { return Ok(None) };
+    let problem = |why: &dyn fmt::Display| SinkError::new("body", why);
+    if !(json.is_object() || json.is_array()) {
+        let why = "it has to be a table, which becomes JSON that no value can break: \
+                   body = { text = \"{{title}}\" }";
+        return Err(problem(&why));
+    }
+    check_json(&json).map_err(|why| problem(&why))?;
+    let shape = Shape::parse(json).map_err(|error| problem(&error))?;
+    shape.check(example).map_err(|error| problem(&error))?;
+    Ok(Some(shape))
+}
+
+/// Finds what TOML has and JSON does not.
+fn check_json(value: &Value) -> Result<(), &'static str> {
+    match value {
+        Value::Null => Err("JSON has no inf and no nan"),
+        Value::Array(values) => values.iter().try_for_each(check_json),
+        // That is how a date of TOML is read.
+        Value::Object(values) if values.contains_key("$__toml_private_datetime") => {
+            Err("JSON has no dates: one needs quotes")
+        }
+        Value::Object(values) => values.values().try_for_each(check_json),
+        _ => Ok(()),
     }
 }

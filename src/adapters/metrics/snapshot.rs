@@ -37,6 +37,8 @@ pub(crate) struct Snapshot {
     pub(crate) unsaved_events: usize,
     /// Whether the configuration could be read when it was reloaded last.
     pub(crate) config_ok: bool,
+    /// How many mutes hold.
+    pub(crate) mutes: usize,
     /// The sinks, by name.
     pub(crate) sinks: BTreeMap<String, Backlog>,
     /// This moment.
@@ -123,6 +125,7 @@ impl Scrape {
             "Whether the configuration could be read when it was reloaded last",
             snapshot.config_ok.into(),
         )?;
+        out.count("mutes", "Mutes that hold", snapshot.mutes)?;
         let sinks = |value: fn(&Backlog, Timestamp) -> f64| {
             let sinks = snapshot.sinks.iter();
             sinks.map(move |(sink, one)| ([("sink", sink.as_str())], value(one, snapshot.now)))

@@ -76,6 +76,7 @@ fn sample(format: Format) -> String {
         check_interval: (Duration::from_mins(1), 2.5),
         store_writable: true,
         config_ok: true,
+        mutes: 0,
         sinks: [("sl\"ack".to_owned(), backlog)].into(),
         now: Timestamp::from_millisecond(2500).unwrap(),
         ..snapshot(&["my-agent", "odd \"\\\n{,} 日本", "one-too-many"])

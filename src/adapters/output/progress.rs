@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Display, Style, Verbosity, github, gitlab, json, print, tty};
+use super::{Display, Style, Verbosity, github, gitlab, json, print, terminal, tty};
 use crate::core::messages;
 use crate::core::messages::Mode;
 use crate::core::rollout::{AgentReport, Event, Verdict};
@@ -15,6 +15,9 @@ use crate::core::text::{one_line, short_duration};
 
 /// How long nothing is counted where lines stay.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(10);
+
+/// Takes what happened, and how long after the beginning.
+pub(crate) type OnEvent = Box<dyn FnMut(Duration, &Event) + Send + Sync>;
 
 /// The progress on stderr.
 pub(crate) struct Progress {
@@ -24,6 +27,8 @@ pub(crate) struct Progress {
     agents: Vec<Agent>,
     /// When the agents were counted last, where each is not shown by itself.
     counted_at: Option<Instant>,
+    /// Who hears of every event as well.
+    listener: Option<OnEvent>,
 }
 
 struct Agent {
@@ -51,6 +56,7 @@ impl Progress {
             began,
             agents: agents.collect(),
             counted_at: None,
+            listener: None,
         };
         if progress.folds() {
             let names: Vec<&str> = progress.agents.iter().map(|it| it.name.as_str()).collect();
@@ -68,6 +74,15 @@ impl Progress {
         progress
     }
 
+    /// Begins to hand every event to this listener, and to show none.
+    pub(crate) fn handed(display: Display, agents: Vec<String>, listener: Option<OnEvent>) -> Self {
+        let progress = Self::begin(Style::None, display, Timestamp::UNIX_EPOCH, agents);
+        Self {
+            listener,
+            ..progress
+        }
+    }
+
     /// Begins to count how many of these agents have been checked.
     pub(crate) fn counting(style: Style, display: Display, agents: Vec<String>) -> Self {
         let detail = Verbosity::Ending;
@@ -82,6 +97,10 @@ impl Progress {
 
     /// Shows what happened to an agent, `at` after the beginning.
     pub(crate) fn on_event(&mut self, agent: usize, at: Duration, event: &Event) {
+        terminal::on_event(event);
+        if let Some(listener) = &mut self.listener {
+            listener(at, event);
+        }
         let Agent { name, status, .. } = &mut self.agents[agent];
         let is_ready = matches!(
             event,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use super::print;
+use super::{print, terminal};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::{Event, Phase};
 use crate::core::text::{fit, one_line, short_duration, wrap};
@@ -105,7 +105,10 @@ pub(super) fn above(lines: &str) {
 /// The lines of a block as stderr shows them: broken at words where it is a terminal.
 pub(super) fn wrapped(block: &[String]) -> Vec<String> {
     match width() {
-        Some(width) => messages::wrap_block(block, width),
+        Some(width) => {
+            let lines = messages::wrap_block(block, width).into_iter();
+            lines.map(terminal::linked).collect()
+        }
         None => block.to_vec(),
     }
 }

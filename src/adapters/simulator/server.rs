@@ -237,6 +237,13 @@ fn router(stage: Arc<Stage>) -> Router {
     });
     let deploy = |methods| {
         asks(methods, |agent, now, asked| {
+            if let Some(name) = asked.query.get("scenario") {
+                let scenario = Scenario::built_in(name).ok_or_else(|| {
+                    let what = "no scenario that is built in has this name";
+                    Answer::bad_request(format!("scenario {name:?}: {what}"))
+                })?;
+                agent.scenario = Arc::new(scenario);
+            }
             agent.deploy(now, &asked.manifest)
         })
     };

@@ -38,7 +38,7 @@ mod tests {
             outcome: Outcome::Dead("refused".to_owned()),
         };
         store
-            .settle("one", at(1), &[dead(1, "a"), dead(3, "b")])
+            .settle("one", at(1), &[dead(1, "a"), dead(3, "b")], None)
             .unwrap();
         assert_eq!(due(&mut store, "one", at(1)), ["a 2"]);
         // The second waits for its next try meanwhile.
@@ -46,7 +46,7 @@ mod tests {
             outcome: Outcome::Retry(at(100)),
             ..dead(2, "a")
         };
-        store.settle("one", at(2), &[retry]).unwrap();
+        store.settle("one", at(2), &[retry], None).unwrap();
 
         assert_eq!(store.redeliver_to("one", Some(7), at(3)).unwrap(), 0);
         assert_eq!(store.redeliver_to("two", Some(1), at(3)).unwrap(), 0);

@@ -79,19 +79,62 @@ impl Store {
             }
             self.write(|transaction| {
                 due.unreadable.iter().try_for_each(|one| {
-                    bury(transaction, sink, &one.agent, one.number, now, &one.why)
+                    bury(
+                        transaction,
+                        sink,
+                        &one.agent,
+                        one.number,
+                        now,
+                        &one.why,
+                        None,
+                    )
                 })
             })?;
             unreadable.append(&mut due.unreadable);
         }
     }
 
-    /// Writes how attempts ended.
+    /// The same with what follows in these queues, in the order in which it happened, so much at most.
+    pub(crate) fn due_together(
+        &mut self,
+        sink: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Due, StoreError> {
+        let mut due = self.due(sink, now, limit)?;
+        let followers = self.read(|connection| {
+            let mut query = connection.prepare(FOLLOWERS)?;
+            let mut found = Vec::new();
+            for head in &due.deliveries {
+                let after = reader::integer(head.event.number);
+                let agent = &head.event.event.data.agent;
+                let mut rows = query.query(params![sink, agent, after, reader::integer(limit)])?;
+                // What cannot be read has its turn when it is the first.
+                while let Some(row) = rows.next()?
+                    && let Ok(event) = reader::event(row)
+                {
+                    found.push(Delivery {
+                        event,
+                        attempts: 0,
+                        written_at: reader::moment(row.get(6)?),
+                    });
+                }
+            }
+            Ok(found)
+        })?;
+        due.deliveries.extend(followers);
+        due.deliveries.sort_by_key(|delivery| delivery.event.number);
+        due.deliveries.truncate(limit);
+        Ok(due)
+    }
+
+    /// Writes how attempts ended. What is given up goes to the fallback, if there is one.
     pub(crate) fn settle(
         &mut self,
         sink: &str,
         now: Timestamp,
         settled: &[Settled],
+        fallback: Option<&str>,
     ) -> Result<(), StoreError> {
         if settled.is_empty() {
             return Ok(());
@@ -107,7 +150,9 @@ impl Store {
                         )?;
                         finish(transaction, sink, agent, number, now)?;
                     }
-                    Outcome::Dead(why) => bury(transaction, sink, agent, number, now, why)?,
+                    Outcome::Dead(why) => {
+                        bury(transaction, sink, agent, number, now, why, fallback)?;
+                    }
                     Outcome::Retry(at) => {
                         transaction.execute(
                             "UPDATE queues SET attempts = attempts + 1, next_at = ?3, rank = ?4
@@ -122,10 +167,11 @@ impl Store {
     }
 
     /// Gives up what has waited since before a moment for any but these sinks, and keeps it as dead
-    /// letters. Gives how much that was, by sink.
+    /// letters; it goes to the sinks' fallbacks. Gives how much that was, by sink.
     pub(crate) fn expire(
         &mut self,
         working: &BTreeSet<String>,
+        fallbacks: &BTreeMap<String, String>,
         before: Timestamp,
         now: Timestamp,
         why: &str,
@@ -141,7 +187,8 @@ impl Store {
             let old = rows.collect::<rusqlite::Result<Vec<(String, String, i64)>>>()?;
             let mut expired = BTreeMap::new();
             for (sink, agent, number) in old {
-                bury(transaction, &sink, &agent, number, now, why)?;
+                let fallback = fallbacks.get(&sink).map(String::as_str);
+                bury(transaction, &sink, &agent, number, now, why, fallback)?;
                 *expired.entry(sink).or_default() += 1;
             }
             Ok(expired)
@@ -149,7 +196,7 @@ impl Store {
     }
 }
 
-/// Puts an event into the queue of a sink.
+/// Puts an event into the queue of a sink, unless it waits there.
 pub(super) fn push(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -165,7 +212,7 @@ pub(super) fn push(
         (FIRST_TRY, 0)
     };
     transaction.execute(
-        "INSERT INTO deliveries (sink, agent, event, written_at) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR IGNORE INTO deliveries (sink, agent, event, written_at) VALUES (?1, ?2, ?3, ?4)",
         params![sink, agent, number, now],
     )?;
     transaction.execute(
@@ -211,6 +258,11 @@ pub(super) fn redeliver(
     }
     Ok(counts)
 }
+
+/// What follows the first event of a queue.
+const FOLLOWERS: &str = "SELECT number, store, kind, at, dedup_key, data, written_at
+    FROM deliveries JOIN events ON number = event
+    WHERE sink = ?1 AND deliveries.agent = ?2 AND event > ?3 ORDER BY event LIMIT ?4";
 
 /// The first events of the queues of a rank, those that are due the longest first.
 const HEADS: &str = "WITH queue AS (
@@ -279,7 +331,7 @@ pub(super) fn pull_in_retries(
     pulled_in.map(drop)
 }
 
-/// Makes an event a dead letter, and gives the next one its turn.
+/// Makes an event a dead letter, and gives the next one its turn. It goes to the fallback, if there is one.
 fn bury(
     transaction: &Transaction<'_>,
     sink: &str,
@@ -287,7 +339,14 @@ fn bury(
     number: i64,
     now: Timestamp,
     why: &str,
+    fallback: Option<&str>,
 ) -> rusqlite::Result<()> {
+    if let Some(fallback) = fallback {
+        let query = "SELECT max(kind) FROM events WHERE number = ?1";
+        let kind: Option<String> = transaction.query_row(query, [number], |row| row.get(0))?;
+        let kind = kind.and_then(|kind| reader::known(&kind));
+        push(transaction, now, fallback, agent, number, kind)?;
+    }
     transaction.execute(
         "INSERT OR REPLACE INTO dead_letters (sink, event, agent, written_at, dead_at, why)
          SELECT sink, event, agent, written_at, ?4, ?5 FROM deliveries

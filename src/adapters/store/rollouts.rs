@@ -153,9 +153,11 @@ mod tests {
             outcome,
         };
         let refused = Outcome::Dead("refused".to_owned());
-        store.settle("dead", at(1), &[settled(refused)]).unwrap();
+        store
+            .settle("dead", at(1), &[settled(refused)], None)
+            .unwrap();
         let delivered = settled(Outcome::Delivered);
-        store.settle("good", at(2), &[delivered]).unwrap();
+        store.settle("good", at(2), &[delivered], None).unwrap();
 
         let reader = store.reader();
         let events = reader.events_of_rollout("a", "D1", 9, 1 << 20).unwrap();

@@ -231,7 +231,7 @@ fn what_is_old_is_deleted_but_not_what_waits_and_dead_letters_last_as_long() {
         number: 1,
         outcome: Outcome::Dead("refused".to_owned()),
     };
-    store.settle("one", at(0), &[dead]).unwrap();
+    store.settle("one", at(0), &[dead], None).unwrap();
     let left =
         |store: &Store| -> Vec<u64> { log(store).iter().map(|event| event.number).collect() };
     let keep = Duration::from_secs(100);

@@ -3,13 +3,14 @@
 //! A paragraph is one line: it is wrapped at the width of the terminal.
 
 /// The names of the commands.
-pub(super) const COMMANDS: [&str; 8] = [
+pub(super) const COMMANDS: [&str; 9] = [
     "wait-for-ready",
     "run",
     "status",
     "watch",
     "history",
     "simulate",
+    "mcp",
     "completions",
     "man",
 ];
@@ -139,6 +140,14 @@ Examples:
 
 It prints the environment that points this program and the vendor's CLI at it. A deploy, by the API's paths or \
 the CLI's, starts the timeline of an agent; --autoplay starts it with the first read instead.";
+
+pub(super) const MCP: &str = "\
+Examples:
+  claude mcp add pipecat-rollout -- pipecat-rollout mcp
+  pipecat-rollout mcp --simulate crash-loop --speed 10        a rehearsal, without an account
+
+Tools: status, wait_for_rollout, history, explain_verdict. They only read. It asks the API as `status`
+does, with the key that it finds with each call, and ends when its stdin does.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::help;
-use crate::adapters::output::ResultFormat;
 use crate::core::fleet::{final_verdict, parse_moment};
 use crate::core::rollout::Verdict;
 
@@ -38,13 +37,29 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "GROUP")]
     pub(crate) by: Option<GroupArg>,
 
-    /// Show so many of the latest rollouts at most; the statistics are those of all
-    #[arg(long, value_name = "N", default_value = "20")]
-    pub(crate) limit: usize,
+    /// Show so many of the latest rollouts at most; the statistics are those of all [default: 20 as text, all
+    /// as JSON or CSV]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// Show what was not delivered instead: what waits for each sink, and what it did not take
+    #[arg(long, conflicts_with_all = ["since", "until", "verdicts", "by", "agents"])]
+    pub(crate) undelivered: bool,
 
     /// The result on stdout
     #[arg(short, long, value_name = "FORMAT", env, default_value = "text")]
-    pub(crate) output: ResultFormat,
+    pub(crate) output: HistoryFormat,
+}
+
+/// `--output` of `history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// A table, and the statistics in words
+    Text,
+    /// One JSON object
+    Json,
+    /// A row for each rollout
+    Csv,
 }
 
 /// `--by`.

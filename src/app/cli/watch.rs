@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::help;
 use super::values::{Listen, MaxRps, PositiveTime, PublicAddress, Time, list};
+use super::{TraceArgs, help};
 
 /// `watch`.
 #[derive(Debug, Clone, Args)]
@@ -15,11 +15,35 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "PATH", env)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Only check the configuration and the files that it names
+    /// Only check the configuration and its files
     ///
     /// The API is not contacted. That there is no key is shown, and is no error.
     #[arg(long)]
     pub(crate) check_config: bool,
+
+    /// Send this sink a test, and show what came back
+    ///
+    /// The test is a rollout that failed, and one that ends what that opened.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check_config", "once"])]
+    pub(crate) test_sink: Option<String>,
+
+    /// Deliver dead letters again, of one sink or of all
+    ///
+    /// They wait for their sinks again. A sidecar that is running delivers them, or else the next.
+    #[arg(
+        long,
+        value_name = "SINK",
+        num_args = 0..=1,
+        default_missing_value = "*",
+        conflicts_with_all = ["check_config", "once", "test_sink"]
+    )]
+    pub(crate) redeliver: Option<String>,
+
+    /// Ask the running sidecar whether it is healthy
+    ///
+    /// It is while the list, the details and the store are good. It is asked at --listen, as configured.
+    #[arg(long, conflicts_with_all = ["check_config", "once", "test_sink", "redeliver"])]
+    pub(crate) health: bool,
 
     /// Make one pass: follow rollouts to their end, deliver, exit
     #[arg(long)]
@@ -42,6 +66,9 @@ pub(crate) struct WatchArgs {
     /// How the logs on stderr are written
     #[arg(long, value_name = "STYLE", default_value = "auto", env)]
     pub(crate) progress: LogArg,
+
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 
     #[command(flatten)]
     pub(crate) keys: WatchKeys,
@@ -132,6 +159,10 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "ADDRESS", env, help_heading = help::HTTP)]
     pub(crate) listen: Option<Listen>,
 
+    /// Address of an agent in the platform's dashboard, with {{agent}} in it; events link to it
+    #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
+    pub(crate) dashboard_url: Option<String>,
+
     /// File with the token that every request to the endpoints has to bear
     #[arg(long, value_name = "PATH", env, help_heading = help::HTTP)]
     pub(crate) http_token_file: Option<PathBuf>,
@@ -176,6 +207,7 @@ impl WatchKeys {
             store: self.store.or(filed.store),
             history_retention: self.history_retention.or(filed.history_retention),
             listen: self.listen.or(filed.listen),
+            dashboard_url: self.dashboard_url.or(filed.dashboard_url),
             http_token_file: self.http_token_file.or(filed.http_token_file),
             public_url: self.public_url.or(filed.public_url),
             webhook: self.webhook,

@@ -13,7 +13,9 @@ use super::connect::connect;
 use super::run::Deploy;
 use super::signals::{Hangup, Signals};
 use crate::adapters::api::connection::Connection;
-use crate::adapters::output::{Files, Progress, Style, print_error, print_report};
+use crate::adapters::output::{
+    Files, OnEvent, Progress, Style, print_error, print_report, terminal,
+};
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
@@ -34,6 +36,26 @@ pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     prepared.signals.exit_on_second_signal();
     warn_of_slow_polls(&prepared.plan);
     prepared.judge(None).await
+}
+
+/// Judges the agents of a plan for somebody who takes the report: nothing is printed or written, and only
+/// these signals end it.
+pub(super) async fn judge_quietly(
+    plan: Plan,
+    listener: Option<OnEvent>,
+    signals: Signals,
+) -> Result<Report, Error> {
+    let names = plan.agents.iter().map(|name| name.as_str().to_owned());
+    let progress = Progress::handed(plan.output.display, names.collect(), listener);
+    let (connection, deployer) = connect(&plan, Start::AtFirstRead).await?;
+    let prepared = Prepared {
+        files: Files::prepare(&plan.output.files)?,
+        plan,
+        connection,
+        signals,
+        deployer,
+    };
+    prepared.follow(progress, None).await
 }
 
 /// A plan for which everything is in order that has to be before a wait.
@@ -66,9 +88,19 @@ impl Prepared {
         let output = &self.plan.output;
         let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
         let (names, began) = (names.collect(), Timestamp::now());
+        terminal::begin(output.extras);
         let progress = Progress::begin(output.style, output.display, began, names);
+        let of_run = deploy.is_some().then_some(began);
         let report = self.follow(progress, deploy).await?;
-        Ok(self.report(report))
+        let (line, took) = messages::note(&report, output.display.mode);
+        terminal::end(&line, took);
+        let telemetry = self.plan.telemetry.clone();
+        let ending = self.report(report);
+        // Last, so that nobody who waits for the result waits for it.
+        if let (Some(telemetry), Some(report)) = (telemetry, ending.verdicts()) {
+            telemetry.export(report, of_run).await;
+        }
+        Ok(ending)
     }
 
     /// Follows the agents, `run` with its deploy command, to their verdicts.

@@ -22,6 +22,7 @@ use crate::app::error::Error;
 use crate::app::exit::Ending;
 use crate::app::plan::{CommandEnd, Plan};
 use crate::core::rollout::{CommandReport, Interruption, Verdict};
+use crate::core::trace::Root;
 
 /// How long the command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,13 +40,17 @@ pub(super) async fn run(
 ) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
     prepared.signals.exit_on_second_signal();
-    prepared.judge(Some(Deploy::new(command, end))).await
+    let root = prepared.plan.telemetry.as_ref().map(|it| it.root.clone());
+    let deploy = Deploy::new(command, end, root);
+    prepared.judge(Some(deploy)).await
 }
 
 /// The deploy command.
 pub(super) struct Deploy {
     command: Vec<OsString>,
     end: CommandEnd,
+    /// What makes its spans children of ours.
+    root: Option<Root>,
     state: State,
 }
 
@@ -73,10 +78,11 @@ enum Group {
 }
 
 impl Deploy {
-    fn new(command: Vec<OsString>, end: CommandEnd) -> Self {
+    fn new(command: Vec<OsString>, end: CommandEnd, root: Option<Root>) -> Self {
         Self {
             command,
             end,
+            root,
             state: State::Waiting,
         }
     }
@@ -94,18 +100,26 @@ impl Deploy {
         };
         let mut command = Command::new(program);
         command.args(arguments);
+        if let Some(root) = &self.root {
+            command.env("TRACEPARENT", root.traceparent());
+            if !root.has_parent() {
+                // It belongs to a parent that there is not.
+                command.env_remove("TRACESTATE");
+            }
+        }
         if group == Group::Own {
             command.process_group(0);
         }
         // What was printed before the command comes before what it prints.
         print::flush_err();
+        let began = Instant::now();
         match command.spawn() {
             Ok(child) => {
                 let id = child.id().and_then(|id| i32::try_from(id).ok());
                 self.state = State::Running {
                     child,
                     id: id.and_then(Pid::from_raw),
-                    began: Instant::now(),
+                    began,
                     group,
                 };
                 Ok(())

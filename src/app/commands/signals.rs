@@ -48,14 +48,7 @@ impl Signals {
         // Under nohup SIGHUP is ignored, and has to stay so.
         let hangup = (hangup == Hangup::Ends && !is_ignored(SIGHUP)).then_some(SIGHUP);
         let mut arriving = iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
-        let (sender, receiver) = watch::channel(None);
-        let signals = Self {
-            sender: Arc::new(sender),
-            receiver,
-            second_exits: Arc::default(),
-            of_command: Arc::default(),
-            kill: Arc::default(),
-        };
+        let signals = Self::unheard();
         let listening = signals.clone();
         thread::Builder::new()
             .name("signals".to_owned())
@@ -81,6 +74,18 @@ impl Signals {
                 }
             })?;
         Ok(signals)
+    }
+
+    /// Signals that only come from within.
+    pub(super) fn unheard() -> Self {
+        let (sender, receiver) = watch::channel(None);
+        Self {
+            sender: Arc::new(sender),
+            receiver,
+            second_exits: Arc::default(),
+            of_command: Arc::default(),
+            kill: Arc::default(),
+        }
     }
 
     /// From now on, a signal two seconds or more after the first one ends the process, whatever it is

@@ -1,7 +1,9 @@
 //! `watch`: the sidecar, put together and run to its end.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::demo::Demo;
+use super::sidecar_tools;
 use super::signals::{Hangup, Signals};
 use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{Client, Credentials};
@@ -19,6 +22,7 @@ use crate::app::cli::{Listen, WatchArgs};
 use crate::app::error::{Error, chain};
 use crate::app::exit::Ending;
 use crate::app::plan::{self, WatchPlan};
+use crate::app::telemetry::Telemetry;
 use crate::app::watch::http::{Endpoints, Http, Limits};
 use crate::app::watch::{
     Dispatch, DispatchParts, Ended, Parts, Reload, Reloaded, Shared, Sidecar, StoreHandle,
@@ -26,6 +30,9 @@ use crate::app::watch::{
 use crate::core::fleet::{AgentRecord, Fleet, PassEnd, Watched};
 use crate::core::messages;
 use crate::core::text::one_line;
+
+/// How long a sink may take nothing before that is reported.
+const SINK_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
 pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
@@ -37,6 +44,16 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
     if args.check_config {
         plan::check_files(&plan).map_err(report_all_but_last)?;
         return check(&plan);
+    }
+    if let Some(name) = &args.test_sink {
+        return sidecar_tools::test_sink(&plan, name).await;
+    }
+    if let Some(sink) = &args.redeliver {
+        return sidecar_tools::redeliver(&plan, Some(sink.as_str()).filter(|sink| *sink != "*"))
+            .await;
+    }
+    if args.health {
+        return sidecar_tools::health(&plan).await;
     }
     let credentials = match &demo {
         Some(_) => Credentials::of_simulator(),
@@ -59,7 +76,16 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
         Some(demo) => Some(demo.with_history(&store).await?),
         None => None,
     };
-    let shared = Arc::new(Shared::new(remembered_fleet(&plan, &store).await?));
+    let incidents = store.with(|store| store.own_incidents()).await?;
+    let fleet = remembered_fleet(&plan, &store)
+        .await?
+        .with_incidents(&incidents);
+    let shared = Arc::new(Shared::new(fleet));
+    for mute in &plan.mutes {
+        warn!("muted: {mute}");
+    }
+    shared.set_mutes(std::mem::take(&mut plan.mutes));
+    let (report, reports) = mpsc::unbounded_channel();
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), Timestamp::now()));
     let connection = Connection::new(client, plan.rules.max_rps, hooks(&metrics));
     let http = listen(&plan, &shared, &metrics, &store, &connection).await?;
@@ -70,8 +96,11 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
     let dispatch_parts = DispatchParts {
-        source: plan.url.to_string(),
+        origin: plan.origin.clone(),
         delivery_timeout: plan.delivery_timeout,
+        sink_patience: SINK_PATIENCE,
+        incidents,
+        reports: report,
         store: store.clone(),
         shared: Arc::clone(&shared),
         metrics: Arc::clone(&metrics),
@@ -85,9 +114,11 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
         store,
         dispatch: Dispatch::start(sinks, dispatch_parts).await,
         metrics,
+        traces: plan.telemetry.take().map(Telemetry::start),
         retention: plan.history_retention,
         stop: stop_on(signals),
         reloads,
+        reports,
     });
     let ended = match http {
         Some(http) => serve_beside(http, sidecar).await,
@@ -122,11 +153,19 @@ fn check(plan: &WatchPlan) -> Result<Ending, Error> {
     } else {
         names.join(", ")
     };
-    let text = format!(
+    let mut text = format!(
         "the configuration is in order\n  api      {}\n  key      {key}\n  store    {}\n  sinks    {names}\n",
         plan.url,
         plan.store.display()
     );
+    for mute in &plan.mutes {
+        let over = if mute.is_over(Timestamp::now()) {
+            " (over)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "  muted    {}{over}", one_line(&mute.to_string()));
+    }
     print::out(&text).map_err(Error::Print)?;
     Ok(Ending::Done)
 }
@@ -180,7 +219,7 @@ async fn listen(
         metrics: Arc::clone(metrics),
         store: store.clone(),
         connection: connection.clone(),
-        source: plan.url.to_string(),
+        origin: plan.origin.clone(),
         access: Arc::new(plan.access()?),
     };
     let is_open = endpoints.access.token.is_none();
@@ -239,6 +278,7 @@ fn reload(args: &WatchArgs) -> Reload {
     Ok(Reloaded {
         rules: plan.rules,
         sinks: plan.sinks,
+        mutes: plan.mutes,
         retention: plan.history_retention,
     })
 }

@@ -4,11 +4,15 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use crate::adapters::output::terminal::Extras;
 use crate::adapters::output::{
     Display, FileKind, ResultFormat, Style, Verbosity, is_same_terminal,
 };
 use crate::app::cli::OutputArgs;
 use crate::core::messages::Mode;
+
+/// The most lines of its log to hand over of a deployment that is not ready.
+const LOG_LINES: usize = 25;
 
 /// What to show, and where.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct OutputPlan {
     pub(crate) result: ResultFormat,
     pub(crate) style: Style,
     pub(crate) display: Display,
+    /// What the terminal shows beside the lines.
+    pub(crate) extras: Extras,
     pub(crate) files: Vec<(FileKind, PathBuf)>,
     /// The most lines of its log to show of a deployment that is not ready.
     pub(crate) logs: usize,
@@ -25,9 +31,17 @@ impl OutputPlan {
     /// What to show.
     pub(crate) fn of(args: &OutputArgs, detail: Verbosity, mode: Mode) -> Self {
         let ci = style_of_ci();
-        let style = match style(args.progress, ci, Terminal::found()) {
+        let terminal = Terminal::found();
+        let shown = style(args.progress, ci, terminal);
+        let style = match shown {
             Style::Tty if mode == Mode::Run => Style::Plain,
             style => style,
+        };
+        let lasts = mode != Mode::Status && detail == Verbosity::All;
+        let extras = if shown == Style::Tty && terminal == Terminal::Able && lasts {
+            Extras::found(!args.no_notify)
+        } else {
+            Extras::default()
         };
         let mut files = vec![
             (FileKind::Report, args.report_file.clone()),
@@ -52,13 +66,28 @@ impl OutputPlan {
                 mode,
                 on_same_terminal: args.output == ResultFormat::Text && is_same_terminal(),
             },
+            extras,
             files: files.collect(),
             logs: args.logs,
         }
     }
-}
 
-impl OutputPlan {
+    /// Shows and writes nothing: what comes of it is handed over in another way.
+    pub(super) fn silent(mode: Mode) -> Self {
+        Self {
+            result: ResultFormat::Json,
+            style: Style::None,
+            display: Display {
+                detail: Verbosity::Ending,
+                mode,
+                on_same_terminal: false,
+            },
+            extras: Extras::default(),
+            files: Vec::new(),
+            logs: LOG_LINES,
+        }
+    }
+
     /// Shows a table of all agents instead of each by itself.
     pub(super) fn for_table(&mut self) {
         self.style = match self.style {

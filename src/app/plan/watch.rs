@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod mutes;
 mod sinks;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,15 +16,18 @@ use anyhow::{Error, Result, anyhow};
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
 use self::sinks::SinkTable;
-use super::{agents, api_url};
+use super::{agents, api_url, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
+use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
 use crate::app::watch::http::{Access, Token};
-use crate::core::fleet::{Mode, PublicUrl, Rules, Scope, Watched};
+use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
+use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
+use crate::core::text::template::Template;
 
 // What is meant where a key is not given.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
@@ -39,17 +43,20 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct WatchPlan {
     pub(crate) url: ApiUrl,
+    /// Where events come from.
+    pub(crate) origin: Origin,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) store: PathBuf,
     pub(crate) listen: Listen,
     pub(crate) http_token_file: Option<PathBuf>,
-    /// Where people reach the page.
-    pub(crate) public_url: Option<PublicUrl>,
     pub(crate) rules: Rules,
     pub(crate) history_retention: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) sinks: Vec<SinkPlan>,
+    /// Where the rollouts go as traces.
+    pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) mutes: Vec<Mute>,
 }
 
 impl WatchPlan {
@@ -71,7 +78,7 @@ impl WatchPlan {
             token: token
                 .map_err(|why| anyhow!("--http-token-file: {why}"))?
                 .map(Arc::new),
-            public_url: self.public_url.clone(),
+            public_url: self.origin.public_url.clone(),
         })
     }
 }
@@ -104,8 +111,15 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
     let url = api_url(keys.api_url.as_deref(), plain_http);
-    match (sinks, url, watched(&keys)) {
-        (Ok(sinks), Ok(url), Ok(watched)) => Ok(WatchPlan {
+    let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
+    let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
+    match (sinks, url, watched(&keys), telemetry, dashboard) {
+        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok(dashboard_url)) => Ok(WatchPlan {
+            origin: Origin {
+                source: url.to_string(),
+                public_url: keys.public_url.clone().map(|address| address.0),
+                dashboard_url,
+            },
             url,
             // A single pass has no time to be asked, and leaves the address to a sidecar that has.
             listen: keys.listen.unwrap_or(if args.once {
@@ -114,7 +128,6 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
                 Listen::At(LISTEN)
             }),
             http_token_file: keys.http_token_file.clone(),
-            public_url: keys.public_url.clone().map(|address| address.0),
             rules: rules(&keys, watched, args.once),
             history_retention: keys
                 .history_retention
@@ -126,14 +139,31 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
             ca_file: keys.ca_file,
             store: keys.store.unwrap_or_else(default_store),
             sinks,
+            telemetry,
+            mutes: file.mutes,
         }),
-        (sinks, url, watched) => {
+        (sinks, url, watched, telemetry, dashboard) => {
             let mut problems = sinks.err().unwrap_or_default();
             problems.extend(url.err());
             problems.extend(watched.err());
+            problems.extend(telemetry.err());
+            problems.extend(dashboard.err());
             Err(problems)
         }
     }
+}
+
+/// The address of an agent in the platform's dashboard.
+fn dashboard_url(text: &str) -> Result<Template> {
+    let url = Template::parse(text).and_then(|url| url.check(&example_values()).map(|()| url));
+    let url = url.map_err(|error| anyhow!("--dashboard-url: {error}"))?;
+    if url.start().starts_with("https://") && url.has_places() {
+        return Ok(url);
+    }
+    Err(anyhow!(
+        "--dashboard-url: it is an https address with a place for the agent: \
+         https://example.com/agents/{{{{agent}}}}"
+    ))
 }
 
 fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {

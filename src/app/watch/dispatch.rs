@@ -1,32 +1,36 @@
 //! Delivers what waits: a worker for each sink, so that one that is down holds up no other, several events
 //! at once where they are about different agents.
 
+mod heartbeat;
+mod worker;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, error, info, warn};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{error, info, warn};
 
+use self::worker::{Worker, sink_key};
 use super::{Shared, StoreHandle};
-use crate::adapters::delivery::{DeliveryError, Sink};
-use crate::adapters::metrics::{DeliveryOutcome, Metrics};
-use crate::adapters::store::{
-    Delivery, Due, Outcome, Reader, Settled, Store, StoreError, Unreadable,
+use crate::adapters::delivery::Sink;
+use crate::adapters::metrics::Metrics;
+use crate::adapters::store::{Reader, Store, StoreError};
+use crate::core::fleet::{
+    EventKind, Filter, FleetEvent, IncidentChange, Origin, StoredEvent, recovered,
 };
-use crate::app::error::chain;
-use crate::core::fleet::{DeliveryFailure, Filter, FleetEvent, Retry, SinkHealth, StoredEvent};
+use crate::core::messages::{Notification, event_line};
 
 /// How often a worker shows that it is alive, and looks for events although nobody told it to.
 const TICK: Duration = Duration::from_secs(10);
 /// Why events are given up that were not tried.
 const TOOK_NOTHING: &str = "its sink was down for too long, wants no more or is not configured";
-/// How soon to try again what the store could not do.
-const STORE_AGAIN: Duration = Duration::from_secs(5);
+/// How often, and how soon again, it is tried to announce what cannot be stored.
+const ANNOUNCEMENTS: u32 = 6;
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(2);
 
 /// A sink, and which events it is sent.
 #[derive(Debug)]
@@ -34,14 +38,24 @@ pub(crate) struct SinkPlan {
     pub(crate) name: String,
     pub(crate) sink: Sink,
     pub(crate) filter: Filter,
+    /// For how long events are gathered that are sent together.
+    pub(crate) group_for: Option<Duration>,
+    /// The sink that gets what this one was sent in vain.
+    pub(crate) fallback: Option<String>,
 }
 
 /// What all workers work with.
 pub(crate) struct Parts {
-    /// The API that is watched, as a URI.
-    pub(crate) source: String,
+    /// Where events come from.
+    pub(crate) origin: Origin,
     /// How old an event is when it is given up.
     pub(crate) delivery_timeout: Duration,
+    /// How long a sink may take nothing before that is reported.
+    pub(crate) sink_patience: Duration,
+    /// What was reported as wrong with the sidecar itself and is not over, by `dedupkey`.
+    pub(crate) incidents: BTreeMap<String, Timestamp>,
+    /// What there is to report of sinks.
+    pub(crate) reports: mpsc::UnboundedSender<FleetEvent>,
     pub(crate) store: StoreHandle,
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Arc<Metrics>,
@@ -54,37 +68,68 @@ pub(crate) struct Dispatch {
     drain: watch::Sender<bool>,
     workers: JoinSet<()>,
     /// Every sink that is or was configured; none where it is not any more.
-    sinks: BTreeMap<String, watch::Sender<Option<Arc<Sink>>>>,
+    sinks: BTreeMap<String, watch::Sender<Option<Arc<Target>>>>,
     /// Those for which events are kept however old they are.
     working: Working,
 }
 
 /// Which events are for which sinks.
-#[derive(Debug, Default)]
-pub(super) struct Filters(Vec<(String, Filter)>);
+pub(super) struct Filters {
+    sinks: Vec<(String, Filter)>,
+    shared: Arc<Shared>,
+}
+
+/// Where a worker delivers to, and how.
+struct Target {
+    sink: Sink,
+    group_for: Option<Duration>,
+    fallback: Option<String>,
+}
 
 /// The sinks that are configured, want events, and have not been down for too long.
 type Working = Arc<Mutex<BTreeSet<String>>>;
 
 impl Filters {
+    /// The sinks that get an event. Of what is muted, only what closes incidents is sent, to those that get
+    /// nothing but incidents: one that is open would stay so.
     pub(super) fn sinks_of(&self, event: &FleetEvent) -> Vec<&str> {
-        let fit = self.0.iter().filter(|(_, filter)| filter.passes(event));
+        let is_muted = self.shared.is_muted(event);
+        let closes = event.incident() == Some(IncidentChange::Closes);
+        let fit = self.sinks.iter().filter(|(name, filter)| {
+            // What takes nothing need not be told so.
+            let is_own = event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(name);
+            let is_heard = !is_muted || closes && filter.wants_incidents_only();
+            filter.passes(event) && is_heard && !is_own
+        });
         fit.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+impl Target {
+    fn is_same(&self, other: &Self) -> bool {
+        self.sink.is_same(&other.sink)
+            && self.group_for == other.group_for
+            && self.fallback == other.fallback
     }
 }
 
 impl Dispatch {
     /// Starts to deliver what is in the store, to each sink on its own.
     pub(crate) async fn start(sinks: Vec<SinkPlan>, parts: Parts) -> Self {
+        let filters = Filters {
+            sinks: Vec::new(),
+            shared: Arc::clone(&parts.shared),
+        };
         let mut dispatch = Self {
             parts: Arc::new(parts),
-            filters: Arc::default(),
+            filters: Arc::new(filters),
             drain: watch::Sender::new(false),
             workers: JoinSet::new(),
             sinks: BTreeMap::new(),
             working: Arc::default(),
         };
         dispatch.reload(sinks).await;
+        dispatch.close_incidents_of_unconfigured();
         dispatch
     }
 
@@ -98,9 +143,22 @@ impl Dispatch {
         lock(&self.working).clone_from(&names);
         let mut filters = Vec::new();
         for plan in sinks {
-            filters.push((plan.name.clone(), plan.filter));
-            let target = Some(Arc::new(plan.sink));
-            if let Some(known) = self.sinks.get(&plan.name) {
+            let is_heartbeat = plan.sink.every().is_some();
+            if !is_heartbeat {
+                filters.push((plan.name.clone(), plan.filter));
+            }
+            let target = Some(Arc::new(Target {
+                sink: plan.sink,
+                group_for: plan.group_for,
+                fallback: plan.fallback,
+            }));
+            // One that becomes a heartbeat, or no heartbeat any more, is another one.
+            let known = self.sinks.get(&plan.name).filter(|known| {
+                let before = known.borrow();
+                let every = before.as_ref().map(|target| target.sink.every().is_some());
+                every == Some(is_heartbeat)
+            });
+            if let Some(known) = known {
                 known.send_replace(target);
             } else {
                 let sender = watch::Sender::new(target);
@@ -108,29 +166,79 @@ impl Dispatch {
                 self.sinks.insert(plan.name, sender);
             }
         }
-        self.filters = Arc::new(Filters(filters));
+        self.filters = Arc::new(Filters {
+            sinks: filters,
+            shared: Arc::clone(&self.parts.shared),
+        });
         self.warn_of_unconfigured(&names).await;
     }
 
-    fn start_worker(&mut self, name: String, mut configured: watch::Receiver<Option<Arc<Sink>>>) {
-        self.parts.metrics.sink_added(&name);
-        let target = configured.borrow_and_update().clone();
-        let worker = Worker {
-            name,
-            parts: Arc::clone(&self.parts),
-            configured,
-            target,
-            wake: self.parts.shared.deliveries(),
-            drain: self.drain.subscribe(),
-            working: Arc::clone(&self.working),
-            started: Instant::now(),
-            health: SinkHealth::default(),
-            attempts: JoinSet::new(),
-            under_way: BTreeSet::new(),
-            settled: Vec::new(),
-            store_error: None,
+    fn start_worker(&mut self, name: String, configured: watch::Receiver<Option<Arc<Target>>>) {
+        let (parts, drain) = (Arc::clone(&self.parts), self.drain.subscribe());
+        let every = configured
+            .borrow()
+            .as_ref()
+            .and_then(|target| target.sink.every());
+        if every.is_some() {
+            self.workers
+                .spawn(heartbeat::run(name, parts, configured, drain));
+        } else {
+            let (wake, working) = (self.parts.shared.deliveries(), Arc::clone(&self.working));
+            let worker = Worker::new(name, parts, configured, wake, drain, working);
+            self.workers.spawn(worker.run());
+        }
+    }
+
+    /// Of a sink that is not configured any more, nothing is wrong any more.
+    fn close_incidents_of_unconfigured(&self) {
+        let now = self.parts.shared.now().wall;
+        for (key, since) in &self.parts.incidents {
+            let name = key.strip_prefix("sink/");
+            if name.is_some_and(|name| !self.sinks.contains_key(name)) {
+                let event = recovered(EventKind::SinkRecovered, now, key.clone(), *since);
+                let _ = self.parts.reports.send(event);
+            }
+        }
+    }
+
+    /// Sends an event that cannot be stored to the sinks that want it, a few times where that fails.
+    pub(super) fn announce(&self, event: FleetEvent) {
+        let line = event_line(event.kind, &event.data);
+        error!(event = event.kind.as_str(), "{line}");
+        let names = self.filters.sinks_of(&event).into_iter();
+        let targets = names.filter_map(|name| {
+            let target = self.sinks.get(name)?.borrow().clone()?;
+            Some((name.to_owned(), target))
+        });
+        let stored = StoredEvent {
+            number: 1,
+            store_id: format!("unstored-{:08x}", fastrand::u32(..)),
+            event,
         };
-        self.workers.spawn(worker.run());
+        for (name, target) in targets {
+            let (stored, parts) = (stored.clone(), Arc::clone(&self.parts));
+            tokio::spawn(async move {
+                let Some(what) = Notification::new(std::slice::from_ref(&stored), &parts.origin)
+                else {
+                    return;
+                };
+                for attempt in 1..=ANNOUNCEMENTS {
+                    match target.sink.deliver(what, Timestamp::now()).await {
+                        Ok(()) => {
+                            return info!(
+                                sink = name,
+                                "{name}: it was announced without the store"
+                            );
+                        }
+                        Err(error) if attempt == ANNOUNCEMENTS => {
+                            let why = error.reason;
+                            error!(sink = name, %why, "{name}: it could not be announced: {why}");
+                        }
+                        Err(_) => sleep(ANNOUNCE_AGAIN * 2_u32.pow(attempt)).await,
+                    }
+                }
+            });
+        }
     }
 
     /// Which events are for which sinks.
@@ -147,10 +255,14 @@ impl Dispatch {
     pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
         let working = lock(&self.working).clone();
         let timeout = self.parts.delivery_timeout;
+        let fallback = |(name, target): (&String, &watch::Sender<Option<Arc<Target>>>)| {
+            Some((name.clone(), target.borrow().as_ref()?.fallback.clone()?))
+        };
+        let fallbacks: BTreeMap<_, _> = self.sinks.iter().filter_map(fallback).collect();
         move |store| {
             let now = Timestamp::now();
             let before = now.checked_sub(timeout).unwrap_or(Timestamp::MIN);
-            for (sink, expired) in store.expire(&working, before, now, TOOK_NOTHING)? {
+            for (sink, expired) in store.expire(&working, &fallbacks, before, now, TOOK_NOTHING)? {
                 let why = TOOK_NOTHING;
                 error!(
                     sink,
@@ -165,7 +277,19 @@ impl Dispatch {
         let backlogs = self.parts.store.read(Reader::backlogs).await;
         for (sink, backlog) in backlogs.unwrap_or_default() {
             let waiting = backlog.pending;
-            if waiting > 0 && !configured.contains(&sink) {
+            if configured.contains(&sink) {
+                continue;
+            }
+            let dead = backlog.dead_letters;
+            if dead > 0 {
+                warn!(
+                    sink,
+                    dead,
+                    "{dead} events are kept that the sink {sink:?} did not take, which is not configured; \
+                     `watch --redeliver {sink}` has them wait for a sink of this name"
+                );
+            }
+            if waiting > 0 {
                 warn!(
                     sink,
                     waiting,
@@ -183,286 +307,6 @@ impl Dispatch {
         if timeout_at(until, ended).await.is_err() {
             warn!("deliveries took too long: what is left waits for the next start");
         }
-    }
-}
-
-/// Delivers to one sink.
-struct Worker {
-    name: String,
-    parts: Arc<Parts>,
-    configured: watch::Receiver<Option<Arc<Sink>>>,
-    /// Where it delivers to; none where the sink is not configured any more, or wants no more.
-    target: Option<Arc<Sink>>,
-    wake: watch::Receiver<()>,
-    drain: watch::Receiver<bool>,
-    working: Working,
-    started: Instant,
-    health: SinkHealth,
-    attempts: JoinSet<Attempt>,
-    /// The agents about which something is being delivered, or was and that is not written yet.
-    under_way: BTreeSet<String>,
-    /// What is not written yet.
-    settled: Vec<Settled>,
-    /// Why the store cannot be used, as it was logged.
-    store_error: Option<String>,
-}
-
-/// An attempt that has ended.
-struct Attempt {
-    delivery: Delivery,
-    target: Arc<Sink>,
-    /// When it began.
-    sent: Duration,
-    result: Result<(), DeliveryError>,
-}
-
-impl Worker {
-    async fn run(mut self) {
-        loop {
-            self.parts.shared.beat(&self.name);
-            let wake = self.turn().await.min(Instant::now() + TICK);
-            let draining = *self.drain.borrow();
-            if draining && self.attempts.is_empty() && self.settled.is_empty() {
-                break;
-            }
-            tokio::select! {
-                Some(ended) = self.attempts.join_next() => self.conclude(ended),
-                Ok(()) = self.configured.changed() => self.reconfigure(),
-                Ok(()) = self.wake.changed(), if !draining => {}
-                Ok(()) = self.drain.changed(), if !draining => {}
-                () = sleep_until(wake) => {}
-            }
-            // What has ended meanwhile is written together.
-            while let Some(ended) = self.attempts.try_join_next() {
-                self.conclude(ended);
-            }
-        }
-        self.parts.shared.rest(&self.name);
-    }
-
-    /// Takes over the configuration. What is known of a receiver is forgotten where it is another one.
-    fn reconfigure(&mut self) {
-        let target = self.configured.borrow_and_update().clone();
-        let is_same = match (&self.target, &target) {
-            (Some(now), Some(new)) => now.is_same(new),
-            (None, None) => true,
-            _ => false,
-        };
-        if !is_same {
-            self.health = SinkHealth::default();
-            self.target = target;
-        }
-    }
-
-    /// Writes how attempts ended, and starts those that are due; gives when to look again.
-    async fn turn(&mut self) -> Instant {
-        let now = self.started.elapsed();
-        let is_down = self.health.failures_in_a_row() > 0
-            && self.health.failing_for(now) >= self.parts.delivery_timeout;
-        if self.target.is_some() && !is_down {
-            lock(&self.working).insert(self.name.clone());
-        } else {
-            lock(&self.working).remove(&self.name);
-        }
-        let pause = self.health.paused_until(now);
-        let sent = self.under_way.len() - self.settled.len();
-        let free = match (&self.target, pause) {
-            (Some(_), None) => self.health.places().saturating_sub(sent),
-            _ => 0,
-        };
-        let mut next = None;
-        if free > 0 || !self.settled.is_empty() {
-            match self.write_and_read(free).await {
-                Ok(due) => {
-                    self.store_error = None;
-                    next = self.start_due(due, free);
-                }
-                Err(error) => {
-                    self.complain(&error);
-                    return Instant::now() + STORE_AGAIN;
-                }
-            }
-        }
-        let pause = pause.map(|until| self.started + until);
-        pause.or(next).unwrap_or_else(|| Instant::now() + TICK)
-    }
-
-    /// Writes what is settled, and reads what is due.
-    async fn write_and_read(&mut self, free: usize) -> Result<Due, StoreError> {
-        let settled = Arc::new(std::mem::take(&mut self.settled));
-        let (name, written) = (self.name.clone(), Arc::clone(&settled));
-        // The first of the queues that are under way are due as well.
-        let limit = free + self.under_way.len();
-        let work = move |store: &mut Store| {
-            let now = Timestamp::now();
-            store.settle(&name, now, &written)?;
-            match free {
-                0 => Ok(Due::default()),
-                _ => store.due(&name, now, limit),
-            }
-        };
-        let due = self.parts.store.with(work).await;
-        if due.is_ok() {
-            for one in settled.iter() {
-                self.under_way.remove(&one.agent);
-            }
-        } else {
-            // It is written again; what was written already stays as it is.
-            self.settled = Arc::unwrap_or_clone(settled);
-        }
-        due
-    }
-
-    fn start_due(&mut self, due: Due, free: usize) -> Option<Instant> {
-        for Unreadable { number, why, .. } in due.unreadable {
-            error!(
-                sink = self.name,
-                number,
-                %why,
-                "{}: event {number} cannot be read, and is not sent: {why}",
-                self.name
-            );
-            self.count(DeliveryOutcome::GivenUp);
-        }
-        let target = self.target.clone()?;
-        let is_free = |due: &Delivery| !self.under_way.contains(&due.event.event.data.agent);
-        let next = due.next_at.map(|at| at.duration_since(Timestamp::now()));
-        let due = due.deliveries.into_iter().filter(is_free).take(free);
-        for delivery in due.collect::<Vec<_>>() {
-            self.under_way
-                .insert(delivery.event.event.data.agent.clone());
-            let (target, parts) = (Arc::clone(&target), Arc::clone(&self.parts));
-            let sent = self.started.elapsed();
-            self.attempts.spawn(async move {
-                let now = Timestamp::now();
-                let result = target.deliver(&delivery.event, &parts.source, now).await;
-                Attempt {
-                    delivery,
-                    target,
-                    sent,
-                    result,
-                }
-            });
-        }
-        let wait = Duration::try_from(next?).unwrap_or_default();
-        Some(Instant::now() + wait)
-    }
-
-    /// Decides what follows from an attempt that has ended.
-    fn conclude(&mut self, ended: Result<Attempt, JoinError>) {
-        let attempt = ended.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-        let (delivery, sent) = (attempt.delivery, attempt.sent);
-        let target = self.target.as_ref();
-        let is_former = target.is_none_or(|target| !Arc::ptr_eq(target, &attempt.target));
-        let outcome = match attempt.result {
-            Ok(()) => {
-                self.works(sent);
-                debug!(sink = self.name, id = delivery.event.id(), "delivered");
-                self.count(DeliveryOutcome::Delivered);
-                Some(Outcome::Delivered)
-            }
-            // What the former one said is not about the present one, which gets a try of its own.
-            Err(_) if is_former => None,
-            Err(error) if error.failure == DeliveryFailure::Gone => {
-                self.end(&error.reason);
-                None
-            }
-            Err(error) => Some(self.failed(&delivery, sent, error.failure, error.reason)),
-        };
-        let StoredEvent { number, event, .. } = delivery.event;
-        let agent = event.data.agent;
-        match outcome {
-            Some(outcome) => self.settled.push(Settled {
-                agent,
-                number,
-                outcome,
-            }),
-            None => {
-                self.under_way.remove(&agent);
-            }
-        }
-    }
-
-    fn works(&mut self, sent: Duration) {
-        let failures = self.health.failures_in_a_row();
-        self.health.works(sent);
-        if failures > 0 && self.health.failures_in_a_row() == 0 {
-            info!(sink = self.name, "{}: deliveries arrive again", self.name);
-        }
-    }
-
-    /// The sink wants no more.
-    fn end(&mut self, why: &str) {
-        self.target = None;
-        self.count(DeliveryOutcome::Failed);
-        error!(
-            sink = self.name,
-            %why,
-            "{}: the receiver wants no more ({why}); nothing is sent to it until the sidecar is started again \
-             or reads its configuration anew",
-            self.name
-        );
-    }
-
-    fn failed(
-        &mut self,
-        delivery: &Delivery,
-        sent: Duration,
-        failure: DeliveryFailure,
-        why: String,
-    ) -> Outcome {
-        let (now, at) = (Timestamp::now(), self.started.elapsed());
-        let age = Duration::try_from(now.duration_since(delivery.written_at)).unwrap_or_default();
-        let attempt = delivery.attempts.saturating_add(1);
-        let timeout = self.parts.delivery_timeout;
-        let said = match failure {
-            DeliveryFailure::Refused => {
-                self.works(sent);
-                attempt
-            }
-            DeliveryFailure::TimedOut
-            | DeliveryFailure::Unavailable { .. }
-            | DeliveryFailure::Gone => {
-                self.health.failed(sent, at, failure, fastrand::f64());
-                self.health.failures_in_a_row()
-            }
-        };
-        let id = delivery.event.id();
-        match failure.after(attempt, age, timeout, fastrand::f64()) {
-            Retry::After(wait) => {
-                self.count(DeliveryOutcome::Failed);
-                // What goes on failing is said ever more rarely.
-                if said.is_power_of_two() {
-                    warn!(sink = self.name, id, attempt, %why, "{}: a delivery failed: {why}", self.name);
-                }
-                Outcome::Retry(now.checked_add(wait).unwrap_or(Timestamp::MAX))
-            }
-            Retry::GiveUp => {
-                self.count(DeliveryOutcome::GivenUp);
-                error!(
-                    sink = self.name,
-                    id,
-                    attempt,
-                    %why,
-                    "{}: an event was given up after {attempt} attempts, and is kept: {why}",
-                    self.name
-                );
-                Outcome::Dead(why)
-            }
-        }
-    }
-
-    /// Says that the store cannot be used: once for each reason, until it can be again.
-    fn complain(&mut self, error: &StoreError) {
-        let why = chain(error);
-        if self.store_error.as_ref() != Some(&why) {
-            error!(sink = self.name, %why, "{}: deliveries wait for the store: {why}", self.name);
-            self.store_error = Some(why);
-        }
-    }
-
-    fn count(&self, outcome: DeliveryOutcome) {
-        self.parts.metrics.delivery(&self.name, outcome);
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) use self::token::Token;
 use super::{Shared, StoreHandle};
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
-use crate::core::fleet::PublicUrl;
+use crate::core::fleet::{Origin, PublicUrl};
 
 /// What can be asked for.
 const PATHS: [&str; 13] = [
@@ -74,8 +74,8 @@ pub(crate) struct Endpoints {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: StoreHandle,
     pub(crate) connection: Connection,
-    /// The API that is watched, as a URI.
-    pub(crate) source: String,
+    /// Where events come from.
+    pub(crate) origin: Origin,
     pub(crate) access: Arc<Access>,
 }
 

@@ -121,7 +121,9 @@ impl Unsaved {
                     Ok(()) => self.store_works(),
                     Err(error) => self.store_fails(&chain(&error)),
                 }
-                events.iter().for_each(log);
+                for stored in &events {
+                    log(stored, self.shared.is_muted(&stored.event));
+                }
                 return events;
             }
             Ok(Err(error)) => chain(&error),
@@ -204,10 +206,11 @@ fn in_words(change: &Change) -> String {
     format!("{} events and the state of {whom}", change.events.len())
 }
 
-/// Writes an event into the log.
-fn log(stored: &StoredEvent) {
+/// Writes an event into the log, and whether sinks do not get it.
+fn log(stored: &StoredEvent, is_muted: bool) {
     let (event, data) = (&stored.event, &stored.event.data);
-    let line = event_line(event.kind, data);
+    let muted = if is_muted { " (muted)" } else { "" };
+    let line = format!("{}{muted}", event_line(event.kind, data));
     macro_rules! log_at {
         ($level:ident) => {
             $level!(
@@ -222,8 +225,7 @@ fn log(stored: &StoredEvent) {
                 "elapsedMs" = data.elapsed_ms,
                 "revisionUnchanged" = data.revision_unchanged.then_some(true),
                 "observedLate" = data.observed_late.then_some(true),
-                "{}: {line}",
-                data.agent
+                "{line}"
             )
         };
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::recent::RecentRollouts;
-use crate::core::fleet::{Fleet, Moment};
+use crate::core::fleet::{Fleet, FleetEvent, Moment, Mute};
 
 /// How long a loop may take between two heartbeats.
 const MAX_SILENCE: Duration = Duration::from_mins(2);
@@ -33,6 +33,15 @@ pub(crate) struct Shared {
     deliveries: watch::Sender<()>,
     /// The latest rollouts of agents.
     pub(crate) recent: RecentRollouts,
+    /// What is muted.
+    mutes: Mutex<Vec<Muted>>,
+}
+
+/// Agents that are muted, and how many events were kept from sinks by that.
+#[derive(Debug, Clone)]
+pub(crate) struct Muted {
+    pub(crate) mute: Mute,
+    pub(crate) events: u64,
 }
 
 /// How long ago a loop showed that it is alive.
@@ -53,6 +62,7 @@ impl Shared {
             unsaved: AtomicUsize::new(0),
             reload_ok: AtomicBool::new(true),
             sinks: Mutex::default(),
+            mutes: Mutex::default(),
             deliveries: watch::Sender::new(()),
             recent: RecentRollouts::default(),
         }
@@ -156,6 +166,38 @@ impl Shared {
     /// Is woken when something may wait for a sink.
     pub(super) fn deliveries(&self) -> watch::Receiver<()> {
         self.deliveries.subscribe()
+    }
+
+    /// Mutes these from now on.
+    pub(crate) fn set_mutes(&self, mutes: Vec<Mute>) {
+        let unheard = |mute| Muted { mute, events: 0 };
+        *lock(&self.mutes) = mutes.into_iter().map(unheard).collect();
+    }
+
+    /// What is muted, with what is over as long as that was not taken out.
+    pub(crate) fn mutes(&self) -> Vec<Muted> {
+        lock(&self.mutes).clone()
+    }
+
+    /// Takes out what is muted no more.
+    pub(super) fn take_ended_mutes(&self, now: Timestamp) -> Vec<Muted> {
+        let mut mutes = lock(&self.mutes);
+        let (over, rest) = mutes.drain(..).partition(|muted| muted.mute.is_over(now));
+        *mutes = rest;
+        over
+    }
+
+    pub(super) fn is_muted(&self, event: &FleetEvent) -> bool {
+        lock(&self.mutes)
+            .iter()
+            .any(|muted| muted.mute.mutes(event))
+    }
+
+    /// Counts an event where it is muted. Gives whether it is.
+    pub(super) fn count_muted(&self, event: &FleetEvent) -> bool {
+        let mut mutes = lock(&self.mutes);
+        let found = mutes.iter_mut().find(|muted| muted.mute.mutes(event));
+        found.map(|muted| muted.events += 1).is_some()
     }
 
     /// Why the sidecar does not know what it is there to know; empty where it does.

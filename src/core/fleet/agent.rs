@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::{Moment, ServerClock, is_before};
-use super::event::{EventData, EventKind, FleetEvent, bounded};
+use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
 use crate::core::rollout::{
     Event, Outcome, Phase, PhaseEntry, Reason, Verdict, Warning, whole_millis,
@@ -109,6 +109,7 @@ impl Agent {
             deployment_id: deployment.map(|deployment| deployment.id.clone()),
             deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
             image: deployment.and_then(|deployment| deployment.image.clone()),
+            commit: deployment.and_then(|deployment| deployment.commit.clone()),
             ..EventData::default()
         };
         vec![self.event(EventKind::AgentAdded, now, data)]
@@ -253,6 +254,7 @@ impl Agent {
         let timing = self.timing(now, *started_at, *observed_late, outcome, clock);
         let data = EventData {
             image: outcome.image.clone(),
+            commit: deployment.commit.clone(),
             previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
             rolled_back: *rolled_back,
             verdict: Some(outcome.verdict),
@@ -273,14 +275,13 @@ impl Agent {
         let event = self.event(EventKind::RolloutFinished, now, data);
         self.record.last_verdict = Some(outcome.verdict);
         self.record.state = AgentState::Idle { since: now.wall };
-        match outcome.verdict {
-            Verdict::Ready => {
+        match event.incident() {
+            Some(IncidentChange::Closes) => {
                 self.record.incident = None;
                 self.down_since = None;
             }
-            // The deployment that took its place, or the agent's removal, will close what is open.
-            Verdict::Superseded | Verdict::NotFound => {}
-            _ => {
+            None => {}
+            Some(IncidentChange::Opens) => {
                 self.open_incident(now, &event);
                 self.down_since.get_or_insert(now.at);
                 self.record.state = AgentState::Unready {
@@ -464,6 +465,9 @@ impl Agent {
                 image: data
                     .image
                     .or_else(|| deployment.and_then(|deployment| deployment.image.clone())),
+                commit: data
+                    .commit
+                    .or_else(|| deployment.and_then(|deployment| deployment.commit.clone())),
                 reason: data.reason.map(within_bounds),
                 warnings: data
                     .warnings

@@ -447,6 +447,9 @@ fn note(record: &mut AgentRecord, details: &AgentDetails, same: Option<&KnownDep
         if same.image.is_some() {
             known.image.clone_from(&same.image);
         }
+        if same.commit.is_some() {
+            known.commit.clone_from(&same.commit);
+        }
     }
 }
 
@@ -456,5 +459,6 @@ fn deployment_of(details: &AgentDetails, desired: &str) -> KnownDeployment {
         id: desired.to_owned(),
         created_at: shown.and_then(|deployment| deployment.created_at),
         image: shown.and_then(|deployment| deployment.image.clone()),
+        commit: details.deployed_commit.clone(),
     }
 }

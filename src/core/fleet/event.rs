@@ -1,12 +1,17 @@
 //! What happened to an organization's agents: the one event that feeds the log, sinks, history and endpoints.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
+use super::public_url::{PublicUrl, url_part};
+use crate::core::rollout::{
+    Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning, whole_millis,
+};
+use crate::core::text::template::Template;
 
 /// The start of every `CloudEvents` type.
 pub(crate) const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
@@ -14,9 +19,22 @@ pub(crate) const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
 /// The most of a foreign text that an event carries, in bytes: more loses its middle.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Declares the kinds of event, each with its word.
+/// What a kind of event does to the incident that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Nothing: it is only of interest.
+    News,
+    /// It opens one.
+    Opens,
+    /// It closes one.
+    Closes,
+    /// The verdict decides.
+    Judges,
+}
+
+/// Declares the kinds of event, each with its word and its role.
 macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal: $role:ident,)*) => {
         /// What kind of thing happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum EventKind {
@@ -34,25 +52,52 @@ macro_rules! event_kinds {
                     $(EventKind::$kind => $word,)*
                 }
             }
+
+            const fn role(self) -> Role {
+                match self {
+                    $(EventKind::$kind => Role::$role,)*
+                }
+            }
         }
     };
 }
 
 event_kinds! {
     /// A new deployment is being rolled out.
-    RolloutStarted = "rollout.started",
+    RolloutStarted = "rollout.started": News,
     /// It entered a phase for the first time.
-    RolloutPhaseChanged = "rollout.phase-changed",
+    RolloutPhaseChanged = "rollout.phase-changed": News,
     /// It ended with a verdict.
-    RolloutFinished = "rollout.finished",
+    RolloutFinished = "rollout.finished": Judges,
     /// An agent stopped being ready without a deploy.
-    AgentUnready = "agent.unready",
+    AgentUnready = "agent.unready": Opens,
     /// It is ready again.
-    AgentRecovered = "agent.recovered",
+    AgentRecovered = "agent.recovered": Closes,
     /// There is a new agent.
-    AgentAdded = "agent.added",
+    AgentAdded = "agent.added": News,
     /// An agent was deleted.
-    AgentRemoved = "agent.removed",
+    AgentRemoved = "agent.removed": Closes,
+    /// The list of agents, or their details, cannot be read.
+    WatcherBlind = "watcher.blind": Opens,
+    /// They can be read again.
+    WatcherRecovered = "watcher.recovered": Closes,
+    /// A sink takes nothing.
+    SinkFailing = "sink.failing": Opens,
+    /// It takes events again, or is not configured any more.
+    SinkRecovered = "sink.recovered": Closes,
+    /// The store cannot be written.
+    StoreFailing = "store.failing": Opens,
+    /// It can be written again.
+    StoreRecovered = "store.recovered": Closes,
+}
+
+/// What an event does to an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncidentChange {
+    /// It opens one, or goes on in it.
+    Opens,
+    /// It closes one, if one is open.
+    Closes,
 }
 
 /// Something that happened, before it has been given a number by the store.
@@ -74,8 +119,12 @@ pub struct FleetEvent {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventData {
-    /// The agent.
+    /// The agent; none where it is about the sidecar itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub agent: String,
+    /// The sink that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
     /// Where it is deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -89,6 +138,9 @@ pub struct EventData {
     /// Its container image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The commit that it was made from, where the platform deploys on a push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// The deployment that was desired before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_deployment_id: Option<String>,
@@ -149,22 +201,124 @@ impl StoredEvent {
         format!("{}-{}", self.store_id, self.number)
     }
 
-    /// The event as a `CloudEvent` in structured mode (version 1.0, JSON); `source` is the API that is
-    /// watched, as a URI.
+    /// The event as a `CloudEvent` in structured mode (version 1.0, JSON), with links to where more is shown.
     #[must_use]
-    pub fn cloud_event(&self, source: &str) -> Value {
+    pub fn cloud_event(&self, origin: &Origin) -> Value {
         let event = &self.event;
+        let mut data = json!(event.data);
+        for (key, link) in origin.links(self) {
+            data[key] = link.into();
+        }
+        let subject = match event.data.agent.as_str() {
+            "" => &event.dedup_key,
+            agent => agent,
+        };
         json!({
             "specversion": "1.0",
             "id": self.id(),
-            "source": source,
+            "source": origin.source,
             "type": format!("{TYPE_PREFIX}{}", event.kind),
-            "subject": event.data.agent,
+            "subject": subject,
             "time": event.time,
             "datacontenttype": "application/json",
             "dedupkey": event.dedup_key,
-            "data": event.data,
+            "data": data,
         })
+    }
+}
+
+/// Where events come from, and where more is shown of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The API that is watched, as a URI.
+    pub source: String,
+    /// The address of the sidecar's own page, as its readers reach it.
+    pub public_url: Option<PublicUrl>,
+    /// The address of an agent in the platform's dashboard, with a place for its name.
+    pub dashboard_url: Option<Template>,
+}
+
+impl Origin {
+    /// Where more is shown of an event: the keys in its data, each with its address.
+    pub(crate) fn links(&self, stored: &StoredEvent) -> Vec<(&'static str, String)> {
+        let data = &stored.event.data;
+        let page = self.public_url.as_ref().map(|url| {
+            let link = match (data.agent.as_str(), &data.deployment_id) {
+                ("", _) => url.overview(),
+                (agent, Some(id)) => url.rollout(agent, id),
+                (agent, None) => url.agent(agent),
+            };
+            ("pageUrl", link)
+        });
+        let dashboard = self
+            .dashboard_url
+            .as_ref()
+            .filter(|_| !data.agent.is_empty());
+        let dashboard = dashboard.map(|url| ("dashboardUrl", url.text(&json!(data), url_part)));
+        page.into_iter().chain(dashboard).collect()
+    }
+}
+
+/// An event about the sidecar itself.
+#[must_use]
+pub fn own_event(
+    kind: EventKind,
+    time: Timestamp,
+    dedup_key: String,
+    data: EventData,
+) -> FleetEvent {
+    FleetEvent {
+        kind,
+        time,
+        dedup_key,
+        data,
+    }
+}
+
+/// An event that says that what was wrong with the sidecar itself since then is over.
+#[must_use]
+pub fn recovered(
+    kind: EventKind,
+    time: Timestamp,
+    dedup_key: String,
+    since: Timestamp,
+) -> FleetEvent {
+    let took = Duration::try_from(time.duration_since(since)).unwrap_or_default();
+    let data = EventData {
+        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
+        started_at: Some(since),
+        elapsed_ms: Some(whole_millis(took)),
+        ..EventData::default()
+    };
+    own_event(kind, time, dedup_key, data)
+}
+
+impl FleetEvent {
+    /// What it does to the incident that it is about.
+    #[must_use]
+    pub fn incident(&self) -> Option<IncidentChange> {
+        match self.kind.role() {
+            Role::News => None,
+            Role::Opens => Some(IncidentChange::Opens),
+            Role::Closes => Some(IncidentChange::Closes),
+            Role::Judges => match self.data.verdict? {
+                Verdict::Ready => Some(IncidentChange::Closes),
+                // The deployment that took its place, or the agent's removal, will close what is open.
+                Verdict::Superseded | Verdict::NotFound => None,
+                _ => Some(IncidentChange::Opens),
+            },
+        }
+    }
+}
+
+impl IncidentChange {
+    /// The change in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opens => "opens",
+            Self::Closes => "closes",
+        }
     }
 }
 
@@ -172,20 +326,12 @@ impl EventKind {
     /// Whether a person waits for it: it is delivered before what is only of interest.
     #[must_use]
     pub const fn is_urgent(self) -> bool {
-        matches!(self, Self::RolloutFinished | Self::AgentUnready)
+        matches!(self.role(), Role::Judges | Role::Opens)
     }
 
     /// Whether it opens an incident, goes on in it or closes it.
     pub(super) const fn is_about_health(self) -> bool {
-        match self {
-            EventKind::RolloutFinished
-            | EventKind::AgentUnready
-            | EventKind::AgentRecovered
-            | EventKind::AgentRemoved => true,
-            EventKind::RolloutStarted | EventKind::RolloutPhaseChanged | EventKind::AgentAdded => {
-                false
-            }
-        }
+        !matches!(self.role(), Role::News)
     }
 }
 

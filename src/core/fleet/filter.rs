@@ -2,16 +2,38 @@
 
 use super::event::{EventKind, FleetEvent};
 use super::scope::{BadPattern, Patterns};
+use crate::core::messages::{Severity, event_severity};
 use crate::core::rollout::Verdict;
 use crate::core::text::diagnostics::nearest;
 
-/// Which events a sink gets: those that fit all three.
+/// Which events a sink gets: those that fit all of it.
 #[derive(Debug, Clone)]
 pub struct Filter {
     events: Patterns,
     /// Of those that have a verdict; none means all.
     verdicts: Vec<Verdict>,
     agents: Patterns,
+    regions: Patterns,
+    /// None means all.
+    severities: Vec<Severity>,
+    incidents: bool,
+}
+
+/// Which events a sink is to get, in words. An empty list means all.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Patterns of their kinds.
+    pub events: Vec<String>,
+    /// Of those that have a verdict.
+    pub verdicts: Vec<String>,
+    /// Patterns of the names of the agents that they are about.
+    pub agents: Vec<String>,
+    /// Patterns of regions.
+    pub regions: Vec<String>,
+    /// How grave they are.
+    pub severities: Vec<String>,
+    /// Only those that open an incident or close one.
+    pub incidents: bool,
 }
 
 /// A filter that makes no sense.
@@ -32,6 +54,16 @@ pub enum BadFilter {
         /// The word.
         word: String,
     },
+    /// There is no such severity.
+    #[error(
+        "severities: no event is {word:?}{}; there are {}",
+        meant(word, Severity::ALL.map(Severity::as_str)),
+        Severity::ALL.map(Severity::as_str).join(", ")
+    )]
+    NoSuchSeverity {
+        /// The word.
+        word: String,
+    },
 }
 
 /// The verdicts with which the sidecar's rollouts end.
@@ -46,41 +78,61 @@ const FINAL: [Verdict; 7] = [
 ];
 
 impl Filter {
-    /// Events of the kinds that one of `events` fits, about agents whose name one of `agents`
-    /// fits, and, where they have a verdict, with one of `verdicts`. An empty list means all.
+    /// The events that are wanted.
     ///
     /// # Errors
     /// When a pattern cannot be understood, or fits nothing that there is.
-    pub fn new(
-        events: &[String],
-        verdicts: &[String],
-        agents: &[String],
-    ) -> Result<Self, BadFilter> {
-        for pattern in events {
-            let set = Patterns::new(std::slice::from_ref(pattern))?;
+    pub fn new(wanted: &Wanted) -> Result<Self, BadFilter> {
+        for pattern in &wanted.events {
+            let word = pattern.strip_prefix('!').unwrap_or(pattern);
+            let set = Patterns::new(&[word.to_owned()])?;
             if !EventKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
                 return Err(BadFilter::NoSuchEvent {
-                    word: pattern.clone(),
+                    word: word.to_owned(),
                 });
             }
         }
+        let severity = |word: &String| {
+            let found = Severity::ALL.into_iter().find(|one| one.as_str() == word);
+            found.ok_or_else(|| BadFilter::NoSuchSeverity { word: word.clone() })
+        };
+        let verdicts = wanted.verdicts.iter().map(|word| final_verdict(word));
         Ok(Self {
-            events: Patterns::or_all(events)?,
-            verdicts: verdicts
+            events: Patterns::or_all(&wanted.events)?,
+            verdicts: verdicts.collect::<Result<_, _>>()?,
+            agents: Patterns::or_all(&wanted.agents)?,
+            regions: Patterns::or_all(&wanted.regions)?,
+            severities: wanted
+                .severities
                 .iter()
-                .map(|word| final_verdict(word))
+                .map(severity)
                 .collect::<Result<_, _>>()?,
-            agents: Patterns::or_all(agents)?,
+            incidents: wanted.incidents,
         })
     }
 
-    /// Whether the sink gets it.
+    /// Whether the sink gets nothing but what opens incidents or closes them.
+    #[must_use]
+    pub fn wants_incidents_only(&self) -> bool {
+        self.incidents
+    }
+
+    /// Whether the sink gets it. What an event does not have keeps it from no sink: one about the sidecar
+    /// itself has no agent.
     #[must_use]
     pub fn passes(&self, event: &FleetEvent) -> bool {
-        let verdict = event.data.verdict;
+        let data = &event.data;
+        let severity = event_severity(event.kind, data);
         self.events.fit(event.kind.as_str())
-            && self.agents.fit(&event.data.agent)
-            && (self.verdicts.is_empty() || verdict.is_none_or(|one| self.verdicts.contains(&one)))
+            && (data.agent.is_empty() || self.agents.fit(&data.agent))
+            && data
+                .region
+                .as_deref()
+                .is_none_or(|region| self.regions.fit(region))
+            && (self.verdicts.is_empty()
+                || data.verdict.is_none_or(|one| self.verdicts.contains(&one)))
+            && (self.severities.is_empty() || self.severities.contains(&severity))
+            && (!self.incidents || event.incident().is_some())
     }
 }
 
@@ -127,21 +179,25 @@ mod tests {
     }
 
     #[test]
-    fn events_verdicts_and_agents_decide_together() {
-        use EventKind::{AgentUnready, RolloutFinished, RolloutStarted};
-        let all = Filter::new(&[], &[], &[]).unwrap();
-        let some = Filter::new(
-            &own(&["rollout.finished", "agent.*"]),
-            &own(&["failed", "timeout"]),
-            &own(&["prod-*"]),
-        )
-        .unwrap();
+    fn all_that_is_asked_for_decides_together() {
+        use EventKind::{AgentUnready, RolloutFinished, RolloutStarted, WatcherBlind};
+        let all = Filter::new(&Wanted::default()).unwrap();
+        let some = Filter::new(&Wanted {
+            events: own(&["rollout.finished", "agent.*", "watcher.*"]),
+            verdicts: own(&["failed", "timeout"]),
+            agents: own(&["prod-*", "!*-canary"]),
+            ..Wanted::default()
+        });
+        let some = some.unwrap();
         for (kind, agent, verdict, passes) in [
             (RolloutFinished, "prod-a", Some(Verdict::Failed), true),
             (RolloutFinished, "prod-a", Some(Verdict::Ready), false),
             (RolloutFinished, "dev-a", Some(Verdict::Failed), false),
+            (AgentUnready, "prod-canary", None, false),
             (RolloutStarted, "prod-a", None, false),
             (AgentUnready, "prod-a", None, true),
+            // It has no agent.
+            (WatcherBlind, "", None, true),
         ] {
             let event = event(kind, agent, verdict);
             assert!(all.passes(&event), "{kind} {agent}");
@@ -150,25 +206,85 @@ mod tests {
     }
 
     #[test]
+    fn regions_severities_and_incidents_decide() {
+        use EventKind::{AgentAdded, AgentUnready, RolloutFinished};
+        let passes = |wanted: Wanted, kind, region: &str, verdict| {
+            let mut event = event(kind, "a", verdict);
+            event.data.region = (!region.is_empty()).then(|| region.to_owned());
+            Filter::new(&wanted).unwrap().passes(&event)
+        };
+        let regions = || Wanted {
+            regions: own(&["eu-*"]),
+            ..Wanted::default()
+        };
+        for (region, passed) in [("eu-central", true), ("us-west", false), ("", true)] {
+            assert_eq!(
+                passes(regions(), AgentAdded, region, None),
+                passed,
+                "{region}"
+            );
+        }
+        let errors = || Wanted {
+            severities: own(&["error", "warning"]),
+            ..Wanted::default()
+        };
+        let incidents = || Wanted {
+            incidents: true,
+            ..Wanted::default()
+        };
+        for (kind, verdict, grave, about_incident) in [
+            (RolloutFinished, Some(Verdict::Failed), true, true),
+            (RolloutFinished, Some(Verdict::Superseded), true, false),
+            (RolloutFinished, Some(Verdict::Ready), false, true),
+            (AgentUnready, None, true, true),
+            (AgentAdded, None, false, false),
+        ] {
+            assert_eq!(passes(errors(), kind, "", verdict), grave, "{kind}");
+            assert_eq!(
+                passes(incidents(), kind, "", verdict),
+                about_incident,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
     fn what_can_never_pass_is_an_error_that_says_what_was_meant() {
-        let told = |events: &[&str], verdicts: &[&str], agents: &[&str]| {
-            let filter = Filter::new(&own(events), &own(verdicts), &own(agents));
-            filter.unwrap_err().to_string()
+        let why = |wanted: Wanted| Filter::new(&wanted).unwrap_err().to_string();
+        let events = |words: &[&str]| Wanted {
+            events: own(words),
+            ..Wanted::default()
+        };
+        for words in [["rollout.finish"], ["!rollout.finish"]] {
+            let why = why(events(&words));
+            let start = "events: \"rollout.finish\" fits no event, perhaps \"rollout.finished\" was meant; \
+                         there are rollout.started, ";
+            assert!(why.starts_with(start), "{why}");
+        }
+        let verdicts = |words: &[&str]| Wanted {
+            verdicts: own(words),
+            ..Wanted::default()
         };
         assert_eq!(
-            told(&["rollout.finish"], &[], &[]),
-            "events: \"rollout.finish\" fits no event, perhaps \"rollout.finished\" was meant; \
-             there are rollout.started, rollout.phase-changed, rollout.finished, agent.unready, \
-             agent.recovered, agent.added, agent.removed"
-        );
-        assert_eq!(
-            told(&[], &["fialed"], &[]),
+            why(verdicts(&["fialed"])),
             "verdicts: no rollout ends with \"fialed\", perhaps \"failed\" was meant"
         );
         assert_eq!(
-            told(&[], &["unauthorized"], &[]),
+            why(verdicts(&["unauthorized"])),
             "verdicts: no rollout ends with \"unauthorized\""
         );
-        assert!(told(&[], &[], &["a["]).starts_with("\"a[\" is no pattern: "));
+        let severities = Wanted {
+            severities: own(&["eror"]),
+            ..Wanted::default()
+        };
+        assert_eq!(
+            why(severities),
+            "severities: no event is \"eror\", perhaps \"error\" was meant; there are success, info, warning, error"
+        );
+        let agents = Wanted {
+            agents: own(&["a["]),
+            ..Wanted::default()
+        };
+        assert!(why(agents).starts_with("\"a[\" is no pattern: "));
     }
 }

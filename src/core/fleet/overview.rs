@@ -165,6 +165,7 @@ mod tests {
         agent.state = state;
         agent.live.ready = ready;
         agent.deployment = Some(KnownDeployment {
+            commit: None,
             id: "d1".to_owned(),
             created_at: None,
             image: Some("Registry/Voice:1".to_owned()),

@@ -23,17 +23,23 @@ impl PublicUrl {
         rest.split('/').next().unwrap_or_default()
     }
 
+    /// Where all agents are shown.
+    #[must_use]
+    pub fn overview(&self) -> String {
+        format!("{}/", self.0)
+    }
+
     /// Where a rollout is shown: while it is under way, and when it has ended.
     #[must_use]
     pub fn rollout(&self, agent: &str, deployment_id: &str) -> String {
-        let (agent, deployment_id) = (encoded(agent), encoded(deployment_id));
+        let (agent, deployment_id) = (url_part(agent), url_part(deployment_id));
         format!("{}/#rollout/{agent}/{deployment_id}", self.0)
     }
 
     /// Where an agent is shown.
     #[must_use]
     pub fn agent(&self, agent: &str) -> String {
-        format!("{}/#agent/{}", self.0, encoded(agent))
+        format!("{}/#agent/{}", self.0, url_part(agent))
     }
 }
 
@@ -55,7 +61,8 @@ impl FromStr for PublicUrl {
 }
 
 /// A text as a part of an address, with all but letters, digits, `-`, `.`, `_` and `~` escaped.
-fn encoded(text: &str) -> String {
+#[must_use]
+pub fn url_part(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

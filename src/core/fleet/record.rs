@@ -79,6 +79,9 @@ pub struct KnownDeployment {
     pub created_at: Option<Timestamp>,
     /// Its container image.
     pub image: Option<String>,
+    /// The commit that it was made from, where the platform deploys on a push.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 /// What an agent is doing.

@@ -14,7 +14,7 @@ pub struct Scope {
 /// A pattern that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no pattern: * stands for any characters, ? for any one, and nothing else is special"
+    "{0:?} is no pattern: * stands for any characters, ? for any one, and a ! before it excludes"
 )]
 pub struct BadPattern(pub String);
 
@@ -38,7 +38,7 @@ impl Scope {
 
     /// Whether anything was asked for but all agents.
     pub(super) fn is_narrow(&self) -> bool {
-        !(self.regions.is_empty() && self.exclude.0.is_empty() && self.include.fit(""))
+        !(self.regions.is_empty() && self.exclude.is_empty() && self.include.fit(""))
     }
 
     /// Whether an agent of this name, in this region, is watched.
@@ -51,36 +51,49 @@ impl Scope {
     }
 }
 
-/// Patterns of which one has to fit.
+/// Patterns of which one has to fit, and none that begins with `!`.
 #[derive(Debug, Clone)]
-pub(super) struct Patterns(Vec<WildMatch>);
+pub(super) struct Patterns {
+    wanted: Vec<WildMatch>,
+    excluded: Vec<WildMatch>,
+}
 
 impl Patterns {
     /// # Errors
     /// When one of them is none.
     pub(super) fn new(patterns: &[String]) -> Result<Self, BadPattern> {
-        // In other tools these begin something; in a name they cannot be.
-        let odd =
-            |pattern: &&String| pattern.is_empty() || pattern.contains(['[', ']', '{', '}', '!']);
-        if let Some(pattern) = patterns.iter().find(odd) {
-            return Err(BadPattern(pattern.clone()));
+        let (mut wanted, mut excluded) = (Vec::new(), Vec::new());
+        for pattern in patterns {
+            let (list, text) = match pattern.strip_prefix('!') {
+                Some(text) => (&mut excluded, text),
+                None => (&mut wanted, pattern.as_str()),
+            };
+            // In other tools these begin something; in a name they cannot be.
+            if text.is_empty() || text.contains(['[', ']', '{', '}', '!']) {
+                return Err(BadPattern(pattern.clone()));
+            }
+            list.push(WildMatch::new(text));
         }
-        Ok(Self(
-            patterns
-                .iter()
-                .map(|pattern| WildMatch::new(pattern))
-                .collect(),
-        ))
+        Ok(Self { wanted, excluded })
     }
 
-    /// The same, where none at all fits everything.
+    /// The same, where all fit that are not excluded unless others are wanted.
     pub(super) fn or_all(patterns: &[String]) -> Result<Self, BadPattern> {
-        let all = ["*".to_owned()];
-        Self::new(if patterns.is_empty() { &all } else { patterns })
+        let mut patterns = Self::new(patterns)?;
+        if patterns.wanted.is_empty() {
+            patterns.wanted.push(WildMatch::new("*"));
+        }
+        Ok(patterns)
     }
 
     pub(super) fn fit(&self, text: &str) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(text))
+        let fits = |pattern: &WildMatch| pattern.matches(text);
+        self.wanted.iter().any(fits) && !self.excluded.iter().any(fits)
+    }
+
+    /// Whether there is any.
+    fn is_empty(&self) -> bool {
+        self.wanted.is_empty() && self.excluded.is_empty()
     }
 }
 
@@ -102,11 +115,19 @@ mod tests {
     fn names_and_regions_decide() {
         let all = scope(&[], &[], &[]);
         assert!(all.holds("any", None));
-        let some = scope(&["prod-*", "shared"], &["*-canary"], &["eu-central"]);
+        let but_one = scope(&["!any"], &[], &[]);
+        assert!(!but_one.holds("any", None));
+        assert!(but_one.holds("other", None));
+        let some = scope(
+            &["prod-*", "shared", "!*-old"],
+            &["*-canary"],
+            &["eu-central"],
+        );
         for (name, region, held) in [
             ("prod-a", "eu-central", true),
             ("shared", "eu-central", true),
             ("prod-canary", "eu-central", false),
+            ("prod-old", "eu-central", false),
             ("dev-a", "eu-central", false),
             ("prod-a", "us-west", false),
         ] {
@@ -119,7 +140,7 @@ mod tests {
         let error = Scope::new(&["a[".to_owned()], &[], Vec::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"a[\" is no pattern: * stands for any characters, ? for any one, and nothing else is special"
+            "\"a[\" is no pattern: * stands for any characters, ? for any one, and a ! before it excludes"
         );
         assert!(Scope::new(&[], &[String::new()], Vec::new()).is_err());
     }

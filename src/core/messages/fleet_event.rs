@@ -7,12 +7,21 @@ use crate::core::fleet::{EventData, EventKind};
 use crate::core::rollout::{Phase, Verdict};
 use crate::core::text::{one_line, short_duration};
 
-/// The event as one harmless line, without the agent's name: its headline, and why.
+/// The event as one harmless line: whom it is about, its headline, and why.
 #[must_use]
 pub fn event_line(kind: EventKind, data: &EventData) -> String {
     let why = data.reason.as_ref().map(|reason| one_line(&reason.summary));
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
-    format!("{}{why}", event_headline(kind, data))
+    format!("{}{why}", event_title(kind, data))
+}
+
+/// Whom the event is about, and what happened, in a few harmless words.
+pub(crate) fn event_title(kind: EventKind, data: &EventData) -> String {
+    let headline = event_headline(kind, data);
+    match one_line(&data.agent).as_str() {
+        "" => headline,
+        agent => format!("{agent}: {headline}"),
+    }
 }
 
 /// What happened, in a few harmless words, without the agent's name.
@@ -43,6 +52,12 @@ pub(crate) fn event_headline(kind: EventKind, data: &EventData) -> String {
         EventKind::AgentRecovered => format!("ready again{after}"),
         EventKind::AgentAdded => "added".to_owned(),
         EventKind::AgentRemoved => "removed".to_owned(),
+        EventKind::WatcherBlind => "the watcher is blind".to_owned(),
+        EventKind::WatcherRecovered => format!("the watcher sees again{after}"),
+        EventKind::SinkFailing => format!("the sink {} takes nothing", sink(data)),
+        EventKind::SinkRecovered => format!("the sink {} takes events again{after}", sink(data)),
+        EventKind::StoreFailing => "the store cannot be written".to_owned(),
+        EventKind::StoreRecovered => format!("the store can be written again{after}"),
     };
     if data.revision_unchanged {
         headline.push_str(", revision unchanged");
@@ -51,6 +66,10 @@ pub(crate) fn event_headline(kind: EventKind, data: &EventData) -> String {
         headline.push_str(", begun while nobody watched");
     }
     headline
+}
+
+fn sink(data: &EventData) -> String {
+    one_line(data.sink.as_deref().unwrap_or("-"))
 }
 
 /// How grave it is: an error where something failed or is down, a warning where a person should check soon.
@@ -64,8 +83,14 @@ pub(crate) fn event_severity(kind: EventKind, data: &EventData) -> Severity {
         EventKind::RolloutPhaseChanged if data.phase == Some(Phase::Failed) => Severity::Warning,
         // Something else serves.
         EventKind::AgentUnready if data.available == Some(true) => Severity::Warning,
-        EventKind::AgentUnready => Severity::Error,
-        EventKind::AgentRecovered => Severity::Success,
+        EventKind::AgentUnready
+        | EventKind::WatcherBlind
+        | EventKind::SinkFailing
+        | EventKind::StoreFailing => Severity::Error,
+        EventKind::AgentRecovered
+        | EventKind::WatcherRecovered
+        | EventKind::SinkRecovered
+        | EventKind::StoreRecovered => Severity::Success,
         EventKind::RolloutStarted
         | EventKind::RolloutPhaseChanged
         | EventKind::AgentAdded
@@ -100,6 +125,7 @@ mod tests {
                 message: Some("whole".to_owned()),
             }),
             elapsed_ms: Some(72_000),
+            sink: Some("ops".to_owned()),
             ..EventData::default()
         };
         assert_eq!(
@@ -112,6 +138,12 @@ mod tests {
                 "ready again after 1m 12s: its code crashes",
                 "added: its code crashes",
                 "removed: its code crashes",
+                "the watcher is blind: its code crashes",
+                "the watcher sees again after 1m 12s: its code crashes",
+                "the sink ops takes nothing: its code crashes",
+                "the sink ops takes events again after 1m 12s: its code crashes",
+                "the store cannot be written: its code crashes",
+                "the store can be written again after 1m 12s: its code crashes",
             ]
         );
         let ready = EventData {

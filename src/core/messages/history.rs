@@ -26,6 +26,12 @@ pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
     super::table(head, rows)
 }
 
+/// What sinks did not take as a table: when that was given up, the sink, the agent, what happened and why.
+#[must_use]
+pub fn dead_letter_table(rows: impl Iterator<Item = [String; 5]>) -> Vec<String> {
+    super::table("AT SINK AGENT EVENT WHY", rows)
+}
+
 /// The statistics as lines, each of which can be read by itself.
 #[must_use]
 pub fn stats_lines(stats: &Stats) -> Vec<String> {

@@ -170,6 +170,18 @@ impl Policy {
         Self { target, limits }
     }
 
+    /// Which deployment the verdict is about.
+    #[must_use]
+    pub fn target(&self) -> &TargetRule {
+        &self.target
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     pub(super) fn into_parts(self) -> (TargetRule, Limits) {
         (self.target, self.limits)
     }

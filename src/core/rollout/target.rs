@@ -167,7 +167,8 @@ impl Search {
             .zip(self.deploy_began_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
         let baseline = self.baseline_id();
-        baseline.is_some_and(|known| id == known || self.order.is_older(id, known))
+        // It may be given by its first characters.
+        baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
     }

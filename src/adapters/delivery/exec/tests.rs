@@ -67,7 +67,7 @@ async fn a_program_reads_the_event_and_its_arguments_as_they_are() {
     assert_eq!(read.lines().count(), 1);
     assert!(read.ends_with("}\n"), "{read}");
     let read: Value = serde_json::from_str(&read).unwrap();
-    assert_eq!(read, event().cloud_event(tests::SOURCE));
+    assert_eq!(read, event().cloud_event(&tests::origin()));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! An event in words for people, in Slack's mark-up, with nothing foreign that Slack would obey.
 
+use serde_json::{Value, json};
+
 use crate::core::fleet::{EventData, EventKind, StoredEvent};
-use crate::core::messages::{
-    Severity, decode_exit_code, event_headline, event_severity, event_warnings,
-};
+use crate::core::messages::{Notification, Severity, decode_exit_code, event_warnings};
 use crate::core::rollout::{RevisionReport, Verdict};
 use crate::core::text::{lines, one_line};
 
@@ -16,40 +16,61 @@ const MAX_WARNINGS: usize = 5;
 /// An invisible blank that takes two characters apart.
 const APART: char = '\u{200b}';
 
-/// The message: a bold line that says what happened, then what there is to know.
-pub(super) fn text(event: &StoredEvent) -> String {
-    let (kind, data) = (event.event.kind, &event.event.data);
-    let sign = match event_severity(kind, data) {
-        Severity::Success => ":white_check_mark:",
-        Severity::Info => ":information_source:",
-        Severity::Warning => ":warning:",
-        Severity::Error => ":x:",
+/// The message: a bold line that says what happened, and beside a bar of its colour what there is to know.
+pub(super) fn body(what: Notification<'_>) -> Value {
+    let (sign, colour) = match what.severity() {
+        Severity::Success => (":white_check_mark:", "#2eb67d"),
+        Severity::Info => (":information_source:", "#439fe0"),
+        Severity::Warning => (":warning:", "#ecb22e"),
+        Severity::Error => (":x:", "#e01e5a"),
     };
-    let headline = words(&event_headline(kind, data));
-    let mut message = vec![format!("{sign} *{}: {headline}*", words(&data.agent))];
+    let headline = format!("{sign} *{}*", words(&what.title()));
+    let mut details = match what.single() {
+        Some(stored) => details(stored),
+        None => code_block(&what.lines().join("\n")).into_iter().collect(),
+    };
+    details.extend(
+        what.link()
+            .map(|link| format!("<{}|Show more>", escaped(&link))),
+    );
+    if details.is_empty() {
+        return json!({ "text": headline });
+    }
+    let details = json!({ "color": colour, "text": details.join("\n"), "mrkdwn_in": ["text"] });
+    json!({ "text": headline, "attachments": [details] })
+}
+
+/// What there is to know of an event, beside what happened.
+fn details(stored: &StoredEvent) -> Vec<String> {
+    let (kind, data) = (stored.event.kind, &stored.event.data);
+    let mut details = Vec::new();
     if let Some(reason) = &data.reason {
-        message.push(format!(
+        details.push(format!(
             "{} ({})",
             words(&reason.summary),
             words(&reason.code)
         ));
     }
     let warnings = event_warnings(data).into_iter().take(MAX_WARNINGS);
-    message.extend(warnings.map(|warning| format!("Warning: {}", words(&warning))));
-    message.extend(deployment(data));
-    for (name, value) in [("Image", &data.image), ("Region", &data.region)] {
-        message.extend(
+    details.extend(warnings.map(|warning| format!("Warning: {}", words(&warning))));
+    details.extend(deployment(data));
+    for (name, value) in [
+        ("Image", &data.image),
+        ("Commit", &data.commit),
+        ("Region", &data.region),
+    ] {
+        details.extend(
             value
                 .as_deref()
                 .map(|value| format!("{name}: {}", words(value))),
         );
     }
-    message.extend(data.revision.as_ref().and_then(crash));
-    message.extend(serving(kind, data));
+    details.extend(data.revision.as_ref().and_then(crash));
+    details.extend(serving(kind, data));
     let crash_message = data.reason.as_ref();
     let crash_message = crash_message.and_then(|reason| reason.message.as_deref());
-    message.extend(crash_message.and_then(code_block));
-    message.join("\n")
+    details.extend(crash_message.and_then(code_block));
+    details
 }
 
 fn deployment(data: &EventData) -> Option<String> {

@@ -18,10 +18,11 @@ async fn slack_gets_a_text() {
     assert_eq!(request.header("content-type"), Some("application/json"));
     assert_eq!(request.header("webhook-id"), None);
     let body: Value = serde_json::from_str(&request.body).unwrap();
-    let text = ":x: *my-agent: rollout failed*\n\
-                the code ends again and again (CrashLoopBackOff)\nDeployment: new\n\
-                ```\n&lt;!channel&gt;\n```";
-    assert_eq!(body, json!({ "text": text }));
+    let details = "the code ends again and again (CrashLoopBackOff)\nDeployment: new\n\
+                   ```\n&lt;!channel&gt;\n```";
+    let details = json!({ "color": "#e01e5a", "text": details, "mrkdwn_in": ["text"] });
+    let text = ":x: *my-agent: rollout failed*";
+    assert_eq!(body, json!({ "text": text, "attachments": [details] }));
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn a_webhook_is_a_cloud_event_with_its_id_and_the_time() {
     let request = receiver.request();
     assert_eq!(request.line, "POST /hook?a=b HTTP/1.1");
     let body: Value = serde_json::from_str(&request.body).unwrap();
-    assert_eq!(body, event().cloud_event(SOURCE));
+    assert_eq!(body, event().cloud_event(&origin()));
     let agent = format!("pipecat-rollout/{}", env!("CARGO_PKG_VERSION"));
     for (name, value) in [
         (
@@ -57,7 +57,7 @@ async fn what_is_sent_is_signed_anew_for_every_attempt() {
     for (secrets, time) in [(SECRET.to_owned(), 7), (format!("{OTHER}\n{SECRET}"), 8)] {
         std::fs::write(&file, secrets).unwrap();
         let now = Timestamp::from_second(time).unwrap();
-        sink.deliver(&event, SOURCE, now).await.unwrap();
+        deliver_at(&sink, &event, now).await.unwrap();
         let request = receiver.requests().pop().unwrap();
         let id = request.header("webhook-id").unwrap();
         assert_eq!(id, "store-17");

@@ -136,6 +136,21 @@ async fn a_deploy_starts_the_timeline() {
 }
 
 #[tokio::test]
+async fn a_deploy_can_have_the_agent_play_another_scenario() {
+    let address = serve(&[("voice", READY)]).await;
+    ask(address, "POST /v1/agents/voice").await;
+    let other = ask(address, "POST /v1/agents/voice?scenario=crash-loop").await;
+    let id = Scenario::deployment_id("voice", 2, "new");
+    assert_eq!(other.json()["desiredDeploymentId"], id);
+    let after = ask(address, "GET /v1/agents/voice").await;
+    assert_ne!(after.json()["reconciledDeploymentId"], id, "it takes time");
+    let unknown = ask(address, "POST /v1/agents/voice?scenario=crashloop").await;
+    assert_eq!(unknown.status, 400);
+    let why = "scenario \"crashloop\": no scenario that is built in has this name";
+    assert_eq!(unknown.json()["error"], why);
+}
+
+#[tokio::test]
 async fn a_deploy_takes_an_object_or_nothing() {
     let address = serve(&[("voice", READY)]).await;
     for (body, status) in [

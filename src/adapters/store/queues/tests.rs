@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::adapters::store::tests::{Place, at, due, event, started};
-use crate::core::fleet::{Backlog, EventKind};
+use crate::core::fleet::{Backlog, Change, EventData, EventKind};
 
 /// Settles the event of an agent that is first in turn.
 fn settle(store: &mut Store, sink: &str, agent: &str, now: i64, outcome: Outcome) {
@@ -14,7 +14,7 @@ fn settle(store: &mut Store, sink: &str, agent: &str, now: i64, outcome: Outcome
         number: first.number,
         outcome,
     };
-    store.settle(sink, at(now), &[settled]).unwrap();
+    store.settle(sink, at(now), &[settled], None).unwrap();
 }
 
 fn dead() -> Outcome {
@@ -139,7 +139,7 @@ fn settling_twice_changes_nothing() {
         outcome: Outcome::Delivered,
     }];
     for now in [6, 7] {
-        store.settle("one", at(now), &delivered).unwrap();
+        store.settle("one", at(now), &delivered, None).unwrap();
         assert_eq!(due(&mut store, "one", at(now)), ["a 2"]);
     }
 }
@@ -217,7 +217,13 @@ fn what_waits_for_too_long_is_given_up_at_once_and_the_rest_goes_on() {
     let working = ["kept".to_owned()].into();
     let expire = |store: &mut Store, before| {
         store
-            .expire(&working, at(before), at(30), "it was down")
+            .expire(
+                &working,
+                &BTreeMap::new(),
+                at(before),
+                at(30),
+                "it was down",
+            )
             .unwrap()
     };
     assert_eq!(expire(&mut store, 0), [].into());
@@ -292,4 +298,94 @@ fn a_long_queue_and_many_queues_cost_no_more() {
         !heads.contains("SCAN deliveries") && !heads.contains("SCAN events"),
         "{heads}"
     );
+}
+
+#[test]
+fn a_group_is_what_waits_of_all_agents_in_the_order_in_which_it_happened() {
+    let place = Place::new();
+    let mut store = place.open();
+    let change = started(&[("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("b", "2")]);
+    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    settle(&mut store, "one", "c", 0, Outcome::Retry(at(60)));
+    let group = |store: &mut Store, now, limit| {
+        let due = store
+            .due_together("one", at(now), limit)
+            .unwrap()
+            .deliveries;
+        let names = due.into_iter().map(|due| due.event.event.dedup_key);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        group(&mut store, 0, 9),
+        ["a 1", "b 1", "a 2", "b 2"],
+        "c has failed"
+    );
+    assert_eq!(
+        group(&mut store, 60, 9),
+        ["a 1", "b 1", "a 2", "c 1", "b 2"]
+    );
+    // Nothing of an agent is left out before what is taken.
+    assert_eq!(group(&mut store, 60, 3), ["a 1", "b 1", "a 2"]);
+}
+
+#[test]
+fn what_is_given_up_goes_to_the_fallback_and_waits_again_when_that_is_asked_for() {
+    let place = Place::new();
+    let mut store = place.open();
+    let change = started(&[("a", "1"), ("b", "1"), ("a", "2")]);
+    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    let first = store.due("one", at(0), 1).unwrap().deliveries.remove(0);
+    let settled = Settled {
+        agent: "a".to_owned(),
+        number: first.event.number,
+        outcome: dead(),
+    };
+    store.settle("one", at(1), &[settled], Some("two")).unwrap();
+    assert_eq!(due(&mut store, "two", at(1)), ["a 1"]);
+    assert_eq!(due(&mut store, "one", at(1)), ["b 1", "a 2"]);
+    let fallbacks = BTreeMap::from([("one".to_owned(), "two".to_owned())]);
+    let working = BTreeSet::from(["two".to_owned()]);
+    store
+        .expire(&working, &fallbacks, at(50), at(60), "down")
+        .unwrap();
+    assert_eq!(due(&mut store, "two", at(60)), ["a 1", "b 1"]);
+    assert!(due(&mut store, "one", at(60)).is_empty());
+    let letters = |store: &Store| store.reader().backlogs().unwrap()["one"].dead_letters;
+    assert_eq!(letters(&store), 3, "they are kept all the same");
+
+    let path = place.path.clone();
+    let none = Store::redeliver(&path, at(70), Some("three")).unwrap();
+    assert!(none.is_empty());
+    // Also while a sidecar has the store.
+    let counts = Store::redeliver(&path, at(70), Some("one")).unwrap();
+    assert_eq!(counts, BTreeMap::from([("one".to_owned(), 3)]));
+    assert_eq!(letters(&store), 0);
+    assert_eq!(due(&mut store, "one", at(70)), ["a 1", "b 1"]);
+    settle(&mut store, "one", "a", 70, dead());
+    let all = Store::redeliver(&path, at(80), None).unwrap();
+    assert_eq!(all.values().sum::<usize>(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_over() {
+    let place = Place::new();
+    let own = |kind: EventKind, key: &str| {
+        let event =
+            crate::core::fleet::own_event(kind, at(5), key.to_owned(), EventData::default());
+        Change {
+            events: vec![event],
+            ..Change::default()
+        }
+    };
+    let mut store = place.open();
+    for change in [
+        own(EventKind::WatcherBlind, "watcher/list"),
+        own(EventKind::SinkFailing, "sink/ops"),
+        own(EventKind::WatcherRecovered, "watcher/list"),
+    ] {
+        store.apply(at(5), &change, |_| vec![]).unwrap();
+    }
+    drop(store);
+    let incidents = place.open().own_incidents().unwrap();
+    assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(5))]));
 }

@@ -80,7 +80,7 @@ pub(super) fn write(
             outcome: Outcome::Dead("the receiver answered 422 Unprocessable Entity".to_owned()),
         })
         .collect();
-    store.settle("pager", now, &settled)
+    store.settle("pager", now, &settled, None)
 }
 
 fn finished(agent: &str, version: u64, at: Timestamp, verdict: Verdict, took: u64) -> FleetEvent {

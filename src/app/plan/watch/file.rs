@@ -8,8 +8,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::mutes;
 use super::sinks::SinkTable;
 use crate::app::cli::WatchKeys;
+use crate::core::fleet::Mute;
 use crate::core::text::diagnostics;
 use crate::core::text::one_line;
 
@@ -30,6 +32,7 @@ pub struct FileProblem {
 pub(super) struct ConfigFile {
     pub(super) keys: WatchKeys,
     pub(super) sinks: Vec<SinkTable>,
+    pub(super) mutes: Vec<Mute>,
 }
 
 /// Reads a configuration file.
@@ -60,6 +63,18 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
         Some(value) => source.sinks(value),
         None => Ok(Vec::new()),
     };
+    let mutes = match root
+        .remove("muted")
+        .map(|value| (value.span(), value.into_inner()))
+    {
+        Some((_, DeValue::Array(values))) => {
+            all(values.into_iter().map(|value| mutes::read(source, value)))
+        }
+        Some((span, _)) => Err(vec![
+            source.problem(Some(span), "muted: a list of tables is due"),
+        ]),
+        None => Ok(Vec::new()),
+    };
     // A key in its own place is a file that must be guarded; only its name may be here.
     if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
         return Err(vec![source.problem(
@@ -68,12 +83,13 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
              file's path here: api-key-file = \"/run/secrets/pipecat-api-key\"",
         )]);
     }
-    let keys = source.read(&root, span, WatchKeys::deserialize, &["sink"]);
-    match (keys, sinks) {
-        (Ok(keys), Ok(sinks)) => Ok(ConfigFile { keys, sinks }),
-        (keys, sinks) => {
+    let keys = source.read(&root, span, WatchKeys::deserialize, &["sink", "muted"]);
+    match (keys, sinks, mutes) {
+        (Ok(keys), Ok(sinks), Ok(mutes)) => Ok(ConfigFile { keys, sinks, mutes }),
+        (keys, sinks, mutes) => {
             let mut problems: Vec<FileProblem> = keys.err().into_iter().collect();
             problems.extend(sinks.err().into_iter().flatten());
+            problems.extend(mutes.err().into_iter().flatten());
             Err(problems)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -11,10 +12,37 @@ use super::file::{FileProblem, NO_SINK, Source, all};
 use crate::adapters::delivery::{Config, Kind, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
-use crate::core::fleet::{BadFilter, Filter};
+use crate::core::fleet::{BadFilter, Filter, Wanted};
 
 /// The keys that sinks of all kinds have.
-const SHARED: [&str; 6] = ["name", "kind", "events", "verdicts", "agents", "timeout"];
+const SHARED: [&str; 11] = [
+    "name",
+    "kind",
+    "events",
+    "verdicts",
+    "agents",
+    "regions",
+    "severities",
+    "incidents",
+    "timeout",
+    "group-for",
+    "fallback",
+];
+
+/// The keys that say which events are sent, which a heartbeat has not.
+const OF_EVENTS: [&str; 8] = [
+    "events",
+    "verdicts",
+    "agents",
+    "regions",
+    "severities",
+    "incidents",
+    "group-for",
+    "fallback",
+];
+
+/// For how long events can be gathered at most.
+const MAX_GROUP_FOR: Duration = Duration::from_hours(1);
 
 /// A sink as it was configured.
 pub(super) struct SinkTable {
@@ -36,7 +64,18 @@ struct Shared {
     verdicts: Vec<String>,
     #[serde(default, deserialize_with = "list")]
     agents: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    regions: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    severities: Vec<String>,
+    /// Whether only what opens an incident, or closes one, is sent.
+    #[serde(default)]
+    incidents: bool,
     timeout: Option<PositiveTime>,
+    /// For how long events are gathered that are sent together.
+    group_for: Option<PositiveTime>,
+    /// The sink that gets what this one was sent in vain.
+    fallback: Option<String>,
 }
 
 impl SinkTable {
@@ -78,7 +117,12 @@ impl SinkTable {
             events: Vec::new(),
             verdicts: Vec::new(),
             agents: Vec::new(),
+            regions: Vec::new(),
+            severities: Vec::new(),
+            incidents: false,
             timeout: None,
+            group_for: None,
+            fallback: None,
         };
         let lines = BTreeMap::new();
         Self { shared, own, lines }
@@ -91,11 +135,16 @@ impl SinkTable {
     ) -> Result<SinkPlan, FileProblem> {
         let Shared {
             name,
+            kind: _,
             events,
             verdicts,
             agents,
+            regions,
+            severities,
+            incidents,
             timeout,
-            ..
+            group_for,
+            fallback,
         } = self.shared;
         let problem = |key: &str, what: &dyn fmt::Display| FileProblem {
             line: self.lines.get(key).or(self.lines.get("kind")).copied(),
@@ -112,17 +161,46 @@ impl SinkTable {
             let what = "another sink has this name; the store knows them by it";
             return Err(problem("name", &what));
         }
-        let filter = Filter::new(&events, &verdicts, &agents).map_err(|error| {
+        let filter = Filter::new(&Wanted {
+            events,
+            verdicts,
+            agents,
+            regions,
+            severities,
+            incidents,
+        });
+        let filter = filter.map_err(|error| {
             let key = match &error {
                 BadFilter::NoSuchEvent { .. } => "events",
                 BadFilter::NoSuchVerdict { .. } => "verdicts",
+                BadFilter::NoSuchSeverity { .. } => "severities",
                 BadFilter::Pattern(_) => "kind",
             };
             problem(key, &error)
         })?;
         let sink = Sink::new(self.own, timeout.map(|timeout| timeout.0), network);
         let sink = sink.map_err(|error| problem(error.key, &error))?;
-        Ok(SinkPlan { name, sink, filter })
+        let plan = SinkPlan {
+            name: name.clone(),
+            sink,
+            filter,
+            group_for: group_for.map(|time| time.0),
+            fallback,
+        };
+        let useless = OF_EVENTS.iter().find(|key| self.lines.contains_key(**key));
+        if let (Some(key), Some(_)) = (useless, plan.sink.every()) {
+            return Err(problem(key, &format!("{key}: a heartbeat sends no events")));
+        }
+        if let Some(time) = plan.group_for {
+            if incidents || plan.sink.tells_incidents_apart() {
+                let why = "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close";
+                return Err(problem("group-for", &why));
+            }
+            if time > MAX_GROUP_FOR {
+                return Err(problem("group-for", &"group-for: 1h is the most"));
+            }
+        }
+        Ok(plan)
     }
 }
 
@@ -134,9 +212,44 @@ pub(super) fn build(
     tables: impl IntoIterator<Item = SinkTable>,
     network: &Network,
 ) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
-    let mut names = BTreeSet::new();
-    let sinks = tables
-        .into_iter()
-        .map(|table| table.build(&mut names, network));
-    all(sinks)
+    let (mut names, mut lines) = (BTreeSet::new(), BTreeMap::new());
+    let sinks = tables.into_iter().map(|table| {
+        let line = table.lines.get("fallback");
+        lines.extend(line.map(|line| (table.shared.name.clone(), *line)));
+        table.build(&mut names, network)
+    });
+    let sinks = all(sinks)?;
+    let problems = sinks.iter().filter_map(|plan| {
+        let why = fallback_problem(plan, &sinks)?;
+        let what = format!("sink {:?}: fallback: {why}", plan.name);
+        let line = lines.get(&plan.name).copied();
+        Some(FileProblem { line, what })
+    });
+    let problems: Vec<_> = problems.collect();
+    if problems.is_empty() {
+        Ok(sinks)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Why the fallback of a sink cannot be one.
+fn fallback_problem(plan: &SinkPlan, sinks: &[SinkPlan]) -> Option<String> {
+    let name = plan.fallback.as_ref()?;
+    let Some(fallback) = sinks.iter().find(|other| other.name == *name) else {
+        return Some(format!("there is no sink {name:?}"));
+    };
+    if fallback.name == plan.name {
+        return Some("it is the sink itself".to_owned());
+    }
+    if fallback.fallback.is_some() {
+        return Some(format!(
+            "{name:?} has a fallback of its own; an event takes one step at most"
+        ));
+    }
+    fallback
+        .sink
+        .every()
+        .is_some()
+        .then(|| "a heartbeat sends no events".to_owned())
 }

@@ -197,7 +197,7 @@ timeout = 0
             "watch.toml, line 2: sink: missing key `name`",
             "watch.toml, line 8: sink \"a\": kind: unknown word `webhok`; did you mean `webhook`?",
             "watch.toml, line 14: sink \"b\": unknown key `command`; known here: url, url-file, name, \
-             kind, events, verdicts, agents, timeout",
+             kind, events, verdicts, agents, regions, severities, incidents, timeout, group-for, fallback",
             "watch.toml, line 19: sink \"c\": unknown key `evnts`; did you mean `events`?",
             "watch.toml, line 24: sink \"d\": command: invalid type: text, expected a list, like [\"a\", \"b\"]",
             "watch.toml, line 26: sink \"e\": missing key `command`",
@@ -269,6 +269,43 @@ timeout = "301s"
 }
 
 #[test]
+fn what_sinks_cannot_do_together_is_named_with_its_line() {
+    let sink = "[[sink]]\nname = \"a\"\nkind = \"slack\"\nurl = \"https://example.com\"\n";
+    let heartbeat = sink.replace("slack", "heartbeat");
+    let incidents_in_groups = "group-for = \"30s\"\nincidents = true";
+    let second = format!("fallback = \"b\"\n{}", sink.replace("\"a\"", "\"b\""));
+    for (sink, keys, what) in [
+        (sink, "fallback = \"c\"", "fallback: there is no sink \"c\""),
+        (sink, "fallback = \"a\"", "fallback: it is the sink itself"),
+        (
+            sink,
+            &format!("{second}fallback = \"a\""),
+            "fallback: \"b\" has a fallback of its own; an event takes one step at most",
+        ),
+        (
+            sink,
+            &format!("fallback = \"b\"\n{}", heartbeat.replace("\"a\"", "\"b\"")),
+            "fallback: a heartbeat sends no events",
+        ),
+        (
+            sink,
+            incidents_in_groups,
+            "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close",
+        ),
+        (sink, "group-for = \"61m\"", "group-for: 1h is the most"),
+        (
+            &heartbeat,
+            "events = [\"rollout.*\"]",
+            "events: a heartbeat sends no events",
+        ),
+    ] {
+        let shown = problems(&format!("{sink}{keys}"));
+        let expected = format!("watch.toml, line 5: sink \"a\": {what}");
+        assert_eq!(shown[0], expected, "{keys}");
+    }
+}
+
+#[test]
 fn switches_come_before_the_file_and_the_file_before_the_defaults() {
     let place = Place::with(
         "interval = 7\nmax-rps = 3\nunready-for = \"2m\"\nexclude = \"*-canary\"\nlisten = \":1\"\n",
@@ -320,7 +357,8 @@ fn the_example_is_true_and_shows_the_defaults() {
         Some(key)
             if key.contains(" = ")
                 && !key.starts_with("secret-file")
-                && !key.starts_with("url-file") =>
+                && !key.starts_with("url-file")
+                && !key.contains("secret") =>
         {
             key
         }
@@ -335,7 +373,7 @@ fn the_example_is_true_and_shows_the_defaults() {
     let text = text.replace("/usr/local/bin/page", "/bin/sh");
     let shown = Place::with(&text).plan(&[]).unwrap();
     let default = Place::with(EXAMPLE).plan(&[]).unwrap();
-    assert_eq!((default.sinks.len(), shown.sinks.len()), (0, 3));
+    assert_eq!((default.sinks.len(), shown.sinks.len()), (0, 5));
     assert_eq!(shown.url, default.url);
     assert_eq!(shown.listen, default.listen);
     let times = |plan: &WatchPlan| {

@@ -11,7 +11,9 @@ use tokio::sync::Notify;
 use super::*;
 use crate::adapters::delivery::{Config, Network, Sink};
 use crate::adapters::metrics::{Format, Snapshot};
-use crate::core::fleet::{Change, EventData, EventKind, Fleet, Mode, Rules, Scope, Watched};
+use crate::core::fleet::{
+    Change, EventData, EventKind, Fleet, Mode, Rules, Scope, Wanted, Watched,
+};
 use crate::core::rollout::Limits;
 use crate::core::text::loopback::PlainHttp;
 
@@ -95,22 +97,31 @@ struct Place {
     database: Connection,
     metrics: Arc<Metrics>,
     dispatch: Dispatch,
+    reported: mpsc::UnboundedReceiver<FleetEvent>,
     _folder: TempDir,
 }
 
 impl Place {
     async fn with(sinks: &[(&str, &Receiver)]) -> Self {
-        Self::with_timeout(sinks, Duration::from_hours(24)).await
+        Self::patient(sinks, Duration::from_mins(5), Duration::from_hours(24)).await
     }
 
-    async fn with_timeout(sinks: &[(&str, &Receiver)], delivery_timeout: Duration) -> Self {
+    async fn patient(
+        sinks: &[(&str, &Receiver)],
+        sink_patience: Duration,
+        delivery_timeout: Duration,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store = StoreHandle::new(Store::open(&path).unwrap());
         let metrics = Arc::new(Metrics::new("test", Timestamp::UNIX_EPOCH));
+        let (reports, reported) = mpsc::unbounded_channel();
         let parts = Parts {
-            source: "test".to_owned(),
+            origin: Origin::default(),
             delivery_timeout,
+            sink_patience,
+            incidents: BTreeMap::new(),
+            reports,
             store: store.clone(),
             shared: Arc::new(nobody()),
             metrics: Arc::clone(&metrics),
@@ -120,6 +131,7 @@ impl Place {
             database: Connection::open(&path).unwrap(),
             metrics,
             dispatch: Dispatch::start(plans(sinks), parts).await,
+            reported,
             _folder: folder,
         }
     }
@@ -211,7 +223,9 @@ fn plans(sinks: &[(&str, &Receiver)]) -> Vec<SinkPlan> {
         SinkPlan {
             name: (*name).to_owned(),
             sink: Sink::new(config, None, &network).unwrap(),
-            filter: Filter::new(&[], &[], &[]).unwrap(),
+            filter: Filter::new(&Wanted::default()).unwrap(),
+            group_for: None,
+            fallback: None,
         }
     });
     plans.collect()
@@ -399,7 +413,7 @@ async fn what_waits_for_a_sink_that_is_down_for_too_long_is_given_up() {
         well().await,
     );
     let sinks = [("down", &down), ("well", &well)];
-    let place = Place::with_timeout(&sinks, Duration::ZERO).await;
+    let place = Place::patient(&sinks, Duration::from_mins(5), Duration::ZERO).await;
     place.happens(&["a started"]).await;
     well.wait_for_taken("a started").await;
     place
@@ -427,4 +441,133 @@ async fn an_event_that_cannot_be_read_holds_up_no_other() {
     place.retry_until(|| hook.taken().len() == 3).await;
     assert_eq!(place.backlog("hook").1, 1);
     assert!(!hook.taken().contains(&"a started".to_owned()));
+}
+
+impl Place {
+    /// Goes on with other sinks, changed as the test wants.
+    async fn change(&mut self, sinks: &[(&str, &Receiver)], change: impl Fn(&mut SinkPlan)) {
+        let mut plans = plans(sinks);
+        plans.iter_mut().for_each(change);
+        self.dispatch.reload(plans).await;
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_sent_as_one_group_once_it_has_been_gathered() {
+    let (alone, grouped) = (well().await, well().await);
+    let sinks = [("alone", &alone), ("grouped", &grouped)];
+    let mut place = Place::with(&sinks).await;
+    place
+        .change(&sinks, |plan| {
+            plan.group_for = (plan.name == "grouped").then_some(Duration::from_mins(10));
+        })
+        .await;
+    place
+        .happens(&["a started", "b started", "a finished"])
+        .await;
+    alone.wait_for_taken("a finished").await;
+    assert_eq!(grouped.taken(), [""; 0], "it is gathered");
+    // What has waited for longer is sent, all of it at once.
+    let age = "UPDATE deliveries SET written_at = written_at - 700000000";
+    place.database.execute(age, []).unwrap();
+    place.retry_until(|| !grouped.taken().is_empty()).await;
+    place
+        .wait_until(|| place.backlog("grouped") == (0, 0))
+        .await;
+    assert_eq!(grouped.taken(), ["group group"]);
+}
+
+#[tokio::test]
+async fn what_a_sink_refuses_goes_to_its_fallback() {
+    let first =
+        Receiver::replying(|line| (if line.starts_with("a ") { 400 } else { 200 }, None)).await;
+    let second = well().await;
+    let sinks = [("first", &first), ("second", &second)];
+    let mut place = Place::with(&sinks).await;
+    place
+        .change(&sinks, |plan| {
+            plan.fallback = (plan.name == "first").then(|| "second".to_owned());
+            let wanted = Wanted {
+                agents: vec![if plan.name == "first" { "*" } else { "!*" }.to_owned()],
+                ..Wanted::default()
+            };
+            plan.filter = Filter::new(&wanted).unwrap();
+        })
+        .await;
+    place.happens(&["a unready", "b unready"]).await;
+    place.retry_until(|| !second.taken().is_empty()).await;
+    assert_eq!(second.taken(), ["a unready"]);
+    assert_eq!(place.backlog("first"), (0, 1));
+}
+
+#[tokio::test]
+async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() {
+    let status = Arc::new(std::sync::atomic::AtomicU16::new(503));
+    let reply = Arc::clone(&status);
+    let hook =
+        Receiver::replying(move |_| (reply.load(std::sync::atomic::Ordering::Relaxed), None)).await;
+    let mut place =
+        Place::patient(&[("hook", &hook)], Duration::ZERO, Duration::from_hours(24)).await;
+    place.happens(&["a started"]).await;
+    let failing = place.reported.recv().await.unwrap();
+    assert_eq!(failing.kind, EventKind::SinkFailing);
+    assert_eq!(failing.dedup_key, "sink/hook");
+    let why = failing.data.reason.as_ref().unwrap();
+    assert_eq!(why.summary, "the answer is 503 Service Unavailable");
+    // It is not told so itself.
+    assert!(place.dispatch.filters().sinks_of(&failing).is_empty());
+    status.store(200, std::sync::atomic::Ordering::Relaxed);
+    place.retry_until(|| !hook.taken().is_empty()).await;
+    let recovered = place.reported.recv().await.unwrap();
+    assert_eq!(recovered.kind, EventKind::SinkRecovered);
+    assert_eq!(recovered.data.sink.as_deref(), Some("hook"));
+}
+
+#[tokio::test]
+async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_incidents() {
+    let hook = well().await;
+    let sinks = [("pager", &hook), ("chat", &hook)];
+    let mut place = Place::with(&sinks).await;
+    place
+        .change(&sinks, |plan| {
+            let wanted = Wanted {
+                incidents: plan.name == "pager",
+                ..Wanted::default()
+            };
+            plan.filter = Filter::new(&wanted).unwrap();
+        })
+        .await;
+    let until = "2026-12-01T08:00:00Z".parse().unwrap();
+    let mute = crate::core::fleet::Mute::new(vec!["a*".to_owned()], until, "load test".to_owned());
+    let shared = Arc::clone(&place.dispatch.parts.shared);
+    shared.set_mutes(vec![mute.unwrap()]);
+    let filters = place.dispatch.filters();
+    let sinks = |kind, agent: &str, time: &str| {
+        let event = FleetEvent {
+            kind,
+            time: time.parse().unwrap(),
+            dedup_key: String::new(),
+            data: EventData {
+                agent: agent.to_owned(),
+                ..EventData::default()
+            },
+        };
+        assert_eq!(shared.count_muted(&event), shared.is_muted(&event));
+        filters.sinks_of(&event).join(" ")
+    };
+    let (muted, after) = ("2026-12-01T07:59:59Z", "2026-12-01T08:00:00Z");
+    assert_eq!(sinks(EventKind::AgentUnready, "a1", muted), "");
+    assert_eq!(sinks(EventKind::AgentRecovered, "a1", muted), "pager");
+    assert_eq!(sinks(EventKind::AgentUnready, "b", muted), "pager chat");
+    assert_eq!(sinks(EventKind::AgentUnready, "a1", after), "pager chat");
+    // About the sidecar itself.
+    assert_eq!(sinks(EventKind::WatcherBlind, "", muted), "pager chat");
+    assert_eq!(shared.mutes()[0].events, 2);
+    assert!(shared.take_ended_mutes(muted.parse().unwrap()).is_empty());
+    let over = shared.take_ended_mutes(until);
+    assert_eq!(
+        over[0].mute.to_string(),
+        "a* until 2026-12-01T08:00:00Z: load test"
+    );
+    assert!(shared.mutes().is_empty());
 }

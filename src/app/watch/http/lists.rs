@@ -66,7 +66,7 @@ pub(super) fn overview(
     });
     Ok(value(&Overview {
         version: env!("CARGO_PKG_VERSION"),
-        source: endpoints.source.clone(),
+        source: endpoints.origin.source.clone(),
         // What is less may be the time that the answers took.
         server_clock_ahead_s: if ahead.abs() < 2 { 0 } else { ahead },
         faults,
@@ -173,7 +173,7 @@ pub(super) fn events(
     let reader = endpoints.store.reader();
     let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
     let views = page.found.iter();
-    let views = views.map(|stored| event(stored, &endpoints.source));
+    let views = views.map(|stored| event(stored, &endpoints.origin));
     Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
 }
 

@@ -30,6 +30,7 @@ use super::{Access, Endpoints, PATHS};
 use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::StoreError;
 use crate::app::error::chain;
+use crate::app::watch::Muted;
 use crate::core::rollout::whole_millis;
 
 /// How many answers of each kind there may be at once: they can be long.
@@ -134,6 +135,8 @@ async fn readyz(State(state): State<AppState>) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, "not-ready")
     };
     let now = shared.now();
+    let muted = |one: &Muted| json!({ "what": one.mute.to_string(), "events": one.events });
+    let muted: Vec<Value> = shared.mutes().iter().map(muted).collect();
     let fleet = shared.fleet();
     let age = |age: Option<Duration>| age.map(whole_millis);
     let body = json!({
@@ -143,6 +146,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
         "detailsAgeMs": age(fleet.sources().details.age(now.at)),
         "limitMs": whole_millis(fleet.sources().patience),
         "storeWritable": shared.store().is_ok(),
+        "muted": muted,
     });
     drop(fleet);
     json_answer(status, &body)
@@ -278,6 +282,7 @@ impl Endpoints {
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved(),
             config_ok: shared.reload_ok(),
+            mutes: shared.mutes().len(),
             sinks: backlogs,
             now: now.wall,
         }

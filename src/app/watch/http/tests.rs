@@ -81,6 +81,7 @@ fn agent(name: &str) -> AgentRecord {
             id: "d1".to_owned(),
             created_at: None,
             image: Some("image:1".to_owned()),
+            commit: None,
         }),
         ..AgentRecord::new(name, Timestamp::UNIX_EPOCH)
     }
@@ -147,7 +148,10 @@ impl Served {
             metrics: Arc::new(Metrics::new("0.1.0", Timestamp::UNIX_EPOCH)),
             store: store.clone(),
             connection: connection(),
-            source: "https://api.example.com/v1".to_owned(),
+            origin: Origin {
+                source: "https://api.example.com/v1".to_owned(),
+                ..Origin::default()
+            },
             access: Arc::new(access),
         };
         let address = (address, 0).into();
@@ -372,7 +376,7 @@ async fn an_address_that_cannot_be_had_is_named() {
             metrics: Arc::new(Metrics::new("0", Timestamp::UNIX_EPOCH)),
             store: served.store.clone(),
             connection: connection(),
-            source: String::new(),
+            origin: Origin::default(),
             access: Arc::default(),
         };
         let error = Http::bind(address, endpoints, Limits::default()).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::adapters::store::EventDelivery;
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Status, StoredEvent,
+    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Origin, Status, StoredEvent,
 };
 use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
@@ -199,6 +199,6 @@ impl RolloutEvent {
 }
 
 /// An event in `/v1/events`: its number, and what sinks get of it.
-pub(super) fn event(stored: &StoredEvent, source: &str) -> Value {
-    json!({ "number": stored.number, "event": stored.cloud_event(source) })
+pub(super) fn event(stored: &StoredEvent, origin: &Origin) -> Value {
+    json!({ "number": stored.number, "event": stored.cloud_event(origin) })
 }

@@ -119,7 +119,51 @@ fn failures_to_read_say_nothing_about_health() {
         .failures
         .insert("a".to_owned(), failure("Http500"));
     sidecar.run(600 * SECOND);
-    assert_eq!(sidecar.lines(), [""; 0]);
+    assert_eq!(sidecar.lines(), [" - watcher.blind"]);
+}
+
+#[test]
+fn the_watcher_is_blind_while_the_list_or_the_details_cannot_be_read() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.world.list_failure = Some(failure("Http500"));
+    sidecar.run(59 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0], "it has patience");
+    sidecar.run_until(" - watcher.blind", 30 * SECOND);
+    sidecar.run(600 * SECOND);
+    sidecar.world.list_failure = None;
+    sidecar.run_until(" - watcher.recovered", 30 * SECOND);
+    assert_eq!(
+        sidecar.lines(),
+        [" - watcher.blind", " - watcher.recovered"]
+    );
+    let [blind, recovered] = sidecar.events.as_slice() else {
+        panic!("{:?}", sidecar.events);
+    };
+    assert_eq!(
+        [&blind.dedup_key, &recovered.dedup_key],
+        ["watcher/list"; 2]
+    );
+    let reason = blind.data.reason.as_ref().unwrap();
+    assert!(
+        reason
+            .summary
+            .starts_with("the list of agents could be read last "),
+        "{}",
+        reason.summary
+    );
+    assert_eq!(blind.data.started_at, recovered.data.started_at);
+    assert!(recovered.data.elapsed_ms.unwrap() > 600_000);
+}
+
+#[test]
+fn what_it_was_blind_to_before_a_restart_is_reported_once_it_sees_again() {
+    let since = Timestamp::UNIX_EPOCH;
+    let incidents = [("watcher/list", since), ("sink/ops", since)];
+    let incidents = incidents.map(|(key, at)| (key.to_owned(), at));
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.fleet = sidecar.fleet.clone().with_incidents(&incidents.into());
+    sidecar.run(60 * SECOND);
+    assert_eq!(sidecar.lines(), [" - watcher.recovered"]);
 }
 
 #[test]

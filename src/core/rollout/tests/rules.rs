@@ -96,7 +96,9 @@ fn describe(indication: &Indication) -> &'static str {
             "the target's revision is in an earlier phase, or gone"
         }
         Indication::Unmoved(_) => "nothing about the target has moved (`--stall-timeout`)",
-        Indication::Unauthorized { .. } => "401 or 403 (over 2 s before the API has ever answered)",
+        Indication::Unauthorized { .. } => {
+            "401, or 403 without `Retry-After` (over 2 s before the API has ever answered)"
+        }
         Indication::Refused { .. } => {
             "a redirect, another 4xx, an untrusted certificate (over 2 s before the API has ever answered)"
         }

@@ -1,7 +1,7 @@
 //! What Slack is sent, and what it must not be sent.
 
 use super::*;
-use crate::core::fleet::FleetEvent;
+use crate::core::fleet::{FleetEvent, Origin, test_events};
 use crate::core::rollout::{Phase, Reason, Warning};
 
 fn event(kind: EventKind, data: EventData) -> StoredEvent {
@@ -20,6 +20,19 @@ fn event(kind: EventKind, data: EventData) -> StoredEvent {
             },
         },
     }
+}
+
+/// What is shown, one below the other.
+fn text(event: &StoredEvent) -> String {
+    let (events, origin) = ([event.clone()], Origin::default());
+    let body = body(Notification::new(&events, &origin).unwrap());
+    let details = body["attachments"][0]["text"].as_str();
+    let headline = body["text"].as_str();
+    [headline, details]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn reason(message: Option<&str>) -> Reason {
@@ -85,7 +98,18 @@ fn every_kind_has_its_message() {
             },
         ),
         EventKind::AgentAdded | EventKind::AgentRemoved => plain(kind, EventData::default()),
+        _ => {
+            let mut event = event(kind, EventData::default());
+            event.event.data = EventData {
+                sink: Some("ops".to_owned()),
+                reason: Some(reason(None)),
+                elapsed_ms,
+                ..EventData::default()
+            };
+            text(&event)
+        }
     });
+    let why = "the code ends again and again (CrashLoopBackOff)";
     let place = "Deployment: new\nRegion: us-west";
     assert_eq!(
         messages,
@@ -110,6 +134,12 @@ fn every_kind_has_its_message() {
             format!(":white_check_mark: *my-agent: ready again after 2m 5s*\n{place}"),
             format!(":information_source: *my-agent: added*\n{place}"),
             format!(":information_source: *my-agent: removed*\n{place}"),
+            format!(":x: *the watcher is blind*\n{why}"),
+            format!(":white_check_mark: *the watcher sees again after 2m 5s*\n{why}"),
+            format!(":x: *the sink ops takes nothing*\n{why}"),
+            format!(":white_check_mark: *the sink ops takes events again after 2m 5s*\n{why}"),
+            format!(":x: *the store cannot be written*\n{why}"),
+            format!(":white_check_mark: *the store can be written again after 2m 5s*\n{why}"),
         ]
     );
 }
@@ -192,6 +222,36 @@ fn no_foreign_text_is_obeyed() {
         assert!(message.ends_with("`\n```"), "{message}");
         assert_eq!(message.lines().count(), 11, "{message}");
     }
+}
+
+#[test]
+fn a_message_has_the_colour_of_its_severity_the_image_and_a_link() {
+    let events = test_events("2026-11-23T15:00:00Z".parse().unwrap());
+    let origin = Origin {
+        public_url: "https://rollouts.example.com/a&b".parse().ok(),
+        ..Origin::default()
+    };
+    for (event, colour) in events.iter().zip(["#e01e5a", "#2eb67d"]) {
+        let event = std::slice::from_ref(event);
+        let body = body(Notification::new(event, &origin).unwrap());
+        let details = &body["attachments"][0];
+        assert_eq!(details["color"], colour);
+        let text = details["text"].as_str().unwrap();
+        assert!(
+            text.contains("Image: registry.example.com/test:1.2.3\n"),
+            "{text}"
+        );
+        let link = "<https://rollouts.example.com/a&amp;b/#rollout/pipecat-rollout-test/00000000-0000-0000-0000-000000000002|Show more>";
+        assert!(text.contains(link), "{text}");
+    }
+    let body = body(Notification::new(&events, &origin).unwrap());
+    assert_eq!(
+        body["text"],
+        ":x: *2 events about 1 agent, 0 of them not well*"
+    );
+    let text = body["attachments"][0]["text"].as_str().unwrap();
+    let table = "```\npipecat-rollout-test: rollout ready after 40.0s\n```\n";
+    assert!(text.starts_with(table), "{text}");
 }
 
 #[test]

@@ -57,7 +57,9 @@ async fn with_dead_letters(address: Ipv4Addr, access: Access) -> Served {
                 number: stored.number,
                 outcome: Outcome::Dead("refused".to_owned()),
             });
-            store.settle("ops", now, &dead.collect::<Vec<_>>()).unwrap();
+            store
+                .settle("ops", now, &dead.collect::<Vec<_>>(), None)
+                .unwrap();
         })
         .await;
     served.shared.set_sinks(["ops".to_owned()].into_iter());

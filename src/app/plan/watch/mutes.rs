@@ -1,0 +1,61 @@
+//! The mutes of a configuration: agents, until when, and why. None is for ever, and none without a reason.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::file::{FileProblem, Source};
+use crate::app::cli::list;
+use crate::core::fleet::Mute;
+
+/// What is said of a mute that is no table.
+const NO_MUTE: &str = "each is a table, like { agents = [\"voice-*\"], until = \"2026-12-01T08:00:00Z\", reason = \"load test\" }";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    #[serde(deserialize_with = "list")]
+    agents: Vec<String>,
+    #[serde(deserialize_with = "moment")]
+    until: Timestamp,
+    reason: String,
+}
+
+/// Reads one of the list `muted`.
+pub(super) fn read<'text>(
+    source: Source<'text>,
+    value: Spanned<DeValue<'text>>,
+) -> Result<Mute, FileProblem> {
+    let span = value.span();
+    let DeValue::Table(table) = value.into_inner() else {
+        return Err(source.problem(Some(span), &format!("muted: {NO_MUTE}")));
+    };
+    let of_mute = |problem: FileProblem| FileProblem {
+        what: format!("muted: {}", problem.what),
+        ..problem
+    };
+    let keys = source.read(&table, span.clone(), Keys::deserialize, &[]);
+    let keys = keys.map_err(of_mute)?;
+    let problem = |what: &str| of_mute(source.problem(Some(span.clone()), what));
+    if keys.agents.is_empty() {
+        return Err(problem("agents: it names none; \"*\" is all of them"));
+    }
+    if keys.reason.trim().is_empty() {
+        return Err(problem("reason: it is empty"));
+    }
+    let mute = Mute::new(keys.agents, keys.until, keys.reason);
+    mute.map_err(|error| problem(&format!("agents: {error}")))
+}
+
+/// A time, as text or as TOML writes it.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let value = toml::Value::deserialize(deserializer)?;
+    let text = match &value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(moment) => moment.to_string(),
+        _ => String::new(),
+    };
+    let why = "a time with its zone is due, like \"2026-12-01T08:00:00Z\"";
+    text.parse().map_err(|_| de::Error::custom(why))
+}

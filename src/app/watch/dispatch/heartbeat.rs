@@ -1,0 +1,70 @@
+//! Sends signs of life to dead man's switches, as long as the sidecar knows what it is there to know.
+
+use std::slice;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::{Parts, TICK, Target};
+use crate::adapters::metrics::DeliveryOutcome;
+use crate::core::fleet::test_events;
+use crate::core::messages::Notification;
+
+/// Sends them to one sink, for as long as it is configured.
+pub(super) async fn run(
+    name: String,
+    parts: Arc<Parts>,
+    mut configured: watch::Receiver<Option<Arc<Target>>>,
+    mut drain: watch::Receiver<bool>,
+) {
+    parts.metrics.sink_added(&name);
+    let mut next = Instant::now();
+    let mut problem: Option<String> = None;
+    // What is sent is only that something is.
+    let [sign, _] = test_events(Timestamp::now());
+    while !*drain.borrow() {
+        parts.shared.beat(&name);
+        let target = configured.borrow_and_update().clone();
+        let every = target.as_ref().and_then(|target| target.sink.every());
+        if let (Some(target), Some(every)) = (target, every)
+            && Instant::now() >= next
+        {
+            next = Instant::now() + every;
+            let sign = Notification::new(slice::from_ref(&sign), &parts.origin);
+            let faults = parts.shared.faults();
+            if let Some(why) = faults.first() {
+                if problem.as_ref() != Some(why) {
+                    warn!(sink = name, %why, "{name}: no heartbeat is sent: {why}");
+                }
+                problem = Some(why.clone());
+            } else if let Some(sign) = sign {
+                match target.sink.deliver(sign, Timestamp::now()).await {
+                    Ok(()) => {
+                        if problem.take().is_some() {
+                            info!(sink = name, "{name}: heartbeats arrive again");
+                        }
+                        debug!(sink = name, "sent a heartbeat");
+                        parts.metrics.delivery(&name, DeliveryOutcome::Delivered);
+                    }
+                    Err(error) => {
+                        parts.metrics.delivery(&name, DeliveryOutcome::Failed);
+                        let why = error.reason;
+                        if problem.as_ref() != Some(&why) {
+                            warn!(sink = name, %why, "{name}: a heartbeat failed: {why}");
+                        }
+                        problem = Some(why);
+                    }
+                }
+            }
+        }
+        tokio::select! {
+            Ok(()) = configured.changed() => {}
+            Ok(()) = drain.changed() => {}
+            () = sleep_until(next.max(Instant::now()).min(Instant::now() + TICK)) => {}
+        }
+    }
+    parts.shared.rest(&name);
+}

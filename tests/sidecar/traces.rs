@@ -1,0 +1,87 @@
+//! The sidecar's rollouts as traces, and a receiver that is down.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::harness::Place;
+
+/// A receiver of traces: its address, and the bodies that come.
+fn receiver() -> (String, mpsc::Receiver<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, bodies) = mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            let body = loop {
+                let count = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..count]);
+                let text = String::from_utf8_lossy(&request).into_owned();
+                if let Some((_, body)) = text.split_once("\r\n\r\n")
+                    && let Ok(body) = serde_json::from_str(body)
+                {
+                    break body;
+                }
+                assert!(count > 0, "{text}");
+            };
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+            let _ = stream.write_all(answer.as_bytes());
+            if sender.send(body).is_err() {
+                return;
+            }
+        }
+    });
+    (address, bodies)
+}
+
+#[test]
+fn each_rollout_that_has_ended_is_sent_as_a_trace() {
+    let api = Api::with(&["a"]);
+    let (address, bodies) = receiver();
+    let place = Place::of(&api);
+    let mut command = place.sidecar();
+    // Whose child the sidecar is does not matter to the rollouts of others.
+    command.args(["--otlp-endpoint", &address]).env(
+        "TRACEPARENT",
+        format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16)),
+    );
+    let sidecar = place.start_command(command);
+    sidecar.wait_for_log("\"message\":\"watching ");
+    for deployment in ["d2", "d3"] {
+        api.deploy("a", deployment);
+        api.ready("a");
+        let body = bodies.recv_timeout(Duration::from_secs(90)).unwrap();
+        let root = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+        assert_eq!(root["name"], "rollout a");
+        assert!(root.get("parentSpanId").is_none(), "{root}");
+        let attributes = root["attributes"].to_string();
+        assert!(attributes.contains(&format!("{deployment:?}")), "{root}");
+    }
+    assert_eq!(sidecar.stop().code(), 0);
+}
+
+#[test]
+fn a_receiver_that_is_down_is_one_warning_and_no_more() {
+    let api = Api::with(&["a"]);
+    let place = Place::of(&api);
+    let mut command = place.sidecar();
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let sidecar = place.start_command(command);
+    sidecar.wait_for_log("\"message\":\"watching ");
+    for deployment in ["d2", "d3"] {
+        api.deploy("a", deployment);
+        api.ready("a");
+        sidecar.wait_for_log(&format!("\"deploymentId\":\"{deployment}\",\"elapsedMs\""));
+    }
+    let ended = sidecar.stop();
+    assert_eq!(ended.code(), 0);
+    let warned = ended
+        .stderr
+        .matches("traces are not sent: cannot reach 127.0.0.1:1");
+    assert_eq!(warned.count(), 1);
+}
