@@ -207,8 +207,9 @@ async fn deploy(deployer: Deployer, agents: Vec<String>) {
         if let Some(agent) = random.choice(&agents) {
             deployer.set(agent, &json!({ "activeSessionCount": random.u8(0..9) }));
         }
-        let pause = if first.len() > 0 {
-            700..1_500
+        // A dozen is deployed to now and then, thousands every second.
+        let pause = if first.len() > 0 || agents.len() > 100 {
+            700..1_300
         } else {
             5_000..11_000
         };

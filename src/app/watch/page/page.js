@@ -1,8 +1,8 @@
 "use strict";
-// The page. Foreign text becomes text nodes, never markup: `h` makes elements, and `morph` makes those on the screen
-// like them, so that focus, selection and scrolling stay.
+// The page. Foreign text becomes text nodes, never markup. `h` makes elements; `morph` makes those on the screen like them,
+// so that focus, selection and scrolling stay.
 
-const POLL_MS = 2000, PATIENCE_MS = 10000, STEP = 100, DAY = 86400000;
+const POLL_MS = 2000, PATIENCE_MS = 1e4, STEP = 100, DAY = 864e5;
 const STATES = {
 	unready: ["✕", "Down", "bad"], "rolling-out": ["↻", "Rolling out", "busy"], unknown: ["?", "Unknown", "odd"], ready: ["✓", "Ready", "good"],
 };
@@ -87,7 +87,7 @@ function took(ms) {
 
 let skew = 0;
 const now = () => Date.now() + skew;
-const since = (at) => took(now() - at).split(" ").slice(0, 2).join(" ");
+const since = (at) => took(Math.max(1000, now() - at)).split(" ").slice(0, 2).join(" ");
 const exact = (at) => `${new Date(at).toLocaleString()} (${new Date(at).toISOString()})`;
 const when = (text, words, more) => h("time", { datetime: text, title: exact(Date.parse(text)), ...more }, words);
 
@@ -206,8 +206,9 @@ const heading = (...words) => h("h2", { tabindex: "-1" }, words);
 const empty = (...words) => h("p.empty", words);
 const card = (title, ...kids) => h("section.card", h("h3", title), kids);
 const button = (does, text, more) => h("button", { type: "button", "data-do": does, ...more }, text);
+const quote = (name, text) => h("pre", { id: name.toLowerCase(), tabindex: "0", "aria-label": name, role: "region" }, text);
 const link = (href, text) => h("a.name", { href }, text);
-const rolloutLink = (agent, id, text) => link(to("rollout", agent, id), text ?? agent);
+const rolloutLink = (agent, id, text) => link(to("rollout", agent, id), text || agent);
 const tile = (label, value, more) => h("div.tile", h("span.soft", label), h("b", value), more && h("small", more));
 
 // The last ten rollouts: the longer one took the higher it is, and what failed is crossed.
@@ -219,19 +220,19 @@ function ticks({ recentRollouts: all }) {
 		if (!one) return h("rect.none", { x, y: 19, width, height: 3, rx });
 		const how = tone(one.verdict), height = how === "good" ? 5 + (15 * (one.elapsedMs || 0)) / most : 4;
 		return h("g", h("title", `${one.verdict} after ${took(one.elapsedMs)}, ${exact(one.finishedAt)}`),
-			h(`rect.${how}`, { x, y: 22 - height, width, height, rx }), how === "bad" && h("path", { d: `M${x} 7l7 8m0-8l-7 8` }));
+			h(`rect.${how}`, { x, y: 22 - height, width, height, rx }), how === "bad" && h("path.bad", { d: `M${x} 7l7 8m0-8l-7 8` }));
 	});
 	return h("svg.ticks", { viewBox: "0 0 92 22", role: "img", "aria-label": `last rollouts, the oldest first: ${all.map((one) => one.verdict).join(", ")}` }, marks);
 }
 
 // The phases of a rollout, with what is usual as marks.
-function bar(phases, elapsed, usual, running) {
+function bar(phases, elapsed, usual, how) {
 	const { medianMs, p95Ms } = usual || {};
-	const scale = Math.max(elapsed * 1.12, p95Ms * 1.12 || 0, medianMs * 1.3 || 0, 10000);
+	const scale = Math.max(elapsed * 1.12, p95Ms * 1.12 || 0, medianMs * 1.3 || 0, 1e4);
 	const at = (ms) => `${Math.min(100, (100 * ms) / scale).toFixed(2)}%`;
 	const lasted = (i) => Math.max(0, (phases[i + 1]?.atMs ?? elapsed) - (i && phases[i].atMs));
 	const parts = phases.map(({ phase, atMs }, i) =>
-		h(`i.${phase}${running && i === phases.length - 1 ? ".on" : ""}`, { style: { left: at(i && atMs), width: at(lasted(i)) }, title: `${phase} for ${took(lasted(i))}`, "data-key": phase }, lasted(i) > scale / 60 * phase.length && phase));
+		h(`i.${phase}.${phases[i + 1] ? "" : how}`, { style: { left: at(i && atMs), width: at(lasted(i)) }, title: `${phase} for ${took(lasted(i))}`, "data-key": phase }, lasted(i) > scale / 42 * phase.length && phase));
 	const mark = (ms, how, text) => ms && h(`u.${how}${ms > scale / 2 ? ".end" : ""}`, { style: { left: at(ms) }, "data-text": text, "data-key": how });
 	const said = phases.map(({ phase }, i) => `${phase} ${took(lasted(i))}`);
 	return h("div.bar", { role: "img", "aria-label": `phases: ${said.join(", ") || "none yet"}` }, parts, mark(medianMs, "median", ""), mark(p95Ms, "p95", `median ${took(medianMs)}, p95 ${took(p95Ms)}`));
@@ -243,9 +244,15 @@ function underWay(agent) {
 	const late = elapsed > (usual.p95Ms || Infinity);
 	return h("article.card", { "data-key": agent.name },
 		h("div.head", rolloutLink(agent.name, agent.deploymentId), h("span.soft.clip", [agent.region, tag(agent.image)].filter(Boolean).join(" · "))),
-		bar(rollout.phases, elapsed, usual, true),
-		h(`p${late ? ".late" : ""}`, rollout.phases.at(-1)?.phase || "starting", ": ", usual.medianMs ? `usually ready in ${took(usual.medianMs)}` : "its first", `, now ${took(elapsed)}`,
+		bar(rollout.phases, elapsed, usual, "on"),
+		h(`p${late ? ".late.odd" : ""}`, rollout.phases.at(-1)?.phase || "starting", ": ", usual.medianMs ? `usually ready in ${took(usual.medianMs)}` : "its first", `, now ${took(elapsed)}`,
 			late && " ⚠ longer than 95 of 100", rollout.rolledBack && " · a roll-back", rollout.observedLate && " · seen late"));
+}
+
+// Few of what is under way, unless that is what one looks for: what is down is not to be out of sight.
+function underWayNow(wanted = route().query.get("state")) {
+	const { underWay: all } = data.overview;
+	return wanted === "rolling-out" ? all : wanted ? [] : all.slice(0, 9);
 }
 
 // A table. Columns are [head, content of an item]; # is for numbers. Rows of items that are as they were stay.
@@ -260,7 +267,7 @@ function table(caption, columns, items, keyOf, how = () => "") {
 		return h(`tr.${how(item)}`, { "data-key": key }, columns.map(([head, content], i) =>
 			h(!i ? "th" : head[0] === "#" ? "td.num" : "td", { scope: !i && "row", "data-label": i && /^#|ed$|Sink|Old/.test(head) && head.replace("#", "") }, content(item))));
 	});
-	return h("div.scroll", h("table", h("caption.hide", caption), h("thead", h("tr", heads)), h("tbody", rows)));
+	return h("div.scroll", h("table", h("caption", caption), h("thead", h("tr", heads)), h("tbody", rows)));
 }
 
 function select(name, label, options, value) {
@@ -273,16 +280,17 @@ const facts = (given) => h("dl", given.filter(([, value]) => value || value === 
 // --- Charts
 
 const cursors = {};
-const SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800];
+const STEPS = [1e3, 6e4, 36e5].flatMap((unit) => [1, 2, 5, 10, 20, 30].map((one) => one * unit));
 
 // `series` are [name, look, value of a point]; bars where the look is good or bad.
+const abreast = () => (innerWidth > 1100 ? 4 : innerWidth > 640 ? 2 : 1);
 function chart({ title, format, top, isTime, series }, points) {
-	const wide = Math.max(260, Math.min(380, innerWidth - 60)), high = 150, left = 66, floor = high - 20, end = points.length - 1;
+	const wide = Math.max(240, ($("main").firstChild.clientWidth + 10) / abreast() - 43), high = 150, left = 66, floor = high - 20, end = points.length - 1;
 	const isBars = series[0][1] === "good";
 	const value = (i, s) => series[s][2](points[i].stats) ?? null;
 	const sums = points.map((_, i) => series.map((_, s) => value(i, s) || 0)).map((all) => (isBars ? all[0] + all[1] : Math.max(...all)));
 	const most = Math.max(...sums, isTime ? 4000 : 1), ten = 10 ** Math.floor(Math.log10(most / 4));
-	const step = top / 4 || (isTime ? 1000 * SECONDS.find((one) => one * 4000 >= most) || 4e9 : Math.max(1, [1, 2, 5, 10].map((one) => one * ten).find((one) => one * 4 >= most)));
+	const step = top / 4 || (isTime ? STEPS.find((one) => one * 4 >= most) || 4e9 : Math.max(1, [1, 2, 5, 10].map((one) => one * ten).find((one) => one * 4 >= most)));
 	const ceiling = top || Math.ceil(most / step) * step;
 	const y = (one) => 8 + (floor - 8) * (1 - one / ceiling), slot = (wide - left - 6) / points.length, x = (i) => left + slot * (i + 0.5);
 	const marks = [];
@@ -306,7 +314,7 @@ function chart({ title, format, top, isTime, series }, points) {
 	const said = `${points[at].label}: ${series.map(([name], s) => `${name} ${value(at, s) === null ? "none" : format(value(at, s))}`).join(", ")}`;
 	return h("figure.card", { "data-key": title },
 		h("figcaption", h("h3", title), series.map(([name, look]) => h(`span.soft.key.${look}`, name))),
-		h("div.plot", { tabindex: "0", role: "slider", "aria-label": `${title} by time; the arrow keys read it`, "aria-valuemin": 0, "aria-valuemax": end, "aria-valuenow": at, "aria-valuetext": said, "data-chart": title, "data-left": left / wide, "data-end": end },
+		h("div.plot", { tabindex: "0", role: "slider", "aria-label": `${title} by time; arrow keys read it`, "aria-valuemin": 0, "aria-valuemax": end, "aria-valuenow": at, "aria-valuetext": said, "data-chart": title, "data-left": left / wide, "data-end": end },
 			h("svg", { viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true" }, marks)),
 		cursor >= 0 && h("div.tip", { "aria-hidden": "true" }, said));
 }
@@ -333,11 +341,11 @@ function periods({ days, by }) {
 
 const VIEWS = {
 	now({ query }) {
-		const { agents, underWay: running } = data.overview, { total, agents: found } = data.agents;
+		const { agents } = data.overview, { total, agents: found } = data.agents, running = underWayNow(), { "rolling-out": busy } = agents.byState;
 		const wanted = query.get("state"), states = Object.entries(STATES);
 		return [
 			h("div.tiles", states.map(([word, [sign, text]]) => h(`a.tile.${word}${agents.byState[word] ? ".some" : ""}`, { href: withQuery("state", wanted !== word && word), "aria-current": wanted === word && "true" }, h("span.soft", sign, " ", text), h("b", n(agents.byState[word]))))),
-			running.length > 0 && h("section", { "data-key": "running" }, h("div.head", heading(`Under way: ${count(agents.byState["rolling-out"], "rollout")}`)), h("div.cards", { id: "cards" }, running.map(underWay))),
+			running.length > 0 && h("section", { "data-key": "running" }, h("div.head", heading(`Under way: ${count(busy, "rollout")}`), busy > running.length && !wanted && h("a", { href: withQuery("state", "rolling-out") }, "Show all")), h("div.cards", { id: "cards" }, running.map(underWay))),
 			h("section", { "data-key": "agents" },
 				h("div.head", heading("Agents"), h("span.soft", query.size ? `${n(total)} of ` : "", n(agents.total)), h("div.filters",
 					input("search", "Search", query.get("search"), "name or image"),
@@ -358,12 +366,12 @@ const VIEWS = {
 	},
 
 	history(at) {
-		const history = historyOf(at), { agent } = history, { stats: all } = data.stats, one = data.agent;
+		const history = historyOf(at), { agent } = history, { stats: all } = data.stats, one = data.agent, ofOne = at.name === "agent";
 		const { rollouts: list, next } = data.rollouts;
 		const points = all.count ? periods(history) : [];
 		return [
 			h("div.head", heading(agent || "History"), one && state(one.state), h("div.filters",
-				at.name === "history" && input("agent", "Agent", agent, "its whole name"),
+				!ofOne && input("agent", "Agent", agent, "its whole name"),
 				select("verdict", "Verdict", [["", "all"], ...VERDICTS.map((word) => [word])], history.verdict),
 				select("days", "Time", ["7", "30", "90"].map((days) => [days, `${days} days`]), history.days),
 				select("by", "By", [["day"], ["week"]], history.by))),
@@ -371,11 +379,11 @@ const VIEWS = {
 			one && h("section.card", facts([["Since", ago(one.since)], ["Why", one.reason?.summary], ["Deployment", rolloutLink(one.name, one.deploymentId, one.deploymentId)], ["Image", one.image], ["Region", one.region], ["Deployed", ago(one.deploymentCreatedAt)], ["Replicas ready", one.readyReplicas], ["Restarts", one.restartCount], ["Sessions", one.sessions], ["Last ten rollouts", ticks(one)]])),
 			h("div.tiles", tile("Rollouts", n(all.count)), tile("Success rate", percent(all.successRate)), tile("Median time to ready", took(all.medianMs), `p95 ${took(all.p95Ms)}`),
 				tile("Deployments a day", all.deploymentsPerDay?.toFixed(1) ?? "–"), tile("Time to restore", took(all.restoreMs), `median of ${n(all.restores)}`)),
-			points.length > 0 && h("div", h("div.charts", CHARTS.map((one) => chart(one, points))), h("details", h("summary", "The same as a table"),
+			points.length > 0 && h("div", h("div.charts", { style: { "--n": abreast() } }, CHARTS.map((one) => chart(one, points))), h("details", h("summary", "The same as a table"),
 				table("Figures by time, in UTC", [["From", (p) => p.label], ...CHARTS.flatMap(({ title, format, series }) => series.map(([name, , value]) => [`#${title}: ${name}`, ({ stats }) => (value(stats) === null ? "–" : format(value(stats)))]))], points.filter((p) => p.stats).reverse(), (p) => p.label))),
 			h("section", h("div.head", h("h2", "Rollouts")),
 				list.length ? table("Ended rollouts, the latest first", [
-					["Agent", (r) => [rolloutLink(r.agent, r.deploymentId), h("small.clip", r.reason?.summary || tag(r.image))]],
+					["Rollout", (r) => [rolloutLink(r.agent, r.deploymentId, ofOne && (tag(r.image) || r.deploymentId)), h("small.clip", r.reason?.summary || (ofOne ? r.deploymentId : tag(r.image)))]],
 					["Verdict", (r) => verdict(r.verdict)],
 					["#Took", (r) => took(r.elapsedMs)],
 					["Ended", (r) => ago(r.finishedAt)],
@@ -403,7 +411,7 @@ const VIEWS = {
 					["Event", (d) => [h("span.name", d.agent), h("small.clip", `${d.kind || "event"} ${d.event}`)]],
 					["Sink", (d) => d.sink],
 					["Ended", (d) => ago(d.at)],
-					["Why", (d) => d.why],
+					["Why", (d) => h("p", d.why)],
 					["Action", (d) => redeliver(d.sink, d.event, "Send again")],
 				], dead, (d) => `${d.sink} ${d.event}`) : empty("None: every event arrived, or is still being tried.")),
 		];
@@ -417,16 +425,16 @@ const VIEWS = {
 		if (!running && !events.length) return [title, empty("Nothing is known of this rollout any more.")];
 		return [
 			title,
-			running ? h("div.cards", { id: "cards" }, underWay(at)) : end?.phases && card("Phases", bar(end.phases, end.elapsedMs || 0, at?.usual)),
-			end?.reason && card("Why", h("p", h("b", end.reason.code), ": ", end.reason.summary), end.reason.message && h("pre", { id: "message", tabindex: "0", "aria-label": "Message", role: "region" }, end.reason.message)),
-			end?.warnings?.map((warning) => h("p.fault", warning.summary)),
+			running ? h("div.cards", { id: "cards" }, underWay(at)) : end?.phases && card("Phases", bar(end.phases, end.elapsedMs || 0, at?.usual, tone(end.verdict))),
+			end?.reason && card("Why", h("p", h("b", end.reason.code), ": ", end.reason.summary), end.reason.message && quote("Message", end.reason.message)),
+			end?.warnings?.map((warning) => h("p.note.bad", warning.summary)),
 			card("Facts", facts([
 				["Deployment", deploymentId], ["Image", shown.image], ["Region", shown.region], ["Created", shown.deploymentCreatedAt && clock(shown.deploymentCreatedAt)],
 				["Took", end && `${took(end.elapsedMs)}${end.observedLate ? " (seen late)" : ""}`], ["Usually ready in", at?.usual.medianMs && `${took(at.usual.medianMs)}, p95 ${took(at.usual.p95Ms)}`],
 				["Restarts", end?.revision?.restartCount], ["Exit code", end?.revision?.lastExitCode],
 			])),
 			card("Logs", mayAct ? button("logs", "Show what it logged", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", ONLY),
-				logs && (logs.lines.length ? h("pre", { id: "logs", tabindex: "0", "aria-label": "Logs", role: "region" }, logs.lines.join("\n")) : h("p", logs.why || "It logged nothing that is kept."))),
+				logs && (logs.lines.length ? quote("Logs", logs.lines.join("\n")) : h("p", logs.why || "It logged nothing that is kept."))),
 			before && card("The deployment before", h("p", verdict(before.verdict), " ", rolloutLink(agent, before.deploymentId, before.deploymentId), ` ${tag(before.image) ?? ""}, ended `, ago(before.finishedAt), ` after ${took(before.elapsedMs)}`)),
 			card("Events", h("ol.events", events.map((event) => h("li", { "data-key": event.number }, clock(event.at), h("b", event.kind), event.phase, event.verdict && verdict(event.verdict),
 				event.deliveries.map((one) => h("span.soft", { title: `${exact(one.at)} ${one.why ?? ""}` }, { delivered: "✓ delivered to ", waiting: "… waits for ", dead: "✕ dead letter of " }[one.state], one.sink)))))),
@@ -447,7 +455,7 @@ function render() {
 	if (!data.overview) return;
 	const { agents, version, source, faults } = data.overview, { unready, "rolling-out": busy } = agents.byState;
 	document.title = [unready && `✕ ${unready} down`, busy && `↻ ${busy}`, "Rollouts"].filter(Boolean).join(" · ");
-	show("faults", faults.map((fault) => h("p.fault", { role: "alert" }, fault)));
+	show("faults", faults.map((fault) => h("p.note.bad", { role: "alert" }, fault)));
 	show("foot", `pipecat-rollout ${version} watches ${source}`);
 }
 
@@ -455,7 +463,7 @@ function renderAge() {
 	$("live").classList.toggle("off", Boolean(failure));
 	$("main").classList.toggle("old", Boolean(failure && last));
 	show("live", failure ? "not connected" : last ? "live" : "connecting");
-	show("stale", failure && h("p", failure.status ? `The sidecar answered ${failure.status}: ${failure.message}; retrying` : last ? `Last update ${took(Date.now() - last)} ago; retrying` : "The sidecar cannot be reached; retrying"));
+	show("stale", failure && h("p.note.odd", failure.status ? `The sidecar answered ${failure.status}: ${failure.message}; retrying` : last ? `Last update ${took(Date.now() - last)} ago; retrying` : "The sidecar cannot be reached; retrying"));
 }
 
 // Once a second what is under way grows, and what is counted goes on.
@@ -468,7 +476,7 @@ function tick() {
 	if (failure) renderAge();
 	const cards = $("cards");
 	if (!cards || data.of !== location.hash) return;
-	const { name } = route(), running = name === "now" ? data.overview.underWay : [name === "rollout" ? data.rollout.now : data.agent];
+	const { name } = route(), running = name === "now" ? underWayNow() : [name === "rollout" ? data.rollout.now : data.agent];
 	morph(cards, h("div.cards", { id: "cards" }, running.map(underWay)));
 }
 
