@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{KEY, Test};
 use crate::server::{Server, agent, answer, details, play, send};
@@ -275,6 +275,7 @@ fn a_report_of_status_is_a_baseline() {
     let newer = "0b6e2a3c-5a5e-4c5b-9d0f-0e6a2f9b7c11";
     let (before, after) = ("2026-11-23T15:00:00Z", "2026-11-23T15:05:00Z");
     let nothing = answer("404 Not Found", "", r#"{"error":"none","code":"404"}"#);
+    let now = jiff::Timestamp::now().to_string();
     for (baseline, answered, code) in [
         (
             status_report(ready_on(ID, before), 0),
@@ -292,7 +293,9 @@ fn a_report_of_status_is_a_baseline() {
             ready_on(newer, before),
             13,
         ),
-        (status_report(nothing, 4), ready_on(ID, before), 0),
+        // Nothing was shown, and what is there now is much older than that; or it has come since.
+        (status_report(nothing.clone(), 4), ready_on(ID, before), 13),
+        (status_report(nothing, 4), ready_on(ID, &now), 0),
     ] {
         let check = || Test::against(&play(vec![answered.clone()]).url(), "status my-agent");
         let given = [
@@ -311,6 +314,14 @@ fn a_report_of_status_is_a_baseline() {
 fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
     let report = status_report(ready_on(ID, "2026-11-23T15:00:00Z"), 0);
     let unavailable = status_report(answer("502 Bad Gateway", "", ""), 5);
+    let other = |verdict: &str, named: Value, baseline: Value| {
+        let mut report: Value = serde_json::from_str(&report).unwrap();
+        let agent = &mut report["agents"][0];
+        agent["verdict"] = json!(verdict);
+        agent["deploymentId"] = named;
+        agent["baselineDeploymentId"] = baseline;
+        report.to_string()
+    };
     for (agent, baseline, line) in [
         (
             "my-agent",
@@ -331,7 +342,24 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
         (
             "my-agent",
             &unavailable,
-            "the report says nothing about agent \"my-agent\": its verdict is unavailable; run `status` again before the deploy",
+            "the report does not say which deployment agent \"my-agent\" had: its verdict is unavailable; run `status` \
+             again before the deploy",
+        ),
+        // Another deployment than this one was desired.
+        (
+            "my-agent",
+            &other("unchanged", json!(ID), Value::Null),
+            "the report does not say which deployment agent \"my-agent\" had: its verdict is unchanged;",
+        ),
+        (
+            "my-agent",
+            &other("superseded", json!(ID), Value::Null),
+            "the report does not say which deployment agent \"my-agent\" had: its verdict is superseded;",
+        ),
+        (
+            "my-agent",
+            &other("unchanged", Value::Null, json!(ID)),
+            "the report does not say which deployment agent \"my-agent\" had: its verdict is unchanged;",
         ),
     ] {
         let left = Test::against(NOWHERE, "wait --baseline before.json")

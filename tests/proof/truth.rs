@@ -5,7 +5,7 @@
 //!   connections, three times in a row over five seconds. So every history has a replica that does not lag.
 //! - Which of several deployments was desired first, where no answer showed the first one.
 //! - Whose an error is that names no deployment, where no answer from before the target had it.
-//! - Whether a deployment that was made in the five seconds before the command's start was made by it:
+//! - Whether a deployment that was made in the two seconds before the command's start was made by it:
 //!   the servers' clocks may differ by so much.
 //! - Whether a 404 before the command is a first deploy, where answers have no dates or no
 //!   Date header.

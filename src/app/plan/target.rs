@@ -163,11 +163,17 @@ fn baseline(reports: &[AgentReport], agent: &str) -> Result<Baseline> {
         bail!("the report is not about agent {agent:?}, only about {found}");
     };
     let outcome = &report.outcome;
-    let is_known = outcome.deployment_id.is_some()
-        || matches!(outcome.verdict, Verdict::NotFound | Verdict::Unchanged);
+    let is_known = match (outcome.verdict, &outcome.deployment_id) {
+        // Another deployment was desired than the one that it is about.
+        (Verdict::Superseded, _) | (Verdict::Unchanged, Some(_)) => false,
+        (Verdict::Unchanged, None) => outcome.baseline_deployment_id.is_none(),
+        (Verdict::NotFound, _) => true,
+        (_, deployment) => deployment.is_some(),
+    };
     ensure!(
         is_known,
-        "the report says nothing about agent {agent:?}: its verdict is {}; run `status` again before the deploy",
+        "the report does not say which deployment agent {agent:?} had: its verdict is {}; run `status` again \
+         before the deploy",
         outcome.verdict
     );
     let deployment_id = outcome.deployment_id.as_deref();
@@ -175,7 +181,10 @@ fn baseline(reports: &[AgentReport], agent: &str) -> Result<Baseline> {
         deployment_id: deployment_id
             .map(|given| id("deploymentId", given))
             .transpose()?,
-        created_at: outcome.deployment_created_at,
+        created_at: match deployment_id {
+            Some(_) => outcome.deployment_created_at,
+            None => Some(report.started_at),
+        },
     })
 }
 

@@ -56,7 +56,8 @@ pub(super) fn is_complete(
         Until::Ready => true,
         Until::Warm => {
             let ready = own.and_then(|revision| revision.ready_replicas);
-            ready.unwrap_or(0) >= details.min_replicas.unwrap_or(0)
+            // Where nobody says how many it keeps, none would prove nothing.
+            ready.unwrap_or(0) >= details.min_replicas.unwrap_or(1)
         }
         Until::Drained => !older_serves(details, id),
     }

@@ -20,8 +20,6 @@ const FIRST_REFUSAL: Duration = Duration::from_secs(2);
 pub(crate) enum Indication {
     /// Before a deploy: this deployment is desired, or none.
     Baseline(Option<String>),
-    /// Before a deploy: nothing is deployed, and no answer has shown that anything was.
-    FirstDeploy,
     /// The target, of which nothing proves that it is new, is the desired deployment.
     Target(String),
     /// The agent does not exist, or does not desire the target (yet).
@@ -95,7 +93,6 @@ impl Indication {
         !matches!(
             self,
             Self::Baseline(_)
-                | Self::FirstDeploy
                 | Self::NotInView
                 | Self::Absent
                 | Self::PushFailed(_)
@@ -117,7 +114,6 @@ impl Indication {
                 | Self::Contradiction
                 | Self::RevisionUnchanged { .. }
                 | Self::Baseline(_)
-                | Self::FirstDeploy
                 | Self::Target(_)
         )
     }
@@ -157,7 +153,6 @@ impl Indication {
                 ..
             }
             | Self::PhaseFailed => Needs::ONE,
-            Self::FirstDeploy => Needs::TWICE,
             Self::Ready => Needs::lasting(limits.stable_for),
             Self::Unmoved(_) => Needs::lasting(limits.stall_timeout?),
             Self::Problem(problem) => match problem.class {
@@ -191,7 +186,6 @@ impl Indication {
             Self::Unauthorized { .. } => Verdict::Unauthorized,
             Self::Refused { .. } => Verdict::Unavailable,
             Self::Baseline(_)
-            | Self::FirstDeploy
             | Self::Target(_)
             | Self::NotInView
             | Self::Absent

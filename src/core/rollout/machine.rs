@@ -315,7 +315,7 @@ impl Machine {
         let deploying = self.search.deploys() && self.in_view_since.is_none();
         let deleted = self.latest.is_some() && !deploying;
         let mut indications = if self.search.awaits_baseline() {
-            vec![self.baseline(None)]
+            vec![Self::baseline(None)]
         } else if deleted {
             vec![Indication::Deleted]
         } else {
@@ -335,9 +335,14 @@ impl Machine {
         details: Box<AgentDetails>,
         server_time: Option<Timestamp>,
     ) {
+        let was_stale = self.view.stale;
         self.note_answer();
         if !self.search.order.admits(at, &details, server_time) {
             self.view.stale = true;
+            // One among others is passed over. From several in a row nobody knows what goes on meanwhile.
+            if was_stale {
+                self.streaks.gap();
+            }
             return;
         }
         self.absent = None;
@@ -382,10 +387,11 @@ impl Machine {
             return;
         }
         let created_at = desired.and_then(|id| self.search.order.created_at(id));
-        let confirmed =
-            self.meets(|i| matches!(i, Indication::Baseline(_) | Indication::FirstDeploy));
+        // By dates it shows later what was there before, if the server's clock is known.
+        let dated = created_at.is_some() && self.search.order.clock(at).is_some();
+        let confirmed = self.meets(|i| matches!(i, Indication::Baseline(_)));
         let late = at >= self.limits().appear_timeout;
-        if created_at.is_some() || confirmed || late {
+        if dated || confirmed || late {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,

@@ -32,7 +32,7 @@ pub enum TargetRule {
 pub struct Baseline {
     /// Its id; none where there was no agent, or nothing was deployed.
     pub deployment_id: Option<String>,
-    /// When it was created, by the server's clock, if that is known.
+    /// When it was created, by the server's clock, if that is known; of none, when that was noted.
     pub created_at: Option<Timestamp>,
 }
 

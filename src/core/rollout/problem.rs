@@ -136,7 +136,7 @@ impl KnownProblems {
     pub(super) fn note(&mut self, details: &AgentDetails) {
         self.known = true;
         for error in &details.errors {
-            if !self.errors.contains(error) {
+            if !self.has_error(error) {
                 self.errors.push(error.clone());
             }
         }
@@ -159,11 +159,24 @@ impl KnownProblems {
             names.is_none_or(|id| id == target)
         });
         let (new, before): (Vec<_>, Vec<_>) =
-            about.partition(|error| error.deployment_id.is_some() || !self.errors.contains(error));
+            about.partition(|error| error.deployment_id.is_some() || !self.has_error(error));
         [
             of_errors(ProblemClass::Reported, &new),
             of_errors(ProblemClass::ReportedBefore, &before),
         ]
+    }
+
+    /// Whether the same error was there before: counts and times in its text may have gone on.
+    fn has_error(&self, error: &AgentError) -> bool {
+        let words = |error: &AgentError| -> Option<String> {
+            let text = error.message.as_ref()?;
+            Some(text.chars().filter(|c| !c.is_ascii_digit()).collect())
+        };
+        self.errors.iter().any(|known| {
+            let is_same =
+                (&known.code, &known.deployment_id) == (&error.code, &error.deployment_id);
+            is_same && words(known) == words(error)
+        })
     }
 
     /// The condition `Degraded`, if it holds and was not there before.
@@ -326,6 +339,21 @@ mod tests {
         let some = |code: &str| Some(code.to_owned());
         assert_eq!(codes(&[error("old", None)]), [None, some("old")]);
         assert_eq!(codes(&[error("own", Some("new"))]), [some("own"), None]);
+        let mut counts_on = error("old", None);
+        counts_on.message = Some("why 12".to_owned());
+        assert_eq!(codes(&[counts_on.clone()]), [some("old"), None]);
+        let mut seen = known.clone();
+        seen.note(&AgentDetails {
+            errors: vec![counts_on.clone()],
+            ..AgentDetails::default()
+        });
+        counts_on.message = Some("why 9".to_owned());
+        let [new, before] = seen.problems_of_errors(&[counts_on], "new");
+        assert_eq!(
+            (new, before.is_some()),
+            (None, true),
+            "only a number is another one"
+        );
         assert_eq!(codes(&[error("old", Some("other"))]), [None, None]);
         assert_eq!(
             codes(&[error("fresh", None), error("old", None)]),

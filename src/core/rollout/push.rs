@@ -66,9 +66,19 @@ impl Pushes {
     }
 }
 
-/// Whether an answer shows that the desired deployment is the one of this commit.
-pub(super) fn runs_commit(details: &AgentDetails, sha: &str) -> bool {
-    let latest = details.latest_deploy.as_ref();
+/// Whether the commit's image is not there yet, so that what is desired is another's.
+pub(super) fn is_being_built(details: &AgentDetails, sha: &str) -> bool {
+    details.latest_deploy.as_ref().is_some_and(|deploy| {
+        let status = deploy.status.as_deref();
+        let is_early = matches!(status, Some("pending" | "queued" | "building"));
+        is_early && is_commit(deploy.commit_sha.as_deref(), sha)
+    })
+}
+
+/// Whether an answer shows that the desired deployment is the one of this commit. Where it does not name its
+/// commit, it is what the latest deploy has brought, if it `may_be_brought`.
+pub(super) fn runs_commit(details: &AgentDetails, sha: &str, may_be_brought: bool) -> bool {
+    let latest = details.latest_deploy.as_ref().filter(|_| may_be_brought);
     let has_brought = latest.filter(|deploy| deploy.status.as_deref() == Some("succeeded"));
     let deployed = details.deployed_commit.as_deref();
     is_commit(deployed.or_else(|| has_brought?.commit_sha.as_deref()), sha)

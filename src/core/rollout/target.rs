@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::order::Order;
 use super::policy::{Baseline, TargetRule};
-use super::push::runs_commit;
+use super::push::{is_being_built, runs_commit};
 use crate::core::wire::AgentDetails;
 
 /// How far the clocks of the servers may differ.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
+/// How far the clock of the machine that noted a baseline may be ahead of the servers'.
+const NOTED_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// Finds the target.
 #[derive(Debug, Clone)]
@@ -29,7 +31,8 @@ pub(super) struct Search {
     settled: bool,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
     before_target: BTreeSet<String>,
-    /// Deployments that were desired before the deploy command was started: none of them is new.
+    /// Deployments that were desired before the deploy command was started, or while the commit was still
+    /// being built: none of them is new.
     before_deploy: BTreeSet<String>,
 }
 
@@ -117,7 +120,10 @@ impl Search {
             return self.settle();
         }
         if let TargetRule::Commit(sha) = &self.rule {
-            if runs_commit(details, sha) {
+            if is_being_built(details, sha) {
+                self.before_deploy.insert(desired.to_owned());
+            }
+            if runs_commit(details, sha, !self.before_deploy.contains(desired)) {
                 self.target = Some(desired.to_owned());
             } else if self.target_id() == Some(desired) {
                 self.target = None;
@@ -166,11 +172,18 @@ impl Search {
             .created_at(id)
             .zip(self.deploy_began_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
+        let noted_without = self.baseline.as_ref().filter(|b| b.deployment_id.is_none());
+        let was_hidden = self
+            .order
+            .created_at(id)
+            .zip(noted_without.and_then(|baseline| baseline.created_at))
+            .is_some_and(|(created, noted)| noted.duration_since(created) > NOTED_SKEW);
         let baseline = self.baseline_id();
         // It may be given by its first characters.
         baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
+            || was_hidden
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that

@@ -215,9 +215,7 @@ impl Machine {
 
     /// Whether anything may end the watch: not while the deploy command runs and has deployed nothing.
     fn may_end(&self) -> bool {
-        self.command != Command::Running
-            || self.in_view_since.is_some()
-            || self.meets(|i| matches!(i, Indication::PushFailed(_)))
+        self.command != Command::Running || self.in_view_since.is_some()
     }
 
     pub(super) fn is_single_check(&self) -> bool {

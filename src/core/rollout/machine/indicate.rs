@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::Machine;
 use crate::core::rollout::assess::{
     has_failed, is_complete, is_desired, is_reconciled, own_revision, progress, replicas_started,
@@ -13,14 +15,13 @@ use crate::core::rollout::policy::NewRevision;
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
 use crate::core::wire::{AgentDetails, Revision};
 
+/// A target that was created this long before the watch, or later, has been restarted for the watch to see.
+const LATELY: SignedDuration = SignedDuration::from_mins(1);
+
 impl Machine {
     /// Before a deploy: what an answer that desires this deployment says of the baseline.
-    pub(super) fn baseline(&self, desired: Option<&str>) -> Indication {
-        let seen = self.latest.as_ref().and_then(|details| details.desired());
-        match desired.or(seen) {
-            None => Indication::FirstDeploy,
-            Some(_) => Indication::Baseline(desired.map(str::to_owned)),
-        }
+    pub(super) fn baseline(desired: Option<&str>) -> Indication {
+        Indication::Baseline(desired.map(str::to_owned))
     }
 
     /// The push that was to bring the target, if an answer shows that it has failed, and the target is not
@@ -44,7 +45,7 @@ impl Machine {
     pub(super) fn indications(&mut self, details: &AgentDetails) -> Vec<Indication> {
         let desired = details.desired();
         if self.search.awaits_baseline() {
-            return vec![self.baseline(desired)];
+            return vec![Self::baseline(desired)];
         }
         let Some(id) = self.search.target_id().map(str::to_owned) else {
             return vec![Indication::NotInView];
@@ -216,8 +217,7 @@ impl Machine {
         };
         let newest = self.restarts.newest.replace(count);
         let rose = newest.is_some_and(|newest| count > newest);
-        // A revision that was not there at the first sight of the target has been restarted since.
-        let is_new = self.in_view_since.is_some();
+        let is_new = self.is_new();
         let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
         let restarts = &mut self.restarts;
         if replaced && let Some(fewest) = restarts.fallen.take() {
@@ -237,6 +237,20 @@ impl Machine {
         restarts.believed = Some(count);
         restarts.rises = restarts.rises.saturating_add(risen);
         rose || risen > 0
+    }
+
+    /// Whether all restarts of the target are from after its first sight: it was created lately, or, where no
+    /// date says that, it had no revision of its own then.
+    fn is_new(&self) -> bool {
+        if self.in_view_since.is_none() {
+            return false;
+        }
+        let order = &self.search.order;
+        let created_at = self.search.target_id().and_then(|id| order.created_at(id));
+        match created_at.zip(order.clock(Duration::ZERO)) {
+            Some((created, start)) => start.duration_since(created) <= LATELY,
+            None => self.own_revision().is_none(),
+        }
     }
 
     /// The crash loop, if the restarts of each started replica have reached the limit. A target that

@@ -41,10 +41,7 @@ fn needs_text(needs: Needs) -> String {
 fn describe(indication: &Indication) -> &'static str {
     match indication {
         Indication::Baseline(_) => {
-            "before the deploy of `run`: this deployment is desired, without dates"
-        }
-        Indication::FirstDeploy => {
-            "before the deploy of `run`: there is no agent, or no deployment, and there was none"
+            "before the deploy of `run`: this deployment is desired, without dates, or none"
         }
         Indication::Target(_) => {
             "a deployment other than the baseline is desired; nothing proves that it is newer"
@@ -109,7 +106,6 @@ fn describe(indication: &Indication) -> &'static str {
 fn then(indication: &Indication) -> &'static str {
     match indication {
         Indication::Baseline(_) => "it is the baseline, and the command starts",
-        Indication::FirstDeploy => "the command starts",
         Indication::Target(_) => "it is the target",
         Indication::NotInView => "**unchanged**, or **command-failed**, at `--appear-timeout`",
         Indication::Absent => "the row above is **not-found**",
@@ -159,7 +155,6 @@ fn samples() -> Vec<Indication> {
         Indication::Absent,
         Indication::Target(id()),
         Indication::Baseline(None),
-        Indication::FirstDeploy,
         Indication::FewerRestarts,
         Indication::StepBack(StepBack::Reconciled),
         Indication::StepBack(StepBack::Phase),
@@ -188,7 +183,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 18, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn polls_are_paced_from_what_began_last() {
         ("0..2 new/old | 3 old/old | 3.5 old/old", 500),
         ("0..2 new/old | 3 503 | 4 new/old", 4000),
         (
-            "0 404 | 0 404 | 0 start | 1..8 404 | 9 end 0 | 10 404",
+            "0 404 | 2 404 | 5 404 | 5 start | 6..13 404 | 14 end 0 | 15 404",
             1000,
         ),
     ] {

@@ -68,7 +68,7 @@ fn events_come_once_and_in_order() {
         first: 0 new/new Active | 1..3 new/new Creating | 4 new/old | 5..9 old/old | 10 new/new Active => target-found phase-changed unconfirmed unconfirmed unconfirmed
         first: 0..2 new/new Creating issue | 3..5 new/new Creating => target-found phase-changed infrastructure-issue infrastructure-recovered
         first, stable 5: 0..3 new/new ready old:Active => target-found phase-changed revision-unchanged holding
-        run, dated: 0 404 | 0 404 | 0 start | 1 404 | 2 end 0 | 3 new/- c1001 => baseline-noted waiting-for-target command-ended target-found phase-changed
+        run, dated: 0 404 | 2 404 | 5 404 | 5 start | 6 404 | 7 end 0 | 8 new/- c1006 => baseline-noted waiting-for-target command-ended target-found phase-changed
         run, dated: 0 base/base c500 | 0 start | 1 base/base c500 | 2 new/base c1001 | 3 end 0 | 4 new/new ready c1001 => baseline-noted waiting-for-target target-found phase-changed command-ended phase-changed finished
         # What does not count does not show either; what is not ready ends a hold.
         not base: 0 new/old | 1 base/base => target-found phase-changed phase-changed waiting-for-target

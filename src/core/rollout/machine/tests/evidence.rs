@@ -87,6 +87,15 @@ fn crashing_is_counted_in_restarts_whatever_they_are_called() {
         first: 0..4 new/new Validating run*9 | 5..10 new/new Validating run*0 | 11 new/new Validating run*3 => failed 11
         first: 0 new/new Validating run*0 | 9 new/new Validating | 20 new/new Validating run*3 => failed 20
         # Before it was in view, and while another was reconciled, it was not its own.
+        # Old restarts that the first answer does not show are no new ones; without dates a revision that was there.
+        first, dated: 0 new/old c400 | 1..20 new/new Validating run*40 c400 => goes on
+        first: 0 new/new Validating | 1..20 new/new Validating run*40 => goes on
+        first, dated, stable 60: 0 new/new ready c400 | 1..20 new/new ready run*40 c400 => goes on
+        first, dated: 0 new/new Creating c940 | 1..20 new/new Validating run*3 c940 => failed 1
+        first, dated: 0 new/new Creating c939 | 1..20 new/new Validating run*3 c939 => goes on
+        first, dated: 0..20 new/new Validating run*3 c999 => goes on
+        # What is stale shows nothing, however long: a pull that fails has not lasted meanwhile.
+        first, grace 4: 0 new/new ErrImagePull*0 u960 | 1..6 old/old u900 | 7 new/new ErrImagePull*0 u960 => goes on
         id new: 0 old/old Active CrashLoopBackOff*0 | 1 new/old old:Active CrashLoopBackOff*9 | 2..60 new/new Validating run*9 => failed 2
     ");
 }
@@ -169,7 +178,7 @@ fn new_errors_fail_on_the_second_answer_also_before_reconciliation() {
             first: 0..1 new/- err={code} => failed 1
             not nothing: 0 404 | 1..20 new/- err={code} => failed 6
             id new: 0..1 new/- err={code} => failed 1
-            run, dated: 0 404 | 0 404 | 0 start | 1..2 new/- c1001 err={code} => failed 2
+            run, dated: 0 404 | 2 404 | 5 404 | 5 start | 6..7 new/- c1006 err={code} => failed 7
             # Those that name a deployment are about that one.
             first: 0..1 new/old err={code}@new => failed 1
             first: 0..1 new/new err={code}@new => failed 1

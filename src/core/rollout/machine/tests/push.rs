@@ -11,6 +11,9 @@ fn a_commit_names_its_deployment() {
         commit abc: 0..3 old/old ready deployed=def | 4..7 new/old deployed=ABC123 | 8..20 new/new ready deployed=ABC123 => ready 9 new
         commit abc: 0..3 old/old ready | 4..20 new/new ready push=p:succeeded:abc123 => ready 9 new
         commit abc, check: 0 new/new ready deployed=abc123 => ready 0 new
+        # What is desired while the commit is still being built is another one's.
+        commit abc: 0..3 old/old ready push=p:building:abc | 4..12 old/old ready push=p:succeeded:abc | 13..30 new/new ready push=p:succeeded:abc => ready 18 new
+        commit abc: 0..3 old/old ready push=p:building:abc | 4..6 new/old push=p:deploying:abc | 7..30 new/new ready push=p:succeeded:abc => ready 12 new
         # A replica that lags takes it away again.
         commit abc: 0 new/new ready deployed=abc | 1..40 old/old ready deployed=def => unchanged 30
         # It is not the one that the platform only means to deploy, or has deployed before.
@@ -74,7 +77,10 @@ fn a_failed_push_fails_the_target_that_it_was_to_bring() {
         # Without a name it is ours only where it was seen under way.
         not old: 0..9 old/old push=p:building:abc | 10..20 old/old push=p:failed:abc => failed 15 -
         not old: 0..40 old/old push=p:failed:abc => unchanged 30 -
-        run: 0..6 old/old | 7 start | 8..20 old/old push=p:building:abc | 21..40 old/old push=p:failed:abc => failed 26 -
+        run: 0..6 old/old | 7 start | 8 end 0 | 9..20 old/old push=p:building:abc | 21..40 old/old push=p:failed:abc => failed 26 -
+        # While the command runs it may be anybody's.
+        run: 0..6 old/old | 7 start | 8..20 old/old push=p:building:abc | 21..40 old/old push=p:failed:abc => goes on
+        run: 0..6 old/old | 7 start | 8..20 old/old push=p:building:abc | 21..40 old/old push=p:failed:abc | 41 end 1 | 42..50 old/old push=p:failed:abc => failed 42 -
         run: 0..6 old/old push=p:building:abc | 7 start | 8..40 old/old push=p:failed:abc => goes on
         # Once there is a deployment, its own revision decides.
         commit abc: 0..9 new/new deployed=abc push=p:failed:abc | 10..20 new/new ready deployed=abc => ready 10 new

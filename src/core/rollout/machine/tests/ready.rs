@@ -73,6 +73,9 @@ fn ready_has_to_hold_while_answers_show_it() {
         first, stable 3: 0..2 new/new ready | 3 -/new ready | 4..20 new/new ready => ready 7
         first, stable 3: 0..2 new/new ready u960 | 3 new/new Active u959 | 4 new/new ready u960 => ready 4
         first, stable 3: 0..2 new/new ready u960 | 3 old/old u959 | 4 new/new ready u960 => ready 4
+        # From several in a row on nobody has seen that it holds.
+        first, stable 3: 0 new/new ready u960 | 1..6 old/old u959 | 7..9 new/new ready u960 => goes on
+        first, stable 3: 0 new/new ready u960 | 1..6 old/old u959 | 7..20 new/new ready u960 => ready 10
     ");
 }
 
@@ -81,7 +84,10 @@ fn until_warm_waits_for_as_many_replicas_as_the_agent_keeps() {
     check("
         first, until warm: 0..5 new/new ready Active readies=1 min=2 | 6 new/new ready readies=2 min=2 => ready 6
         first, until warm: 0 new/new ready Active readies=0 min=0 => ready 0
-        first, until warm: 0 new/new ready Active => ready 0
+        # Where nobody says how many it keeps, one.
+        first, until warm: 0..9 new/new ready Active => goes on
+        first, until warm: 0..9 new/new ready Active readies=0 => goes on
+        first, until warm: 0 new/new ready Active readies=1 => ready 0
         first, until warm: 0..9 new/new ready min=1 => goes on
         first, until warm: 0..9 new/new Active readies=2 min=2 => goes on
         first, until warm: 0..9 new/new ready old:Active readies=2 min=2 => goes on

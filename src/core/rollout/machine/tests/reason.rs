@@ -44,7 +44,7 @@ fn every_ending_has_its_sentence() {
         id new: 0..30 old/old => Unchanged: deployment new never was the desired one; old is
         not base: 0..30 base/base => Unchanged: no new deployment came: base still is the desired one
         first: 0..30 -/- => Unchanged: the agent has no deployment
-        run: 0 404 | 0 404 | 0 start | 1 end 7 | 2..9 404 => CommandFailed: the deploy command failed with exit code 7, and no new deployment came
+        run: 0 404 | 2 404 | 5 404 | 5 start | 6 end 7 | 7..14 404 => CommandFailed: the deploy command failed with exit code 7, and no new deployment came
         # Who answers.
         first: 0..30 404 => NotFound: there is no such agent (404)
         first: 0 new/old | 1..6 404 => Deleted: the agent was deleted during the watch (404)
