@@ -152,7 +152,9 @@ impl Runner {
                 self.keep(step, found);
                 ended
             }
-            "actions/checkout" => self.script(&json!({"run": "true"}), &BTreeMap::new()).0,
+            "actions/checkout" | "astral-sh/setup-uv" => {
+                self.script(&json!({"run": "true"}), &BTreeMap::new()).0
+            }
             "daily-co/pipecat-cloud-deploy-action" => self.vendors_action(&step["with"]),
             ours => {
                 assert_eq!(ours, our_action(), "an action that nobody knows here");

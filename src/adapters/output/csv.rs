@@ -2,6 +2,7 @@
 
 use crate::core::fleet::FinishedRollout;
 use crate::core::rollout::Verdict;
+use crate::core::text::one_line;
 
 /// The names of the columns.
 pub(crate) const HEAD: &str = "finishedAt,agent,region,verdict,reason,summary,elapsedMs,observedLate,startedAt,\
@@ -47,15 +48,12 @@ fn text(value: Option<impl ToString>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// A cell. What a spreadsheet would take for a formula becomes text.
+/// A cell. What a terminal would obey is left out, and what a spreadsheet would take for a formula becomes text.
 fn quoted(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if is_formula {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    };
-    if cell.contains([',', '"', '\r', '\n']) {
+    let cell = one_line(cell);
+    let is_formula = cell.starts_with(['=', '+', '-', '@']);
+    let cell = if is_formula { format!("'{cell}") } else { cell };
+    if cell.contains([',', '"']) {
         return format!("\"{}\"", cell.replace('"', "\"\""));
     }
     cell
@@ -73,12 +71,12 @@ mod tests {
         let head = HEAD.matches(',').count();
         failed.event.data.reason = None;
         assert_eq!(row_of(&failed).matches(',').count(), head);
-        failed.event.data.agent = "a,b \"c\"\r\nd".to_owned();
+        failed.event.data.agent = "a,b \"c\"\r\n\u{1b}[31md".to_owned();
         failed.event.data.image = Some("=cmd|' /C calc'!A0".to_owned());
         let row = row_of(&failed);
         assert!(
             row.starts_with(
-                "1970-01-01T00:00:00Z,\"a,b \"\"c\"\"\r\nd\",us-west,failed,,,40000,false,"
+                "1970-01-01T00:00:00Z,\"a,b \"\"c\"\" d\",us-west,failed,,,40000,false,"
             ),
             "{row}"
         );

@@ -438,9 +438,9 @@ fn refused(path: &Path, words: &str) {
     ];
     for error in errors {
         assert!(!error.may_pass(), "{error:?}");
-        let told = error.to_string();
+        let shown = error.to_string();
         let start = format!("the store {} {words}", path.display());
-        assert!(told.starts_with(&start), "{told}");
+        assert!(shown.starts_with(&start), "{shown}");
     }
     assert_eq!(fs::read(path).unwrap(), before, "it was changed");
 }

@@ -93,8 +93,8 @@ fn check_name(
     headers: &HeaderMap,
 ) -> Result<Name, Refusal> {
     if has_body(headers) {
-        let told = "no endpoint takes a body";
-        return Err((StatusCode::PAYLOAD_TOO_LARGE, told));
+        let why = "no endpoint takes a body";
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
     }
     if !listening.to_canonical().is_loopback() {
         return Ok(Name::Public);
@@ -123,8 +123,8 @@ fn check_name(
     {
         return Ok(host);
     }
-    let told = "the Host header names another machine than this one; --public-url names it as well";
-    Err((StatusCode::MISDIRECTED_REQUEST, told))
+    let why = "the Host header names another machine than this one; --public-url names it as well";
+    Err((StatusCode::MISDIRECTED_REQUEST, why))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
