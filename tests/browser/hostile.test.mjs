@@ -72,7 +72,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
     await page.getByRole("link", { name: "victim", exact: true }).waitFor();
     await page.getByText("live", { exact: true }).waitFor();
     await first.stop();
-    await page.getByText(/Last update \d+ s ago; retrying/).waitFor();
+    await page.getByText(/Last update \d+\ss ago; retrying/).waitFor();
     await page.getByText("not connected").waitFor();
     assert.equal(await page.getByRole("link", { name: "victim", exact: true }).isVisible(), true, "what was known stays");
     await shoot(page, "stale");

@@ -106,7 +106,9 @@ impl Demo {
             api_url: Some(simulator.base_url()),
             store: Some(folder.path().join("demo.db")),
             interval: Some(PositiveTime(Duration::from_secs(1))),
-            health_interval: Some(PositiveTime(Duration::from_secs(5))),
+            health_interval: Some(PositiveTime(Duration::from_secs(
+                u64::from(count).div_ceil(50).max(5),
+            ))),
             unready_for: Some(Time(Duration::from_secs(10))),
             max_rps: "500".parse().ok(),
             listen: keys.listen,

@@ -81,13 +81,13 @@ function show(id, ...kids) {
 function took(ms) {
 	if (ms === null || ms === undefined) return "–";
 	const s = Math.max(0, Math.round(ms / 1000)), m = Math.floor(s / 60), hour = Math.floor(m / 60), day = Math.floor(hour / 24);
-	const two = (big, unit, small, other) => `${big} ${unit}${small ? ` ${small} ${other}` : ""}`;
-	return ms > 0 && ms < 950 ? `${(ms / 1000).toFixed(1)} s` : !m ? `${s} s` : !hour ? two(m, "min", s % 60, "s") : !day ? two(hour, "h", m % 60, "min") : two(day, "d", hour % 24, "h");
+	const two = (big, unit, small, other) => `${big}\xa0${unit}${small ? ` ${small}\xa0${other}` : ""}`;
+	return ms > 0 && ms < 950 ? `${(ms / 1000).toFixed(1)}\xa0s` : !m ? `${s}\xa0s` : !hour ? two(m, "min", s % 60, "s") : !day ? two(hour, "h", m % 60, "min") : two(day, "d", hour % 24, "h");
 }
 
 let skew = 0;
 const now = () => Date.now() + skew;
-const since = (at) => took(Math.max(1000, now() - at)).split(" ").slice(0, 2).join(" ");
+const since = (at) => took(Math.max(1000, now() - at)).split(" ")[0];
 const exact = (at) => `${new Date(at).toLocaleString()} (${new Date(at).toISOString()})`;
 const when = (text, words, more) => h("time", { datetime: text, title: exact(Date.parse(text)), ...more }, words);
 
@@ -222,7 +222,7 @@ function ticks({ recentRollouts: all }) {
 		return h("g", h("title", `${one.verdict} after ${took(one.elapsedMs)}, ${exact(one.finishedAt)}`),
 			h(`rect.${how}`, { x, y: 22 - height, width, height, rx }), how === "bad" && h("path.bad", { d: `M${x} 7l7 8m0-8l-7 8` }));
 	});
-	return h("svg.ticks", { viewBox: "0 0 92 22", role: "img", "aria-label": `last rollouts, the oldest first: ${all.map((one) => one.verdict).join(", ")}` }, marks);
+	return h("svg.ticks", { viewBox: "0 0 92 22", role: "img", "aria-label": `last rollouts, oldest first: ${all.map((one) => one.verdict).join(", ")}` }, marks);
 }
 
 // The phases of a rollout, with what is usual as marks.
@@ -361,7 +361,7 @@ const VIEWS = {
 					["Last ten rollouts", ticks],
 				], found, (a) => a.name, (a) => a.state)
 					: query.size ? empty("No agent is like this. ", h("a", { href: "#now" }, "Show all")) : empty("No agents yet: the API's list has none."),
-				found.length < total && h("p.more", found.length < 1000 ? button("more", `Show more (${n(found.length)} of ${n(total)})`) : "The first 1,000 are shown; search for others.")),
+				found.length < total && h("p.more", found.length < 1000 ? button("more", `Show more (${n(found.length)} of ${n(total)})`) : "Only 1,000 are shown; search for others.")),
 		];
 	},
 
@@ -434,7 +434,7 @@ const VIEWS = {
 				["Restarts", end?.revision?.restartCount], ["Exit code", end?.revision?.lastExitCode],
 			])),
 			card("Logs", mayAct ? button("logs", "Show what it logged", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", ONLY),
-				logs && (logs.lines.length ? quote("Logs", logs.lines.join("\n")) : h("p", logs.why || "It logged nothing that is kept."))),
+				logs && (logs.lines.length ? quote("Logs", logs.lines.join("\n")) : h("p", logs.why || "It logged nothing."))),
 			before && card("The deployment before", h("p", verdict(before.verdict), " ", rolloutLink(agent, before.deploymentId, before.deploymentId), ` ${tag(before.image) ?? ""}, ended `, ago(before.finishedAt), ` after ${took(before.elapsedMs)}`)),
 			card("Events", h("ol.events", events.map((event) => h("li", { "data-key": event.number }, clock(event.at), h("b", event.kind), event.phase, event.verdict && verdict(event.verdict),
 				event.deliveries.map((one) => h("span.soft", { title: `${exact(one.at)} ${one.why ?? ""}` }, { delivered: "✓ delivered to ", waiting: "… waits for ", dead: "✕ dead letter of " }[one.state], one.sink)))))),
@@ -451,7 +451,7 @@ function render() {
 	else if (data.of === location.hash) {
 		show("main", view(at));
 		main.removeAttribute("aria-busy");
-	} else if (failure) show("main", empty(failure.status ? failure.message : "Nothing to show yet."));
+	} else if (failure) show("main", empty(failure.status ? failure.message : "Nothing yet."));
 	if (!data.overview) return;
 	const { agents, version, source, faults } = data.overview, { unready, "rolling-out": busy } = agents.byState;
 	document.title = [unready && `✕ ${unready} down`, busy && `↻ ${busy}`, "Rollouts"].filter(Boolean).join(" · ");
