@@ -11,7 +11,7 @@ use super::{TraceArgs, help};
 /// `watch`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WatchArgs {
-    /// Configuration file (TOML); options and variables override it
+    /// Configuration file (TOML); options override it
     #[arg(long, value_name = "PATH", env)]
     pub(crate) config: Option<PathBuf>,
 
@@ -39,7 +39,7 @@ pub(crate) struct WatchArgs {
     )]
     pub(crate) redeliver: Option<String>,
 
-    /// Ask the running sidecar whether it is healthy
+    /// Ask the running sidecar if it is healthy
     ///
     /// It is while the list, the details and the store are good. It is asked at --listen, as configured.
     #[arg(long, conflicts_with_all = ["check_config", "once", "test_sink", "redeliver"])]
@@ -49,7 +49,7 @@ pub(crate) struct WatchArgs {
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// Watch a simulated organization that never rests, without an account: open the page and look
+    /// Watch a simulated organization, without an account
     ///
     /// It has a store, sinks and intervals of its own; of the other options only those of HTTP have an effect on it.
     #[arg(
