@@ -53,10 +53,12 @@ pub use self::scope::{BadPattern, Scope};
 pub use self::source::{Source, Sources};
 pub use self::stats::{Period, Stats};
 
-use self::agent::{Agent, Seen};
+use self::agent::Agent;
 use self::schedule::Schedule;
 use crate::core::messages::Severity;
-use crate::core::rollout::{Event, Failure, Limits, Observation, Outcome, Reason, Route, Verdict};
+use crate::core::rollout::{
+    Event, Failure, Limits, Observation, Outcome, Reason, Route, Shown, Verdict,
+};
 use crate::core::wire::{AgentName, Service};
 
 /// How many checks may be under way at once.
@@ -248,11 +250,23 @@ struct Entry {
     /// Whether it is to be checked once more as soon as that has ended.
     check_again: bool,
     /// Checks in a row that said that there is no such agent.
-    absent: Option<Seen>,
+    absent: Option<Shown>,
     /// Checks in a row without a usable answer; that is reported once it is confirmed.
-    failing: Option<Seen>,
+    failing: Option<Shown>,
     /// Until when a hint of the list is passed over, since the details said otherwise.
     passes_over_hints_until: Duration,
+}
+
+impl Entry {
+    /// What the check at `at` did not show has a gap: whether it went on meanwhile, nobody has seen.
+    fn note_gaps(&mut self, at: Duration) {
+        let of_agent = self.agent.iter_mut().flat_map(Agent::unsettled_mut);
+        for shown in of_agent.chain(&mut self.absent) {
+            if shown.last_at() < at {
+                shown.gap();
+            }
+        }
+    }
 }
 
 /// How the watching of an organization has ended by itself.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::agent::{Agent, Seen, is_ready};
+use super::agent::{self, Agent, is_confirmed, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::NextCheck;
@@ -113,6 +113,9 @@ impl Fleet {
                 self.on_details(now, name, details, server_time, step);
             }
         }
+        if let Some(entry) = self.agents.get_mut(name) {
+            entry.note_gaps(now.at);
+        }
         self.schedule_next(now, name);
         if again {
             self.check_soon(now, name);
@@ -131,6 +134,7 @@ impl Fleet {
                     && entry.check == Some(check.number)
                 {
                     entry.check = None;
+                    entry.note_gaps(now.at);
                     self.schedule.again(now.at, &check.agent, NextCheck::Soon);
                 }
                 format!("{} was being checked", one_line(&check.agent))
@@ -151,7 +155,7 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if Seen::confirms(&mut entry.failing, now.at) {
+        if agent::confirms(&mut entry.failing, now.at) {
             let why = one_line(&failure.summary);
             let line = format!("{} cannot be read: {why}", one_line(name));
             step.log(Severity::Warning, line);
@@ -161,7 +165,7 @@ impl Fleet {
     fn on_readable(&mut self, name: &str, step: &mut Step) {
         let entry = self.agents.get_mut(name);
         let failing = entry.and_then(|entry| entry.failing.take());
-        if failing.is_some_and(Seen::is_confirmed) {
+        if failing.is_some_and(is_confirmed) {
             let line = format!("{} can be read again", one_line(name));
             step.log(Severity::Info, line);
         }
@@ -171,7 +175,7 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if !Seen::confirms(&mut entry.absent, now.at) {
+        if !agent::confirms(&mut entry.absent, now.at) {
             return;
         }
         if entry.agent.is_some() {
@@ -371,7 +375,7 @@ impl Fleet {
             return Some(NextCheck::Never);
         }
         if let Some(failing) = entry.failing {
-            let tries_again = is_once && failing.times < PASS_TRIES;
+            let tries_again = is_once && failing.answers() < PASS_TRIES;
             return Some(if tries_again {
                 NextCheck::Confirm(CONFIRM_EVERY)
             } else {
@@ -379,7 +383,7 @@ impl Fleet {
             });
         }
         if let Some(absent) = entry.absent {
-            return Some(if absent.is_confirmed() {
+            return Some(if is_confirmed(absent) {
                 last(NextCheck::Regular)
             } else {
                 NextCheck::Confirm(CONFIRM_EVERY)
@@ -413,10 +417,10 @@ fn is_at_rest(details: &AgentDetails) -> bool {
 /// Counts one more answer that shows another deployment than the known one. Gives whether that is confirmed.
 fn confirms(agent: &mut Agent, now: Moment, desired: &str) -> bool {
     let before = agent.unconfirmed.take().filter(|(id, _)| id == desired);
-    let mut seen = before.map(|(_, seen)| seen);
-    let confirms = Seen::confirms(&mut seen, now.at);
+    let mut shown = before.map(|(_, shown)| shown);
+    let confirms = agent::confirms(&mut shown, now.at);
     if !confirms {
-        agent.unconfirmed = seen.map(|seen| (desired.to_owned(), seen));
+        agent.unconfirmed = shown.map(|shown| (desired.to_owned(), shown));
     }
     confirms
 }

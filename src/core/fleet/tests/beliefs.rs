@@ -58,6 +58,30 @@ fn an_agent_is_removed_once_its_own_404_is_confirmed() {
     assert!(asked.count() < 30, "a hint is not followed for ever");
 }
 
+/// 404 for 1.6 s, unreadable for 9 s, 404 for 3 s: nobody has seen 5 s of it.
+#[test]
+fn an_outage_confirms_no_removal() {
+    let mut sidecar = Sidecar::watching(&["a", "b"]);
+    let details = sidecar.world.agents.remove("a").unwrap();
+    // The list has it checked.
+    while !sidecar.checked.iter().any(|(_, agent)| agent == "a") {
+        sidecar.run(TICK);
+    }
+    let of_a = ("a".to_owned(), failure("Http500"));
+    sidecar.world.failures.extend([of_a]);
+    sidecar.run(40 * SECOND);
+    sidecar.world.failures.clear();
+    sidecar.checked.clear();
+    let is_of_a = |(_, agent): &&(Duration, String)| agent == "a";
+    while sidecar.checked.iter().filter(is_of_a).count() < 2 {
+        sidecar.run(TICK);
+    }
+    assert_eq!(sidecar.lines(), [""; 0]);
+    sidecar.world.agents.insert("a".to_owned(), details);
+    sidecar.run(60 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
+}
+
 #[test]
 fn single_404s_and_failures_remove_nobody() {
     let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);

@@ -122,6 +122,75 @@ fn failures_to_read_say_nothing_about_health() {
     assert_eq!(sidecar.lines(), [" - watcher.blind"]);
 }
 
+/// Not ready for 6 s, unreadable for 12 s, not ready for 4 s: nobody has seen 12 s of it.
+#[test]
+fn time_without_a_usable_answer_counts_for_nothing() {
+    let rules = Rules {
+        health_interval: SECOND,
+        unready_for: 12 * SECOND,
+        ..named(&["a"])
+    };
+    let stale = json!({"ready": false, "updatedAt": "2026-01-01T00:00:00Z"});
+    for unusable in ["failures", "stale answers", "a 404"] {
+        let mut sidecar = Sidecar::watching_by(rules.clone(), &["a"]);
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(6 * SECOND);
+        let details = sidecar.world.agents["a"].clone();
+        let seconds = match unusable {
+            "failures" => {
+                let of_a = ("a".to_owned(), failure("Http500"));
+                sidecar.world.failures.extend([of_a]);
+                12
+            }
+            "stale answers" => {
+                merge(sidecar.world.agents.get_mut("a").unwrap(), stale.clone());
+                12
+            }
+            // Longer would be a removal.
+            _ => {
+                sidecar.delete("a");
+                4
+            }
+        };
+        sidecar.run(seconds * SECOND);
+        sidecar.world.failures.clear();
+        sidecar.world.agents.insert("a".to_owned(), details);
+        sidecar.run((16 - seconds).min(5) * SECOND);
+        assert_eq!(sidecar.lines(), [""; 0], "{unusable}");
+        sidecar.run_until("a d1 agent.unready", 20 * SECOND);
+    }
+}
+
+#[test]
+fn a_recovery_lasts_only_while_answers_show_it() {
+    let rules = Rules {
+        health_interval: SECOND,
+        ..named(&["a"])
+    };
+    let mut sidecar = Sidecar::watching_by(rules, &["a"]);
+    // One that flaps has to stay ready for `unready-for` from the second time on.
+    for _ in 0..3 {
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(45 * SECOND);
+        sidecar.set("a", json!({"ready": true}));
+        sidecar.run(45 * SECOND);
+    }
+    sidecar.run(60 * SECOND);
+    sidecar.set("a", json!({"ready": false}));
+    sidecar.run(45 * SECOND);
+    assert_eq!(sidecar.lines().pop().unwrap(), "a d1 agent.unready");
+    sidecar.set("a", json!({"ready": true}));
+    sidecar.run(3 * SECOND);
+    let of_a = ("a".to_owned(), failure("Http500"));
+    sidecar.world.failures.extend([of_a]);
+    sidecar.run(300 * SECOND);
+    sidecar.world.failures.clear();
+    sidecar.run(45 * SECOND);
+    let health = |line: &String| line.starts_with("a ");
+    let last = sidecar.lines().into_iter().rfind(health).unwrap();
+    assert_eq!(last, "a d1 agent.unready");
+}
+
 #[test]
 fn the_watcher_is_blind_while_the_list_or_the_details_cannot_be_read() {
     let mut sidecar = Sidecar::watching(&["a"]);
