@@ -53,10 +53,12 @@ pub use self::scope::{BadPattern, Scope};
 pub use self::source::{Source, Sources};
 pub use self::stats::{Period, Stats};
 
-use self::agent::{Agent, Seen};
+use self::agent::Agent;
 use self::schedule::Schedule;
 use crate::core::messages::Severity;
-use crate::core::rollout::{Event, Failure, Limits, Observation, Outcome, Reason, Route, Verdict};
+use crate::core::rollout::{
+    Event, Failure, Limits, Observation, Outcome, Reason, Route, Shown, Verdict,
+};
 use crate::core::wire::{AgentName, Service};
 
 /// How many checks may be under way at once.
@@ -158,8 +160,8 @@ pub enum Task {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Read the list.
-    ReadList,
+    /// Read the list, by which way.
+    ReadList(Route),
     /// Check an agent once.
     Check {
         /// Which check.
@@ -216,8 +218,10 @@ pub struct Fleet {
     list_at: Option<Duration>,
     /// Until when an earlier run had watched; none where this is the first.
     watched_until: Option<Timestamp>,
-    /// How many entries of the latest list there were in all, and how many in scope; none before the first.
+    /// What the latest list came to; none before the first.
     listed: Option<Listed>,
+    /// Lists in a row that showed nobody to watch, at the start.
+    nobody: Option<Shown>,
     last_number: u64,
     /// How many checks, and followed rollouts, are under way.
     checks: usize,
@@ -229,9 +233,22 @@ pub struct Fleet {
 /// What the latest list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listed {
+    /// How many entries there were in all, and how many in scope.
+    in_all: usize,
     in_scope: usize,
     /// Whether it has suddenly lost so many agents that it is not trusted.
     is_distrusted: bool,
+}
+
+impl Listed {
+    /// Why there is nobody to watch.
+    fn nobody(self) -> String {
+        match (self.in_all, self.in_scope) {
+            (0, _) => "the organization has no agents: its list is empty".to_owned(),
+            (_, 0) => "no agent of the list is in scope".to_owned(),
+            _ => "no agent of the list exists".to_owned(),
+        }
+    }
 }
 
 /// An agent, or a name that may be one.
@@ -243,16 +260,31 @@ struct Entry {
     hint: Option<Service>,
     /// Whether the latest list showed it.
     is_listed: bool,
+    /// Whether the very first start found it there, and no answer about it has been taken in since: its
+    /// deployment is none that came while anybody watched.
+    was_there: bool,
     /// The check that is under way.
     check: Option<u64>,
     /// Whether it is to be checked once more as soon as that has ended.
     check_again: bool,
     /// Checks in a row that said that there is no such agent.
-    absent: Option<Seen>,
+    absent: Option<Shown>,
     /// Checks in a row without a usable answer; that is reported once it is confirmed.
-    failing: Option<Seen>,
+    failing: Option<Shown>,
     /// Until when a hint of the list is passed over, since the details said otherwise.
     passes_over_hints_until: Duration,
+}
+
+impl Entry {
+    /// What the check at `at` did not show has a gap: whether it went on meanwhile, nobody has seen.
+    fn note_gaps(&mut self, at: Duration) {
+        let of_agent = self.agent.iter_mut().flat_map(Agent::unsettled_mut);
+        for shown in of_agent.chain(&mut self.absent) {
+            if shown.last_at() < at {
+                shown.gap();
+            }
+        }
+    }
 }
 
 /// How the watching of an organization has ended by itself.
@@ -282,6 +314,7 @@ impl Fleet {
             list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
             watched_until,
             listed: None,
+            nobody: None,
             last_number: 0,
             checks: 0,
             follows: 0,
@@ -308,7 +341,8 @@ impl Fleet {
         }
         if let Watched::Named(names) = &fleet.rules.watched {
             for name in names {
-                fleet.agents.entry(name.as_str().to_owned()).or_default();
+                let entry = fleet.agents.entry(name.as_str().to_owned()).or_default();
+                entry.was_there = watched_until.is_none();
                 fleet.schedule.put(Duration::ZERO, name.as_str());
             }
         }
@@ -401,7 +435,11 @@ impl Fleet {
         let mut actions = Vec::new();
         if self.list_at.is_some_and(|due| due <= now.at) {
             self.list_at = None;
-            actions.push(Action::ReadList);
+            // What confirms a list must not come from the same replica.
+            actions.push(Action::ReadList(match self.nobody {
+                Some(_) => Route::Fresh,
+                None => Route::Pooled,
+            }));
         }
         while self.checks < MAX_CHECKS
             && let Some(name) = self.schedule.take(now.at)
@@ -448,13 +486,9 @@ impl Fleet {
                 return failed(Verdict::NotFound, format!("there is no agent {name}"));
             }
         }
-        match (&self.rules.watched, self.listed) {
-            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
-                failed(
-                    Verdict::NotFound,
-                    "no agent of the list is in scope".to_owned(),
-                )
-            }
+        // Where nobody was seen, nobody knows that all is well.
+        match self.listed {
+            Some(listed) if self.knows_nobody() => failed(Verdict::NotFound, listed.nobody()),
             _ => Some(PassEnd::Passed),
         }
     }
@@ -551,6 +585,10 @@ impl Fleet {
 
     fn agent_mut(&mut self, name: &str) -> Option<&mut Agent> {
         self.agents.get_mut(name)?.agent.as_mut()
+    }
+
+    fn knows_nobody(&self) -> bool {
+        self.agents.values().all(|entry| entry.agent.is_none())
     }
 
     fn is_named(&self) -> bool {

@@ -31,6 +31,7 @@ mod policy;
 mod problem;
 mod push;
 mod report;
+mod shown;
 mod streak;
 mod target;
 #[cfg(test)]
@@ -51,5 +52,6 @@ pub(crate) use report::whole_millis;
 pub use report::{
     AgentReport, CommandReport, Outcome, PhaseEntry, Reason, Report, RevisionReport, Warning,
 };
+pub(crate) use shown::{Needs, Shown};
 pub use verdict::{Interruption, Verdict, worst};
 pub(crate) use view::View;

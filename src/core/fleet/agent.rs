@@ -8,18 +8,13 @@ use super::clock::{Moment, ServerClock, is_before};
 use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
 use crate::core::rollout::{
-    Event, Outcome, Phase, PhaseEntry, Reason, Verdict, Warning, whole_millis,
+    Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, whole_millis,
 };
 
 /// Within how long an agent that keeps becoming unready is one that flaps.
 const FLAPPING: Duration = Duration::from_hours(1);
 /// The longest that an agent that flaps has to be ready until its recovery is reported.
 const MAX_HOLD: Duration = Duration::from_mins(10);
-/// How often in a row something has to be seen to be confirmed (rule 4).
-const CONFIRMATIONS: u32 = 3;
-/// Over how long.
-const CONFIRM_FOR: Duration = Duration::from_secs(5);
-
 /// An agent, with what is known of it only while the program runs.
 #[derive(Debug, Clone)]
 pub(super) struct Agent {
@@ -27,11 +22,11 @@ pub(super) struct Agent {
     /// The rollout that is being followed.
     pub(super) follow: Option<Follow>,
     /// Another deployment that checks show, and that is not confirmed.
-    pub(super) unconfirmed: Option<(String, Seen)>,
+    pub(super) unconfirmed: Option<(String, Shown)>,
     /// Checks in a row that found it not ready.
-    not_ready: Option<Seen>,
+    not_ready: Option<Shown>,
     /// Checks in a row that found it ready, after it had been reported as not.
-    ready_again: Option<Seen>,
+    ready_again: Option<Shown>,
     /// When it was reported as unready, lately.
     unready_at: Vec<Duration>,
     /// Since when it is down, where that was while the program ran.
@@ -50,39 +45,23 @@ pub(super) struct Follow {
     pub(super) found_at: Option<Duration>,
 }
 
-/// The same, seen in a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
-    first: Duration,
-    last: Duration,
-    pub(super) times: u32,
+/// Takes in one more answer at `at` that shows it, and gives whether that has just confirmed it (rule 4).
+pub(super) fn confirms(slot: &mut Option<Shown>, at: Duration) -> bool {
+    let before = slot.take();
+    let shown = Shown::again(before, at);
+    *slot = Some(shown);
+    is_confirmed(shown) && !before.is_some_and(is_confirmed)
 }
 
-impl Seen {
-    /// Counts one more.
-    fn again(slot: &mut Option<Self>, at: Duration) -> Self {
-        let seen = slot.get_or_insert(Self {
-            first: at,
-            last: at,
-            times: 0,
-        });
-        seen.last = at;
-        seen.times = seen.times.saturating_add(1);
-        *seen
-    }
+pub(super) fn is_confirmed(shown: Shown) -> bool {
+    shown.meets(Needs::CONFIRMED)
+}
 
-    /// Counts one more, and gives whether that has just confirmed it.
-    pub(super) fn confirms(slot: &mut Option<Self>, at: Duration) -> bool {
-        let before = slot.is_some_and(Self::is_confirmed);
-        Self::again(slot, at).is_confirmed() && !before
-    }
-
-    pub(super) fn is_confirmed(self) -> bool {
-        self.has_lasted(CONFIRM_FOR)
-    }
-
-    fn has_lasted(self, duration: Duration) -> bool {
-        self.times >= CONFIRMATIONS && self.last.saturating_sub(self.first) >= duration
+/// What has been shown for this long, by as many answers as confirm it.
+fn lasting(over: Duration) -> Needs {
+    Needs {
+        over,
+        ..Needs::CONFIRMED
     }
 }
 
@@ -353,9 +332,10 @@ impl Agent {
         let AgentState::Unready { since, .. } = self.record.state else {
             return Vec::new();
         };
-        let ready = Seen::again(&mut self.ready_again, now.at);
+        let ready = Shown::again(self.ready_again, now.at);
+        self.ready_again = Some(ready);
         let hold = self.hold(now, unready_for);
-        if !hold.is_zero() && !ready.has_lasted(hold) {
+        if !hold.is_zero() && !ready.meets(lasting(hold)) {
             return Vec::new();
         }
         let since = self.record.incident.as_ref().map_or(since, |i| i.since);
@@ -387,11 +367,12 @@ impl Agent {
         if !matches!(self.record.state, AgentState::Idle { .. }) {
             return Vec::new();
         }
-        let seen = Seen::again(&mut self.not_ready, now.at);
-        if !seen.has_lasted(unready_for) {
+        let shown = Shown::again(self.not_ready, now.at);
+        self.not_ready = Some(shown);
+        if !shown.meets(lasting(unready_for)) {
             return Vec::new();
         }
-        let lasted = now.at.saturating_sub(seen.first);
+        let lasted = now.at.saturating_sub(shown.first_at());
         let since = SignedDuration::try_from(lasted)
             .ok()
             .and_then(|lasted| now.wall.checked_sub(lasted).ok())
@@ -404,7 +385,7 @@ impl Agent {
         };
         let event = self.event(EventKind::AgentUnready, now, data);
         self.open_incident(now, &event);
-        self.down_since.get_or_insert(seen.first);
+        self.down_since.get_or_insert(shown.first_at());
         let reason = event.data.reason.clone();
         self.record.state = AgentState::Unready { since, reason };
         self.not_ready = None;
@@ -425,6 +406,13 @@ impl Agent {
                 unready_for.saturating_mul(1 << doublings).min(MAX_HOLD)
             }
         }
+    }
+
+    /// What has still to be confirmed, or to last.
+    pub(super) fn unsettled_mut(&mut self) -> impl Iterator<Item = &mut Shown> {
+        let unconfirmed = self.unconfirmed.iter_mut().map(|(_, shown)| shown);
+        let health = self.not_ready.iter_mut().chain(&mut self.ready_again);
+        unconfirmed.chain(health)
     }
 
     /// Whether what was seen last has still to be confirmed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::agent::{Agent, Seen, is_ready};
+use super::agent::{self, Agent, is_confirmed, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::NextCheck;
@@ -17,10 +17,10 @@ use crate::core::text::one_line;
 use crate::core::wire::{AgentDetails, AgentName};
 
 /// How soon something is checked again that has to be confirmed: three times over five seconds.
-const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
+pub(super) const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
 /// How long the list's hint about an agent is passed over once its details have said otherwise.
 pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
-/// A deployment that is at least this old, and ready, is no rollout when its agent shows for the first time.
+/// A deployment that is at least this old is no rollout when its agent shows for the first time.
 const SETTLED: SignedDuration = SignedDuration::from_hours(1);
 
 impl Fleet {
@@ -113,6 +113,9 @@ impl Fleet {
                 self.on_details(now, name, details, server_time, step);
             }
         }
+        if let Some(entry) = self.agents.get_mut(name) {
+            entry.note_gaps(now.at);
+        }
         self.schedule_next(now, name);
         if again {
             self.check_soon(now, name);
@@ -131,6 +134,7 @@ impl Fleet {
                     && entry.check == Some(check.number)
                 {
                     entry.check = None;
+                    entry.note_gaps(now.at);
                     self.schedule.again(now.at, &check.agent, NextCheck::Soon);
                 }
                 format!("{} was being checked", one_line(&check.agent))
@@ -151,7 +155,7 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if Seen::confirms(&mut entry.failing, now.at) {
+        if agent::confirms(&mut entry.failing, now.at) {
             let why = one_line(&failure.summary);
             let line = format!("{} cannot be read: {why}", one_line(name));
             step.log(Severity::Warning, line);
@@ -161,7 +165,7 @@ impl Fleet {
     fn on_readable(&mut self, name: &str, step: &mut Step) {
         let entry = self.agents.get_mut(name);
         let failing = entry.and_then(|entry| entry.failing.take());
-        if failing.is_some_and(Seen::is_confirmed) {
+        if failing.is_some_and(is_confirmed) {
             let line = format!("{} can be read again", one_line(name));
             step.log(Severity::Info, line);
         }
@@ -171,9 +175,10 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if !Seen::confirms(&mut entry.absent, now.at) {
+        if !agent::confirms(&mut entry.absent, now.at) {
             return;
         }
+        entry.was_there = false;
         if entry.agent.is_some() {
             self.remove(now, name, step);
         } else if self.is_named() {
@@ -221,18 +226,20 @@ impl Fleet {
         let Some(desired) = details.desired().map(str::to_owned) else {
             return;
         };
-        let is_known = agent.record.deployment_id() == Some(desired.as_str());
+        let was_there = std::mem::take(&mut entry.was_there);
+        let mut is_known = agent.record.deployment_id() == Some(desired.as_str());
         if is_known && hint.is_some() {
             entry.passes_over_hints_until = now.at.saturating_add(PASS_OVER_HINTS);
         }
         let deployment = deployment_of(&details, &desired);
-        if agent.record.deployment.is_none() && self.is_settled(now, &details) {
-            // Nobody saw it being rolled out, and that was long ago.
+        if agent.record.deployment.is_none() || is_known && was_there {
+            // So far nothing, or nothing but the list, has spoken of it.
+            is_known = self.is_settled(now, &details, was_there);
+            let settled = is_known.then(|| deployment.clone());
             self.change(name, step, |agent, _| {
-                agent.record.deployment = Some(deployment);
+                agent.record.deployment = settled;
                 Vec::new()
             });
-            return self.on_details(now, name, details, server_time, step);
         }
         self.change(name, step, |agent, _| {
             note(&mut agent.record, &details, is_known.then_some(&deployment));
@@ -304,20 +311,16 @@ impl Fleet {
     /// Takes in an agent whose details are seen for the first time.
     fn adopt(&mut self, now: Moment, name: &str, details: &AgentDetails, step: &mut Step) {
         let since = self.settled_before(now);
-        let is_settled = self.is_settled(now, details);
-        let is_named = self.is_named();
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
         if entry.agent.is_some() {
             return;
         }
-        let is_first_start = self.watched_until.is_none() && is_named && entry.absent.is_none();
         let hint = entry.hint.as_ref();
         let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
         let desired = details.desired();
         let deployment = desired.map(|desired| deployment_of(details, desired));
-        let is_settled = is_settled || (is_first_start && is_at_rest(details));
         let record = AgentRecord {
             service_id: hint.and_then(|hint| hint.id.clone()),
             created_at,
@@ -325,12 +328,11 @@ impl Fleet {
                 .region
                 .clone()
                 .or(hint.and_then(|hint| hint.region.clone())),
-            deployment: deployment.clone().filter(|_| is_settled),
             ..AgentRecord::new(name, now.wall)
         };
         let mut agent = Agent::new(record);
         // What is older was there already, out of scope or not to be read.
-        let is_new = !is_first_start && created_at.is_none_or(|date| date > since);
+        let is_new = !entry.was_there && created_at.is_none_or(|date| date > since);
         if is_new {
             let added = agent.added(now, deployment.as_ref());
             step.change.events.extend(added);
@@ -348,11 +350,15 @@ impl Fleet {
             .map_or(long_ago, |until| until.min(long_ago))
     }
 
-    /// Whether an agent is at rest on a deployment that is no rollout any more.
-    fn is_settled(&self, now: Moment, details: &AgentDetails) -> bool {
+    /// Whether the deployment that is seen for the first time is no rollout, or none any more: it is
+    /// reconciled, and was deployed long ago or, at the very first start, is ready. One of long ago that
+    /// is not ready has stopped being so.
+    fn is_settled(&self, now: Moment, details: &AgentDetails, was_there: bool) -> bool {
+        let is_reconciled = details.desired() == details.reconciled_deployment_id.as_deref();
         let deployment = details.desired_deployment();
         let created_at = deployment.and_then(|deployment| deployment.created_at);
-        is_at_rest(details) && created_at.is_some_and(|date| date <= self.settled_before(now))
+        let is_old = created_at.is_some_and(|date| date <= self.settled_before(now));
+        is_reconciled && (is_old || was_there && details.ready)
     }
 
     /// Decides when an agent is checked next.
@@ -371,7 +377,7 @@ impl Fleet {
             return Some(NextCheck::Never);
         }
         if let Some(failing) = entry.failing {
-            let tries_again = is_once && failing.times < PASS_TRIES;
+            let tries_again = is_once && failing.answers() < PASS_TRIES;
             return Some(if tries_again {
                 NextCheck::Confirm(CONFIRM_EVERY)
             } else {
@@ -379,7 +385,7 @@ impl Fleet {
             });
         }
         if let Some(absent) = entry.absent {
-            return Some(if absent.is_confirmed() {
+            return Some(if is_confirmed(absent) {
                 last(NextCheck::Regular)
             } else {
                 NextCheck::Confirm(CONFIRM_EVERY)
@@ -406,17 +412,13 @@ impl Fleet {
     }
 }
 
-fn is_at_rest(details: &AgentDetails) -> bool {
-    details.ready && details.desired() == details.reconciled_deployment_id.as_deref()
-}
-
 /// Counts one more answer that shows another deployment than the known one. Gives whether that is confirmed.
 fn confirms(agent: &mut Agent, now: Moment, desired: &str) -> bool {
     let before = agent.unconfirmed.take().filter(|(id, _)| id == desired);
-    let mut seen = before.map(|(_, seen)| seen);
-    let confirms = Seen::confirms(&mut seen, now.at);
+    let mut shown = before.map(|(_, shown)| shown);
+    let confirms = agent::confirms(&mut shown, now.at);
     if !confirms {
-        agent.unconfirmed = seen.map(|seen| (desired.to_owned(), seen));
+        agent.unconfirmed = shown.map(|shown| (desired.to_owned(), shown));
     }
     confirms
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::policy::Limits;
 use super::problem::{Problem, ProblemClass};
-use super::streak::Needs;
+use super::shown::Needs;
 use super::verdict::Verdict;
 use crate::core::wire::{LatestDeploy, Revision};
 

@@ -58,6 +58,30 @@ fn an_agent_is_removed_once_its_own_404_is_confirmed() {
     assert!(asked.count() < 30, "a hint is not followed for ever");
 }
 
+/// 404 for 1.6 s, unreadable for 9 s, 404 for 3 s: nobody has seen 5 s of it.
+#[test]
+fn an_outage_confirms_no_removal() {
+    let mut sidecar = Sidecar::watching(&["a", "b"]);
+    let details = sidecar.world.agents.remove("a").unwrap();
+    // The list has it checked.
+    while !sidecar.checked.iter().any(|(_, agent)| agent == "a") {
+        sidecar.run(TICK);
+    }
+    let of_a = ("a".to_owned(), failure("Http500"));
+    sidecar.world.failures.extend([of_a]);
+    sidecar.run(40 * SECOND);
+    sidecar.world.failures.clear();
+    sidecar.checked.clear();
+    let is_of_a = |(_, agent): &&(Duration, String)| agent == "a";
+    while sidecar.checked.iter().filter(is_of_a).count() < 2 {
+        sidecar.run(TICK);
+    }
+    assert_eq!(sidecar.lines(), [""; 0]);
+    sidecar.world.agents.insert("a".to_owned(), details);
+    sidecar.run(60 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
+}
+
 #[test]
 fn single_404s_and_failures_remove_nobody() {
     let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
@@ -374,6 +398,51 @@ fn agents_that_come_into_scope_are_not_added_and_those_out_of_it_stay_as_they_ar
     assert_eq!(sidecar.lines(), [""; 0]);
     assert_eq!(sidecar.store.len(), 2, "what is out of scope is kept");
     assert_eq!(sidecar.fleet.agents().count(), 1);
+}
+
+#[test]
+fn a_first_start_in_mid_rollout_follows_it() {
+    for is_named in [false, true] {
+        for is_dated in [true, false] {
+            let rules = if is_named { named(&["a"]) } else { rules() };
+            let mut sidecar = Sidecar::with(rules, &["a"]);
+            sidecar.world.is_dated = is_dated;
+            // The list says that it is reconciled, and only the details that it is not ready.
+            sidecar.deploy("a", "d2");
+            sidecar.wall += SignedDuration::from_secs(4);
+            sidecar.run(10 * SECOND);
+            sidecar.fail("a");
+            sidecar.run_until("a d2 rollout.finished failed", 30 * SECOND);
+            let lines = sidecar.lines();
+            let expected = ["a d2 rollout.started", "a d2 rollout.finished failed"];
+            assert_eq!(lines, expected, "{is_named} {is_dated}");
+            let data = &sidecar.last(EventKind::RolloutFinished).data;
+            assert_eq!(data.previous_deployment_id, None);
+            assert_eq!(data.observed_late, !is_dated);
+            if is_dated {
+                let elapsed = data.elapsed_ms.unwrap();
+                assert!((14_000..16_000).contains(&elapsed), "{elapsed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_start_takes_what_is_at_rest_or_was_deployed_long_ago_as_it_is() {
+    for is_named in [false, true] {
+        let rules = if is_named {
+            named(&["new", "down"])
+        } else {
+            rules()
+        };
+        let mut sidecar = Sidecar::with(rules, &["down"]);
+        sidecar.set("down", json!({"ready": false}));
+        let now = sidecar.server_now();
+        sidecar.create("new", now);
+        sidecar.run_until("down d1 agent.unready", 60 * SECOND);
+        sidecar.run(60 * SECOND);
+        assert_eq!(sidecar.lines(), ["down d1 agent.unready"], "{is_named}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Agents that stop being ready without a deploy, and incidents from their opening to their end.
 
 use super::*;
+use crate::core::messages::event_line;
 
 fn keys(sidecar: &Sidecar) -> Vec<&str> {
     let about_health = sidecar
@@ -32,7 +33,13 @@ fn an_agent_that_stays_unready_is_reported_and_so_is_its_recovery_with_the_same_
     let unready = sidecar.last(EventKind::AgentUnready).clone();
     let since = unready.data.started_at.unwrap();
     assert!(since.duration_since(began) < SignedDuration::from_secs(16));
-    assert!(unready.data.reason.is_some());
+    let reason = unready.data.reason.clone().unwrap();
+    assert_eq!(reason.code, "NotReady");
+    assert_eq!(
+        event_line(unready.kind, &unready.data),
+        "a: no longer ready: the platform says that it is not ready, although its revision is active; nothing serves: \
+         the agent takes no sessions"
+    );
     sidecar.run(60 * SECOND);
     sidecar.set("a", json!({"ready": true, "available": true}));
     sidecar.run_until("a d1 agent.recovered", 40 * SECOND);
@@ -120,6 +127,75 @@ fn failures_to_read_say_nothing_about_health() {
         .insert("a".to_owned(), failure("Http500"));
     sidecar.run(600 * SECOND);
     assert_eq!(sidecar.lines(), [" - watcher.blind"]);
+}
+
+/// Not ready for 6 s, unreadable for 12 s, not ready for 4 s: nobody has seen 12 s of it.
+#[test]
+fn time_without_a_usable_answer_counts_for_nothing() {
+    let rules = Rules {
+        health_interval: SECOND,
+        unready_for: 12 * SECOND,
+        ..named(&["a"])
+    };
+    let stale = json!({"ready": false, "updatedAt": "2026-01-01T00:00:00Z"});
+    for unusable in ["failures", "stale answers", "a 404"] {
+        let mut sidecar = Sidecar::watching_by(rules.clone(), &["a"]);
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(6 * SECOND);
+        let details = sidecar.world.agents["a"].clone();
+        let seconds = match unusable {
+            "failures" => {
+                let of_a = ("a".to_owned(), failure("Http500"));
+                sidecar.world.failures.extend([of_a]);
+                12
+            }
+            "stale answers" => {
+                merge(sidecar.world.agents.get_mut("a").unwrap(), stale.clone());
+                12
+            }
+            // Longer would be a removal.
+            _ => {
+                sidecar.delete("a");
+                4
+            }
+        };
+        sidecar.run(seconds * SECOND);
+        sidecar.world.failures.clear();
+        sidecar.world.agents.insert("a".to_owned(), details);
+        sidecar.run((16 - seconds).min(5) * SECOND);
+        assert_eq!(sidecar.lines(), [""; 0], "{unusable}");
+        sidecar.run_until("a d1 agent.unready", 20 * SECOND);
+    }
+}
+
+#[test]
+fn a_recovery_lasts_only_while_answers_show_it() {
+    let rules = Rules {
+        health_interval: SECOND,
+        ..named(&["a"])
+    };
+    let mut sidecar = Sidecar::watching_by(rules, &["a"]);
+    // One that flaps has to stay ready for `unready-for` from the second time on.
+    for _ in 0..3 {
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run(45 * SECOND);
+        sidecar.set("a", json!({"ready": true}));
+        sidecar.run(45 * SECOND);
+    }
+    sidecar.run(60 * SECOND);
+    sidecar.set("a", json!({"ready": false}));
+    sidecar.run(45 * SECOND);
+    assert_eq!(sidecar.lines().pop().unwrap(), "a d1 agent.unready");
+    sidecar.set("a", json!({"ready": true}));
+    sidecar.run(3 * SECOND);
+    let of_a = ("a".to_owned(), failure("Http500"));
+    sidecar.world.failures.extend([of_a]);
+    sidecar.run(300 * SECOND);
+    sidecar.world.failures.clear();
+    sidecar.run(45 * SECOND);
+    let health = |line: &String| line.starts_with("a ");
+    let last = sidecar.lines().into_iter().rfind(health).unwrap();
+    assert_eq!(last, "a d1 agent.unready");
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Machine {
             health: counted.unwrap_or(&before.health).clone(),
             infrastructure_issue: own.is_some_and(|revision| revision.has_infrastructure_issue),
             unconfirmed: self.streaks.iter().find_map(messages::claim),
-            ready_since: ready.map(|streak| streak.first_at),
+            ready_since: ready.map(|streak| streak.shown.first_at()),
             running_elsewhere: elsewhere.map(str::to_owned),
             awaits_command: self.awaits_command(),
             ..before.clone()

@@ -8,7 +8,8 @@ use crate::core::rollout::indication::{Ending, Indication};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
 use crate::core::rollout::policy::Unchanged;
-use crate::core::rollout::streak::{Needs, Streak, Streaks};
+use crate::core::rollout::shown::Needs;
+use crate::core::rollout::streak::{Streak, Streaks};
 use crate::core::rollout::verdict::Verdict;
 
 /// How long a target that was ready while the deploy command ran gets to be ready again, if its time is
@@ -46,7 +47,7 @@ impl Machine {
             let verdict = streak.indication.verdict().filter(|_| counts(streak))?;
             Some(Ending {
                 verdict,
-                shown: Some((streak.indication.clone(), streak.lasted())),
+                shown: Some((streak.indication.clone(), streak.shown.lasted())),
             })
         })
     }
@@ -70,7 +71,7 @@ impl Machine {
             (Indication::Ready, Command::Running) => false,
             // Not before an answer from after the command: a deployment that came meanwhile would go
             // unseen.
-            (Indication::Ready, Command::Ended(at, _)) if streak.last_at <= at => false,
+            (Indication::Ready, Command::Ended(at, _)) if streak.shown.last_at() <= at => false,
             (Indication::Ready, _) => self.ready_at.is_some(),
             // While something waits to be confirmed, that may be what moves.
             (Indication::Unmoved(_), _) => !self.streaks.iter().any(Indication::is_unconfirmed),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::rollout::indication::{Indication, Proof, StepBack};
 use crate::core::rollout::policy::Limits;
 use crate::core::rollout::problem::{Problem, ProblemClass};
-use crate::core::rollout::streak::Needs;
+use crate::core::rollout::shown::Needs;
 use crate::core::text::short_duration;
 use crate::core::wire::LatestDeploy;
 
