@@ -252,6 +252,14 @@ impl Listed {
 }
 
 /// An agent, or a name that may be one.
+/// A check that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Check {
+    number: u64,
+    /// Whether it goes before those that only look after agents at rest.
+    is_urgent: bool,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Entry {
     /// What is known of it; none until its details have been seen.
@@ -263,8 +271,8 @@ struct Entry {
     /// Whether the very first start found it there, and no answer about it has been taken in since: its
     /// deployment is none that came while anybody watched.
     was_there: bool,
-    /// The check that is under way.
-    check: Option<u64>,
+    /// The check that is under way; the answer to another one counts for nothing.
+    check: Option<Check>,
     /// Whether it is to be checked once more as soon as that has ended.
     check_again: bool,
     /// Checks in a row that said that there is no such agent.

@@ -8,7 +8,7 @@ use super::agent::{self, Agent, is_confirmed, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::NextCheck;
-use super::{Action, Fleet, Mode, PASS_TRIES, Step, Task, TaskId};
+use super::{Action, Check, Fleet, Mode, PASS_TRIES, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
     Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
@@ -24,7 +24,7 @@ pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
 const SETTLED: SignedDuration = SignedDuration::from_hours(1);
 
 impl Fleet {
-    /// Has an agent checked at once, or once more where that is under way.
+    /// Has an agent checked at once, or once more where that is under way already.
     pub(super) fn check_soon(&mut self, now: Moment, name: &str) {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
@@ -36,11 +36,16 @@ impl Fleet {
         {
             return;
         }
-        if entry.check.is_some() {
-            entry.check_again = true;
-        } else {
-            self.schedule.put(now.at, name);
+        match entry.check {
+            // What waits behind all others may wait for long.
+            Some(check) if !check.is_urgent && entry.hint.is_some() => entry.check = None,
+            Some(_) => {
+                entry.check_again = true;
+                return;
+            }
+            None => {}
         }
+        self.schedule.put(now.at, name);
     }
 
     /// Starts a check, unless there is nothing to check.
@@ -58,7 +63,7 @@ impl Fleet {
             entry.absent.is_some() || agent.is_some_and(|agent| agent.unconfirmed.is_some());
         let is_urgent =
             is_named || confirms || entry.hint.is_some() || agent.is_none_or(Agent::is_unsettled);
-        entry.check = Some(number);
+        entry.check = Some(Check { number, is_urgent });
         self.checks += 1;
         Some(Action::Check {
             check: TaskId {
@@ -94,7 +99,7 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if entry.check != Some(check.number) {
+        if entry.check.map(|check| check.number) != Some(check.number) {
             return;
         }
         entry.check = None;
@@ -131,7 +136,7 @@ impl Fleet {
             Task::Check(check) => {
                 self.checks -= 1;
                 if let Some(entry) = self.agents.get_mut(&check.agent)
-                    && entry.check == Some(check.number)
+                    && entry.check.map(|check| check.number) == Some(check.number)
                 {
                     entry.check = None;
                     entry.note_gaps(now.at);

@@ -46,6 +46,8 @@ pub(super) struct Sidecar {
     pub(super) events: Vec<FleetEvent>,
     pub(super) log: Vec<String>,
     pub(super) checked: Vec<(Duration, String)>,
+    /// Whether only what is urgent gets through to the API.
+    pub(super) is_saturated: bool,
     follows: Vec<Followed>,
 }
 
@@ -108,6 +110,7 @@ impl Sidecar {
             events: Vec::new(),
             log: Vec::new(),
             checked: Vec::new(),
+            is_saturated: false,
             follows: Vec::new(),
         };
         let long_ago = sidecar.server_now() - SignedDuration::from_hours(48);
@@ -291,6 +294,9 @@ impl Sidecar {
         for action in actions {
             match action {
                 Action::ReadList(_) => self.read_list(),
+                Action::Check {
+                    is_urgent: false, ..
+                } if self.is_saturated => {}
                 Action::Check { check, agent, .. } => {
                     self.checked.push((self.at, agent.as_str().to_owned()));
                     let observation = self.observe(agent.as_str());

@@ -508,3 +508,13 @@ fn a_first_list_of_forty_thousand_agents_is_taken_in_without_quadratic_work() {
     // Half of ten requests a second.
     assert_eq!(fleet.check_interval().0, 8000 * SECOND);
 }
+
+#[test]
+fn a_deploy_is_not_held_up_by_a_check_that_waits_behind_others() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.is_saturated = true;
+    // Its regular check waits for its turn.
+    sidecar.run(400 * SECOND);
+    sidecar.deploy("a", "d2");
+    sidecar.run_until("a d2 rollout.started", 30 * SECOND);
+}
