@@ -251,7 +251,6 @@ impl Listed {
     }
 }
 
-/// An agent, or a name that may be one.
 /// A check that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Check {
@@ -260,6 +259,7 @@ struct Check {
     is_urgent: bool,
 }
 
+/// An agent, or a name that may be one.
 #[derive(Debug, Clone, Default)]
 struct Entry {
     /// What is known of it; none until its details have been seen.
