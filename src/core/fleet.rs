@@ -245,6 +245,9 @@ struct Entry {
     hint: Option<Service>,
     /// Whether the latest list showed it.
     is_listed: bool,
+    /// Whether the very first start found it there, and no answer about it has been taken in since: its
+    /// deployment is none that came while anybody watched.
+    was_there: bool,
     /// The check that is under way.
     check: Option<u64>,
     /// Whether it is to be checked once more as soon as that has ended.
@@ -322,7 +325,8 @@ impl Fleet {
         }
         if let Watched::Named(names) = &fleet.rules.watched {
             for name in names {
-                fleet.agents.entry(name.as_str().to_owned()).or_default();
+                let entry = fleet.agents.entry(name.as_str().to_owned()).or_default();
+                entry.was_there = watched_until.is_none();
                 fleet.schedule.put(Duration::ZERO, name.as_str());
             }
         }

@@ -20,7 +20,7 @@ use crate::core::wire::{AgentDetails, AgentName};
 const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
 /// How long the list's hint about an agent is passed over once its details have said otherwise.
 pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
-/// A deployment that is at least this old, and ready, is no rollout when its agent shows for the first time.
+/// A deployment that is at least this old is no rollout when its agent shows for the first time.
 const SETTLED: SignedDuration = SignedDuration::from_hours(1);
 
 impl Fleet {
@@ -178,6 +178,7 @@ impl Fleet {
         if !agent::confirms(&mut entry.absent, now.at) {
             return;
         }
+        entry.was_there = false;
         if entry.agent.is_some() {
             self.remove(now, name, step);
         } else if self.is_named() {
@@ -225,18 +226,20 @@ impl Fleet {
         let Some(desired) = details.desired().map(str::to_owned) else {
             return;
         };
-        let is_known = agent.record.deployment_id() == Some(desired.as_str());
+        let was_there = std::mem::take(&mut entry.was_there);
+        let mut is_known = agent.record.deployment_id() == Some(desired.as_str());
         if is_known && hint.is_some() {
             entry.passes_over_hints_until = now.at.saturating_add(PASS_OVER_HINTS);
         }
         let deployment = deployment_of(&details, &desired);
-        if agent.record.deployment.is_none() && self.is_settled(now, &details) {
-            // Nobody saw it being rolled out, and that was long ago.
+        if agent.record.deployment.is_none() || is_known && was_there {
+            // So far nothing, or nothing but the list, has spoken of it.
+            is_known = self.is_settled(now, &details, was_there);
+            let settled = is_known.then(|| deployment.clone());
             self.change(name, step, |agent, _| {
-                agent.record.deployment = Some(deployment);
+                agent.record.deployment = settled;
                 Vec::new()
             });
-            return self.on_details(now, name, details, server_time, step);
         }
         self.change(name, step, |agent, _| {
             note(&mut agent.record, &details, is_known.then_some(&deployment));
@@ -308,20 +311,16 @@ impl Fleet {
     /// Takes in an agent whose details are seen for the first time.
     fn adopt(&mut self, now: Moment, name: &str, details: &AgentDetails, step: &mut Step) {
         let since = self.settled_before(now);
-        let is_settled = self.is_settled(now, details);
-        let is_named = self.is_named();
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
         if entry.agent.is_some() {
             return;
         }
-        let is_first_start = self.watched_until.is_none() && is_named && entry.absent.is_none();
         let hint = entry.hint.as_ref();
         let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
         let desired = details.desired();
         let deployment = desired.map(|desired| deployment_of(details, desired));
-        let is_settled = is_settled || (is_first_start && is_at_rest(details));
         let record = AgentRecord {
             service_id: hint.and_then(|hint| hint.id.clone()),
             created_at,
@@ -329,12 +328,11 @@ impl Fleet {
                 .region
                 .clone()
                 .or(hint.and_then(|hint| hint.region.clone())),
-            deployment: deployment.clone().filter(|_| is_settled),
             ..AgentRecord::new(name, now.wall)
         };
         let mut agent = Agent::new(record);
         // What is older was there already, out of scope or not to be read.
-        let is_new = !is_first_start && created_at.is_none_or(|date| date > since);
+        let is_new = !entry.was_there && created_at.is_none_or(|date| date > since);
         if is_new {
             let added = agent.added(now, deployment.as_ref());
             step.change.events.extend(added);
@@ -352,11 +350,15 @@ impl Fleet {
             .map_or(long_ago, |until| until.min(long_ago))
     }
 
-    /// Whether an agent is at rest on a deployment that is no rollout any more.
-    fn is_settled(&self, now: Moment, details: &AgentDetails) -> bool {
+    /// Whether the deployment that is seen for the first time is no rollout, or none any more: it is
+    /// reconciled, and was deployed long ago or, at the very first start, is ready. One of long ago that
+    /// is not ready has stopped being so.
+    fn is_settled(&self, now: Moment, details: &AgentDetails, was_there: bool) -> bool {
+        let is_reconciled = details.desired() == details.reconciled_deployment_id.as_deref();
         let deployment = details.desired_deployment();
         let created_at = deployment.and_then(|deployment| deployment.created_at);
-        is_at_rest(details) && created_at.is_some_and(|date| date <= self.settled_before(now))
+        let is_old = created_at.is_some_and(|date| date <= self.settled_before(now));
+        is_reconciled && (is_old || was_there && details.ready)
     }
 
     /// Decides when an agent is checked next.
@@ -408,10 +410,6 @@ impl Fleet {
             },
         ))
     }
-}
-
-fn is_at_rest(details: &AgentDetails) -> bool {
-    details.ready && details.desired() == details.reconciled_deployment_id.as_deref()
 }
 
 /// Counts one more answer that shows another deployment than the known one. Gives whether that is confirmed.

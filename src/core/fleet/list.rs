@@ -158,6 +158,7 @@ impl Fleet {
                 ..Entry::default()
             };
             if is_first_start {
+                entry.was_there = true;
                 let record = first_seen(now, &name, &service);
                 // It is checked soon; what is being rolled out, at once.
                 self.schedule.add(now.at, &name);
@@ -203,8 +204,8 @@ impl Fleet {
     }
 }
 
-/// An agent as the list of the very first start shows it. One that is being rolled out is taken as one
-/// whose deployment is not known yet.
+/// An agent as the list of the very first start shows it, until its own details say whether its deployment
+/// is being rolled out. Of one that is not reconciled the list itself says so.
 fn first_seen(now: Moment, name: &str, service: &Service) -> AgentRecord {
     let deployment = service.desired().filter(|_| service.is_reconciled());
     AgentRecord {

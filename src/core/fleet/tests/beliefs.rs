@@ -401,6 +401,51 @@ fn agents_that_come_into_scope_are_not_added_and_those_out_of_it_stay_as_they_ar
 }
 
 #[test]
+fn a_first_start_in_mid_rollout_follows_it() {
+    for is_named in [false, true] {
+        for is_dated in [true, false] {
+            let rules = if is_named { named(&["a"]) } else { rules() };
+            let mut sidecar = Sidecar::with(rules, &["a"]);
+            sidecar.world.is_dated = is_dated;
+            // The list says that it is reconciled, and only the details that it is not ready.
+            sidecar.deploy("a", "d2");
+            sidecar.wall += SignedDuration::from_secs(4);
+            sidecar.run(10 * SECOND);
+            sidecar.fail("a");
+            sidecar.run_until("a d2 rollout.finished failed", 30 * SECOND);
+            let lines = sidecar.lines();
+            let expected = ["a d2 rollout.started", "a d2 rollout.finished failed"];
+            assert_eq!(lines, expected, "{is_named} {is_dated}");
+            let data = &sidecar.last(EventKind::RolloutFinished).data;
+            assert_eq!(data.previous_deployment_id, None);
+            assert_eq!(data.observed_late, !is_dated);
+            if is_dated {
+                let elapsed = data.elapsed_ms.unwrap();
+                assert!((14_000..16_000).contains(&elapsed), "{elapsed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_start_takes_what_is_at_rest_or_was_deployed_long_ago_as_it_is() {
+    for is_named in [false, true] {
+        let rules = if is_named {
+            named(&["new", "down"])
+        } else {
+            rules()
+        };
+        let mut sidecar = Sidecar::with(rules, &["down"]);
+        sidecar.set("down", json!({"ready": false}));
+        let now = sidecar.server_now();
+        sidecar.create("new", now);
+        sidecar.run_until("down d1 agent.unready", 60 * SECOND);
+        sidecar.run(60 * SECOND);
+        assert_eq!(sidecar.lines(), ["down d1 agent.unready"], "{is_named}");
+    }
+}
+
+#[test]
 fn an_agent_whose_record_was_lost_is_neither_added_nor_rolled_out() {
     let mut sidecar = Sidecar::watching(&["a", "b"]);
     let wall = sidecar.wall;
