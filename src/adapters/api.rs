@@ -183,9 +183,9 @@ impl Client {
     }
 
     /// Asks for the organization's agents, and takes at most `limit` for it.
-    async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
+    async fn list(&self, limit: Duration, route: Route) -> Result<Vec<Service>, RequestError> {
         let url = self.agents(limit).await?.below(&[]);
-        let answer = self.get(url, MAX_LIST, limit, Route::Pooled).await?;
+        let answer = self.get(url, MAX_LIST, limit, route).await?;
         let parsed = parse_list(answer.body.as_bytes());
         self.expect(error::LIST, answer, parsed)
     }

@@ -245,7 +245,7 @@ impl Sidecar {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::ReadList => self.tasks.read_list(),
+                Action::ReadList(route) => self.tasks.read_list(route),
                 Action::Check {
                     check,
                     agent,

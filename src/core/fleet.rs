@@ -160,8 +160,8 @@ pub enum Task {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Read the list.
-    ReadList,
+    /// Read the list, by which way.
+    ReadList(Route),
     /// Check an agent once.
     Check {
         /// Which check.
@@ -218,8 +218,10 @@ pub struct Fleet {
     list_at: Option<Duration>,
     /// Until when an earlier run had watched; none where this is the first.
     watched_until: Option<Timestamp>,
-    /// How many entries of the latest list there were in all, and how many in scope; none before the first.
+    /// What the latest list came to; none before the first.
     listed: Option<Listed>,
+    /// Lists in a row that showed nobody to watch, at the start.
+    nobody: Option<Shown>,
     last_number: u64,
     /// How many checks, and followed rollouts, are under way.
     checks: usize,
@@ -231,9 +233,22 @@ pub struct Fleet {
 /// What the latest list came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listed {
+    /// How many entries there were in all, and how many in scope.
+    in_all: usize,
     in_scope: usize,
     /// Whether it has suddenly lost so many agents that it is not trusted.
     is_distrusted: bool,
+}
+
+impl Listed {
+    /// Why there is nobody to watch.
+    fn nobody(self) -> String {
+        match (self.in_all, self.in_scope) {
+            (0, _) => "the organization has no agents: its list is empty".to_owned(),
+            (_, 0) => "no agent of the list is in scope".to_owned(),
+            _ => "no agent of the list exists".to_owned(),
+        }
+    }
 }
 
 /// An agent, or a name that may be one.
@@ -299,6 +314,7 @@ impl Fleet {
             list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
             watched_until,
             listed: None,
+            nobody: None,
             last_number: 0,
             checks: 0,
             follows: 0,
@@ -419,7 +435,11 @@ impl Fleet {
         let mut actions = Vec::new();
         if self.list_at.is_some_and(|due| due <= now.at) {
             self.list_at = None;
-            actions.push(Action::ReadList);
+            // What confirms a list must not come from the same replica.
+            actions.push(Action::ReadList(match self.nobody {
+                Some(_) => Route::Fresh,
+                None => Route::Pooled,
+            }));
         }
         while self.checks < MAX_CHECKS
             && let Some(name) = self.schedule.take(now.at)
@@ -466,13 +486,9 @@ impl Fleet {
                 return failed(Verdict::NotFound, format!("there is no agent {name}"));
             }
         }
-        match (&self.rules.watched, self.listed) {
-            (Watched::Listed(scope), Some(listed)) if scope.is_narrow() && listed.in_scope == 0 => {
-                failed(
-                    Verdict::NotFound,
-                    "no agent of the list is in scope".to_owned(),
-                )
-            }
+        // Where nobody was seen, nobody knows that all is well.
+        match self.listed {
+            Some(listed) if self.knows_nobody() => failed(Verdict::NotFound, listed.nobody()),
             _ => Some(PassEnd::Passed),
         }
     }
@@ -569,6 +585,10 @@ impl Fleet {
 
     fn agent_mut(&mut self, name: &str) -> Option<&mut Agent> {
         self.agents.get_mut(name)?.agent.as_mut()
+    }
+
+    fn knows_nobody(&self) -> bool {
+        self.agents.values().all(|entry| entry.agent.is_none())
     }
 
     fn is_named(&self) -> bool {

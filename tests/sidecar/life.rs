@@ -172,6 +172,12 @@ fn a_single_pass_that_comes_to_nothing_says_why() {
         ended.stderr
     );
     api.recover();
+    // An organization without agents, or another one than was meant.
+    api.remove("a");
+    let ended = place.run();
+    assert_eq!(ended.code(), 4, "{ended:?}");
+    let why = "the organization has no agents: its list is empty";
+    assert!(ended.stderr.contains(why), "{ended:?}");
     api.rekey("another-key");
     let ended = place.run();
     assert_eq!(ended.code(), 3, "{ended:?}");

@@ -167,9 +167,13 @@ impl Connection {
     ///
     /// # Errors
     /// When there is no usable answer.
-    pub(crate) async fn list(&self, limit: Duration) -> Result<Vec<Service>, RequestError> {
+    pub(crate) async fn list(
+        &self,
+        limit: Duration,
+        route: Route,
+    ) -> Result<Vec<Service>, RequestError> {
         self.acquire(Priority::Normal).await;
-        self.send(|client| async move { client.list(limit).await })
+        self.send(|client| async move { client.list(limit, route).await })
             .await
     }
 

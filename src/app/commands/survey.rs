@@ -14,7 +14,7 @@ use crate::app::exit::Ending;
 use crate::app::plan::{Plan, Rounds, Survey};
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::messages;
-use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, TargetRule, Verdict};
+use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, Route, TargetRule, Verdict};
 use crate::core::wire::{AgentName, Service};
 
 /// How long a table is shown before the agents are checked again.
@@ -103,7 +103,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
             let verdict = Verdict::Interrupted(interruption);
             return Err(NoAgents::NoList(verdict, "interrupted".to_owned()));
         }
-        listed = prepared.connection.list(MAX_REQUEST) => listed,
+        listed = prepared.connection.list(MAX_REQUEST, Route::Pooled) => listed,
     };
     let listed = listed.map_err(|error| {
         let verdict = match error.class {

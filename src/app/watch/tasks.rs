@@ -87,10 +87,10 @@ impl Tasks {
     }
 
     /// Reads the list once.
-    pub(super) fn read_list(&mut self) {
+    pub(super) fn read_list(&mut self, route: Route) {
         let api = self.api.clone();
         self.spawn(Task::ReadList, async move {
-            match api.connection.list(MAX_REQUEST).await {
+            match api.connection.list(MAX_REQUEST, route).await {
                 Ok(services) => Input::Listed(services),
                 Err(error) => Input::ListFailed(match error.into_observation() {
                     Observation::Failed(failure) => failure,

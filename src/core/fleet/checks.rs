@@ -17,7 +17,7 @@ use crate::core::text::one_line;
 use crate::core::wire::{AgentDetails, AgentName};
 
 /// How soon something is checked again that has to be confirmed: three times over five seconds.
-const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
+pub(super) const CONFIRM_EVERY: Duration = Duration::from_millis(2500);
 /// How long the list's hint about an agent is passed over once its details have said otherwise.
 pub(super) const PASS_OVER_HINTS: Duration = Duration::from_mins(1);
 /// A deployment that is at least this old is no rollout when its agent shows for the first time.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::agent::Agent;
+use super::agent::{self, Agent};
+use super::checks::CONFIRM_EVERY;
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, KnownDeployment};
 use super::{Entry, Fleet, Listed, Mode, Step, Watched};
@@ -32,6 +33,12 @@ impl Fleet {
         let in_all = services.len();
         let services = self.in_scope(services, step);
         let in_scope = services.len();
+        let shows_nobody = is_first && in_scope == 0 && self.knows_nobody();
+        if shows_nobody && !agent::confirms(&mut self.nobody, now.at) {
+            self.list_at = Some(now.at.saturating_add(CONFIRM_EVERY));
+            return;
+        }
+        self.nobody = None;
         let is_distrusted = self.note_missing(now, &services, step);
         for (name, service) in services {
             self.on_service(now, name, service, is_first, step);
@@ -49,12 +56,16 @@ impl Fleet {
             }
         }
         self.listed = Some(Listed {
+            in_all,
             in_scope,
             is_distrusted,
         });
     }
 
     pub(super) fn on_list_failed(&mut self, now: Moment, failure: &Failure, step: &mut Step) {
+        if let Some(nobody) = &mut self.nobody {
+            nobody.gap();
+        }
         if self.sources.list.failed(now.at, failure) {
             let why = one_line(&failure.summary);
             step.log(

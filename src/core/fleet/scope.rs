@@ -36,11 +36,6 @@ impl Scope {
         })
     }
 
-    /// Whether anything was asked for but all agents.
-    pub(super) fn is_narrow(&self) -> bool {
-        !(self.regions.is_empty() && self.exclude.is_empty() && self.include.fit(""))
-    }
-
     /// Whether an agent of this name, in this region, is watched.
     #[must_use]
     pub fn holds(&self, name: &str, region: Option<&str>) -> bool {
@@ -89,11 +84,6 @@ impl Patterns {
     pub(super) fn fit(&self, text: &str) -> bool {
         let fits = |pattern: &WildMatch| pattern.matches(text);
         self.wanted.iter().any(fits) && !self.excluded.iter().any(fits)
-    }
-
-    /// Whether there is any.
-    fn is_empty(&self) -> bool {
-        self.wanted.is_empty() && self.excluded.is_empty()
     }
 }
 

@@ -290,7 +290,7 @@ impl Sidecar {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::ReadList => self.read_list(),
+                Action::ReadList(_) => self.read_list(),
                 Action::Check { check, agent, .. } => {
                     self.checked.push((self.at, agent.as_str().to_owned()));
                     let observation = self.observe(agent.as_str());

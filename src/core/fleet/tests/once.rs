@@ -66,11 +66,42 @@ fn a_pass_over_nobody_is_no_success() {
         PassEnd::Failed(Verdict::NotFound, _)
     ));
     let mut sidecar = once(rules(), &[]);
-    assert_eq!(
-        end(&mut sidecar),
-        PassEnd::Passed,
-        "an organization without agents"
-    );
+    let why = "the organization has no agents: its list is empty".to_owned();
+    assert_eq!(end(&mut sidecar), PassEnd::Failed(Verdict::NotFound, why));
+}
+
+#[test]
+fn a_list_that_shows_nobody_has_to_be_confirmed() {
+    let mut sidecar = once(rules(), &["a"]);
+    sidecar.world.list = Some(json!([]));
+    sidecar.run(2 * SECOND);
+    // Nobody sees these four seconds.
+    sidecar.world.list_failure = Some(failure("Http500"));
+    sidecar.run(2 * SECOND);
+    sidecar.world.list_failure = None;
+    sidecar.run(4 * SECOND);
+    assert_eq!(sidecar.fleet.pass_end(), None);
+    sidecar.world.list = None;
+    assert_eq!(end(&mut sidecar), PassEnd::Passed);
+    assert_eq!(sidecar.fleet.agents().count(), 1);
+    // Who is remembered is asked for, and that somebody is there is enough.
+    let watched = Rules {
+        mode: Mode::Once,
+        ..rules()
+    };
+    sidecar.restart(watched, 60 * SECOND);
+    sidecar.world.list = Some(json!([]));
+    assert_eq!(end(&mut sidecar), PassEnd::Passed);
+    // A first start takes what it finds as it is, also where the list was empty at first.
+    let mut sidecar = Sidecar::with(rules(), &[]);
+    let now = sidecar.server_now();
+    sidecar.create("a", now);
+    sidecar.world.list = Some(json!([]));
+    sidecar.run(4 * SECOND);
+    sidecar.world.list = None;
+    sidecar.run(60 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
+    assert_eq!(sidecar.fleet.agents().count(), 1);
 }
 
 #[test]
