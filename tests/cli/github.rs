@@ -226,7 +226,7 @@ fn a_single_check_gives_outputs_but_neither_page_nor_annotation() {
             assert_eq!(step.read("step_summary"), "");
         })
         .status(124)
-        .stdout("my-agent: still progressing, deployment new: not ready yet: validating; the agent still takes sessions\n")
+        .stdout("my-agent: still progressing, deployment new: validating; the agent still takes sessions\n")
         .stderr_any()
         .run();
     assert_eq!(commands(&left.stderr), []);

@@ -332,10 +332,10 @@ fn status_polls_once() {
     assert_eq!(server.requests().len(), 1);
     Test::against(&play(vec![revision("Creating", &Value::Null)]).url(), "status my-agent")
         .status(124)
-        .stdout("my-agent: still progressing, deployment new: not ready yet: creating; the agent still takes sessions\n")
+        .stdout("my-agent: still progressing, deployment new: creating; the agent still takes sessions\n")
         .stderr(
             "my-agent: still progressing (exit code 124)\n\
-             \x20 reason      not ready yet: creating; the agent still takes sessions\n\
+             \x20 reason      creating; the agent still takes sessions\n\
              \x20 phase       creating\n\
              \x20 deployment  new\n\
              \x20 next        it may still come up: pipecat-rollout wait-for-ready my-agent --deployment new\n",

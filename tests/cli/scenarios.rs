@@ -206,7 +206,7 @@ fn a_rehearsal_takes_the_same_course_at_any_speed() {
 fn a_status_of_a_simulated_agent_is_its_first_state() {
     Test::new("status voice-starter --simulate rolling-update")
         .status(124)
-        .stdout("voice-starter: still progressing, deployment ID: not ready yet: reconciling; the old version still serves\n")
+        .stdout("voice-starter: still progressing, deployment ID: reconciling; the old version still serves\n")
         .stderr_lines("  next        it may still come up: pipecat-rollout wait-for-ready voice-starter --deployment ID")
         .run();
 }

@@ -95,7 +95,7 @@ fn all_agents_are_a_table_and_the_worst_decides() {
         .status(10)
         .stdout(
             "AGENT   VERDICT            REGION      REPLICAS  SESSIONS  AGE  DEPLOYMENT  REASON\n\
-             prod-a  still progressing  eu-central  0         -         -    new         not ready yet: creating; the agent still takes sessions\n\
+             prod-a  still progressing  eu-central  0         -         -    new         creating; the agent still takes sessions\n\
              prod-b  ready              us-west     2         4         -    new\n\
              test    failed             us-west     0         -         -    new         its revision has failed, and the platform gives no reason; the agent still takes sessions\n\
              \n\

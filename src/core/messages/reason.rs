@@ -88,6 +88,10 @@ fn reason_of_time(verdict: Verdict, facts: &Facts<'_>) -> Option<Reason> {
             "CommandFailed",
             format!("the deploy command failed with exit code {code}, and no new deployment came"),
         ),
+        // A single check has no deadline that could have passed.
+        Verdict::Timeout if facts.limits.timeout.is_zero() => {
+            pending("NotReady", not_ready(facts), facts)
+        }
         Verdict::Timeout => pending("DeadlineExceeded", timed_out(facts), facts),
         Verdict::Interrupted(interruption) => interrupted(interruption, facts),
         // Time says nothing of these.
@@ -378,6 +382,20 @@ fn interrupted(interruption: Interruption, facts: &Facts<'_>) -> Reason {
     beside("Interrupted", summary, "; ", facts.view.problem.as_ref())
 }
 
+/// What a single answer shows of a deployment that is not ready: it says nothing of before or after.
+fn not_ready(facts: &Facts<'_>) -> String {
+    let is_said_ready = facts.latest.is_some_and(|details| details.ready);
+    match facts.view.phase {
+        Phase::Active if !is_said_ready => {
+            "the platform says that it is not ready, although its revision is active".to_owned()
+        }
+        Phase::Failed if is_said_ready => {
+            "the platform says that it is ready, although its revision has failed".to_owned()
+        }
+        phase => phase.to_string(),
+    }
+}
+
 fn timed_out(facts: &Facts<'_>) -> String {
     let limits = facts.limits;
     let phase = facts.view.phase;
@@ -386,7 +404,6 @@ fn timed_out(facts: &Facts<'_>) -> String {
     let ready = facts.latest.is_some_and(|details| details.ready) && phase == Phase::Active;
     let ready_since = facts.view.ready_since;
     match ready_since.map(|since| facts.at.saturating_sub(since)) {
-        _ if limits.timeout.is_zero() => format!("not ready yet: {phase}"),
         _ if !facts.settled => {
             "too few answers show that this is the new deployment and not one from before"
                 .to_owned()

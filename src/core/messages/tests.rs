@@ -129,20 +129,20 @@ fn a_single_look_tells_of_no_time() {
             at_ms: 4,
         });
         outcome.reason = Some(Reason {
-            code: text("DeadlineExceeded"),
-            summary: text("not ready yet: validating"),
+            code: text("NotReady"),
+            summary: text("validating"),
             message: None,
         });
     });
     assert_eq!(
         result_line(&progressing, Mode::Status),
-        "my-agent: still progressing: not ready yet: validating"
+        "my-agent: still progressing: validating"
     );
     assert_eq!(
         failure_block(&progressing, Mode::Status)[..3],
         [
             "my-agent: still progressing (exit code 124)",
-            "  reason      not ready yet: validating",
+            "  reason      validating",
             "  phase       validating",
         ]
     );

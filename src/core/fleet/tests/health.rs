@@ -1,6 +1,7 @@
 //! Agents that stop being ready without a deploy, and incidents from their opening to their end.
 
 use super::*;
+use crate::core::messages::event_line;
 
 fn keys(sidecar: &Sidecar) -> Vec<&str> {
     let about_health = sidecar
@@ -32,7 +33,13 @@ fn an_agent_that_stays_unready_is_reported_and_so_is_its_recovery_with_the_same_
     let unready = sidecar.last(EventKind::AgentUnready).clone();
     let since = unready.data.started_at.unwrap();
     assert!(since.duration_since(began) < SignedDuration::from_secs(16));
-    assert!(unready.data.reason.is_some());
+    let reason = unready.data.reason.clone().unwrap();
+    assert_eq!(reason.code, "NotReady");
+    assert_eq!(
+        event_line(unready.kind, &unready.data),
+        "a: no longer ready: the platform says that it is not ready, although its revision is active; nothing serves: \
+         the agent takes no sessions"
+    );
     sidecar.run(60 * SECOND);
     sidecar.set("a", json!({"ready": true, "available": true}));
     sidecar.run_until("a d1 agent.recovered", 40 * SECOND);

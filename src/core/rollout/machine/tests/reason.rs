@@ -20,7 +20,10 @@ fn every_ending_has_its_sentence() {
         first, timeout 20, until warm: 10..20 new/new ready min=2 up => DeadlineExceeded: ready, but with fewer replicas than the agent keeps at least
         first, timeout 20, require-new: 10..20 new/new ready up => DeadlineExceeded: ready, but no answer shows that it runs on a revision of its own; the agent still takes sessions
         not base, timeout 4: 0..4 new/new ready => DeadlineExceeded: too few answers show that this is the new deployment and not one from before
-        first, check: 0 new/new Validating ErrImagePull*0 up => ErrImagePull: not ready yet: validating, with ErrImagePull; the agent still takes sessions
+        first, check: 0 new/new down => NotReady: progressing; nothing serves: the agent takes no sessions
+        first, check: 0 new/new Active down => NotReady: the platform says that it is not ready, although its revision is active; nothing serves: the agent takes no sessions
+        first, check: 0 new/new ready Failed => NotReady: the platform says that it is ready, although its revision has failed
+        first, check: 0 new/new Validating ErrImagePull*0 up => ErrImagePull: validating, with ErrImagePull; the agent still takes sessions
         first, timeout 20: 0..20 new/new Creating issue => DeadlineExceeded: not ready after 20.0s: creating for 20.0s; the platform reports an infrastructure issue of its own
         first, stall 5: 0..5 new/new Creating => Stalled: nothing has moved for 5.0s: creating
         first: 0 new/new CrashLoopBackOff*1 | 9 SIGTERM => Interrupted: by SIGTERM, while progressing; its code crashes: CrashLoopBackOff
