@@ -81,7 +81,10 @@ fn the_manifests_run_what_there_is() {
     }
     // What is asked of it, it answers: the paths are there, and so is the port.
     let api = Api::with(&["a"]);
-    let place = Place::of(&api);
+    // With a token as well, which the probes of Kubernetes cannot read from its file.
+    let place = Place::of(&api).file("token", "0123456789abcdef\n");
+    let token = format!("--http-token-file {}", place.path("token").display());
+    let place = place.args(&token);
     let running = place.start_watching();
     for container in [standalone, sidecar] {
         let security = &container["securityContext"];

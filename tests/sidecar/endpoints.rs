@@ -12,6 +12,35 @@ fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
 }
 
 #[test]
+fn the_health_check_bears_the_token_of_its_configuration() {
+    const TOKEN: &str = "a-token-0f-some-length";
+    let place = Place::at("http://127.0.0.1:9/v1").file("token", TOKEN);
+    let path = place.path("token");
+    let place = place.config(&format!("http-token-file = \"{}\"\n", path.display()));
+    let sidecar = place.start();
+    let at = sidecar.endpoints().to_string();
+    let config = place.path("watch.toml");
+    let health = |arguments: &[&str]| {
+        let asked = ["watch", "--health", "--listen", &at];
+        let health = place.other(&[&asked, arguments].concat());
+        assert_eq!(health.code(), 1, "{health:?}");
+        assert!(!health.stderr.contains(TOKEN), "{health:?}");
+        health.stderr
+    };
+    let config = ["--config", config.to_str().unwrap()];
+    let words = health(&config);
+    let why = "not healthy: the list of agents could not be read yet";
+    assert!(words.contains(why), "{words}");
+    let words = health(&[]);
+    assert!(words.contains("give --http-token-file as well"), "{words}");
+    std::fs::write(place.path("other"), "another-token-of-some-length").unwrap();
+    let other = place.path("other");
+    let words = health(&["--http-token-file", other.to_str().unwrap()]);
+    assert!(words.contains("401 Unauthorized"), "{words}");
+    sidecar.stop();
+}
+
+#[test]
 fn agents_and_rollouts_are_listed_with_what_is_known() {
     let api = Api::with(&["a", "b"]);
     let sidecar = Place::of(&api).start_watching();

@@ -163,7 +163,7 @@ pub(crate) struct WatchKeys {
     #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]
     pub(crate) dashboard_url: Option<String>,
 
-    /// File with the token that every request to the endpoints has to bear
+    /// File with the token that every request to the endpoints but a probe has to bear
     #[arg(long, value_name = "PATH", env, help_heading = help::HTTP)]
     pub(crate) http_token_file: Option<PathBuf>,
 

@@ -115,7 +115,9 @@ pub(super) async fn health(plan: &WatchPlan) -> Result<Ending, Error> {
         SocketAddr::V6(at) if at.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         _ => address.ip(),
     };
-    let answer = timeout(PATIENCE, ask(SocketAddr::new(host, address.port()))).await;
+    let token = plan.http_token()?;
+    let asked = ask(SocketAddr::new(host, address.port()), token.as_deref());
+    let answer = timeout(PATIENCE, asked).await;
     let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let answer = answer
         .map_err(|error| Error::Unhealthy(format!("nobody answers at {address}: {error}")))?;
@@ -130,6 +132,9 @@ pub(super) async fn health(plan: &WatchPlan) -> Result<Ending, Error> {
         .filter_map(|fault| Some(one_line(fault.as_str()?)))
         .collect();
     Err(Error::Unhealthy(match faults.as_slice() {
+        [] if body["status"] == "not-ready" => {
+            "it says why only to those with its token: give --http-token-file as well".to_owned()
+        }
         [] => format!(
             "the answer is {}",
             one_line(head.lines().next().unwrap_or_default())
@@ -138,9 +143,13 @@ pub(super) async fn health(plan: &WatchPlan) -> Result<Ending, Error> {
     }))
 }
 
-async fn ask(address: SocketAddr) -> io::Result<String> {
+async fn ask(address: SocketAddr, token: Option<&str>) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let bearer = token.map_or_else(String::new, |token| {
+        format!("authorization: Bearer {token}\r\n")
+    });
+    let request =
+        format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\n{bearer}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

@@ -7,7 +7,7 @@ mod sinks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::chain;
 use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
-use crate::app::watch::http::{Access, Token};
+use crate::app::watch::http::{Access, Token, read_token};
 use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
 use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
@@ -73,13 +73,23 @@ impl WatchPlan {
     /// # Errors
     /// When there is no token although there is to be one.
     pub(crate) fn access(&self) -> Result<Access> {
-        let token = self.http_token_file.as_deref().map(Token::read).transpose();
         Ok(Access {
-            token: token
-                .map_err(|why| anyhow!("--http-token-file: {why}"))?
-                .map(Arc::new),
+            token: self.of_token_file(Token::read)?.map(Arc::new),
             public_url: self.origin.public_url.clone(),
         })
+    }
+
+    /// What the endpoints are asked with.
+    ///
+    /// # Errors
+    /// When there is no token although there is to be one.
+    pub(crate) fn http_token(&self) -> Result<Option<String>> {
+        self.of_token_file(read_token)
+    }
+
+    fn of_token_file<T>(&self, read: fn(&Path) -> Result<T, String>) -> Result<Option<T>> {
+        let read = self.http_token_file.as_deref().map(read).transpose();
+        read.map_err(|why| anyhow!("--http-token-file: {why}"))
     }
 }
 

@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::routes::Place;
-pub(crate) use self::token::Token;
+pub(crate) use self::token::{Token, read_token};
 use super::{Shared, StoreHandle};
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;

@@ -91,7 +91,7 @@ pub(super) async fn logs(
 fn check(trust: Trust) -> Result<(), Response> {
     match trust {
         Trust::Full => Ok(()),
-        Trust::ReadOnly => Err(error(
+        Trust::ReadOnly | Trust::StatusOnly => Err(error(
             StatusCode::FORBIDDEN,
             "this is off beyond this machine; --http-token-file guards all endpoints, and turns it on",
         )),

@@ -1,5 +1,5 @@
 //! Whom the endpoints answer: on loopback, those who call them by a name of this machine; with a token, those
-//! who bear it.
+//! who bear it. Probes, which cannot read a token from a file, are answered without: whether, and not why.
 
 use std::net::IpAddr;
 
@@ -13,6 +13,9 @@ use super::answer::error;
 use super::lists::Trust;
 use super::token::CHALLENGE;
 use crate::core::fleet::PublicUrl;
+
+/// What probes ask for.
+const PROBED: [&str; 2] = ["/livez", "/readyz"];
 
 /// Why a request is turned away, and in which words.
 pub(super) type Refusal = (StatusCode, &'static str);
@@ -40,6 +43,7 @@ pub(super) async fn admit(
     let name = check_name(listening, public, request.version, &request.uri, headers);
     let name = name.map_err(|(status, why)| error(status, why))?;
     match (&access.token, name) {
+        (Some(_), _) if is_bare_probe(request) => Ok(Trust::StatusOnly),
         (Some(token), _) if token.admits(headers).await => Ok(Trust::Full),
         (Some(_), _) => {
             let why =
@@ -83,6 +87,11 @@ pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
     } else {
         Err(REFUSED)
     }
+}
+
+/// Whether this is a probe without a token; a token that is wrong is refused there as well.
+fn is_bare_probe(request: &Parts) -> bool {
+    PROBED.contains(&request.uri.path()) && !request.headers.contains_key(header::AUTHORIZATION)
 }
 
 fn check_name(

@@ -30,6 +30,8 @@ pub(super) enum Trust {
     Full,
     /// Anyone who can reach the sidecar.
     ReadOnly,
+    /// A probe without the token: it learns whether the sidecar is well, and not why.
+    StatusOnly,
 }
 
 pub(super) fn overview(

@@ -107,7 +107,7 @@ async fn guard(access: Arc<Access>, listening: IpAddr, request: Request, next: N
     response
 }
 
-async fn livez(State(state): State<AppState>) -> Response {
+async fn livez(State(state): State<AppState>, Extension(trust): Extension<Trust>) -> Response {
     let heartbeats = state.endpoints.shared.heartbeats();
     let stuck: Vec<&str> = heartbeats
         .iter()
@@ -123,10 +123,10 @@ async fn livez(State(state): State<AppState>) -> Response {
         json!({ "name": beat.name, "stuck": beat.is_stuck, "ageMs": whole_millis(beat.age) })
     });
     let body = json!({ "status": word, "stuck": stuck, "loops": loops.collect::<Vec<_>>() });
-    json_answer(status, &body)
+    probe_answer(status, trust, body)
 }
 
-async fn readyz(State(state): State<AppState>) -> Response {
+async fn readyz(State(state): State<AppState>, Extension(trust): Extension<Trust>) -> Response {
     let shared = &state.endpoints.shared;
     let faults = shared.faults();
     let (status, word) = if faults.is_empty() {
@@ -149,6 +149,14 @@ async fn readyz(State(state): State<AppState>) -> Response {
         "muted": muted,
     });
     drop(fleet);
+    probe_answer(status, trust, body)
+}
+
+/// What a probe is answered: all of it, or the status alone.
+fn probe_answer(status: StatusCode, trust: Trust, mut body: Value) -> Response {
+    if trust == Trust::StatusOnly {
+        body = json!({ "status": body["status"] });
+    }
     json_answer(status, &body)
 }
 

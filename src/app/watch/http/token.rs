@@ -38,7 +38,7 @@ impl Token {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         Ok(Self {
             path: path.to_owned(),
-            digest: RwLock::new(read_digest(path)?),
+            digest: RwLock::new(digest_of(&read_token(path)?)),
         })
     }
 
@@ -47,14 +47,14 @@ impl Token {
         let Some(given) = given(headers) else {
             return false;
         };
-        let given = digest(&SHA256, given.as_bytes()).as_ref().to_vec();
+        let given = digest_of(&given);
         if self.is(&given) {
             return true;
         }
         let token = Arc::clone(self);
-        let read = spawn_blocking(move || read_digest(&token.path)).await;
-        if let Ok(Ok(digest)) = read {
-            *self.digest.write().unwrap_or_else(PoisonError::into_inner) = digest;
+        let read = spawn_blocking(move || read_token(&token.path)).await;
+        if let Ok(Ok(token)) = read {
+            *self.digest.write().unwrap_or_else(PoisonError::into_inner) = digest_of(&token);
         }
         self.is(&given)
     }
@@ -65,7 +65,11 @@ impl Token {
     }
 }
 
-fn read_digest(path: &Path) -> Result<Vec<u8>, String> {
+/// The token that a file holds.
+///
+/// # Errors
+/// When there is none, in one line.
+pub(crate) fn read_token(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let token = text.trim();
@@ -77,7 +81,11 @@ fn read_digest(path: &Path) -> Result<Vec<u8>, String> {
             path.display()
         ));
     }
-    Ok(digest(&SHA256, token.as_bytes()).as_ref().to_vec())
+    Ok(token.to_owned())
+}
+
+fn digest_of(token: &str) -> Vec<u8> {
+    digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }
 
 /// The token of a request: a bearer token, or a password with any name.

@@ -247,7 +247,7 @@ async fn beyond_this_machine_nothing_but_reading_is_allowed_without_a_token() {
     let guarded = with_dead_letters(Ipv4Addr::UNSPECIFIED, access).await;
     for target in [
         "/",
-        "/livez",
+        "/livez/",
         "/metrics",
         "/v1/overview",
         "/badge/a.svg",
@@ -260,7 +260,17 @@ async fn beyond_this_machine_nothing_but_reading_is_allowed_without_a_token() {
         assert!(!reply.text().contains(TOKEN));
     }
     assert_eq!(guarded.ask("POST", redeliver, OWN).await.status, 401);
+    // Probes cannot read a token from a file: they learn whether it is well, and not why.
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let wrong = format!("Authorization: Bearer {TOKEN}x\r\n");
+    for (target, status, word) in [("/livez", 200, "alive"), ("/readyz", 503, "not-ready")] {
+        let bare = guarded.get(target).await;
+        let whole = guarded.ask("GET", target, &bearer).await;
+        assert_eq!((bare.status, whole.status), (status, status));
+        assert_eq!(bare.json(), json!({ "status": word }));
+        assert!(whole.json().as_object().unwrap().len() > 1, "{whole:?}");
+        assert_eq!(guarded.ask("GET", target, &wrong).await.status, 401);
+    }
     let overview = guarded.ask("GET", "/v1/overview", &bearer).await;
     assert_eq!(overview.json()["mayAct"], true);
     let own = bearer + OWN;
