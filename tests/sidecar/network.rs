@@ -138,7 +138,7 @@ fn localhost_is_this_machine_whatever_the_resolver_says() {
     let expected = "my-agent: still progressing, deployment d2: ";
     assert!(ended.stdout.starts_with(expected), "{ended:?}");
     let sidecar = place.start_command(with_hosts(&place.sidecar()).unwrap());
-    receiver.wait_for_line("my-agent d2 agent.unready");
+    receiver.wait_for_line("my-agent d2 rollout.started");
     sidecar.stop();
     station.end();
 }
