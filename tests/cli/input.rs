@@ -373,10 +373,13 @@ fn the_vendor_s_file_names_the_agent() {
         .stderr("error: pcc-deploy.toml: it has no agent_name; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = 1\n")
-        .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; fix it, or name an agent\n")
+        .stderr("error: pcc-deploy.toml: line 1: agent_name has to be a text in quotes, like \"my-agent\"; fix it, or name an agent\n")
+        .run();
+    bad(b"image = 'x'\nagent_name = ['a']\n")
+        .stderr("error: pcc-deploy.toml: line 2: agent_name has to be a text in quotes, like \"my-agent\"; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = '..'\n")
-        .stderr("error: pcc-deploy.toml: agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
+        .stderr("error: pcc-deploy.toml: line 1: agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
         .run();
     bad(b"\xff")
         .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; fix it, or name an agent: stream did not contain valid UTF-8\n")
