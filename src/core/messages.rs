@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_block};
+pub use self::block::{check_block, ending_block, failure_block, log_lines, warnings, wrap_block};
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
