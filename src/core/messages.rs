@@ -387,6 +387,12 @@ pub fn agents(count: usize) -> String {
     self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
 }
 
+/// A count of requests, in words.
+#[must_use]
+pub fn requests(requests: u32) -> String {
+    count(requests.into(), "request")
+}
+
 /// A count of restarts, in words.
 #[must_use]
 pub fn restarts(restarts: u64) -> String {
