@@ -359,7 +359,7 @@ impl Client {
                 retry_after,
                 asked_with: self
                     .may_blame_credentials(status, retry_after)
-                    .then(|| self.asked_with()),
+                    .then(|| self.refused_as(status)),
             }),
         }
     }
@@ -381,6 +381,15 @@ impl Client {
         match self.first_organization.get() {
             Some(name) => format!("{}, for organization {name}", self.credentials),
             None => self.credentials.to_string(),
+        }
+    }
+
+    /// What was asked with, for a refusal of this status.
+    fn refused_as(&self, status: StatusCode) -> String {
+        let renewal = self.credentials.renewal();
+        match renewal.filter(|_| status == StatusCode::UNAUTHORIZED) {
+            Some(renewal) => format!("{}; {renewal}", self.asked_with()),
+            None => self.asked_with(),
         }
     }
 

@@ -19,6 +19,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
+pub(crate) use self::read::Variables;
 use self::values::{
     AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
 };
@@ -51,6 +52,10 @@ pub(crate) struct Cli {
     /// Print only how it ended, and only on failure
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+
+    /// What was not typed, and where it is from.
+    #[arg(skip)]
+    pub(crate) variables: Variables,
 }
 
 /// The commands.
@@ -168,24 +173,19 @@ pub(crate) struct SurveyArgs {
     pub(crate) all: bool,
 
     /// Only agents whose name fits this pattern; repeatable
-    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub(crate) include: Vec<String>,
 
     /// No agents whose name fits this pattern; repeatable
-    #[arg(long, value_name = "GLOB", value_delimiter = ',', requires = "all")]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub(crate) exclude: Vec<String>,
 
     /// Only agents in this region; repeatable
-    #[arg(
-        long = "region",
-        value_name = "REGION",
-        value_delimiter = ',',
-        requires = "all"
-    )]
+    #[arg(long = "region", value_name = "REGION", value_delimiter = ',')]
     pub(crate) regions: Vec<String>,
 
     /// Check again and again, until Ctrl-C
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     pub(crate) watch: bool,
 }
 
@@ -268,13 +268,7 @@ pub(crate) struct ApiArgs {
     pub(crate) simulate: Option<String>,
 
     /// Run the scenario, and the clock of the watch, this many times as fast
-    #[arg(
-        long,
-        value_name = "FACTOR",
-        env,
-        default_value = "1",
-        requires = "simulate"
-    )]
+    #[arg(long, value_name = "FACTOR", env, default_value = "1")]
     pub(crate) speed: Speed,
 }
 

@@ -18,7 +18,7 @@ mod watch;
 use std::io::{self, IsTerminal as _};
 
 use crate::adapters::output::{self, Level, Style, Verbosity, print, print_error};
-use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, WaitArgs, WatchArgs};
+use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, Variables, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
 use crate::app::plan::{self, CommandEnd, OutputPlan};
@@ -64,7 +64,7 @@ pub(crate) async fn run(cli: Cli) -> Ending {
         Command::Completions { shell } => (Style::Plain, manual::completions(shell)),
         Command::Man { command } => (Style::Plain, manual::man(command.as_deref())),
     };
-    report_errors(style, result)
+    report_errors(style, &cli.variables, result)
 }
 
 async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
@@ -117,11 +117,14 @@ fn install(style: Style, level: Level) -> Result<(), Error> {
 }
 
 /// Shows an error in the style of the progress.
-fn report_errors(style: Style, result: Result<Ending, Error>) -> Ending {
+fn report_errors(style: Style, variables: &Variables, result: Result<Ending, Error>) -> Ending {
     let ending = result.unwrap_or_else(Ending::Failed);
     let code = exit::code(&ending);
     match &ending {
-        Ending::Failed(error) => print_error(style, &error::chain(error), code),
+        Ending::Failed(error) => {
+            let words = variables.named_in(&error::chain(error));
+            print_error(style, &words, code);
+        }
         Ending::PassFailed { why, .. } => print_error(style, why, code),
         Ending::Judged(_) | Ending::Unreported(_) | Ending::Done => {}
     }

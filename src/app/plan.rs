@@ -295,18 +295,18 @@ fn source(args: ApiArgs) -> Result<Source> {
         PlainHttp::LoopbackOnly
     };
     Ok(Source::Api {
-        url: api_url(args.api_url.as_deref(), plain_http)?,
+        url: api_url(args.api_url.as_deref(), "--api-url", plain_http)?,
         credentials: Box::new(Credentials::find(args.api_key_file.as_deref())?),
         ca_file: args.ca_file,
     })
 }
 
-/// Where the API is: `given`, else what the vendor's CLI is given, else the vendor's.
-fn api_url(given: Option<&str>, plain_http: PlainHttp) -> Result<ApiUrl> {
+/// Where the API is: what is `given` there, else what the vendor's CLI is given, else the vendor's.
+fn api_url(given: Option<&str>, given_by: &str, plain_http: PlainHttp) -> Result<ApiUrl> {
     const HOST: &str = "PIPECAT_API_HOST";
     let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
     let (place, url) = match (given, &host) {
-        (Some(given), _) => ("--api-url (or PIPECAT_API_URL)", given),
+        (Some(given), _) => (given_by, given),
         (None, Some(host)) => (HOST, host.as_str()),
         (None, None) => ("--api-url", DEFAULT_API_URL),
     };

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use self::retry::{Pause, Retry};
+use self::retry::Pause;
+pub(crate) use self::retry::Retry;
 use crate::adapters::simulator::Speed;
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::block::{check_block, ending_block, failure_block, warnings, wrap_block};
+pub use self::block::{check_block, ending_block, failure_block, log_lines, warnings, wrap_block};
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_severity, event_warnings};
 pub use self::hint::{decode_exit_code, next_step};
@@ -385,6 +385,12 @@ pub fn replicas(replicas: u64) -> String {
 #[must_use]
 pub fn agents(count: usize) -> String {
     self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
+}
+
+/// A count of requests, in words.
+#[must_use]
+pub fn requests(requests: u32) -> String {
+    count(requests.into(), "request")
 }
 
 /// A count of restarts, in words.

@@ -247,7 +247,18 @@ fn a_refusal_says_what_was_asked_with_and_where_it_was_found() {
     let valid = |test: Test| logged_in(test, login("token_expires_at = 4102444800.5"));
     assert_eq!(
         refused("401 Unauthorized", valid),
-        "the API answered 401 Unauthorized; asked with the login in login.toml"
+        "the API answered 401 Unauthorized; asked with the login in login.toml; if it has expired, renew it: \
+         pipecat cloud auth login"
+    );
+    let undated = |test: Test| logged_in(test, login("org = \"acme\""));
+    assert_eq!(
+        refused("401 Unauthorized", undated),
+        "the API answered 401 Unauthorized; asked with the login in login.toml, for organization acme; if it has \
+         expired, renew it: pipecat cloud auth login"
+    );
+    assert_eq!(
+        refused("403 Forbidden", undated),
+        "the API answered 403 Forbidden; asked with the login in login.toml, for organization acme"
     );
     let expired = |test: Test| logged_in(test, login("org = \"acme\"\ntoken_expires_at = 1.7e9"));
     assert_eq!(
@@ -350,11 +361,21 @@ fn nothing_to_ask_with_is_found_out_before_any_request() {
     without()
         .env("PIPECAT_CONFIG_PATH", "missing.toml")
         .env("HOME", "/nonexistent")
-        .stderr(line)
+        .stderr(&line.replace(
+            "key;",
+            "key (PIPECAT_CONFIG_PATH names missing.toml, which does not exist);",
+        ))
         .run();
-    without()
-        .env("PIPECAT_API_KEY", "")
+    let empty = || without().env("PIPECAT_API_KEY", "");
+    empty()
         .stderr("error: no API key: PIPECAT_API_KEY is set but empty; does the pipeline have access to the secret?\n")
+        .run();
+    empty()
+        .env("PIPECAT_CONFIG_PATH", "missing.toml")
+        .stderr(
+            "error: no API key (PIPECAT_CONFIG_PATH names missing.toml, which does not exist): PIPECAT_API_KEY is \
+             set but empty; does the pipeline have access to the secret?\n",
+        )
         .run();
     without()
         .env("PIPECAT_TOKEN", " ")
@@ -387,6 +408,24 @@ fn what_cannot_be_a_secret_is_refused_without_being_repeated() {
     without()
         .env("PCC_API_KEY", format!("\"{KEY}\" "))
         .stderr("error: the private API key in PCC_API_KEY holds a character that none has; copy it again, without quotes or blanks\n")
+        .run();
+    for (secret, kind) in [
+        (KEY, "private API key"),
+        (ACCESS_TOKEN, "personal access token"),
+    ] {
+        for quote in ['"', '\''] {
+            without()
+                .env("PIPECAT_API_KEY", format!("{quote}{secret}{quote}"))
+                .stderr(&format!(
+                    "error: the {kind} in PIPECAT_API_KEY has quotes around it, which are part of its value; leave them out\n"
+                ))
+                .run();
+        }
+    }
+    without()
+        .file("key", format!("\"{KEY}\"\n"))
+        .arg("--api-key-file=key")
+        .stderr("error: the private API key in key (--api-key-file) has quotes around it, which are part of its value; leave them out\n")
         .run();
     without()
         .env("PIPECAT_TOKEN", format!("{ACCESS_TOKEN}\n"))

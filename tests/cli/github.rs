@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -299,6 +300,53 @@ fn files_of_the_step_that_are_not_mounted_are_left_out_with_a_warning() {
         let warning = format!(" WARN {name}: the folder /nowhere does not exist; it is left out\n");
         assert!(left.stderr.contains(&warning), "{}", left.stderr);
     }
+}
+
+#[test]
+fn files_of_the_step_may_be_pipes_and_devices() {
+    let server = || play(vec![agent(true)]);
+    let step = |server: &Server| {
+        let (test, _) = Step::around(Test::against(&server.url(), "wait my-agent"));
+        test.env("GITHUB_OUTPUT", "/dev/stdout")
+            .env("GITHUB_STEP_SUMMARY", "/dev/stderr")
+            .stdout_any()
+            .stderr_any()
+    };
+    let left = step(&server()).run();
+    assert!(left.stdout.contains("verdict=ready\n"), "{}", left.stdout);
+    let (summary, row) = (
+        "### ✅ my-agent ready after ",
+        "| my-agent | **ready** | 0 |",
+    );
+    assert!(left.stderr.contains(summary), "{}", left.stderr);
+    assert!(left.stderr.contains(row), "{}", left.stderr);
+
+    let piped = |server: &Server| {
+        let test = step(server).env("GITHUB_OUTPUT", "pipe");
+        let path = test.folder().join("pipe");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        (test, path)
+    };
+    let server_of_the_pipe = server();
+    let (test, path) = piped(&server_of_the_pipe);
+    // One that is open for reading and writing needs no other end to be opened.
+    let mut reader = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    test.run();
+    let mut verdict = [0; 14];
+    std::io::Read::read_exact(&mut reader, &mut verdict).unwrap();
+    assert_eq!(&verdict, b"verdict=ready\n");
+
+    let server_of_the_pipe = server();
+    let (unread, _) = piped(&server_of_the_pipe);
+    let left = unread.run();
+    let warning =
+        " WARN GITHUB_OUTPUT: nobody reads pipe; start what reads the pipe first; it is left out\n";
+    assert!(left.stderr.contains(warning), "{}", left.stderr);
 }
 
 #[test]

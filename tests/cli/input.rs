@@ -105,7 +105,7 @@ fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
         .env("PIPECAT_ROLLOUT_TIMEOUT", "soon")
         .status(2)
         .stderr_lines(
-            "error: invalid value 'soon' for '--timeout <TIME>': a time is written like 90s, 10m, 1h 30m, or as seconds: 90\n\
+            "error: invalid value 'soon' for 'PIPECAT_ROLLOUT_TIMEOUT': a time is written like 90s, 10m, 1h 30m, or as seconds: 90\n\
              For more information, try '--help'.",
         )
         .run();
@@ -116,6 +116,69 @@ fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
         .env("PIPECAT_ROLLOUT_REQUIRE_NEW_REVISION", "")
         .stdout("my-agent: ready after TIME, deployment new\n")
         .run();
+}
+
+#[test]
+fn what_a_variable_gives_wrongly_is_named_by_it() {
+    let given = |variable: &str, value: &str| {
+        Test::against(NOWHERE, "wait a")
+            .env(variable, value)
+            .status(2)
+    };
+    let help = "\nFor more information, try '--help'.";
+    for (variable, value, lines) in [
+        (
+            "PIPECAT_ROLLOUT_OUTPUT",
+            "x",
+            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_OUTPUT'\n  [possible values: text, json]",
+        ),
+        (
+            "PIPECAT_ROLLOUT_SMOKE",
+            "x",
+            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_SMOKE': value was not a boolean",
+        ),
+    ] {
+        given(variable, value)
+            .stderr_lines(&(lines.to_owned() + help))
+            .run();
+    }
+    let mistyped =
+        "error: invalid value 'x' for '--output <FORMAT>'\n  [possible values: text, json]";
+    given("PIPECAT_ROLLOUT_OUTPUT", "json")
+        .arg("-ox")
+        .stderr_lines(&(mistyped.to_owned() + help))
+        .run();
+    for (variable, value, line) in [
+        (
+            "PIPECAT_ROLLOUT_TIMEOUT",
+            "0",
+            "PIPECAT_ROLLOUT_TIMEOUT must be longer than zero; for a single check use `status`",
+        ),
+        (
+            "PIPECAT_ROLLOUT_STABLE_FOR",
+            "20m",
+            "PIPECAT_ROLLOUT_STABLE_FOR (20m) must be shorter than --timeout (10m), or the target can never be ready that long",
+        ),
+        (
+            "PIPECAT_ROLLOUT_REPORT_FILE",
+            "missing/report.json",
+            "PIPECAT_ROLLOUT_REPORT_FILE: the folder missing does not exist",
+        ),
+        (
+            "PIPECAT_API_URL",
+            "example.com",
+            "PIPECAT_API_URL: it is not a URL; one looks like https://api.pipecat.daily.co/v1",
+        ),
+        (
+            "PIPECAT_ROLLOUT_API_KEY_FILE",
+            "missing",
+            "PIPECAT_ROLLOUT_API_KEY_FILE: cannot read missing: No such file or directory (os error 2)",
+        ),
+    ] {
+        given(variable, value)
+            .stderr(&format!("error: {line}\n"))
+            .run();
+    }
 }
 
 #[test]
@@ -142,8 +205,15 @@ fn contradictions() {
         "error: --quiet and --verbose exclude each other: give only one",
     );
     refused_by_clap(
-        &["wait", "a", "--speed", "3"],
-        "error: the following required arguments were not provided:\n  --simulate <SCENARIO>",
+        &[
+            "wait",
+            "a",
+            "--simulate",
+            "crash-loop",
+            "--api-url",
+            NOWHERE,
+        ],
+        "error: --simulate and --api-url exclude each other: give only one",
     );
     refused(
         &["wait", "a", "b", "--deployment", ID],
@@ -152,23 +222,63 @@ fn contradictions() {
 }
 
 #[test]
+fn an_option_without_effect_is_refused_where_it_is_typed() {
+    for (command, idle, base) in [
+        ("status my-agent", "--include x", "--all"),
+        ("status my-agent", "--exclude x", "--all"),
+        ("status my-agent", "--region x", "--all"),
+        ("status my-agent", "--watch", "--all"),
+        ("status --simulate crash-loop", "--watch", "--all"),
+        ("wait a", "--speed 3", "--simulate"),
+        ("status --all", "--speed 3", "--simulate"),
+        ("wait a", "--smoke-body missing.json", "--smoke"),
+        ("run a", "--smoke-key-file missing", "--smoke"),
+        ("wait a", "--smoke-timeout 3s", "--smoke"),
+        ("watch", "--webhook-secret-file missing", "--webhook"),
+    ] {
+        let line = format!("{command} {idle}");
+        let command = if command == "run a" { " -- true" } else { "" };
+        let arguments = line + command;
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let idle = idle.split(' ').next().unwrap();
+        refused_by_clap(
+            &arguments,
+            &format!("error: {idle} has no effect without {base}; add {base}, or leave {idle} out"),
+        );
+    }
+    // Variables may be there for other commands of a pipeline, and so may be those of one that is turned off.
+    Test::new("wait a --progress none --simulate rolling-update --speed 1000 --stable-for 0")
+        .env("PIPECAT_API_URL", NOWHERE)
+        .env("PIPECAT_ROLLOUT_SMOKE", "false")
+        .env("PIPECAT_ROLLOUT_SMOKE_BODY", "missing.json")
+        .env("PIPECAT_ROLLOUT_SMOKE_TIMEOUT", "3s")
+        .stdout_any()
+        .run();
+    Test::against(NOWHERE, "wait a --smoke-timeout 3s")
+        .env("PIPECAT_ROLLOUT_SMOKE", "false")
+        .status(2)
+        .stderr_any()
+        .run();
+}
+
+#[test]
 fn addresses() {
     for (url, words) in [
         (
             "http://example.com/v1",
-            "--api-url (or PIPECAT_API_URL): plain http to example.com would send the key in the open; use https, or --allow-insecure-http",
+            "--api-url: plain http to example.com would send the key in the open; use https, or --allow-insecure-http",
         ),
         (
             "api.pipecat.daily.co/v1",
-            "--api-url (or PIPECAT_API_URL): it is not a URL; one looks like https://api.pipecat.daily.co/v1",
+            "--api-url: it is not a URL; one looks like https://api.pipecat.daily.co/v1",
         ),
         (
             "ftp://example.com/v1",
-            "--api-url (or PIPECAT_API_URL): it begins with ftp:, and only https: will do, or http: to this machine",
+            "--api-url: it begins with ftp:, and only https: will do, or http: to this machine",
         ),
         (
             "https://user:pass@example.com/v1",
-            "--api-url (or PIPECAT_API_URL): the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY",
+            "--api-url: the URL must not hold a user name or password; the key goes to PIPECAT_API_KEY",
         ),
     ] {
         refused(&["wait", "a", "--api-url", url], words);
@@ -401,10 +511,13 @@ fn the_vendor_s_file_names_the_agent() {
         .stderr("error: pcc-deploy.toml: it has no agent_name; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = 1\n")
-        .stderr("error: pcc-deploy.toml: line 1: invalid type: integer `1`, expected a string; fix it, or name an agent\n")
+        .stderr("error: pcc-deploy.toml: line 1: agent_name has to be a text in quotes, like \"my-agent\"; fix it, or name an agent\n")
+        .run();
+    bad(b"image = 'x'\nagent_name = ['a']\n")
+        .stderr("error: pcc-deploy.toml: line 2: agent_name has to be a text in quotes, like \"my-agent\"; fix it, or name an agent\n")
         .run();
     bad(b"agent_name = '..'\n")
-        .stderr("error: pcc-deploy.toml: agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
+        .stderr("error: pcc-deploy.toml: line 1: agent_name: \"..\" cannot be an agent name: a URL path would resolve it away\n")
         .run();
     bad(b"\xff")
         .stderr("error: no agent is named, and pcc-deploy.toml cannot be read; fix it, or name an agent: stream did not contain valid UTF-8\n")

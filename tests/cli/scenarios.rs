@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use pipecat_rollout::fuzzing::simulator::Scenario;
 
-use crate::harness::{Test, finish, project};
+use crate::harness::{KEY, Test, finish, project};
+use crate::rehearsal::Simulator;
 
 /// A scenario at twenty times its speed: limits, in its time, exit code, stdout, and lines that stderr
 /// has in this order, the last at its end. All of them follow from how the scenario ends, whenever the
@@ -316,6 +317,21 @@ fn the_simulator_serves_until_a_signal_ends_it() {
     assert!(kill.success());
     let (status, left) = finish(child);
     assert_eq!((status.code(), left.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_simulator_takes_only_the_key_that_it_is_given() {
+    let simulator = Simulator::with(&["simulate", "--agent", "a", "--accept-key", KEY]);
+    let check = || Test::against(&simulator.url, "status a --progress none").stdout_any();
+    check().run();
+    let other = check().env("PIPECAT_API_KEY", "sk_other").status(3).run();
+    let words = "a: unauthorized: the API answered 401 Unauthorized";
+    assert!(other.stdout.starts_with(words), "{}", other.stdout);
+    let any = Simulator::with(&["simulate", "--agent", "a"]);
+    Test::against(&any.url, "status a --progress none")
+        .env("PIPECAT_API_KEY", "sk_other")
+        .stdout_any()
+        .run();
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `--smoke`: a session that is started on the deployment once it is ready.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, Test};
@@ -12,16 +15,19 @@ const PUBLIC_KEY: &str = "pk_test_5ecret";
 #[derive(Clone, Copy)]
 struct Session {
     start: (&'static str, &'static str),
-    shown: &'static str,
-    logs: &'static str,
+    shown: (&'static str, &'static str),
+    logs: (&'static str, &'static str),
     end: &'static str,
 }
 
 /// A session that runs, and ends by itself.
 const GOOD: Session = Session {
     start: ("200 OK", r#"{"sessionId": "session-1"}"#),
-    shown: r#"{"sessionId": "session-1", "deploymentId": "new", "endedAt": "2026-11-23T15:00:00Z"}"#,
-    logs: r#"{"logs": [{"log": "hello"}]}"#,
+    shown: (
+        "200 OK",
+        r#"{"sessionId": "session-1", "deploymentId": "new", "endedAt": "2026-11-23T15:00:00Z"}"#,
+    ),
+    logs: ("200 OK", r#"{"logs": [{"log": "hello"}]}"#),
     end: "204 No Content",
 };
 
@@ -32,9 +38,9 @@ fn platform(session: Session) -> Server {
         match (method, path) {
             ("POST", "/v1/public/my-agent/start") => answer(session.start.0, "", session.start.1),
             ("GET", "/v1/agents/my-agent/sessions/session-1") => {
-                answer("200 OK", "", session.shown)
+                answer(session.shown.0, "", session.shown.1)
             }
-            ("GET", "/v1/agents/my-agent/logs") => answer("200 OK", "", session.logs),
+            ("GET", "/v1/agents/my-agent/logs") => answer(session.logs.0, "", session.logs.1),
             ("DELETE", "/v1/agents/my-agent/sessions/session-1") => answer(session.end, "", ""),
             _ => agent(true),
         }
@@ -108,7 +114,10 @@ fn fails(session: Session, switches: &[&str], code: i32) -> (Value, Vec<String>)
 fn what_goes_wrong_with_the_session_fails_with_a_reason_of_its_own() {
     const END: &str = "DELETE /v1/agents/my-agent/sessions/session-1";
     let exception = Session {
-        logs: r#"{"logs": [{"log": "KeyError: 'X'"}, {"log": "ERROR Exception running bot(): 'X'"}, {"log": "hello"}]}"#,
+        logs: (
+            "200 OK",
+            r#"{"logs": [{"log": "KeyError: 'X'"}, {"log": "ERROR Exception running bot(): 'X'"}, {"log": "hello"}]}"#,
+        ),
         ..GOOD
     };
     let (reason, asked) = fails(exception, &[], 10);
@@ -124,7 +133,7 @@ fn what_goes_wrong_with_the_session_fails_with_a_reason_of_its_own() {
     assert!(asked.iter().any(|line| line == END), "{asked:?}");
 
     let elsewhere = Session {
-        shown: r#"{"deploymentId": "old"}"#,
+        shown: ("200 OK", r#"{"deploymentId": "old"}"#),
         ..GOOD
     };
     let (reason, asked) = fails(elsewhere, &[], 10);
@@ -135,7 +144,7 @@ fn what_goes_wrong_with_the_session_fails_with_a_reason_of_its_own() {
     assert!(asked.iter().any(|line| line == END), "{asked:?}");
 
     let silent = Session {
-        shown: r#"{"sessionId": "session-1"}"#,
+        shown: ("200 OK", r#"{"sessionId": "session-1"}"#),
         ..GOOD
     };
     let (reason, asked) = fails(silent, &["--smoke-timeout=2s"], 10);
@@ -185,6 +194,77 @@ fn what_goes_wrong_with_the_session_fails_with_a_reason_of_its_own() {
 }
 
 #[test]
+fn what_the_api_does_not_answer_about_the_session_is_unknown() {
+    const WHERE: &str =
+        "it is ready, but it is not known which deployment serves the smoke session";
+    const LOGGED: &str =
+        "it is ready, but it is not known whether the smoke session logged an exception";
+    let broken = ("500 Internal Server Error", "");
+    let refused = ("403 Forbidden", "");
+    let no_answer = |shown| Session { shown, ..GOOD };
+    let no_logs = |logs| Session { logs, ..GOOD };
+    for (session, switches, verdict, reason_code, summary) in [
+        (
+            no_answer(broken),
+            &["--smoke-timeout=2s"][..],
+            5,
+            "SmokeNoAnswer",
+            format!("{WHERE}: the API answered 500 Internal Server Error"),
+        ),
+        (
+            no_answer(refused),
+            &[],
+            3,
+            "SmokeNoAnswer",
+            format!(
+                "{WHERE}: the API answered 403 Forbidden; asked with the private API key in PIPECAT_API_KEY"
+            ),
+        ),
+        (
+            no_logs(broken),
+            &["--smoke-timeout=2s"],
+            5,
+            "SmokeLogsUnread",
+            format!("{LOGGED}: the API answered 500 Internal Server Error"),
+        ),
+        (
+            no_logs(refused),
+            &[],
+            3,
+            "SmokeLogsUnread",
+            format!(
+                "{LOGGED}: the API answered 403 Forbidden; asked with the private API key in PIPECAT_API_KEY"
+            ),
+        ),
+    ] {
+        let (reason, asked) = fails(session, switches, verdict);
+        assert_eq!(reason["code"], reason_code);
+        assert_eq!(reason["summary"], summary);
+        assert!(asked.last().unwrap().starts_with("DELETE"), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_question_about_the_session_that_fails_now_and_then_is_asked_again() {
+    let asked = Mutex::new(HashSet::new());
+    let server = Server::start_by_head(move |head| {
+        let path = head.split([' ', '?']).nth(1).unwrap().to_owned();
+        let is_first = asked.lock().unwrap().insert(path);
+        match head.split(' ').next().unwrap() {
+            "POST" => answer(GOOD.start.0, "", GOOD.start.1),
+            "DELETE" => answer(GOOD.end, "", ""),
+            _ if head.contains("my-agent ") => agent(true),
+            _ if is_first => answer("502 Bad Gateway", "", ""),
+            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
+            _ => answer("200 OK", "", GOOD.shown.1),
+        }
+    });
+    smoke(&server)
+        .stdout("my-agent: ready after TIME, deployment new\n")
+        .run();
+}
+
+#[test]
 fn a_busy_agent_is_waited_for_and_a_session_that_cannot_be_ended_is_named() {
     let started = std::sync::atomic::AtomicUsize::new(0);
     let good = platform(GOOD);
@@ -197,8 +277,8 @@ fn a_busy_agent_is_waited_for_and_a_session_that_cannot_be_ended_is_named() {
             "POST" if first == 0 => answer("429 Too Many Requests", "Retry-After: 1\r\n", ""),
             "POST" => answer(GOOD.start.0, "", GOOD.start.1),
             "DELETE" => answer("500 Internal Server Error", "", ""),
-            _ if head.contains("/sessions/") => answer("200 OK", "", GOOD.shown),
-            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs),
+            _ if head.contains("/sessions/") => answer("200 OK", "", GOOD.shown.1),
+            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
             _ => agent(true),
         }
     });

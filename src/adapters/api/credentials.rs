@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use self::login::LoginFile;
-use self::secret::Secret;
+use self::secret::{Secret, is_quote};
 
 /// The variables that may hold a private API key, in the order in which they are read. In the
 /// vendor's own templates the first one is a public key.
@@ -97,13 +97,17 @@ impl Credentials {
             pass_over(public, "the login of the vendor's CLI");
             return Self::from_login(login);
         }
+        let missing = login::missing().map_or(String::new(), |file| {
+            let (variable, file) = (login::FILE_VARIABLE, file.display());
+            format!(" ({variable} names {file}, which does not exist)")
+        });
         match (public, empty) {
             (Some(variable), _) => Err(only_public(variable)),
             (None, Some(variable)) => bail!(
-                "no API key: {variable} is set but empty; does the pipeline have access to the secret?"
+                "no API key{missing}: {variable} is set but empty; does the pipeline have access to the secret?"
             ),
             (None, None) => bail!(
-                "no API key; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file, or log \
+                "no API key{missing}; put a private API key into PIPECAT_API_KEY, or its file into --api-key-file, or log \
                  in: pipecat cloud auth login"
             ),
         }
@@ -153,6 +157,13 @@ impl Credentials {
             _ => return None,
         };
         (reloaded != *self).then_some(reloaded)
+    }
+
+    /// What to do where the API does not accept this, unless its own words say that already.
+    pub(super) fn renewal(&self) -> Option<&'static str> {
+        let is_said = self.expires_at.is_some_and(|at| at <= Timestamp::now());
+        (self.kind == Kind::Login && !is_said)
+            .then_some("if it has expired, renew it: pipecat cloud auth login")
     }
 
     pub(super) fn secret(&self) -> &Secret {
@@ -268,7 +279,7 @@ impl fmt::Display for Place {
 impl Kind {
     /// What a secret is by its form; `otherwise` where that says nothing.
     fn of(text: &str, otherwise: Self) -> Self {
-        let text = text.trim_start();
+        let text = text.trim_start_matches(|char: char| char.is_whitespace() || is_quote(char));
         if text.starts_with("pk_") {
             Kind::PublicKey
         } else if text.starts_with("sk_") {

@@ -1,7 +1,7 @@
 //! Files that are proven to be writable before the wait: those replaced atomically, and those of a CI
 //! runner, which are appended to.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -60,15 +60,21 @@ impl OutputFile {
     /// # Errors
     /// When it cannot be opened.
     pub(super) fn to_append(named_by: &'static str, path: &Path) -> Result<Self> {
-        let mut options = File::options();
-        // Crash messages are in it: one that is made here is for nobody else to read.
-        options.read(true).append(true).create(true).mode(0o600);
-        let file = options.open(path);
-        let file = file.map_err(|why| cannot_write(named_by, path, &why))?;
+        let place = match fs::metadata(path) {
+            // Nothing is there of what they were given before.
+            Ok(found) if !found.is_file() => opened(path, &found).map(Place::Written),
+            Ok(_) | Err(_) => {
+                let mut options = File::options();
+                // Crash messages are in it: one that is made here is for nobody else to read.
+                options.read(true).append(true).create(true).mode(0o600);
+                options.open(path).map(Place::Appended)
+            }
+        };
+        let place = place.map_err(|why| cannot_write(named_by, path, &why))?;
         Ok(Self {
             named_by,
             path: path.to_owned(),
-            place: Place::Appended(file),
+            place,
         })
     }
 
@@ -119,13 +125,7 @@ fn place(path: &Path, real: &Path) -> io::Result<Place> {
         Some(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
         // What /dev/stdout points to is not ours to replace, either.
         Some(found) if !found.is_file() || path.starts_with("/dev") => {
-            let mut options = File::options();
-            if found.file_type().is_fifo() {
-                // Without a reader this fails, where it would wait for one.
-                let flags = OFlags::NONBLOCK.bits();
-                options.custom_flags(flags.cast_signed());
-            }
-            Ok(Place::Written(options.write(true).open(real)?))
+            opened(real, &found).map(Place::Written)
         }
         Some(found) if found.permissions().readonly() => Err(ErrorKind::PermissionDenied.into()),
         // A file without a name shows that one can be made here, and leaves nothing.
@@ -139,6 +139,17 @@ fn place(path: &Path, real: &Path) -> io::Result<Place> {
             Err(error) => Err(bare(&error)),
         },
     }
+}
+
+/// A pipe or a device, opened to be written to.
+fn opened(path: &Path, found: &Metadata) -> io::Result<File> {
+    let mut options = File::options();
+    if found.file_type().is_fifo() {
+        // Without a reader this fails, where it would wait for one.
+        let flags = OFlags::NONBLOCK.bits();
+        options.custom_flags(flags.cast_signed());
+    }
+    options.write(true).open(path)
 }
 
 /// Replaces a file by one of this text; where no rename can do that, as of a file that is mounted by

@@ -76,9 +76,10 @@ fn test_case(report: &AgentReport) -> String {
         words.push("message:".to_owned());
         words.extend(lines(message));
     }
-    if !report.logs.is_empty() {
+    let logs = messages::log_lines(report);
+    if !logs.is_empty() {
         words.push("logs:".to_owned());
-        words.extend(lines(&report.logs.join("\n")));
+        words.extend(logs);
     }
     if !words.is_empty() {
         let _ = writeln!(
@@ -146,7 +147,9 @@ mod tests {
     #[test]
     fn the_document_of_a_failure_beside_a_success() {
         let mut bad = failed("bad", "Traceback:\nKeyError: '<a> & ]]>'");
-        bad.logs = vec!["one".to_owned(), "two \u{1b}[31m".to_owned()];
+        bad.logs = ["one", "Traceback:", "two \u{1b}[31m"]
+            .map(str::to_owned)
+            .into();
         let mut good = ready("good");
         good.outcome.revision_unchanged = true;
         assert_eq!(

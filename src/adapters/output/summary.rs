@@ -120,9 +120,9 @@ fn details(report: &AgentReport) -> String {
     if message.lines().count() > SHOWN_LINES {
         details.push_str(&folded("The whole message", &fenced(&message)));
     }
-    if !report.logs.is_empty() {
-        let logs = lines(&report.logs.join("\n")).join("\n");
-        details.push_str(&folded("Logs", &fenced(&logs)));
+    let logs = messages::log_lines(report);
+    if !logs.is_empty() {
+        details.push_str(&folded("Logs", &fenced(&logs.join("\n"))));
     }
     if details.is_empty() {
         return details;
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_page_of_a_failure_beside_a_success() {
         let mut bad = failed("bad", "Traceback:\n```\nKeyError: 'x'");
-        bad.logs = vec!["one".to_owned(), "two".to_owned()];
+        bad.logs = ["one", "two", "KeyError: 'x'"].map(str::to_owned).into();
         bad.outcome.image = Some("example.com/bot:1".to_owned());
         let mut good = ready("good");
         good.outcome.region = Some("us-west".to_owned());
@@ -256,6 +256,14 @@ two
 </details>
 "
         );
+    }
+
+    #[test]
+    fn logs_that_the_message_has_already_are_no_section() {
+        let mut report = failed("a", "KeyError: 'x'");
+        report.logs = vec!["KeyError: 'x'".to_owned()];
+        let page = page(&Report::new(vec![report]), 0);
+        assert!(!page.contains("Logs"), "{page}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use super::{Cli, help};
 
@@ -18,9 +19,56 @@ const OVERRIDES: [(&str, &[&str]); 6] = [
     ("baseline", &help::TARGETS),
     ("not-deployment", &help::TARGETS),
     ("commit", &help::TARGETS),
-    ("api-url", &["simulate", "speed"]),
+    ("api-url", &["simulate"]),
     ("all", &help::OF_SOME_AGENTS),
 ];
+
+/// Options, each with those that have an effect only together with it. Clap's own `requires` passes over
+/// an option that conflicts with anything that is given.
+const GO_WITH: [(&str, &[&str]); 4] = [
+    ("all", &["include", "exclude", "regions", "watch"]),
+    ("simulate", &["speed"]),
+    ("smoke", &["smoke_key_file", "smoke_body", "smoke_timeout"]),
+    ("webhook", &["webhook_secret_file"]),
+];
+
+/// Options of which only one can be typed. Of their variables the first counts.
+const ONE_OF: [[&str; 2]; 1] = [["simulate", "api_url"]];
+
+/// The options that variables gave, with the names of these.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    /// What an error says, with the variable in place of each option that nobody typed.
+    pub(crate) fn named_in(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (option, variable)| {
+                let mut parts = text.split(option.as_str());
+                let mut named = parts.next().unwrap_or_default().to_owned();
+                for part in parts {
+                    // Another one may begin with the same letters.
+                    let is_whole =
+                        !part.starts_with(|next: char| next == '-' || next.is_alphanumeric());
+                    named += if is_whole { variable } else { option };
+                    named += part;
+                }
+                named
+            })
+    }
+
+    fn of(command: &clap::Command, given: &ArgMatches) -> Self {
+        let args = command.get_arguments().filter(|arg| {
+            given.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable)
+        });
+        let named = args.filter_map(|arg| {
+            let variable = arg.get_env()?.to_string_lossy().into_owned();
+            Some((format!("--{}", arg.get_long()?), variable))
+        });
+        Self(named.collect())
+    }
+}
 
 impl Cli {
     /// Reads a command line and the environment variables that go with it.
@@ -32,10 +80,17 @@ impl Cli {
         let mut command = Self::described();
         command =
             command.mut_subcommands(|sub| sub.mut_args(|arg| without_variable(arg, &arguments)));
-        let matches = command.try_get_matches_from_mut(&arguments);
-        matches
-            .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| in_words(&error, &mut command, &arguments).unwrap_or(error))
+        let matches = command
+            .try_get_matches_from_mut(&arguments)
+            .map_err(|error| in_words(error, &mut command, &arguments))?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((name, given)) = matches.subcommand()
+            && let Some(command) = command.find_subcommand_mut(name)
+        {
+            no_contradiction(command, given)?;
+            cli.variables = Variables::of(command, given);
+        }
+        Ok(cli)
     }
 
     /// The whole description of the command line.
@@ -93,19 +148,48 @@ fn without_variable(arg: Arg, arguments: &[OsString]) -> Arg {
         let id = arg.get_id().as_str();
         id != typed.replace('-', "_") && others.contains(&id) && is_typed(typed, arguments)
     });
-    // A speed goes with a simulator.
-    let is_moot =
-        arg.get_id() == "speed" && !is_typed("simulate", arguments) && !is_set("SIMULATE");
-    if value.is_empty() || is_overridden || is_moot {
+    if value.is_empty() || is_overridden {
         arg.env(Resettable::<clap::builder::OsStr>::Reset)
     } else {
         arg
     }
 }
 
-/// Whether a variable is set to something.
-fn is_set(name: &str) -> bool {
-    env::var_os(format!("{PREFIX}{name}")).is_some_and(|value| !value.is_empty())
+/// Refuses options that were typed where they have no effect, or where only one of them can be meant.
+fn no_contradiction(command: &mut clap::Command, given: &ArgMatches) -> Result<(), clap::Error> {
+    let find = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id);
+    let source = |arg: &Arg| given.value_source(arg.get_id().as_str());
+    let is_typed = |arg: &Arg| source(arg) == Some(ValueSource::CommandLine);
+    let is_on = |arg: &Arg| match given.try_get_one::<bool>(arg.get_id().as_str()) {
+        Ok(flag) => flag == Some(&true),
+        Err(_) => source(arg).is_some(),
+    };
+    let name = |arg: &Arg| format!("--{}", arg.get_long().unwrap_or_default());
+    let problem = GO_WITH.iter().find_map(|(base, others)| {
+        let base = find(base).filter(|base| !is_on(base))?;
+        let idle = others
+            .iter()
+            .find_map(|id| find(id).filter(|arg| is_typed(arg)))?;
+        let (idle, base) = (name(idle), name(base));
+        let message =
+            format!("{idle} has no effect without {base}; add {base}, or leave {idle} out");
+        Some((ErrorKind::MissingRequiredArgument, message))
+    });
+    let problem = problem.or_else(|| {
+        let typed = |id| find(id).filter(|arg| is_typed(arg)).map(name);
+        let both = ONE_OF
+            .iter()
+            .find_map(|[one, other]| Some([typed(one)?, typed(other)?]))?;
+        Some((ErrorKind::ArgumentConflict, only_one(&both)))
+    });
+    match problem {
+        Some((kind, message)) => Err(command.error(kind, message)),
+        None => Ok(()),
+    }
+}
+
+fn only_one(names: &[String]) -> String {
+    format!("{} exclude each other: give only one", names.join(" and "))
 }
 
 /// Whether an option is on the command line itself.
@@ -115,66 +199,88 @@ fn is_typed(long: &str, arguments: &[OsString]) -> bool {
     options.any(|option| option.split('=').next() == Some(long))
 }
 
-/// The words of an error where clap's own would leave a reader alone.
+/// An error in words of ours where clap's own would leave a reader alone.
 fn in_words(
-    error: &clap::Error,
+    mut error: clap::Error,
     command: &mut clap::Command,
     arguments: &[OsString],
-) -> Option<clap::Error> {
+) -> clap::Error {
+    // With the usage of the command that is meant, if one is.
+    let mut names = arguments.iter().skip(1).filter_map(|name| name.to_str());
+    let name = names.find(|name| command.find_subcommand(name).is_some());
+    let command = match name {
+        Some(name) => command.find_subcommand_mut(name).expect("it was found"),
+        None => command,
+    };
     let text = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
         ContextValue::Strings(texts) => Some(texts.join(" and ")),
         _ => None,
     };
-    let invalid = text(ContextKind::InvalidArg)?;
-    let message = match error.kind() {
-        ErrorKind::ArgumentConflict => {
-            let prior = text(ContextKind::PriorArg)?;
-            let names = [given_as(&prior, arguments), given_as(&invalid, arguments)];
-            format!("{} exclude each other: give only one", names.join(" and "))
-        }
-        ErrorKind::UnknownArgument if !invalid.starts_with('-') => {
-            let is_run = arguments.get(1).is_some_and(|command| command == "run");
-            let at = arguments
-                .iter()
-                .position(|argument| argument.to_str() == Some(&invalid))?;
-            if !is_run {
-                return None;
-            }
-            let (before, after) = arguments.split_at(at);
-            let words =
-                |words: &[OsString]| words.join(OsStr::new(" ")).to_string_lossy().into_owned();
-            format!(
-                "put -- before the command: pipecat-rollout {} -- {}",
-                words(before.get(1..)?),
-                words(after)
-            )
-        }
-        _ => return None,
+    let Some(invalid) = text(ContextKind::InvalidArg) else {
+        return error;
     };
-    // With the usage of the command that is meant, if one is.
-    let name = arguments
-        .get(1)
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    if let Some(command) = command.find_subcommand_mut(name) {
-        return Some(command.error(error.kind(), message));
+    let message = match error.kind() {
+        ErrorKind::ArgumentConflict => text(ContextKind::PriorArg).map(|prior| {
+            only_one(&[prior, invalid].map(|shown| given_as(&shown, command, arguments)))
+        }),
+        ErrorKind::UnknownArgument if !invalid.starts_with('-') => with_dashes(&invalid, arguments),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation if invalid.starts_with('-') => {
+            let name = given_as(&invalid, command, arguments);
+            // What was typed is shown with the form of its value.
+            if !name.starts_with("--") {
+                error.insert(ContextKind::InvalidArg, ContextValue::String(name));
+            }
+            None
+        }
+        _ => None,
+    };
+    match message {
+        Some(message) => command.error(error.kind(), message),
+        None => error,
     }
-    Some(command.error(error.kind(), message))
+}
+
+/// How `run` is written where its command follows without dashes.
+fn with_dashes(invalid: &str, arguments: &[OsString]) -> Option<String> {
+    if arguments.get(1).is_none_or(|command| command != "run") {
+        return None;
+    }
+    let at = arguments
+        .iter()
+        .position(|argument| argument.to_str() == Some(invalid))?;
+    let (before, after) = arguments.split_at(at);
+    let words = |words: &[OsString]| words.join(OsStr::new(" ")).to_string_lossy().into_owned();
+    Some(format!(
+        "put -- before the command: pipecat-rollout {} -- {}",
+        words(before.get(1..)?),
+        words(after)
+    ))
 }
 
 /// An option as it was given: typed, or by its variable.
-fn given_as(shown: &str, arguments: &[OsString]) -> String {
+fn given_as(shown: &str, command: &clap::Command, arguments: &[OsString]) -> String {
     let name = shown.split([' ', '.']).next().unwrap_or(shown);
-    match name.strip_prefix("--") {
-        Some(long) if !is_typed(long, arguments) => {
-            let variable = format!("{PREFIX}{}", long.replace('-', "_").to_uppercase());
-            if env::var_os(&variable).is_some() {
-                variable
-            } else {
-                name.to_owned()
-            }
-        }
-        _ => name.trim_matches(['[', ']']).to_owned(),
-    }
+    let arg = name.strip_prefix("--").and_then(|long| {
+        let mut args = command.get_arguments();
+        args.find(|arg| arg.get_long() == Some(long))
+    });
+    let variable = arg.and_then(|arg| {
+        let variable = arg.get_env().filter(|name| env::var_os(name).is_some())?;
+        let is_typed = is_typed(arg.get_long()?, arguments) || is_typed_short(arg, arguments);
+        (!is_typed).then(|| variable.to_string_lossy().into_owned())
+    });
+    variable.unwrap_or_else(|| name.trim_matches(['[', ']']).to_owned())
+}
+
+/// Whether the short form of an option is on the command line itself.
+fn is_typed_short(arg: &Arg, arguments: &[OsString]) -> bool {
+    let Some(short) = arg.get_short() else {
+        return false;
+    };
+    let mut ours = arguments.iter().take_while(|argument| *argument != "--");
+    ours.any(|argument| {
+        let short_ones = argument.to_str().and_then(|text| text.strip_prefix('-'));
+        short_ones.is_some_and(|text| !text.starts_with('-') && text.contains(short))
+    })
 }

@@ -177,7 +177,7 @@ pub(crate) struct WatchKeys {
     pub(crate) webhook: Option<String>,
 
     /// File with the secret that signs them (whsec_...)
-    #[arg(long, value_name = "PATH", env, requires = "webhook", help_heading = help::DELIVERY)]
+    #[arg(long, value_name = "PATH", env, help_heading = help::DELIVERY)]
     #[serde(skip)]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 

@@ -19,9 +19,10 @@ use crate::adapters::output::{
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{OnFailure, Plan};
+use crate::app::plan::{OnFailure, Plan, Source};
 use crate::app::poll_loop::Signal;
-use crate::core::messages;
+use crate::core::messages::{self, Mode};
+use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     AgentReport, CommandReport, Event, Interruption, Machine, Report, Verdict,
 };
@@ -34,7 +35,9 @@ const SLOW_ROUND: Duration = Duration::from_secs(5);
 pub(super) async fn judge(plan: Plan) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.exit_on_second_signal();
-    warn_of_slow_polls(&prepared.plan);
+    if let Some(words) = slow_polls(&prepared.plan) {
+        warn!("{words}");
+    }
     prepared.judge(None).await
 }
 
@@ -256,16 +259,35 @@ fn ended_with(
     ending
 }
 
-/// Warns where the limit on requests is too low to poll so many agents in time.
-fn warn_of_slow_polls(plan: &Plan) {
-    let agents = u32::try_from(plan.agents.len()).unwrap_or(u32::MAX);
-    let round = Duration::from_secs(1) * agents / plan.max_rps.get();
-    if round > SLOW_ROUND {
-        let (round, rps) = (short_duration(round), plan.max_rps);
-        warn!(
-            "{agents} agents at {rps} requests a second: each is polled only every {round}; raise --max-rps"
-        );
+/// That the limit on requests is too low for so many agents, if it is.
+fn slow_polls(plan: &Plan) -> Option<String> {
+    let count = plan.agents.len();
+    if count < 2 || matches!(plan.source, Source::Simulator { .. }) {
+        return None;
     }
+    let agents = u32::try_from(count).unwrap_or(u32::MAX);
+    let round = Duration::from_secs(1) * agents / plan.max_rps.get();
+    let timeout = plan.policies.first()?.limits().timeout;
+    let usual = match plan.pace {
+        Pace::Adaptive => SLOW_ROUND,
+        Pace::Fixed(interval) => interval.max(SLOW_ROUND),
+    };
+    let (agents, took) = (messages::agents(count), short_duration(round));
+    let consequence = match plan.output.display.mode {
+        Mode::Status if round > SLOW_ROUND => format!("to check them all takes {took}; raise"),
+        Mode::Watch | Mode::Run if round > timeout => {
+            let timeout = short_duration(timeout);
+            format!("not all of them can be polled within {timeout}; raise --timeout or")
+        }
+        Mode::Watch | Mode::Run if round > usual => {
+            format!("each is polled only every {took}; raise")
+        }
+        Mode::Watch | Mode::Run | Mode::Status => return None,
+    };
+    let rate = messages::requests(plan.max_rps.get());
+    Some(format!(
+        "{agents} at {rate} a second: {consequence} --max-rps"
+    ))
 }
 
 /// Waits for the end of the deploy command, if there is one.

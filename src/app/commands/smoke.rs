@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::warn;
 
 use super::signals::Signals;
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::adapters::api::{Client, RequestError};
 use crate::app::plan::Smoke;
-use crate::app::poll_loop::MAX_REQUEST;
+use crate::app::poll_loop::{MAX_REQUEST, Retry};
 use crate::core::rollout::{FailureClass, Reason, Verdict};
 use crate::core::text::{one_line, short_duration};
 use crate::core::wire::{AgentName, RequestOutcome, SessionState};
@@ -25,6 +25,9 @@ const LINES: usize = 200;
 const BETWEEN_REQUESTS: Duration = Duration::from_secs(1);
 /// How long it takes to ask for an instance again where none was free, unless the API says it.
 const BETWEEN_STARTS: Duration = Duration::from_secs(5);
+/// How often in a row, and over how long, the API has to refuse a question before it is not asked again.
+const REFUSALS: u32 = 3;
+const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// How long the session may take to be ended: the process ends within a second of its verdict.
 const END_LIMIT: Duration = Duration::from_millis(900);
 
@@ -160,21 +163,54 @@ impl Check<'_> {
         self.connection.send(request).await
     }
 
-    async fn session(&self, id: &str) -> Result<SessionState, RequestError> {
-        self.ask(|client| async move { client.session(self.agent, id, MAX_REQUEST).await })
-            .await
+    /// Asks until there is an answer, the API has refused for good, or the time is over; gives the last error.
+    async fn answer<T, Answered: Future<Output = Result<T, RequestError>>>(
+        &self,
+        request: impl Fn(Client) -> Answered,
+    ) -> Result<T, RequestError> {
+        let mut retry = Retry::new();
+        let mut refused: Option<(u32, Instant)> = None;
+        loop {
+            let error = match self.ask(&request).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // A session that is not there may only not be there yet.
+            let may_pass = matches!(error.class, FailureClass::Transient { .. })
+                || error.outcome == RequestOutcome::NotFound;
+            let (times, since) = refused.unwrap_or((0, Instant::now()));
+            refused = (!may_pass).then_some((times + 1, since));
+            let is_final = refused
+                .is_some_and(|(times, since)| times >= REFUSALS && since.elapsed() >= REFUSED_FOR);
+            let now = Instant::now();
+            if is_final || now >= self.over {
+                return Err(error);
+            }
+            sleep_until((now + retry.delay_after(error.class)).min(self.over)).await;
+        }
+    }
+
+    async fn session(&self, client: Client, id: &str) -> Result<SessionState, RequestError> {
+        client.session(self.agent, id, MAX_REQUEST).await
     }
 
     /// The deployment that serves the session, once the platform shows it.
     async fn deployment_of(&self, id: &str) -> Result<String, Fault> {
         loop {
-            let shown = self.session(id).await;
-            if let Some(deployment) = shown.ok().and_then(|session| session.deployment_id) {
+            let shown = self.answer(|client| self.session(client, id)).await;
+            let shown = shown.map_err(|error| {
+                unknown(
+                    "SmokeNoAnswer",
+                    "which deployment serves the smoke session",
+                    &error,
+                )
+            })?;
+            if let Some(deployment) = shown.deployment_id {
                 return Ok(deployment);
             }
             if Instant::now() + BETWEEN_REQUESTS >= self.over {
                 return Err(failed(
-                    "SmokeNoAnswer",
+                    "SmokeNotServed",
                     format!(
                         "the smoke session was started, and no deployment was shown to serve it within {}",
                         short_duration(self.smoke.timeout)
@@ -189,29 +225,22 @@ impl Check<'_> {
     async fn listen(&self, id: &str) -> Result<(), Fault> {
         let until = (Instant::now() + LISTEN).min(self.over);
         loop {
-            let session = self.session(id).await;
-            let logs = self.ask(|client| async move {
+            let session = self.ask(|client| self.session(client, id)).await;
+            let logs = self.answer(|client| async move {
                 client
                     .session_logs(self.agent, id, LINES, MAX_REQUEST)
                     .await
             });
-            let unread = match logs.await {
-                Ok(lines) => {
-                    no_exception(&lines)?;
-                    None
-                }
-                Err(error) => Some(error),
-            };
+            let lines = logs.await.map_err(|error| {
+                let what = "whether the smoke session logged an exception";
+                unknown("SmokeLogsUnread", what, &error)
+            })?;
+            no_exception(&lines)?;
             let has_ended = session.is_ok_and(|session| session.has_ended);
-            if !(has_ended && unread.is_none()) && Instant::now() + BETWEEN_REQUESTS < until {
-                sleep(BETWEEN_REQUESTS).await;
-                continue;
+            if has_ended || Instant::now() + BETWEEN_REQUESTS >= until {
+                return Ok(());
             }
-            if let Some(error) = unread {
-                let (agent, why) = (one_line(self.agent.as_str()), one_line(&error.to_string()));
-                warn!("{agent}: the logs of the smoke session cannot be read: {why}");
-            }
-            return Ok(());
+            sleep(BETWEEN_REQUESTS).await;
         }
     }
 }
@@ -224,6 +253,17 @@ fn no_exception(lines: &[String]) -> Result<(), Fault> {
     let (verdict, reason) = failed("SmokeException", summary);
     let message = Some(lines[at..].join("\n"));
     Err((verdict, Reason { message, ..reason }))
+}
+
+/// That the API has not answered what has to be known of the session.
+fn unknown(code: &str, what: &str, error: &RequestError) -> Fault {
+    let verdict = match error.class {
+        FailureClass::Unauthorized => Verdict::Unauthorized,
+        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
+    };
+    let why = one_line(&error.to_string());
+    let summary = format!("it is ready, but it is not known {what}: {why}");
+    (verdict, reason(code, summary))
 }
 
 fn failed(code: &str, summary: String) -> Fault {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
+use toml::{Spanned, Value};
 
 use super::vendor_command::{FILE_VARIABLE, VendorCommand};
 use crate::core::text::{diagnostics, one_line};
@@ -101,16 +102,21 @@ fn of_file(path: &Path) -> Result<AgentName> {
 pub fn agent_of_deploy_file(text: &str) -> Result<AgentName> {
     #[derive(Deserialize)]
     struct DeployFile {
-        agent_name: Option<String>,
+        agent_name: Option<Spanned<Value>>,
     }
+    let line = |span| diagnostics::line(text, &span);
     let file: DeployFile = toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| diagnostics::line(text, &span));
+        let line = error.span().map_or(1, line);
         let why = one_line(error.message());
         anyhow!("line {line}: {why}; fix it, or name an agent")
     })?;
     let name = file.agent_name;
     let name = name.ok_or_else(|| anyhow!("it has no agent_name; fix it, or name an agent"))?;
-    AgentName::given(&name).map_err(|why| anyhow!("agent_name: {why}"))
+    let line = line(name.span());
+    let Value::String(name) = name.get_ref() else {
+        bail!(
+            "line {line}: agent_name has to be a text in quotes, like \"my-agent\"; fix it, or name an agent"
+        );
+    };
+    AgentName::given(name).map_err(|why| anyhow!("line {line}: agent_name: {why}"))
 }

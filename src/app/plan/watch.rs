@@ -120,7 +120,11 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
-    let url = api_url(keys.api_url.as_deref(), plain_http);
+    let given_by = match (&args.keys.api_url, &args.config) {
+        (None, Some(file)) => format!("{}: api-url", file.display()),
+        _ => "--api-url".to_owned(),
+    };
+    let url = api_url(keys.api_url.as_deref(), &given_by, plain_http);
     let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
     let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
     match (sinks, url, watched(&keys), telemetry, dashboard) {

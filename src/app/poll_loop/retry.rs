@@ -29,10 +29,10 @@ pub(super) enum Pause {
 ///
 /// The crate spreads an interval by a share to either side; half the bound, spread by all of
 /// itself, runs from nothing to the bound.
-pub(super) struct Retry(backoff::ExponentialBackoff);
+pub(crate) struct Retry(backoff::ExponentialBackoff);
 
 impl Retry {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(
             ExponentialBackoffBuilder::new()
                 .with_initial_interval(FIRST / 2)
@@ -50,15 +50,27 @@ impl Retry {
             self.0.reset();
             return Pause::None;
         };
-        // Jitter may pass over the crate's own cap by a rounding.
-        let delay = self.0.next_backoff().unwrap_or(MAX_DELAY).min(MAX_DELAY);
         match failure.class {
             FailureClass::Transient {
-                retry_after: Some(at_least),
-            } => Pause::Asked(delay.max(at_least)),
+                retry_after: Some(_),
+            } => Pause::Asked(self.delay_after(failure.class)),
             FailureClass::Transient { retry_after: None }
             | FailureClass::Unauthorized
-            | FailureClass::Refused => Pause::Backoff(delay),
+            | FailureClass::Refused => Pause::Backoff(self.delay_after(failure.class)),
+        }
+    }
+
+    /// How long to wait after a failure, and no less than the server has asked for.
+    pub(crate) fn delay_after(&mut self, class: FailureClass) -> Duration {
+        // Jitter may pass over the crate's own cap by a rounding.
+        let delay = self.0.next_backoff().unwrap_or(MAX_DELAY).min(MAX_DELAY);
+        match class {
+            FailureClass::Transient {
+                retry_after: Some(at_least),
+            } => delay.max(at_least),
+            FailureClass::Transient { retry_after: None }
+            | FailureClass::Unauthorized
+            | FailureClass::Refused => delay,
         }
     }
 }

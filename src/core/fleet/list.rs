@@ -46,9 +46,11 @@ impl Fleet {
         let had_none = self.listed.map(|before| before.in_scope == 0);
         if had_none != Some(in_scope == 0) {
             if in_all > 0 && in_scope == 0 {
-                let line = format!(
-                    "none of the {in_all} agents of the list is in scope: check include, exclude and regions"
-                );
+                let none = match in_all {
+                    1 => "the only agent of the list is not in scope".to_owned(),
+                    _ => format!("none of the {in_all} agents of the list is in scope"),
+                };
+                let line = format!("{none}: check include, exclude and regions");
                 step.log(Severity::Warning, line);
             } else {
                 let line = format!("watching {}", messages::agents(in_scope));

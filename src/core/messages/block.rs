@@ -98,9 +98,10 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
         .filter_map(|(name, words)| Some(row(name, &words?)));
     let mut block: Vec<String> = std::iter::once(head).chain(rows).collect();
     block.extend(warning_rows(report));
-    let message = message_lines(report);
-    let logs = unsaid(&lines(&report.logs.join("\n")), &message);
-    for (name, lines) in [("message", message), ("logs", logs)] {
+    for (name, lines) in [
+        ("message", message_lines(report)),
+        ("logs", log_lines(report)),
+    ] {
         if !lines.is_empty() {
             block.push(format!("  {name}"));
             block.extend(tail(&lines));
@@ -144,6 +145,16 @@ pub fn wrap_block(block: &[String], width: usize) -> Vec<String> {
     wrapped.collect()
 }
 
+/// The harmless lines of the logs that the reason's message has not: a platform's message is often their end.
+#[must_use]
+pub fn log_lines(report: &AgentReport) -> Vec<String> {
+    let message = message_lines(report);
+    let said = |line: &str| message.iter().any(|said| said.trim() == line.trim());
+    let mut logs = lines(&report.logs.join("\n"));
+    logs.retain(|line| !line.trim().is_empty() && !said(line));
+    logs
+}
+
 /// The lines of the reason's message, the empty ones at its ends left out.
 pub(super) fn message_lines(report: &AgentReport) -> Vec<String> {
     let reason = report.outcome.reason.as_ref();
@@ -151,13 +162,6 @@ pub(super) fn message_lines(report: &AgentReport) -> Vec<String> {
     message
         .filter(|message| !message.trim().is_empty())
         .map_or(Vec::new(), lines)
-}
-
-/// What of the logs the message has not: a platform's message is often their end.
-fn unsaid(logs: &[String], message: &[String]) -> Vec<String> {
-    let said = |line: &str| message.iter().any(|said| said.trim() == line.trim());
-    let kept = logs.iter().filter(|line| !line.trim().is_empty());
-    kept.filter(|line| !said(line)).cloned().collect()
 }
 
 fn row(name: &str, text: &str) -> String {

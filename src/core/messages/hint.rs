@@ -118,6 +118,10 @@ pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     let step = match outcome.verdict {
         Verdict::Ready => return None,
         Verdict::Failed => failed_step(report)?,
+        Verdict::Unavailable if code.starts_with("Smoke") => {
+            let again = "the deployment is ready; to try the session again later";
+            return Some(format!("{again}: {wait} {agent} --smoke"));
+        }
         Verdict::Unavailable => return Some(unavailable_step(code, &format!("{status} {agent}"))),
         Verdict::Superseded => {
             let follow = "a later deploy or a rollback took over; to follow that one";

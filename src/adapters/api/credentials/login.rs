@@ -15,7 +15,7 @@ use crate::core::text::diagnostics;
 
 /// Where the file is unless the variable says it, below the user's home.
 const FILE: &str = ".config/pipecatcloud/pipecatcloud.toml";
-const FILE_VARIABLE: &str = "PIPECAT_CONFIG_PATH";
+pub(super) const FILE_VARIABLE: &str = "PIPECAT_CONFIG_PATH";
 
 /// The permissions of everybody but the owner.
 const OF_OTHERS: u32 = 0o077;
@@ -33,9 +33,8 @@ pub(super) struct LoginFile {
 impl LoginFile {
     /// Reads the file, if there is one. One that others can read is used, with a warning.
     pub(super) fn find() -> Result<Option<Self>> {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let named = set(FILE_VARIABLE).map(PathBuf::from);
-        let Some(path) = named.or_else(|| Some(PathBuf::from(set("HOME")?).join(FILE))) else {
+        let of_home = || Some(path_in("HOME")?.join(FILE));
+        let Some(path) = path_in(FILE_VARIABLE).or_else(of_home) else {
             return Ok(None);
         };
         let file = path.metadata();
@@ -78,6 +77,16 @@ impl LoginFile {
             expires_at: table.get("token_expires_at").and_then(moment),
         })
     }
+}
+
+/// The file that the variable names, where there is none.
+pub(super) fn missing() -> Option<PathBuf> {
+    path_in(FILE_VARIABLE).filter(|path| !path.exists())
+}
+
+fn path_in(variable: &str) -> Option<PathBuf> {
+    let path = env::var_os(variable).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 /// A moment in seconds since 1970; zero stands for none.

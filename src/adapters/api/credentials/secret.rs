@@ -37,6 +37,9 @@ impl Secret {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NO_CHARACTER);
         }
+        if text.starts_with(is_quote) || text.ends_with(is_quote) {
+            return Err("has quotes around it, which are part of its value; leave them out");
+        }
         let header = HeaderValue::try_from(format!("{SCHEME}{text}"));
         let mut header = header.map_err(|_| NO_CHARACTER)?;
         header.set_sensitive(true);
@@ -65,6 +68,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether this is a quote, as files of variables have them around values.
+pub(super) fn is_quote(char: char) -> bool {
+    matches!(char, '"' | '\'' | '`')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +92,9 @@ mod tests {
             ("ab c", "holds a character that none has"),
             ("ab\u{1b}c", "holds a character that none has"),
             ("schlüssel", "holds a character that none has"),
+            ("\"sk_abc\"", "has quotes around it"),
+            ("'sk_abc'", "has quotes around it"),
+            ("sk_abc\"", "has quotes around it"),
         ] {
             let words = parse(text).unwrap_err();
             assert!(words.starts_with(error), "{text:?}: {words}");

@@ -354,19 +354,23 @@ fn a_named_agent_that_cannot_be_read_is_reported_once_and_does_not_block_the_oth
 
 #[test]
 fn patterns_that_fit_nobody_are_reported() {
-    let scope = Scope::new(&["prod-*".to_owned()], &[], Vec::new()).unwrap();
-    let rules = Rules {
-        watched: Watched::Listed(scope),
-        ..rules()
-    };
-    let mut sidecar = Sidecar::with(rules, &["dev-a", "dev-b"]);
-    sidecar.run(60 * SECOND);
-    assert_eq!(
-        sidecar.log,
-        [
-            "Warning: none of the 2 agents of the list is in scope: check include, exclude and regions"
-        ]
-    );
+    for (agents, words) in [
+        (
+            &["dev-a", "dev-b"][..],
+            "none of the 2 agents of the list is in scope",
+        ),
+        (&["dev-a"], "the only agent of the list is not in scope"),
+    ] {
+        let scope = Scope::new(&["prod-*".to_owned()], &[], Vec::new()).unwrap();
+        let rules = Rules {
+            watched: Watched::Listed(scope),
+            ..rules()
+        };
+        let mut sidecar = Sidecar::with(rules, agents);
+        sidecar.run(60 * SECOND);
+        let line = format!("Warning: {words}: check include, exclude and regions");
+        assert_eq!(sidecar.log, [line]);
+    }
 }
 
 #[test]

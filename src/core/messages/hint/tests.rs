@@ -253,6 +253,14 @@ fn a_refused_smoke_session_wants_the_other_key() {
 }
 
 #[test]
+fn a_smoke_session_of_which_nothing_is_known_is_tried_again() {
+    assert_eq!(
+        step(Verdict::Unavailable, "SmokeLogsUnread", |_| ()),
+        "the deployment is ready; to try the session again later: pipecat-rollout wait-for-ready 'my bot' --smoke"
+    );
+}
+
+#[test]
 fn a_single_check_advises_no_switch_that_it_has_not() {
     for baseline in [None, Some("old".to_owned())] {
         let unchanged = report(Verdict::Unchanged, "Unchanged", |outcome| {
