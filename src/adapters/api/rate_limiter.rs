@@ -15,8 +15,8 @@ use self::budget::Budget;
 pub(super) struct RateLimiter {
     started: Instant,
     budget: Mutex<Budget>,
-    /// Requests of low priority get half the budget at most.
-    low_priority: Mutex<Budget>,
+    /// Requests of low priority get half the budget at most, one after another.
+    low_priority: tokio::sync::Mutex<Budget>,
 }
 
 impl RateLimiter {
@@ -25,7 +25,7 @@ impl RateLimiter {
         Self {
             started: Instant::now(),
             budget: Mutex::new(Budget::new(per_second)),
-            low_priority: Mutex::new(Budget::new(half)),
+            low_priority: tokio::sync::Mutex::new(Budget::new(half)),
         }
     }
 
@@ -40,10 +40,11 @@ impl RateLimiter {
         reserved.saturating_sub(ready)
     }
 
-    /// Waits for a permit that no request of normal priority wants.
+    /// Waits for a permit that no request of normal priority wants. Those who wait get theirs in the order in
+    /// which they came.
     pub(super) async fn acquire_low_priority(&self) {
-        let ready = self.started.elapsed();
-        let reserved = lock(&self.low_priority).reserve(ready);
+        let mut low_priority = self.low_priority.lock().await;
+        let reserved = low_priority.reserve(self.started.elapsed());
         sleep_until(self.started + reserved).await;
         loop {
             let backlog = {
@@ -129,6 +130,47 @@ mod tests {
             "{:?}",
             start.elapsed()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn low_priority_goes_in_the_order_in_which_it_came() {
+        let limiter = limiter(10);
+        let order = Mutex::new(Vec::new());
+        let one = async |number: u32| {
+            // They come a little apart, faster than they can go.
+            sleep(Duration::from_millis(u64::from(number) * 20)).await;
+            limiter.acquire_low_priority().await;
+            order.lock().unwrap().push(number);
+        };
+        let normal = async {
+            for _ in 0..60 {
+                limiter.acquire().await;
+                sleep(Duration::from_millis(150)).await;
+            }
+        };
+        let low = async {
+            tokio::join!(
+                one(0),
+                one(1),
+                one(2),
+                one(3),
+                one(4),
+                one(5),
+                one(6),
+                one(7),
+                one(8),
+                one(9),
+                one(10),
+                one(11),
+                one(12),
+                one(13),
+                one(14),
+                one(15),
+            )
+        };
+        tokio::join!(normal, low);
+        let order = order.into_inner().unwrap();
+        assert!(order.is_sorted() && order.len() == 16, "{order:?}");
     }
 
     #[tokio::test(start_paused = true)]
