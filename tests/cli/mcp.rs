@@ -357,6 +357,11 @@ fn every_verdict_and_exit_code_is_explained() {
         text.contains("\nnext: build the image for linux/arm64"),
         "{text}"
     );
+    let (text, ..) = client.call("explain_verdict", &json!({"exit_code": 13}));
+    assert!(
+        text.contains("\nnext: the deploy made no new deployment; "),
+        "{text}"
+    );
     for wrong in [
         json!({}),
         json!({"verdict": "splendid"}),

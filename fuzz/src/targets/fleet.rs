@@ -164,7 +164,7 @@ impl Life {
                     deployment_id,
                     ..
                 } => self.follows.push((follow, deployment_id)),
-                Action::ReadList | Action::Log(..) => {}
+                Action::ReadList(_) | Action::Log(..) => {}
             }
         }
     }

@@ -318,6 +318,9 @@ impl Agent {
         let mut phases: Vec<PhaseEntry> = outcome.phases.iter().map(shifted).collect();
         if let (Some(ended), Some(last)) = (ended, phases.last_mut()) {
             last.at_ms = whole_millis(ended);
+            // What was noted before its end was found is from after it.
+            let ended_at = last.at_ms;
+            phases.retain(|entry| entry.at_ms <= ended_at);
         }
         Timing {
             elapsed: ended.unwrap_or(to_now),

@@ -30,6 +30,8 @@ use crate::core::rollout::Reason;
 pub enum Status {
     /// It is not ready, and nothing is being rolled out.
     Unready,
+    /// It is not ready, and an older deployment takes sessions in its stead.
+    Degraded,
     /// A deployment is being rolled out.
     RollingOut,
     /// It was not checked yet.
@@ -85,14 +87,18 @@ impl AgentRecord {
     /// The state in a word, since when it is so, and why where it is unready.
     #[must_use]
     pub fn status(&self) -> (Status, Timestamp, Option<&Reason>) {
+        let unready = match self.live.available {
+            Some(true) => Status::Degraded,
+            Some(false) | None => Status::Unready,
+        };
         match &self.state {
             AgentState::RollingOut { started_at, .. } => (Status::RollingOut, *started_at, None),
-            AgentState::Unready { since, reason } => (Status::Unready, *since, reason.as_ref()),
+            AgentState::Unready { since, reason } => (unready, *since, reason.as_ref()),
             AgentState::Idle { since } => {
                 let status = match self.live.ready {
                     Some(true) => Status::Ready,
                     // It has not been so for long enough to be reported.
-                    Some(false) => Status::Unready,
+                    Some(false) => unready,
                     None => Status::Unknown,
                 };
                 (status, *since, None)
@@ -187,12 +193,16 @@ mod tests {
             observed_late: false,
             rolled_back: false,
         };
+        // The old version serves.
+        let mut serving = agent("f", "us", down.clone(), Some(false));
+        serving.live.available = Some(true);
         vec![
             agent("a", "us", idle(), Some(true)),
             agent("b", "us", idle(), None),
             agent("c", "eu", rolling_out, Some(false)),
             agent("d", "eu", down, Some(false)),
             agent("e", "us", idle(), Some(false)),
+            serving,
         ]
     }
 
@@ -203,8 +213,8 @@ mod tests {
     #[test]
     fn what_is_down_or_rolling_out_comes_first() {
         let agents = agents();
-        assert_eq!(names(&attention_first(agents.iter(), 9)), "decba");
-        assert_eq!(names(&attention_first(agents.iter(), 3)), "dec");
+        assert_eq!(names(&attention_first(agents.iter(), 9)), "defcba");
+        assert_eq!(names(&attention_first(agents.iter(), 3)), "def");
     }
 
     #[test]
@@ -213,9 +223,9 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&census).unwrap(),
             serde_json::json!({
-                "total": 5,
-                "byState": { "unready": 2, "rolling-out": 1, "unknown": 1, "ready": 1 },
-                "byRegion": { "eu": 2, "us": 3 },
+                "total": 6,
+                "byState": { "unready": 2, "degraded": 1, "rolling-out": 1, "unknown": 1, "ready": 1 },
+                "byRegion": { "eu": 2, "us": 4 },
             })
         );
     }
@@ -232,9 +242,9 @@ mod tests {
             let found = agents.iter().filter(|agent| filter.holds(agent));
             names(&found.collect::<Vec<_>>())
         };
-        assert_eq!(found(None, None, None), "abcde");
+        assert_eq!(found(None, None, None), "abcdef");
         assert_eq!(found(Some("A"), None, None), "a");
-        assert_eq!(found(Some("voice:1"), None, None), "abcde");
+        assert_eq!(found(Some("voice:1"), None, None), "abcdef");
         assert_eq!(found(None, Some("eu"), None), "cd");
         assert_eq!(found(None, Some("us"), Some(Status::Unready)), "e");
         assert_eq!(found(Some("x"), None, None), "");

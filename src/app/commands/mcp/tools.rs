@@ -286,6 +286,8 @@ fn explain(call: &Call) -> Result<Answer, String> {
     });
     let outcome = Outcome {
         reason,
+        // The usual case: something was deployed before.
+        baseline_deployment_id: Some(String::new()),
         ..Outcome::new(verdict)
     };
     let report = AgentReport::new("AGENT".to_owned(), Timestamp::UNIX_EPOCH, outcome);

@@ -16,6 +16,7 @@ pub(super) fn badge(name: &str, status: Option<Status>) -> String {
     let (word, colour) = match status {
         Some(Status::Ready) => ("ready", "#1a7f37"),
         Some(Status::Unready) => ("down", "#b3261e"),
+        Some(Status::Degraded) => ("old version serves", "#775100"),
         Some(Status::RollingOut) => ("rolling out", "#3446b8"),
         Some(Status::Unknown) => ("unknown", "#57606a"),
         None => ("not found", "#57606a"),

@@ -4,7 +4,7 @@
 
 const POLL_MS = 2000, PATIENCE_MS = 1e4, STEP = 100, DAY = 864e5;
 const STATES = {
-	unready: ["✕", "Down", "bad"], "rolling-out": ["↻", "Rolling out", "busy"], unknown: ["?", "Unknown", "odd"], ready: ["✓", "Ready", "good"],
+	unready: ["✕", "Down", "bad"], degraded: ["!", "Old version serves", "odd"], "rolling-out": ["↻", "Rolling out", "busy"], unknown: ["?", "Unknown", "odd"], ready: ["✓", "Ready", "good"],
 };
 const VERDICTS = ["ready", "failed", "timeout", "infrastructure", "superseded", "not-found"];
 const SVG = ["svg", "g", "rect", "path", "line", "circle", "text", "title"];

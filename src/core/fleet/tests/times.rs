@@ -36,6 +36,18 @@ fn durations_count_from_the_deployments_creation_also_where_it_was_over_when_fou
 }
 
 #[test]
+fn phases_of_what_was_over_when_found_end_with_the_last() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    for number in 0..15_u64 {
+        let (after, takes) = (SECOND, Duration::from_millis(300 + number * 100));
+        let data = measured(&mut sidecar, after, takes, &format!("d{}", number + 2));
+        let at: Vec<u64> = data.phases.iter().map(|entry| entry.at_ms).collect();
+        assert!(at.is_sorted(), "{:?}", data.phases);
+        assert!(at.last() <= data.elapsed_ms.as_ref(), "{:?}", data.phases);
+    }
+}
+
+#[test]
 fn a_wall_clock_that_jumps_or_is_wrong_changes_no_duration() {
     for (ahead, jump) in [(3600, 0), (-3600, 0), (0, 7200), (0, -7200), (86_400, -300)] {
         let mut sidecar = Sidecar::with(rules(), &[]);

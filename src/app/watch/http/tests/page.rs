@@ -126,7 +126,7 @@ async fn the_overview_counts_agents_and_shows_what_is_under_way() {
     let overview = served.get("/v1/overview").await.json();
     assert_eq!(
         overview["agents"]["byState"],
-        json!({ "unready": 1, "rolling-out": 1, "unknown": 0, "ready": 1 })
+        json!({ "unready": 1, "degraded": 0, "rolling-out": 1, "unknown": 0, "ready": 1 })
     );
     let busy = &overview["underWay"][0];
     assert_eq!(busy["name"], "busy");
