@@ -33,7 +33,7 @@ use crate::core::text::parse_duration;
 /// Where the API is unless it is said.
 pub(crate) const DEFAULT_API_URL: &str = "https://api.pipecat.daily.co/v1";
 
-/// Waits for a Pipecat Cloud deployment, and tells whether it really rolled out
+/// Waits for a Pipecat Cloud deployment and tells you whether it really rolled out
 #[derive(Debug, Parser)]
 #[command(
     version = env!("PIPECAT_ROLLOUT_VERSION"),

@@ -118,7 +118,7 @@ pub fn line(event: &Event) -> String {
         Event::WaitingForTarget { desired } => match desired {
             None => "waiting: there is no such agent yet, or it has no deployment".to_owned(),
             Some(id) => format!(
-                "waiting: deployment {} still is the desired one",
+                "waiting: deployment {} is still the desired one",
                 one_line(id)
             ),
         },

@@ -57,7 +57,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
     assert.ok(text.startsWith("<img src=x onerror=alert(1)></pre></script><script>alert(2)</script>\\u202egnp.exe\\u2066 \\u0007"), text.slice(0, 200));
     assert.ok(text.endsWith("&lt;b&gt; THE END"), text.slice(-100));
     assert.match(text, /bytes left out/);
-    await page.getByRole("button", { name: "Show what it logged" }).click();
+    await page.getByRole("button", { name: "Show logs" }).click();
     await page.locator("#logs").waitFor();
     assert.match(await page.locator("#logs").innerText(), /<script>alert\(3\)<\/script> \\u001b\[2J logged/);
     assert.equal(await page.locator("main img, main script").count(), 0);

@@ -82,7 +82,7 @@ describe("an organization that never rests", { concurrency: 4 }, () => {
     await page.locator("main .state", { hasText: /ready|failed/ }).first().waitFor();
     await page.getByText("rollout.started").waitFor();
     await page.getByText(/delivered to chat/).first().waitFor();
-    await page.getByRole("heading", { name: "The deployment before" }).waitFor();
+    await page.getByRole("heading", { name: "Previous deployment" }).waitFor();
     await shoot(page, "rollout", true);
     assert.deepEqual(page.complaints, []);
   });

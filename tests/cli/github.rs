@@ -90,7 +90,7 @@ KeyError: 'access_token'
              \x20 phase       validating, for TIME\n\
              \x20 deployment  new\n\
              \x20 last exit   code 1: an error in the application\n\
-             \x20 restarts    4 restarts over 1 replica\n\
+             \x20 restarts    4 restarts of 1 replica\n\
              \x20 message\n\
              \x20   | Traceback:\n\
              \x20   |   File \"bot.py\", line 1\n\

@@ -71,7 +71,7 @@ fn a_failure_in_a_job() {
          \x20 phase       validating, for TIME\n\
          \x20 deployment  new\n\
          \x20 last exit   code 1: an error in the application\n\
-         \x20 restarts    4 restarts over 1 replica\n\
+         \x20 restarts    4 restarts of 1 replica\n\
          \x20 message\n\
          \x20   | boom\n\
          \x20 next        fix the error shown above, and deploy again\n"

@@ -241,7 +241,7 @@ fn a_call_that_is_cancelled_is_ended_and_never_answered() {
         // What was said before the cancellation was read.
         assert_eq!(message["params"]["progressToken"], 1);
     }
-    // The end comes at once with stdin's, whatever is under way.
+    // The end comes soon after stdin's, whatever is under way.
     client.begin(
         3,
         "wait_for_rollout",
@@ -329,6 +329,17 @@ fn garbage_is_refused_line_by_line_and_serves_on() {
         );
     }
     assert_eq!(client.close(), Some(0));
+}
+
+#[test]
+fn what_was_asked_before_stdin_ends_is_answered() {
+    let mut client = Client::start(Test::new("mcp"));
+    client.begin(1, "explain_verdict", &json!({"verdict": "ready"}));
+    client.begin(2, "explain_verdict", &json!({"verdict": "failed"}));
+    drop(client.stdin);
+    let answers = BufRead::lines(client.stdout).map(Result::unwrap);
+    assert_eq!(answers.count(), 2);
+    assert_eq!(client.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn progress_in_plain_lines() {
         .stderr(
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
-             [TIME] my-agent: waiting: deployment deployment-old still is the desired one\n\
+             [TIME] my-agent: waiting: deployment deployment-old is still the desired one\n\
              [TIME] my-agent: following deployment deployment-new\n\
              [TIME] my-agent: reconciling\n\
              [TIME] my-agent: the API says that deployment deployment-old is the desired one; confirming\n\
@@ -213,7 +213,7 @@ fn a_crash_is_reported_in_a_block_of_harmless_text() {
              \x20 phase       validating, for TIME\n\
              \x20 deployment  new\n\
              \x20 last exit   code 1: an error in the application\n\
-             \x20 restarts    4 restarts over 1 replica\n\
+             \x20 restarts    4 restarts of 1 replica\n\
              \x20 message\n\
              \x20   | ::error::owned\n\
              \x20   | ## [error]owned\n\

@@ -43,7 +43,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         10,
         "failed after TIME, deployment ID: its code crashes: ",
         "  phase       validating, for TIME\n\
-         \x20 restarts    3 restarts over 1 replica\n\
+         \x20 restarts    3 restarts of 1 replica\n\
          \x20   | ModuleNotFoundError: No module named 'websockets'\n\
          \x20 next        the image lacks a package or a file: add it to the image and build again",
     ),
@@ -98,7 +98,7 @@ const ENDINGS: [(&str, &str, i32, &str, &str); 20] = [
         "unchanged",
         "",
         13,
-        "unchanged after TIME: no new deployment came: ID (created at MOMENT) still is the desired one",
+        "unchanged after TIME: no new deployment came: ID (created at MOMENT) is still the desired one",
         "  next        the deploy made no new deployment; the usual causes: the same image tag, only the scaling changed, or only a secret's value; give the image a new tag, force a redeploy, or take --if-unchanged accept",
     ),
     (

@@ -31,7 +31,7 @@ fn a_sink_that_is_tried_says_what_came_back() {
         lines[1].starts_with("  pipecat-rollout-test: rollout failed after "),
         "{lines:?}"
     );
-    let refused = "): not taken: the answer is 405 Method Not Allowed; it takes PUT";
+    let refused = "): not taken: the receiver answered 405 Method Not Allowed; it takes PUT";
     assert!(lines[2].ends_with(refused), "{lines:?}");
     assert!(
         ended
@@ -163,7 +163,7 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).config(&sink);
     let sidecar = place.start_watching();
-    sidecar.wait_for_log("alive: a heartbeat failed: the answer is 404 Not Found");
+    sidecar.wait_for_log("alive: a heartbeat failed: the receiver answered 404 Not Found");
     sidecar.wait_for_log("alive: heartbeats arrive again");
     let at = sidecar.endpoints().to_string();
     let healthy = || {

@@ -338,7 +338,7 @@ fn unavailable(headers: &HeaderMap, now: Timestamp) -> DeliveryFailure {
 
 fn status_words(status: StatusCode, headers: &HeaderMap) -> String {
     let name = status.canonical_reason().unwrap_or_default();
-    let words = format!("the answer is {} {name}", status.as_u16());
+    let words = format!("the receiver answered {} {name}", status.as_u16());
     let words = words.trim_end();
     let allowed = headers.get(ALLOW).and_then(|allow| allow.to_str().ok());
     match allowed.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {

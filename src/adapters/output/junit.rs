@@ -167,7 +167,7 @@ mod tests {
   phase       creating, for 10.2s
   deployment  59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3
   last exit   code 1: an error in the application
-  restarts    3 restarts over 1 replica
+  restarts    3 restarts of 1 replica
   message
     | Traceback:
     | KeyError: &apos;&lt;a&gt; &amp; ]]&gt;&apos;

@@ -142,8 +142,8 @@ impl Demo {
         let agents = self.agents.len();
         let folder = self.folder.path().display();
         format!(
-            "the page is on {page}\n{agents} simulated agents are deployed to all the time; their store is in {folder} \
-             until Ctrl-C ends this\n"
+            "the page is on {page}\n{agents} simulated agents are deployed again and again; their store in {folder} is \
+             deleted when Ctrl-C ends this\n"
         )
     }
 }

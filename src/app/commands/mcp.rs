@@ -5,10 +5,12 @@ mod tools;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read as _};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use self::tools::Tools;
 use super::signals::Signals;
@@ -21,6 +23,8 @@ use crate::core::rollout::Interruption;
 
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 1024 * 1024;
+/// How long answers are waited for once the client has closed our stdin.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How many calls may be under way at once.
 const MAX_CALLS: usize = 8;
 
@@ -34,7 +38,7 @@ enum Line {
 /// What ends a call, by the text of its id.
 type Running = HashMap<String, Signals>;
 
-/// Serves until the client closes our stdin.
+/// Serves until the client closes our stdin, and answers what it asked before that, unless it takes long.
 pub(super) async fn mcp(args: McpArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
     let server = tools::server();
@@ -60,7 +64,7 @@ pub(super) async fn mcp(args: McpArgs, level: Level) -> Result<Ending, Error> {
                 }
             }
             line = lines.recv() => match line {
-                None => return Ok(Ending::Done),
+                None => break,
                 Some(line) => match incoming(&server, line) {
                     Incoming::Nothing => {}
                     Incoming::Answer(answer) => write(&answer)?,
@@ -82,6 +86,17 @@ pub(super) async fn mcp(args: McpArgs, level: Level) -> Result<Ending, Error> {
             },
         }
     }
+    // Nothing more is asked: what is answered soon still is.
+    let answers = async {
+        while let Some(Ok((id, answer))) = calls.join_next().await {
+            if running.remove(&key(&id)).is_some() {
+                write(&answer)?;
+            }
+        }
+        Ok(Ending::Done)
+    };
+    let answered = timeout(LAST_ANSWERS, answers).await;
+    answered.unwrap_or(Ok(Ending::Done))
 }
 
 /// Why a call is not begun, if it is not.

@@ -185,7 +185,7 @@ fn restarts(revision: &RevisionReport) -> Option<String> {
         "restart",
     );
     let started = count(revision.replicas_started.unwrap_or(1), "replica");
-    Some(format!("{restarts} over {started}"))
+    Some(format!("{restarts} of {started}"))
 }
 
 fn failed_command(report: &AgentReport) -> Option<String> {

@@ -366,7 +366,7 @@ fn unchanged(facts: &Facts<'_>) -> String {
                 (Some(created), None) => format!(" (created at {created:.0})"),
                 (None, _) => String::new(),
             };
-            format!("no new deployment came: {desired}{created} still is the desired one")
+            format!("no new deployment came: {desired}{created} is still the desired one")
         }
     }
 }

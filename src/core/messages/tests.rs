@@ -101,7 +101,7 @@ fn a_failure_ends_with_all_that_is_known_and_what_to_do() {
             "  phase       validating, for 8.0s",
             "  deployment  new",
             "  last exit   code 1: an error in the application",
-            "  restarts    3 restarts over 1 replica",
+            "  restarts    3 restarts of 1 replica",
             "  message",
             "    | (7 lines above these are in the JSON report)",
         ]

@@ -110,7 +110,7 @@ async fn what_cannot_be_sent_or_taken_is_said_in_a_line_without_secrets() {
     let sink = sink(Kind::Webhook, &keys).unwrap();
     assert_eq!(
         refused(&sink).await,
-        "the answer is 405 Method Not Allowed; it takes PUT: use [...] with PUT"
+        "the receiver answered 405 Method Not Allowed; it takes PUT: use [...] with PUT"
     );
     // A secret that is not there any more.
     std::fs::write(&token, " \n").unwrap();

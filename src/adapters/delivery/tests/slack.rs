@@ -30,10 +30,16 @@ async fn what_slack_says_is_shown_without_the_url() {
     let receiver = Receiver::answering("404 X", "", "no_service at /services/T0Ken_9");
     let sink = slack(&receiver.url("/services/T0Ken_9"));
     let reason = refused(&sink).await;
-    assert_eq!(reason, "the answer is 404 Not Found: no_service at [...]");
+    assert_eq!(
+        reason,
+        "the receiver answered 404 Not Found: no_service at [...]"
+    );
     let receiver = Receiver::answering("410 Gone", "", "channel_is_archived");
     let sink = slack(&receiver.url("/"));
     let error = deliver(&sink, &event()).await.unwrap_err();
     assert_eq!(error.failure, DeliveryFailure::Gone);
-    assert_eq!(error.reason, "the answer is 410 Gone: channel_is_archived");
+    assert_eq!(
+        error.reason,
+        "the receiver answered 410 Gone: channel_is_archived"
+    );
 }

@@ -26,7 +26,7 @@ async fn an_attempt_ends_with_its_timeout_and_a_failure_may_be_silent_about_why(
         ),
         (
             "HTTP/1.1 400 X\r\nContent-Length: 9\r\n\r\nbegun",
-            "the answer is 400 Bad Request",
+            "the receiver answered 400 Bad Request",
             DeliveryFailure::Refused,
             2,
         ),
@@ -157,7 +157,7 @@ async fn an_endless_answer_is_not_heard_out() {
         hung_up.send(sent).unwrap();
     });
     let reason = unavailable(&webhook(&receiver.url("/"))).await;
-    assert_eq!(reason, "the answer is 500 Internal Server Error");
+    assert_eq!(reason, "the receiver answered 500 Internal Server Error");
     // Buffers take some of it, but the client hung up long before the end.
     let sent = spawn_blocking(move || end.recv().unwrap()).await.unwrap();
     assert!(sent < 1 << 30, "{sent}");

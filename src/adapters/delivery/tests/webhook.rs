@@ -98,11 +98,15 @@ async fn an_answer_says_whether_it_was_delivered() {
         assert_eq!(deliver(&sink, &event()).await, Ok(()), "{status}");
     }
     for (status, body, reason) in [
-        ("500 X", "", "the answer is 500 Internal Server Error"),
+        (
+            "500 X",
+            "",
+            "the receiver answered 500 Internal Server Error",
+        ),
         (
             "599 X",
             "out of\u{7} order\nmore",
-            "the answer is 599: out of order",
+            "the receiver answered 599: out of order",
         ),
     ] {
         let receiver = Receiver::answering(status, "", body);
@@ -113,9 +117,13 @@ async fn an_answer_says_whether_it_was_delivered() {
         (
             "404 X",
             "Cannot POST /hooks/T0Ken_9?key=s3cr3t",
-            "the answer is 404 Not Found: Cannot POST [...]?[...]",
+            "the receiver answered 404 Not Found: Cannot POST [...]?[...]",
         ),
-        ("413 X", "<html>\nno", "the answer is 413 Payload Too Large"),
+        (
+            "413 X",
+            "<html>\nno",
+            "the receiver answered 413 Payload Too Large",
+        ),
     ] {
         let receiver = Receiver::answering(status, "", body);
         let sink = webhook(&receiver.url("/hooks/T0Ken_9?key=s3cr3t"));
@@ -191,7 +199,7 @@ async fn no_redirect_is_followed() {
         });
         let reason = refused(&webhook(&receiver.url("/s3cret"))).await;
         assert!(
-            reason.starts_with(&format!("the answer is {code} ")),
+            reason.starts_with(&format!("the receiver answered {code} ")),
             "{reason}"
         );
         assert!(

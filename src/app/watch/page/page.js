@@ -433,9 +433,9 @@ const VIEWS = {
 				["Took", end && `${took(end.elapsedMs)}${end.observedLate ? " (seen late)" : ""}`], ["Usually ready in", at?.usual.medianMs && `${took(at.usual.medianMs)}, p95 ${took(at.usual.p95Ms)}`],
 				["Restarts", end?.revision?.restartCount], ["Exit code", end?.revision?.lastExitCode],
 			])),
-			card("Logs", mayAct ? button("logs", "Show what it logged", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", ONLY),
+			card("Logs", mayAct ? button("logs", "Show logs", { "data-agent": agent, "data-deployment": deploymentId }) : h("p.soft", ONLY),
 				logs && (logs.lines.length ? quote("Logs", logs.lines.join("\n")) : h("p", logs.why || "It logged nothing."))),
-			before && card("The deployment before", h("p", verdict(before.verdict), " ", rolloutLink(agent, before.deploymentId, before.deploymentId), ` ${tag(before.image) ?? ""}, ended `, ago(before.finishedAt), ` after ${took(before.elapsedMs)}`)),
+			before && card("Previous deployment", h("p", verdict(before.verdict), " ", rolloutLink(agent, before.deploymentId, before.deploymentId), ` ${tag(before.image) ?? ""}, ended `, ago(before.finishedAt), ` after ${took(before.elapsedMs)}`)),
 			card("Events", h("ol.events", events.map((event) => h("li", { "data-key": event.number }, clock(event.at), h("b", event.kind), event.phase, event.verdict && verdict(event.verdict),
 				event.deliveries.map((one) => h("span.soft", { title: `${exact(one.at)} ${one.why ?? ""}` }, { delivered: "✓ delivered to ", waiting: "… waits for ", dead: "✕ dead letter of " }[one.state], one.sink)))))),
 		];

@@ -45,7 +45,7 @@ fn every_ending_has_its_sentence() {
         first: 0 new/old c950 | 1 newer/old c960 => Superseded: deployment newer took the place of new
         first: 0 new/new CrashLoopBackOff*2 | 1..6 old/old => Superseded: deployment old took the place of new; before that, its code crashes: CrashLoopBackOff
         id new: 0..30 old/old => Unchanged: deployment new never was the desired one; old is
-        not base: 0..30 base/base => Unchanged: no new deployment came: base still is the desired one
+        not base: 0..30 base/base => Unchanged: no new deployment came: base is still the desired one
         first: 0..30 -/- => Unchanged: the agent has no deployment
         run: 0 404 | 2 404 | 5 404 | 5 start | 6 end 7 | 7..14 404 => CommandFailed: the deploy command failed with exit code 7, and no new deployment came
         # Who answers.
@@ -107,7 +107,7 @@ fn unchanged_says_how_old_the_deployment_is() {
     assert_eq!(
         summary,
         "no new deployment came: base (created at 2025-06-15T15:15:00Z, before the deploy at \
-         2025-06-15T15:23:20Z) still is the desired one"
+         2025-06-15T15:23:20Z) is still the desired one"
     );
 }
 
