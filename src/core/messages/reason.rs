@@ -306,7 +306,12 @@ fn beside(code: &str, summary: String, link: &str, problem: Option<&Problem>) ->
 
 fn superseded(by: &str, facts: &Facts<'_>) -> Reason {
     let target = facts.target.unwrap_or("the target");
-    let summary = format!("deployment {by} took the place of {target}");
+    let known = facts.report.baseline_deployment_id.as_deref();
+    let summary = if known == Some(by) {
+        format!("the previous deployment {by} was put back in place of {target}")
+    } else {
+        format!("deployment {by} took the place of {target}")
+    };
     // What a roll-back was about is worth more than that there was one.
     beside("Superseded", summary, "; before that, ", facts.last_problem)
 }

@@ -43,6 +43,7 @@ fn every_ending_has_its_sentence() {
         first, require-new: 0..5 new/new ready old:Active => RevisionUnchanged: the deploy changed no revision: that of deployment old serves it
         # Which deployment.
         first: 0 new/old c950 | 1 newer/old c960 => Superseded: deployment newer took the place of new
+        not old@500: 0 new/new c900 | 1..6 old/old c500 => Superseded: the previous deployment old was put back in place of new
         first: 0 new/new CrashLoopBackOff*2 | 1..6 old/old => Superseded: deployment old took the place of new; before that, its code crashes: CrashLoopBackOff
         id new: 0..30 old/old => Unchanged: deployment new never was the desired one; old is
         not base: 0..30 base/base => Unchanged: no new deployment came: base is still the desired one
