@@ -122,6 +122,10 @@ fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
     sidecar.stop();
     let again = place.other(&[&["watch", "--redeliver"], &config[..]].concat());
     assert_eq!(again.stdout, "there are no dead letters\n");
+    let again = place.other(&[&["watch", "--redeliver", "opps"], &config[..]].concat());
+    assert_eq!(again.code(), 2, "{again:?}");
+    let why = r#"--redeliver: there is no sink \"opps\"; there are ops"#;
+    assert!(again.stderr.contains(why), "{again:?}");
 }
 
 #[test]
