@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
+use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -85,8 +85,8 @@ enum Location {
 enum NoAddress {
     /// The address makes no sense, or cannot be read.
     Unusable(String),
-    /// The event does not have a value that it needs.
-    Missing(String),
+    /// The event has no value that fits.
+    Unfit(String),
 }
 
 impl Request {
@@ -168,7 +168,7 @@ impl Endpoint {
         let address = location.address(network.0.plain_http, example);
         let host = match address {
             Ok(address) => address.host(),
-            Err(NoAddress::Unusable(why) | NoAddress::Missing(why)) => {
+            Err(NoAddress::Unusable(why) | NoAddress::Unfit(why)) => {
                 return Err(SinkError::new(key, why));
             }
         };
@@ -200,7 +200,7 @@ impl Endpoint {
             .unwrap_or_else(|error| Err(NoAddress::Unusable(error.to_string())));
         let (request, address) = prepared.map_err(|error| match error {
             NoAddress::Unusable(why) => DeliveryError::unavailable(&why),
-            NoAddress::Missing(why) => DeliveryError::refused(&why),
+            NoAddress::Unfit(why) => DeliveryError::refused(&why),
         })?;
         let response = match request.send().await {
             Ok(response) => response,
@@ -254,7 +254,7 @@ impl Location {
                         let path = path.display();
                         NoAddress::Unusable(format!("{path} must hold one URL: {why}"))
                     }
-                    missing @ NoAddress::Missing(_) => missing,
+                    unfit @ NoAddress::Unfit(_) => unfit,
                 })
             }
         }
@@ -266,15 +266,42 @@ fn address(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Address,
     let template = Template::parse(text).map_err(|error| unusable(&error))?;
     // No event decides who gets it.
     let (_, behind) = template.start().split_once("://").unwrap_or_default();
-    if template.has_places() && !behind.contains(['/', '?', '#']) {
+    let host = Url::parse(template.start()).ok().map(|url| authority(&url));
+    if template.has_places() && (host.is_none() || !behind.contains(['/', '?', '#'])) {
         return Err(unusable(&"places can only stand behind the host"));
     }
     if let Some(name) = template.missing(values) {
-        return Err(NoAddress::Missing(format!(
+        return Err(NoAddress::Unfit(format!(
             "the address needs {{{{{name}}}}}, which this event does not have"
         )));
     }
-    Address::parse(&template.text(values, url_part), plain_http).map_err(|why| unusable(&why))
+    let filled = template.text(values, url_part);
+    let address = Address::parse(&filled, plain_http).map_err(|why| unusable(&why))?;
+    if template.has_places() {
+        if host != Some(authority(&address.url())) {
+            return Err(unusable(&"places can only stand behind the host"));
+        }
+        let path = filled.split(['?', '#']).next().unwrap_or_default();
+        if path.split(['/', '\\']).any(leaves_its_place) {
+            return Err(NoAddress::Unfit(
+                "a part of the address's path is . or .., which would lead elsewhere".to_owned(),
+            ));
+        }
+    }
+    Ok(address)
+}
+
+/// Who is asked, by a URL.
+fn authority(url: &Url) -> (Option<String>, Option<u16>) {
+    (url.host_str().map(str::to_owned), url.port())
+}
+
+/// Whether a part of a path is none, but a way to another one.
+fn leaves_its_place(part: &str) -> bool {
+    matches!(
+        part.to_ascii_lowercase().replace("%2e", ".").as_str(),
+        "." | ".."
+    )
 }
 
 /// The method of this word.
