@@ -21,7 +21,7 @@ use super::{DeliveryError, DeliveryFailure, SinkError};
 use crate::core::fleet::url_part;
 use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
 use crate::core::text::template::Template;
-use crate::core::text::{lines, one_line};
+use crate::core::text::{lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
 /// How long a connection may take to be made.
@@ -32,8 +32,6 @@ const WORDS_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The longest answer that is taken for words, in bytes; more is a page.
 const MAX_WORDS: usize = 4 * 1024;
-/// The most that is shown of an answer, in characters.
-const MAX_SHOWN: usize = 200;
 
 /// Reads whom to trust: the system's authorities, and those of the file that is configured.
 pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
@@ -399,12 +397,7 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
     let line = lines
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    let line = line.trim();
-    let mut shown: String = line.chars().take(MAX_SHOWN).collect();
-    if shown.len() < line.len() {
-        shown.push_str("...");
-    }
-    Some(shown)
+    Some(shown_start(line.trim()))
 }
 
 /// Why there was no answer.
@@ -495,7 +488,7 @@ mod tests {
         ] {
             assert_eq!(shown(text).as_deref(), line, "{text:?}");
         }
-        let cut = shown(&format!("{}T0Ken_9", "é".repeat(MAX_SHOWN - 3))).unwrap();
-        assert_eq!(cut, format!("{}[..{}", "é".repeat(MAX_SHOWN - 3), "..."));
+        let cut = shown(&format!("{}T0Ken_9", "é".repeat(197))).unwrap();
+        assert_eq!(cut, format!("{}[..{}", "é".repeat(197), "..."));
     }
 }
