@@ -52,6 +52,7 @@ pub(super) struct Sink {
     arguments: Vec<String>,
     /// What its stderr must not show: its arguments, and what is kept from it.
     redaction: Redaction,
+    network: Network,
 }
 
 /// A program that runs. Dropped, it is killed with all that it has started.
@@ -62,7 +63,7 @@ struct Running {
 }
 
 impl Sink {
-    pub(super) fn new(config: Config, _: &Network) -> Result<Self, SinkError> {
+    pub(super) fn new(config: Config, network: &Network) -> Result<Self, SinkError> {
         let invalid = |reason: &str| SinkError::new("command", reason);
         let mut parts = config.command.into_iter();
         let program = parts.next().filter(|program| !program.trim().is_empty());
@@ -81,6 +82,7 @@ impl Sink {
         let secrets = secrets.flat_map(|secret| argument_secrets(&secret));
         Ok(Self {
             redaction: Redaction::new(secrets, REDACTED),
+            network: network.clone(),
             program,
             arguments,
         })
@@ -110,7 +112,9 @@ impl Sink {
         if status.success() {
             return Ok(());
         }
-        let last_words = spawn_blocking(move || tail(stderr)).await;
+        let network = self.network.clone();
+        let last_words: Result<io::Result<String>, _> =
+            spawn_blocking(move || Ok(network.without_key(&tail(stderr)?))).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
         let last_words = self.redaction.text(&last_words);
         let last_words = &last_words

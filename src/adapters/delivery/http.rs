@@ -36,7 +36,10 @@ const MAX_WORDS: usize = 4 * 1024;
 /// Reads whom to trust: the system's authorities, and those of the file that is configured.
 pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
 
-/// What all sinks that use HTTP have in common. Clones share their clients.
+/// Removes what the API is asked with, as it is configured now, from a text; it may read files.
+pub(crate) type WithoutKey = Box<dyn Fn(&str) -> String + Send + Sync>;
+
+/// What all sinks have in common. Clones share their clients.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Shared>);
 
@@ -44,6 +47,7 @@ struct Shared {
     plain_http: PlainHttp,
     ca_file: Option<PathBuf>,
     read_tls: ReadTls,
+    without_key: WithoutKey,
     /// For http and for https.
     clients: Mutex<[Option<CachedClient>; 2]>,
 }
@@ -107,13 +111,24 @@ impl Network {
     }
 
     /// A network where `read_tls` is called again when the content of `ca_file` has changed.
-    pub(crate) fn new(plain_http: PlainHttp, ca_file: Option<PathBuf>, read_tls: ReadTls) -> Self {
+    pub(crate) fn new(
+        plain_http: PlainHttp,
+        ca_file: Option<PathBuf>,
+        read_tls: ReadTls,
+        without_key: WithoutKey,
+    ) -> Self {
         Self(Arc::new(Shared {
             plain_http,
             ca_file,
             read_tls,
+            without_key,
             clients: Mutex::default(),
         }))
+    }
+
+    /// A text in which what the API is asked with is not shown.
+    pub(super) fn without_key(&self, text: &str) -> String {
+        (self.0.without_key)(text)
     }
 
     /// The client for this address, made again if whom to trust has changed.

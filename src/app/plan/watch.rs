@@ -115,7 +115,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     } else {
         PlainHttp::LoopbackOnly
     };
-    let network = network(plain_http, keys.ca_file.clone());
+    let network = network(plain_http, keys.ca_file.clone(), keys.api_key_file.clone());
     let typed = keys.webhook.clone();
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
@@ -206,11 +206,20 @@ fn watched(keys: &WatchKeys) -> Result<Watched> {
 }
 
 /// How sinks reach their receivers. They trust whom the API's client trusts.
-fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>) -> Network {
+fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>, key_file: Option<PathBuf>) -> Network {
     let of_tls = ca_file.clone();
     let read_tls =
         move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(error.as_ref()));
-    Network::new(plain_http, ca_file, Box::new(read_tls))
+    let without_key = move |text: &str| {
+        let key = Credentials::find(key_file.as_deref());
+        key.map_or_else(|_| text.to_owned(), |key| key.redact(text))
+    };
+    Network::new(
+        plain_http,
+        ca_file,
+        Box::new(read_tls),
+        Box::new(without_key),
+    )
 }
 
 /// Where the store is unless it is said: where systemd, or the user's own session, keeps state.
