@@ -171,7 +171,10 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
 fn dashboard_url(text: &str) -> Result<Template> {
     let url = Template::parse(text).and_then(|url| url.check(&example_values()).map(|()| url));
     let url = url.map_err(|error| anyhow!("--dashboard-url: {error}"))?;
-    if url.start().starts_with("https://") && url.has_places() {
+    // No event decides whose page it is.
+    let behind = url.start().strip_prefix("https://");
+    let host = behind.and_then(|behind| behind.split_once(['/', '?', '#']));
+    if host.is_some_and(|(host, _)| !host.trim().is_empty()) && url.has_places() {
         return Ok(url);
     }
     Err(anyhow!(
