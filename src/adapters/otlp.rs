@@ -1,6 +1,6 @@
 //! Sends spans to an OpenTelemetry receiver: OTLP over HTTP, as JSON.
 //!
-//! The address and the headers may hold secrets: only the host is ever shown.
+//! The address and the headers may hold secrets: only the host is ever shown, whatever the receiver repeats.
 
 use std::error::Error as _;
 use std::fmt;
@@ -12,8 +12,10 @@ use rustls::ClientConfig;
 use serde_json::Value;
 
 use crate::core::text::loopback::{self, LOCALHOST};
-use crate::core::text::one_line;
+use crate::core::text::redact::{REDACTED, Redaction, url_secrets, value_secrets};
+use crate::core::text::{one_line, shown_start};
 use crate::core::trace::export_request;
+use crate::core::wire::OWN_HEADERS;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -24,6 +26,8 @@ pub(crate) struct Exporter {
     client: Client,
     url: Url,
     headers: HeaderMap,
+    /// What must not be shown, whoever repeats it.
+    redaction: Redaction,
     /// What says who sends them.
     resource: Vec<(String, String)>,
 }
@@ -37,6 +41,8 @@ pub(crate) enum ExporterError {
     Grpc,
     #[error("OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value")]
     Header,
+    #[error("OTEL_EXPORTER_OTLP_HEADERS: {0:?}: it is set without you")]
+    OwnHeader(HeaderName),
     #[error("cannot set up HTTP: {0}")]
     Client(String),
 }
@@ -71,10 +77,13 @@ impl Exporter {
         let client = builder
             .build()
             .map_err(|error| ExporterError::Client(error.without_url().to_string()))?;
+        let of_headers = headers.iter().flat_map(|(_, value)| value_secrets(value));
+        let of_url = url_secrets(url.path(), url.query(), url.username(), url.password());
         Ok(Self {
             client,
+            headers: header_map(headers)?,
+            redaction: Redaction::new(of_headers.chain(of_url), REDACTED),
             url,
-            headers: header_map(headers).ok_or(ExporterError::Header)?,
             resource,
         })
     }
@@ -89,23 +98,32 @@ impl Exporter {
             .client
             .post(self.url.clone())
             .headers(self.headers.clone())
-            .header(CONTENT_TYPE, "application/json")
             .timeout(limit)
             .body(body.to_string());
         let place = self.place();
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) if error.is_timeout() => return Err(format!("no answer from {place}")),
-            Err(error) => return Err(format!("cannot reach {place}: {}", innermost(error))),
+        let failed = |what: &str, error: reqwest::Error| {
+            if error.is_timeout() {
+                return format!("no answer from {place}");
+            }
+            format!("{what} {place}: {}", self.shown(&innermost(error)))
         };
+        let response = request.send().await;
+        let response = response.map_err(|error| failed("cannot reach", error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(format!("{place} answered {status}"));
         }
-        match rejected(response).await {
-            Some(why) => Err(format!("{place} rejected spans: {why}")),
+        let answer = read(response).await;
+        let answer = answer.map_err(|error| failed("cannot read the answer of", error))?;
+        match rejected(&answer) {
+            Some(why) => Err(format!("{place} rejected spans: {}", self.shown(&why))),
             None => Ok(()),
         }
+    }
+
+    /// Foreign words in one short line. They are redacted before they are cut: half a secret would not be found.
+    fn shown(&self, words: &str) -> String {
+        shown_start(&one_line(&self.redaction.text(words)))
     }
 
     /// What may be shown of the address.
@@ -122,37 +140,48 @@ impl fmt::Debug for Exporter {
     }
 }
 
-fn header_map(headers: &[(String, String)]) -> Option<HeaderMap> {
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExporterError> {
+    let invalid = || ExporterError::Header;
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let mut value = HeaderValue::from_str(value).ok()?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        if name == CONTENT_TYPE || OWN_HEADERS.contains(&name.as_str()) {
+            return Err(ExporterError::OwnHeader(name));
+        }
+        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
         value.set_sensitive(true);
-        map.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+        map.insert(name, value);
     }
-    Some(map)
+    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(map)
 }
 
-/// Why a receiver that answered "yes" did not take all of it, if it says so.
-async fn rejected(mut response: Response) -> Option<String> {
+/// An answer; nothing of one that is too long.
+async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return None;
+            return Ok(Vec::new());
         }
         body.extend_from_slice(&chunk);
     }
-    let answer: Value = serde_json::from_slice(&body).ok()?;
+    Ok(body)
+}
+
+/// Why a receiver that answered "yes" did not take all of it, if it says so.
+fn rejected(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
     let partial = answer.get("partialSuccess")?;
     // JSON writes 64-bit numbers as text; some receivers write numbers.
     let count = partial.get("rejectedSpans")?;
     let is_none = count == 0 || count == "0";
     let why = partial.get("errorMessage").and_then(Value::as_str);
-    (!is_none).then(|| one_line(why.unwrap_or_default()))
+    (!is_none).then(|| why.unwrap_or_default().to_owned())
 }
 
 /// What caused an error, without the address.
 fn innermost(error: reqwest::Error) -> String {
     let error = error.without_url();
     let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
-    one_line(&cause.map_or_else(|| error.to_string(), ToString::to_string))
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }

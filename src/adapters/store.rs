@@ -176,6 +176,7 @@ impl Store {
                     let kind = Some(event.kind);
                     queues::push(transaction, now, sink, &data.agent, number, kind)?;
                 }
+                queues::close_at_fallbacks(transaction, now, number, event)?;
                 if data.agent.is_empty() {
                     note_incident(transaction, event)?;
                 }
@@ -260,10 +261,12 @@ impl Store {
                  AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
             )?;
-            transaction.execute(
-                "DELETE FROM delivered WHERE event < (SELECT min(number) FROM events)",
-                [],
-            )?;
+            for table in ["delivered", "opened_by_fallback"] {
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE event < (SELECT min(number) FROM events)"),
+                    [],
+                )?;
+            }
             Ok(())
         })?;
         self.read(|connection| {

@@ -1,5 +1,7 @@
 //! Rollouts as traces: sent when they have ended, in a time that nobody notices.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +35,8 @@ pub(crate) struct Telemetry {
 pub(crate) struct Traces {
     sender: mpsc::Sender<Vec<Value>>,
     worker: JoinHandle<()>,
+    /// How many rollouts did not arrive, or not yet.
+    missing: Arc<AtomicUsize>,
 }
 
 impl Telemetry {
@@ -58,11 +62,16 @@ impl Telemetry {
     /// Begins to send what a sidecar sees.
     pub(crate) fn start(self) -> Traces {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let worker = tokio::spawn(self.send_all(receiver));
-        Traces { sender, worker }
+        let missing = Arc::new(AtomicUsize::new(0));
+        let worker = tokio::spawn(self.send_all(receiver, Arc::clone(&missing)));
+        Traces {
+            sender,
+            worker,
+            missing,
+        }
     }
 
-    async fn send_all(self, mut receiver: mpsc::Receiver<Vec<Value>>) {
+    async fn send_all(self, mut receiver: mpsc::Receiver<Vec<Value>>, missing: Arc<AtomicUsize>) {
         let mut fails = false;
         while let Some(spans) = receiver.recv().await {
             let sent = self.exporter.export(&spans, self.timeout).await;
@@ -72,26 +81,35 @@ impl Telemetry {
                 _ => {}
             }
             fails = sent.is_err();
+            if !fails {
+                missing.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
 
 impl Traces {
-    /// Has the rollouts sent that have ended among these events. Where too many wait one is dropped: the
-    /// history has it.
+    /// Has the rollouts sent that have ended among these events. If too many wait, one is dropped, which is said at
+    /// the end: the history has it.
     pub(crate) fn export(&self, events: &[FleetEvent]) {
         let random = || fastrand::u64(..);
         let finished = |event: &&FleetEvent| event.kind == EventKind::RolloutFinished;
         for event in events.iter().filter(finished) {
             let spans = Rollout::of_event(event).spans(&Root::below(None, random), random);
+            self.missing.fetch_add(1, Ordering::Relaxed);
             // The worker says why it sends nothing.
             let _ = self.sender.try_send(spans);
         }
     }
 
-    /// Sends what waits, for a moment.
+    /// Sends what waits, for a moment, and says how much never arrived.
     pub(crate) async fn finish(self) {
         drop(self.sender);
         let _ = timeout(LAST_EXPORT, self.worker).await;
+        match self.missing.load(Ordering::Relaxed) {
+            0 => {}
+            1 => warn!("1 rollout was not sent as a trace; the history has it"),
+            lost => warn!("{lost} rollouts were not sent as traces; the history has them"),
+        }
     }
 }

@@ -19,6 +19,8 @@ use std::fmt::Write as _;
 
 use anstream::adapter::strip_str;
 
+/// The most that is shown of an answer that is only part of a message, in characters.
+const SHOWN_START: usize = 200;
 /// The most that is shown of one foreign text, in bytes.
 pub const SHOWN: usize = 8 * 1024;
 
@@ -163,6 +165,15 @@ fn is_control_like(char: char) -> bool {
             | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
             | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// The start of a text, and whether that is not all of it.
+pub(crate) fn shown_start(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_START).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Keeps head and tail of a text that is too long; the tail, where tracebacks end, keeps more.

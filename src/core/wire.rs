@@ -29,6 +29,10 @@ pub use revision::{ContainerState, Health, Revision, RevisionPhase};
 pub use service::{Service, parse_list};
 pub use sessions::{SessionState, Sessions, started_session};
 
+/// The headers of a request that only its connection knows.
+pub(crate) const OWN_HEADERS: [&str; 4] =
+    ["host", "content-length", "transfer-encoding", "connection"];
+
 /// The requested deployment of an agent, by its name of today or by the deprecated one.
 fn desired(agent: &json::Object<'_>) -> Option<String> {
     let id = agent.deployment_id("desiredDeploymentId");

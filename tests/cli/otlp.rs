@@ -200,6 +200,39 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
     );
     let said = warning(&test(base(&partial)).run());
     assert!(said.ends_with("rejected spans: too old"), "{said}");
+    // What a receiver repeats is not shown, as it was given nor as it was sent, and no more than a line of the rest.
+    let parrot = Server::start_by_head(|head| {
+        let value = head
+            .lines()
+            .find_map(|line| line.strip_prefix("authorization: "));
+        let value = value.unwrap().trim();
+        let why = format!(
+            "{value} / Bearer%20T0Ken_9 / T0Ken_9 / k3y-in-query {}",
+            "x".repeat(300)
+        );
+        let body =
+            serde_json::json!({ "partialSuccess": { "rejectedSpans": 1, "errorMessage": why } });
+        answer("200 OK", "", &body.to_string())
+    });
+    let repeating = test(format!("{}?k=k3y-in-query", base(&parrot))).env(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "authorization=Bearer%20T0Ken_9",
+    );
+    let said = warning(&repeating.run());
+    let words = "rejected spans: [...] / [...]%20[...] / [...] / [...] ";
+    let (_, rest) = said.split_once(words).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(
+        rest,
+        format!(
+            "{}...",
+            "x".repeat(200 + "rejected spans: ".len() - words.len())
+        )
+    );
+    assert!(
+        parrot.requests()[0]
+            .head
+            .starts_with("POST /v1/traces?k=k3y-in-query ")
+    );
     let said = warning(&test("http://127.0.0.1:1".to_owned()).run());
     assert!(said.contains("cannot reach 127.0.0.1:1: "), "{said}");
     // What hangs is waited for less than a second.
@@ -212,6 +245,13 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
         "{:?}",
         began.elapsed()
     );
+    // So is one whose answer has no end.
+    let endless = Server::start(|_, stream| {
+        send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{");
+        std::thread::sleep(Duration::from_mins(1));
+    });
+    let said = warning(&test(base(&endless)).run());
+    assert!(said.contains("no answer from 127.0.0.1:"), "{said}");
 }
 
 #[test]
@@ -238,6 +278,11 @@ fn a_wrong_address_is_an_error_where_it_is_typed_and_a_warning_elsewhere() {
             "5ecret",
             "OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value",
         ),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "Transfer-Encoding=5ecret",
+            "OTEL_EXPORTER_OTLP_HEADERS: \"transfer-encoding\": it is set without you",
+        ),
     ] {
         let left = Test::new("wait a --simulate rolling-update --speed 50 --progress plain")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
@@ -248,4 +293,36 @@ fn a_wrong_address_is_an_error_where_it_is_typed_and_a_warning_elsewhere() {
         let expected = format!("no trace is sent: OTEL_EXPORTER_OTLP_ENDPOINT: {why}");
         assert!(left.stderr.contains(&expected), "{}", left.stderr);
     }
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_named_and_passed_over() {
+    let collector = accepting();
+    for (name, value, why) in [
+        (
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+            "abc",
+            "it must be a number of milliseconds",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+            "0",
+            "it must be a number of milliseconds",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "nonsense",
+            "it must be http/json, which is what is sent",
+        ),
+    ] {
+        let left = Test::new("wait a --simulate rolling-update --speed 50 --progress plain")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", base(&collector))
+            .env(name, value)
+            .stdout_any()
+            .stderr_any()
+            .run();
+        let expected = format!("{name} is passed over: {why}");
+        assert_eq!(left.stderr.matches(&expected).count(), 1, "{}", left.stderr);
+    }
+    assert_eq!(collector.requests().len(), 3, "they are sent all the same");
 }

@@ -54,6 +54,22 @@ fn a_sink_that_is_tried_says_what_came_back() {
 }
 
 #[test]
+fn a_program_that_repeats_the_key_does_not_show_it() {
+    let api = Api::with(&[]);
+    let command = r#"["/bin/sh", "-c", "echo \"no $(cat key)\" >&2; exit 1"]"#;
+    let sink = format!("[[sink]]\nname = \"run\"\nkind = \"exec\"\ncommand = {command}\n");
+    let place = Place::of(&api).config(&sink);
+    std::fs::write(place.path("key"), "sk_0f-a-file\n").unwrap();
+    let ended = place.args("--test-sink run --api-key-file key").run();
+    assert!(
+        ended
+            .stdout
+            .contains("/bin/sh: exit status: 1: no [the API key]\n"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let down = Receiver::replying(|_, _| Reply::HangUp);
@@ -122,6 +138,10 @@ fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
     sidecar.stop();
     let again = place.other(&[&["watch", "--redeliver"], &config[..]].concat());
     assert_eq!(again.stdout, "there are no dead letters\n");
+    let again = place.other(&[&["watch", "--redeliver", "opps"], &config[..]].concat());
+    assert_eq!(again.code(), 2, "{again:?}");
+    let why = r#"--redeliver: there is no sink \"opps\"; there are ops"#;
+    assert!(again.stderr.contains(why), "{again:?}");
 }
 
 #[test]

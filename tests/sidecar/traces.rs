@@ -85,3 +85,29 @@ fn a_receiver_that_is_down_is_one_warning_and_no_more() {
         .matches("traces are not sent: cannot reach 127.0.0.1:1");
     assert_eq!(warned.count(), 1);
 }
+
+#[test]
+fn what_a_receiver_that_hangs_never_took_is_said_at_the_end() {
+    let api = Api::with(&["a"]);
+    // Nobody accepts.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::of(&api);
+    let mut command = place.sidecar();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        .env("OTEL_EXPORTER_OTLP_TIMEOUT", "600000");
+    let sidecar = place.start_command(command);
+    sidecar.wait_for_log("\"message\":\"watching ");
+    for deployment in ["d2", "d3"] {
+        api.deploy("a", deployment);
+        api.ready("a");
+        sidecar.wait_for_log(&format!("\"deploymentId\":\"{deployment}\",\"elapsedMs\""));
+    }
+    let ended = sidecar.stop();
+    assert_eq!(ended.code(), 0);
+    let warned = ended
+        .stderr
+        .matches("2 rollouts were not sent as traces; the history has them");
+    assert_eq!(warned.count(), 1, "{}", ended.stderr);
+}

@@ -166,6 +166,11 @@ impl Credentials {
             .then_some("if it has expired, renew it: pipecat cloud auth login")
     }
 
+    /// A text without the secret.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.secret.redaction().text(text).into_owned()
+    }
+
     pub(super) fn secret(&self) -> &Secret {
         &self.secret
     }

@@ -5,12 +5,7 @@ use std::fmt;
 use reqwest::Url;
 
 use crate::core::text::loopback::{PlainHttp, is_loopback};
-use crate::core::text::redact::Redaction;
-
-/// The shortest part of a URL that is searched for in what a receiver says; shorter ones are words.
-const MIN_SECRET: usize = 6;
-/// What stands where a part of the URL was.
-const REDACTED: &str = "[...]";
+use crate::core::text::redact::{REDACTED, Redaction, url_secrets};
 
 /// A URL: `https`, or `http` to where that is allowed.
 #[derive(Clone)]
@@ -71,17 +66,8 @@ impl Address {
     /// `Cannot POST /services/...` is what many answer to a path that they do not know.
     pub(super) fn redaction(&self) -> Redaction {
         let url = &self.url;
-        let (path, query) = (url.path(), url.query().unwrap_or_default());
-        // A path of one letter is recognised by its slash.
-        let whole = [path, query].into_iter().filter(|part| part.len() > 1);
-        let parts = path.split('/').chain(query.split(['&', '=']));
-        let parts = parts.chain([url.username(), url.password().unwrap_or_default()]);
-        let parts = parts.filter(|part| part.len() >= MIN_SECRET);
-        let secrets = self.secrets.iter().map(String::as_str);
-        Redaction::new(
-            whole.chain(parts).chain(secrets).map(str::to_owned),
-            REDACTED,
-        )
+        let of_url = url_secrets(url.path(), url.query(), url.username(), url.password());
+        Redaction::new(of_url.into_iter().chain(self.secrets.clone()), REDACTED)
     }
 }
 

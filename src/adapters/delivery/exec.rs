@@ -20,12 +20,14 @@ use super::http::Network;
 use super::{DeliveryError, SinkError};
 use crate::core::messages::Notification;
 use crate::core::text::one_line;
+use crate::core::text::redact::{REDACTED, Redaction, argument_secrets};
 
 /// The exit code of a program that could not deliver and may later, as sendmail and its kin use it
 /// (`EX_TEMPFAIL` of sysexits.h).
 const TRY_LATER: i32 = 75;
-/// How much is shown of the end of stderr, in bytes.
+/// How much is shown of the end of stderr, in bytes, and how much is read: what is redacted is whole.
 const MAX_SHOWN: usize = 1024;
+const MAX_READ: u64 = 64 * 1024;
 /// The variables that hold secrets which are none of a program's business: what the API is asked with,
 /// and the address of another sink.
 const SECRETS: [&str; 5] = [
@@ -48,6 +50,9 @@ pub(crate) struct Config {
 pub(super) struct Sink {
     program: String,
     arguments: Vec<String>,
+    /// What its stderr must not show: its arguments, and what is kept from it.
+    redaction: Redaction,
+    network: Network,
 }
 
 /// A program that runs. Dropped, it is killed with all that it has started.
@@ -58,7 +63,7 @@ struct Running {
 }
 
 impl Sink {
-    pub(super) fn new(config: Config, _: &Network) -> Result<Self, SinkError> {
+    pub(super) fn new(config: Config, network: &Network) -> Result<Self, SinkError> {
         let invalid = |reason: &str| SinkError::new("command", reason);
         let mut parts = config.command.into_iter();
         let program = parts.next().filter(|program| !program.trim().is_empty());
@@ -72,7 +77,15 @@ impl Sink {
             return Err(invalid("it holds a NUL character"));
         }
         find(&program).map_err(|reason| invalid(&format!("{program}: {reason}")))?;
-        Ok(Self { program, arguments })
+        let kept_from_it = SECRETS.iter().filter_map(|name| std::env::var(name).ok());
+        let secrets = arguments.iter().cloned().chain(kept_from_it);
+        let secrets = secrets.flat_map(|secret| argument_secrets(&secret));
+        Ok(Self {
+            redaction: Redaction::new(secrets, REDACTED),
+            network: network.clone(),
+            program,
+            arguments,
+        })
     }
 
     pub(super) async fn deliver(
@@ -99,8 +112,13 @@ impl Sink {
         if status.success() {
             return Ok(());
         }
-        let last_words = spawn_blocking(move || tail(stderr)).await;
+        let network = self.network.clone();
+        let last_words: Result<io::Result<String>, _> =
+            spawn_blocking(move || Ok(network.without_key(&tail(stderr)?))).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
+        let last_words = self.redaction.text(&last_words);
+        let last_words = &last_words
+            [last_words.ceil_char_boundary(last_words.len().saturating_sub(MAX_SHOWN))..];
         let reason = match last_words.trim() {
             "" => format!("{program}: {status}"),
             words => format!("{program}: {status}: {words}"),
@@ -189,10 +207,10 @@ fn file_of(text: &str) -> io::Result<File> {
 /// The end of a file, from a whole character on.
 fn tail(mut file: File) -> io::Result<String> {
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(MAX_SHOWN as u64)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_READ)))?;
     let mut end = Vec::new();
     // A child that was left behind may go on writing.
-    file.take(MAX_SHOWN as u64).read_to_end(&mut end)?;
+    file.take(MAX_READ).read_to_end(&mut end)?;
     let is_within = |byte: &u8| byte & 0xc0 == 0x80;
     let within = end
         .iter()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
+use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -21,7 +21,7 @@ use super::{DeliveryError, DeliveryFailure, SinkError};
 use crate::core::fleet::url_part;
 use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
 use crate::core::text::template::Template;
-use crate::core::text::{lines, one_line};
+use crate::core::text::{lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
 /// How long a connection may take to be made.
@@ -32,13 +32,14 @@ const WORDS_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The longest answer that is taken for words, in bytes; more is a page.
 const MAX_WORDS: usize = 4 * 1024;
-/// The most that is shown of an answer, in characters.
-const MAX_SHOWN: usize = 200;
 
 /// Reads whom to trust: the system's authorities, and those of the file that is configured.
 pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
 
-/// What all sinks that use HTTP have in common. Clones share their clients.
+/// Removes what the API is asked with, as it is configured now, from a text; it may read files.
+pub(crate) type WithoutKey = Box<dyn Fn(&str) -> String + Send + Sync>;
+
+/// What all sinks have in common. Clones share their clients.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Shared>);
 
@@ -46,6 +47,7 @@ struct Shared {
     plain_http: PlainHttp,
     ca_file: Option<PathBuf>,
     read_tls: ReadTls,
+    without_key: WithoutKey,
     /// For http and for https.
     clients: Mutex<[Option<CachedClient>; 2]>,
 }
@@ -85,8 +87,8 @@ enum Location {
 enum NoAddress {
     /// The address makes no sense, or cannot be read.
     Unusable(String),
-    /// The event does not have a value that it needs.
-    Missing(String),
+    /// The event has no value that fits.
+    Unfit(String),
 }
 
 impl Request {
@@ -109,13 +111,24 @@ impl Network {
     }
 
     /// A network where `read_tls` is called again when the content of `ca_file` has changed.
-    pub(crate) fn new(plain_http: PlainHttp, ca_file: Option<PathBuf>, read_tls: ReadTls) -> Self {
+    pub(crate) fn new(
+        plain_http: PlainHttp,
+        ca_file: Option<PathBuf>,
+        read_tls: ReadTls,
+        without_key: WithoutKey,
+    ) -> Self {
         Self(Arc::new(Shared {
             plain_http,
             ca_file,
             read_tls,
+            without_key,
             clients: Mutex::default(),
         }))
+    }
+
+    /// A text in which what the API is asked with is not shown.
+    pub(super) fn without_key(&self, text: &str) -> String {
+        (self.0.without_key)(text)
     }
 
     /// The client for this address, made again if whom to trust has changed.
@@ -168,7 +181,7 @@ impl Endpoint {
         let address = location.address(network.0.plain_http, example);
         let host = match address {
             Ok(address) => address.host(),
-            Err(NoAddress::Unusable(why) | NoAddress::Missing(why)) => {
+            Err(NoAddress::Unusable(why) | NoAddress::Unfit(why)) => {
                 return Err(SinkError::new(key, why));
             }
         };
@@ -200,7 +213,7 @@ impl Endpoint {
             .unwrap_or_else(|error| Err(NoAddress::Unusable(error.to_string())));
         let (request, address) = prepared.map_err(|error| match error {
             NoAddress::Unusable(why) => DeliveryError::unavailable(&why),
-            NoAddress::Missing(why) => DeliveryError::refused(&why),
+            NoAddress::Unfit(why) => DeliveryError::refused(&why),
         })?;
         let response = match request.send().await {
             Ok(response) => response,
@@ -254,7 +267,7 @@ impl Location {
                         let path = path.display();
                         NoAddress::Unusable(format!("{path} must hold one URL: {why}"))
                     }
-                    missing @ NoAddress::Missing(_) => missing,
+                    unfit @ NoAddress::Unfit(_) => unfit,
                 })
             }
         }
@@ -266,15 +279,42 @@ fn address(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Address,
     let template = Template::parse(text).map_err(|error| unusable(&error))?;
     // No event decides who gets it.
     let (_, behind) = template.start().split_once("://").unwrap_or_default();
-    if template.has_places() && !behind.contains(['/', '?', '#']) {
+    let host = Url::parse(template.start()).ok().map(|url| authority(&url));
+    if template.has_places() && (host.is_none() || !behind.contains(['/', '?', '#'])) {
         return Err(unusable(&"places can only stand behind the host"));
     }
     if let Some(name) = template.missing(values) {
-        return Err(NoAddress::Missing(format!(
+        return Err(NoAddress::Unfit(format!(
             "the address needs {{{{{name}}}}}, which this event does not have"
         )));
     }
-    Address::parse(&template.text(values, url_part), plain_http).map_err(|why| unusable(&why))
+    let filled = template.text(values, url_part);
+    let address = Address::parse(&filled, plain_http).map_err(|why| unusable(&why))?;
+    if template.has_places() {
+        if host != Some(authority(&address.url())) {
+            return Err(unusable(&"places can only stand behind the host"));
+        }
+        let path = filled.split(['?', '#']).next().unwrap_or_default();
+        if path.split(['/', '\\']).any(leaves_its_place) {
+            return Err(NoAddress::Unfit(
+                "a part of the address's path is . or .., which would lead elsewhere".to_owned(),
+            ));
+        }
+    }
+    Ok(address)
+}
+
+/// Who is asked, by a URL.
+fn authority(url: &Url) -> (Option<String>, Option<u16>) {
+    (url.host_str().map(str::to_owned), url.port())
+}
+
+/// Whether a part of a path is none, but a way to another one.
+fn leaves_its_place(part: &str) -> bool {
+    matches!(
+        part.to_ascii_lowercase().replace("%2e", ".").as_str(),
+        "." | ".."
+    )
 }
 
 /// The method of this word.
@@ -372,12 +412,7 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
     let line = lines
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    let line = line.trim();
-    let mut shown: String = line.chars().take(MAX_SHOWN).collect();
-    if shown.len() < line.len() {
-        shown.push_str("...");
-    }
-    Some(shown)
+    Some(shown_start(line.trim()))
 }
 
 /// Why there was no answer.
@@ -468,7 +503,7 @@ mod tests {
         ] {
             assert_eq!(shown(text).as_deref(), line, "{text:?}");
         }
-        let cut = shown(&format!("{}T0Ken_9", "é".repeat(MAX_SHOWN - 3))).unwrap();
-        assert_eq!(cut, format!("{}[..{}", "é".repeat(MAX_SHOWN - 3), "..."));
+        let cut = shown(&format!("{}T0Ken_9", "é".repeat(197))).unwrap();
+        assert_eq!(cut, format!("{}[..{}", "é".repeat(197), "..."));
     }
 }

@@ -86,7 +86,12 @@ fn tls(roots: RootCertStore) -> ClientConfig {
 
 fn network(plain_http: PlainHttp) -> Network {
     let read_tls = || Ok(tls(RootCertStore::empty()));
-    Network::new(plain_http, None, Box::new(read_tls))
+    Network::new(
+        plain_http,
+        None,
+        Box::new(read_tls),
+        Box::new(str::to_owned),
+    )
 }
 
 /// The configuration of a sink, from its own keys.

@@ -17,12 +17,11 @@ use crate::core::fleet::{FleetEvent, IncidentChange};
 use crate::core::messages::{Notification, example_values};
 use crate::core::text::one_line;
 use crate::core::text::template::{Shape, Template};
+use crate::core::wire::OWN_HEADERS;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-/// What only the connection knows.
-const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
 /// The keys of a webhook.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Store, StoreError, json, reader};
-use crate::core::fleet::{EventKind, LONGEST_WAIT, StoredEvent};
+use crate::core::fleet::{EventKind, FleetEvent, IncidentChange, LONGEST_WAIT, StoredEvent};
 
 /// The ranks of queues: those whose first event was not tried yet come before the others, and among
 /// them those with something urgent.
@@ -196,7 +196,7 @@ impl Store {
     }
 }
 
-/// Puts an event into the queue of a sink, unless it waits there.
+/// Puts an event into the queue of a sink, unless it waits there. Gives whether it did not.
 pub(super) fn push(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -204,14 +204,14 @@ pub(super) fn push(
     agent: &str,
     number: i64,
     kind: Option<EventKind>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let now = now.as_microsecond();
     let (rank, urgent_until) = if kind.is_some_and(EventKind::is_urgent) {
         (URGENT, number)
     } else {
         (FIRST_TRY, 0)
     };
-    transaction.execute(
+    let added = transaction.execute(
         "INSERT OR IGNORE INTO deliveries (sink, agent, event, written_at) VALUES (?1, ?2, ?3, ?4)",
         params![sink, agent, number, now],
     )?;
@@ -222,11 +222,116 @@ pub(super) fn push(
              rank = iif(attempts > 0, rank, min(rank, excluded.rank))",
         params![sink, agent, rank, now, urgent_until],
     )?;
+    Ok(added > 0)
+}
+
+/// Puts an event that closes an incident into the queues of the sinks where it was opened by a fallback.
+pub(super) fn close_at_fallbacks(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    number: i64,
+    event: &FleetEvent,
+) -> rusqlite::Result<()> {
+    if event.incident() != Some(IncidentChange::Closes) {
+        return Ok(());
+    }
+    let mut query = transaction.prepare(
+        "DELETE FROM opened_by_fallback
+         WHERE event IN (SELECT number FROM opened_by_fallback JOIN events ON number = event
+                         WHERE dedup_key = ?1) RETURNING sink",
+    )?;
+    let sinks = query.query_map([&event.dedup_key], |row| row.get(0))?;
+    for sink in sinks.collect::<rusqlite::Result<BTreeSet<String>>>()? {
+        let agent = &event.data.agent;
+        push(transaction, now, &sink, agent, number, Some(event.kind))?;
+    }
     Ok(())
 }
 
-/// Puts dead letters into the queues of their sinks again: of one sink or of all, one event or every one. Gives how
-/// many that were, by sink.
+/// What an event does to an incident, and what became of that.
+struct Incident {
+    change: IncidentChange,
+    /// The latest event about it, where that did the contrary.
+    overtaken_by: Option<(i64, EventKind)>,
+}
+
+/// The incident that an event opens or closes, if it does.
+fn incident_of(
+    transaction: &Transaction<'_>,
+    agent: &str,
+    number: i64,
+) -> rusqlite::Result<Option<Incident>> {
+    let mut query = transaction.prepare(
+        "SELECT number, store, kind, at, dedup_key, data FROM events
+         WHERE agent = ?1 AND number >= ?2
+             AND dedup_key = (SELECT dedup_key FROM events WHERE number = ?2)
+         ORDER BY number",
+    )?;
+    let mut rows = query.query(params![agent, number])?;
+    let mut incident = None;
+    while let Some(row) = rows.next()? {
+        let event = reader::event(row).map(|stored| stored.event).ok();
+        let change = event.as_ref().and_then(FleetEvent::incident);
+        match (&mut incident, event.zip(change)) {
+            (None, Some((_, change))) => {
+                incident = Some(Incident {
+                    change,
+                    overtaken_by: None,
+                });
+            }
+            // It is the event itself that is about no incident.
+            (None, None) => return Ok(None),
+            (Some(incident), Some((event, change))) => {
+                let number = row.get(0)?;
+                let is_contrary = change != incident.change;
+                incident.overtaken_by = is_contrary.then_some((number, event.kind));
+            }
+            (Some(_), None) => {}
+        }
+    }
+    Ok(incident)
+}
+
+/// Gives a fallback an event that it did not get; where that opens an incident, also what closes it.
+fn fall_back(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    sink: &str,
+    agent: &str,
+    number: i64,
+) -> rusqlite::Result<()> {
+    let known = "SELECT EXISTS (SELECT 1 FROM delivered WHERE sink = ?1 AND event = ?2)
+        OR EXISTS (SELECT 1 FROM dead_letters WHERE sink = ?1 AND event = ?2)
+        OR EXISTS (SELECT 1 FROM deliveries WHERE sink = ?1 AND agent = ?3 AND event = ?2)";
+    if transaction.query_row(known, params![sink, number, agent], |row| row.get(0))? {
+        return Ok(());
+    }
+    let query = "SELECT max(kind) FROM events WHERE number = ?1";
+    let kind: Option<String> = transaction.query_row(query, [number], |row| row.get(0))?;
+    let kind = kind.and_then(|kind| reader::known(&kind));
+    push(transaction, now, sink, agent, number, kind)?;
+    let incident = incident_of(transaction, agent, number)?;
+    match incident.filter(|incident| incident.change == IncidentChange::Opens) {
+        None => {}
+        Some(Incident {
+            overtaken_by: Some((by, kind)),
+            ..
+        }) => {
+            push(transaction, now, sink, agent, by, Some(kind))?;
+        }
+        Some(_) => {
+            transaction.execute(
+                "INSERT OR IGNORE INTO opened_by_fallback (event, sink) VALUES (?1, ?2)",
+                params![number, sink],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts dead letters into the queues of their sinks again: of one sink or of all, one event or every one. Where a sink
+/// was sent since what closed the incident that an event opens, or opened it anew, it is sent that again: it must not
+/// end up with what is over. Gives how many events wait for that, by sink.
 pub(super) fn redeliver(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -244,7 +349,17 @@ pub(super) fn redeliver(
     let letters = rows.collect::<rusqlite::Result<Vec<(String, String, i64, _)>>>()?;
     let mut counts = BTreeMap::new();
     for (sink, agent, number, kind) in letters {
-        push(transaction, now, &sink, &agent, number, kind)?;
+        let mut added = usize::from(push(transaction, now, &sink, &agent, number, kind)?);
+        let incident = incident_of(transaction, &agent, number)?;
+        if let Some((by, kind)) = incident.and_then(|incident| incident.overtaken_by) {
+            let was_sent = "SELECT EXISTS (SELECT 1 FROM delivered WHERE sink = ?1 AND event = ?2)
+                OR EXISTS (SELECT 1 FROM dead_letters WHERE sink = ?1 AND event = ?2)";
+            if transaction.query_row(was_sent, params![sink, by], |row| row.get(0))? {
+                added += usize::from(push(transaction, now, &sink, &agent, by, Some(kind))?);
+                let forget = "DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2";
+                transaction.execute(forget, params![sink, by])?;
+            }
+        }
         // The first of the queue may be another one now, which was not tried yet.
         transaction.execute(
             "UPDATE queues SET attempts = 0, next_at = min(next_at, ?3) WHERE sink = ?1 AND agent = ?2",
@@ -254,7 +369,7 @@ pub(super) fn redeliver(
             "DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2",
             params![sink, number],
         )?;
-        *counts.entry(sink).or_default() += 1;
+        *counts.entry(sink).or_default() += added;
     }
     Ok(counts)
 }
@@ -342,10 +457,7 @@ fn bury(
     fallback: Option<&str>,
 ) -> rusqlite::Result<()> {
     if let Some(fallback) = fallback {
-        let query = "SELECT max(kind) FROM events WHERE number = ?1";
-        let kind: Option<String> = transaction.query_row(query, [number], |row| row.get(0))?;
-        let kind = kind.and_then(|kind| reader::known(&kind));
-        push(transaction, now, fallback, agent, number, kind)?;
+        fall_back(transaction, now, fallback, agent, number)?;
     }
     transaction.execute(
         "INSERT OR REPLACE INTO dead_letters (sink, event, agent, written_at, dead_at, why)

@@ -9,7 +9,7 @@ use super::StoreError;
 /// Marks the file as a store of this program (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x7063_726f;
 /// The version of the tables (`PRAGMA user_version`).
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Moments are microseconds since 1970.
 ///
 /// An event's number is never given twice, also when the latest was deleted. What the history counts
@@ -18,6 +18,8 @@ const VERSION: i64 = 1;
 /// A queue is what waits for a sink about an agent, in the order of the events. Only its first may be
 /// delivered: `next_at`, `attempts` and `rank` are about that. `urgent_until` is the last event of a queue
 /// that must not wait behind what other agents have to say.
+///
+/// What opened an incident at a sink that got it as a fallback is kept until that is closed there as well.
 const TABLES: &str = "
     CREATE TABLE facts (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE agents (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -61,6 +63,11 @@ const TABLES: &str = "
         event INTEGER NOT NULL,
         sink TEXT NOT NULL,
         at INTEGER NOT NULL,
+        PRIMARY KEY (event, sink)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE opened_by_fallback (
+        event INTEGER NOT NULL,
+        sink TEXT NOT NULL,
         PRIMARY KEY (event, sink)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE dead_letters (

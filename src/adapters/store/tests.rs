@@ -482,7 +482,7 @@ fn a_file_that_is_no_store_one_of_another_version_and_a_damaged_one_are_left_alo
     place.database().execute_batch(newer).unwrap();
     refused(
         &place.path,
-        "is of another version (schema 77; this program knows 1)",
+        "is of another version (schema 77; this program knows 2)",
     );
 }
 

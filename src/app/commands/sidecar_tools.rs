@@ -28,14 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Sends a sink a rollout that failed, and one that ends well; says what came back.
 pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Error> {
     let Some(target) = plan.sinks.iter().find(|sink| sink.name == name) else {
-        let names: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
-        let there = match names.as_slice() {
-            [] => "no sink is configured".to_owned(),
-            names => format!("there are {}", names.join(", ")),
-        };
-        return Err(Error::Usage(anyhow!(
-            "--test-sink: there is no sink {name:?}; {there}"
-        )));
+        return Err(no_sink(plan, "--test-sink", name));
     };
     let events = test_events(Timestamp::now());
     // A sign of life says nothing of either.
@@ -71,6 +64,16 @@ pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Er
     }
 }
 
+/// That there is no sink of this name, and which there are.
+fn no_sink(plan: &WatchPlan, switch: &str, name: &str) -> Error {
+    let names: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let there = match names.as_slice() {
+        [] => "no sink is configured".to_owned(),
+        names => format!("there are {}", names.join(", ")),
+    };
+    Error::Usage(anyhow!("{switch}: there is no sink {name:?}; {there}"))
+}
+
 /// Has dead letters delivered again, by the sidecar that runs or by the next.
 pub(super) async fn redeliver(plan: &WatchPlan, sink: Option<&str>) -> Result<Ending, Error> {
     let (path, name) = (plan.store.clone(), sink.map(str::to_owned));
@@ -94,6 +97,11 @@ pub(super) async fn redeliver(plan: &WatchPlan, sink: Option<&str>) -> Result<En
         let _ = writeln!(text, "{count} {events} for the sink {name} again{unknown}");
     }
     if counts.is_empty() {
+        if let Some(name) = sink
+            && !plan.sinks.iter().any(|sink| sink.name == name)
+        {
+            return Err(no_sink(plan, "--redeliver", name));
+        }
         text = match sink {
             Some(name) => format!("there are no dead letters of a sink {:?}\n", one_line(name)),
             None => "there are no dead letters\n".to_owned(),

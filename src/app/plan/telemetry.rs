@@ -17,6 +17,9 @@ use crate::core::trace::{Root, parse_list};
 /// How long an export may take unless it is said, where nobody waits for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Over HTTP, receivers that are sent to in one of these take JSON.
+const PROTOCOLS: [&str; 2] = ["http/json", "http/protobuf"];
+
 /// Where the traces of this run go, if anywhere; `ca_file` is of the API's switches.
 ///
 /// A variable that is wrong says so and is passed over: it is often set for all programs of a machine. A switch is an
@@ -48,7 +51,13 @@ pub(super) fn telemetry(args: &TraceArgs, ca_file: Option<&Path>) -> Result<Opti
             return Ok(None);
         }
     };
-    let timeout = of_traces("TIMEOUT").and_then(|text| text.parse().ok());
+    let timeout = of_traces("TIMEOUT").and_then(|(name, text)| {
+        let timeout = text.parse().ok().filter(|millis| *millis > 0);
+        if timeout.is_none() {
+            warn!("{name} is passed over: it must be a number of milliseconds");
+        }
+        timeout
+    });
     Ok(Some(Telemetry {
         exporter,
         timeout: timeout.map_or(TIMEOUT, Duration::from_millis),
@@ -57,12 +66,16 @@ pub(super) fn telemetry(args: &TraceArgs, ca_file: Option<&Path>) -> Result<Opti
 }
 
 fn exporter(url: &str, ca_file: Option<&Path>) -> Result<Exporter, ExporterError> {
-    if of_traces("PROTOCOL").is_some_and(|protocol| protocol == "grpc") {
-        return Err(ExporterError::Grpc);
+    match of_traces("PROTOCOL") {
+        Some((_, protocol)) if protocol == "grpc" => return Err(ExporterError::Grpc),
+        Some((name, protocol)) if !PROTOCOLS.contains(&protocol.as_str()) => {
+            warn!("{name} is passed over: it must be http/json, which is what is sent");
+        }
+        _ => {}
     }
-    let headers = of_traces("HEADERS").unwrap_or_default();
+    let headers = of_traces("HEADERS").map_or_else(String::new, |(_, headers)| headers);
     let headers = parse_list(&headers).ok_or(ExporterError::Header)?;
-    let certificate = of_traces("CERTIFICATE");
+    let certificate = of_traces("CERTIFICATE").map(|(_, path)| path);
     let ca_file = certificate.as_ref().map(Path::new).or(ca_file);
     let tls = tls_config(ca_file).map_err(|error| ExporterError::Client(chain(error.as_ref())))?;
     Exporter::new(url, &headers, resource(), tls)
@@ -91,10 +104,11 @@ fn resource() -> Vec<(String, String)> {
     resource
 }
 
-/// A setting of the exporter of traces, else of all exporters.
-fn of_traces(name: &str) -> Option<String> {
-    variable(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"))
-        .or_else(|| variable(&format!("OTEL_EXPORTER_OTLP_{name}")))
+/// A setting of the exporter of traces, else of all exporters, after the name of its variable.
+fn of_traces(name: &str) -> Option<(String, String)> {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"];
+    let mut names = names.map(|start| format!("{start}{name}")).into_iter();
+    names.find_map(|name| variable(&name).map(|value| (name, value)))
 }
 
 /// A variable; one that is empty counts as not set.
@@ -102,7 +116,8 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Where a receiver takes traces.
+/// Where a receiver takes traces: a path below that of its address, before its query.
 fn traces_url(base: &str) -> String {
-    format!("{}/v1/traces", base.trim_end_matches('/'))
+    let (path, query) = base.split_at(base.find(['?', '#']).unwrap_or(base.len()));
+    format!("{}/v1/traces{query}", path.trim_end_matches('/'))
 }

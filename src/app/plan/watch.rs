@@ -115,7 +115,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     } else {
         PlainHttp::LoopbackOnly
     };
-    let network = network(plain_http, keys.ca_file.clone());
+    let network = network(plain_http, keys.ca_file.clone(), keys.api_key_file.clone());
     let typed = keys.webhook.clone();
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
@@ -171,7 +171,10 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
 fn dashboard_url(text: &str) -> Result<Template> {
     let url = Template::parse(text).and_then(|url| url.check(&example_values()).map(|()| url));
     let url = url.map_err(|error| anyhow!("--dashboard-url: {error}"))?;
-    if url.start().starts_with("https://") && url.has_places() {
+    // No event decides whose page it is.
+    let behind = url.start().strip_prefix("https://");
+    let host = behind.and_then(|behind| behind.split_once(['/', '?', '#']));
+    if host.is_some_and(|(host, _)| !host.trim().is_empty()) && url.has_places() {
         return Ok(url);
     }
     Err(anyhow!(
@@ -206,11 +209,20 @@ fn watched(keys: &WatchKeys) -> Result<Watched> {
 }
 
 /// How sinks reach their receivers. They trust whom the API's client trusts.
-fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>) -> Network {
+fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>, key_file: Option<PathBuf>) -> Network {
     let of_tls = ca_file.clone();
     let read_tls =
         move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(error.as_ref()));
-    Network::new(plain_http, ca_file, Box::new(read_tls))
+    let without_key = move |text: &str| {
+        let key = Credentials::find(key_file.as_deref());
+        key.map_or_else(|_| text.to_owned(), |key| key.redact(text))
+    };
+    Network::new(
+        plain_http,
+        ca_file,
+        Box::new(read_tls),
+        Box::new(without_key),
+    )
 }
 
 /// Where the store is unless it is said: where systemd, or the user's own session, keeps state.

@@ -7,6 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// What stands where a secret of what is sent somewhere was.
+pub(crate) const REDACTED: &str = "[...]";
+/// The shortest part of an address that is searched for in what a receiver says; shorter ones are words.
+const MIN_PART: usize = 6;
+
 /// Secrets, and what is shown in their place.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Redaction {
@@ -69,6 +74,41 @@ impl Redaction {
         redacted.push_str(&text[taken..]);
         redacted.into()
     }
+}
+
+/// What may be a secret of a URL: its path and its query, whole and in parts, and its credentials.
+pub(crate) fn url_secrets(
+    path: &str,
+    query: Option<&str>,
+    username: &str,
+    password: Option<&str>,
+) -> Vec<String> {
+    let (query, password) = (query.unwrap_or_default(), password.unwrap_or_default());
+    // A path of one letter is recognised by its slash.
+    let whole = [path, query].into_iter().filter(|part| part.len() > 1);
+    let parts = path.split('/').chain(query.split(['&', '=']));
+    let parts = parts.chain([username, password]);
+    whole
+        .chain(parts.filter(|part| is_searched(part)))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A value, and the words that it consists of: `Bearer TOKEN` may be repeated without its scheme.
+pub(crate) fn value_secrets(value: &str) -> impl Iterator<Item = String> {
+    let words = value.split_whitespace().filter(|word| is_searched(word));
+    words.chain([value]).map(str::to_owned)
+}
+
+/// An argument of a program, and its words, like the value of `--token=VALUE`; short ones are words of the language.
+pub(crate) fn argument_secrets(argument: &str) -> Vec<String> {
+    let words = argument.split(|char: char| char.is_whitespace() || "='\"".contains(char));
+    let all = words.chain([argument]).filter(|part| is_searched(part));
+    all.map(str::to_owned).collect()
+}
+
+fn is_searched(part: &str) -> bool {
+    part.len() >= MIN_PART
 }
 
 impl fmt::Debug for Redaction {

@@ -52,6 +52,9 @@ pub enum BadTemplate {
          \"map WORD=TEXT, *=TEXT\", \"unix\" and \"unix-ms\""
     )]
     Step(String),
+    /// A part of a secret would not be recognised, and shown.
+    #[error("{{{{{0}}}}} can only stand alone: what a step makes of a secret could be shown")]
+    Secret(String),
     /// A value is not a time.
     #[error("{{{{{0} | unix}}}}: that is no time")]
     NoTime(String),
@@ -117,6 +120,9 @@ impl Template {
                     name: name.clone(),
                 });
             };
+            if name.split(['.', '/']).next() == Some("secret") && !steps.is_empty() {
+                return Err(BadTemplate::Secret(name.clone()));
+            }
             let wants_time = matches!(steps.first(), Some(Step::Unix { .. }));
             if wants_time && moment(value).is_none() {
                 return Err(BadTemplate::NoTime(name.clone()));
@@ -360,6 +366,7 @@ mod tests {
                 "reason": { "summary": "it \"crashes\",\n}} {{id}} \\" },
                 "warnings": [{ "code": "Degraded" }],
             },
+            "secret": { "token": "t0ken" },
         })
     }
 
@@ -419,6 +426,14 @@ mod tests {
             ),
             ("{{}}", "{{}} is no value of an event"),
             ("{{agent | unix}}", "{{agent | unix}}: that is no time"),
+            (
+                "{{secret.token | max 4}}",
+                "{{secret.token}} can only stand alone: what a step makes of a secret could be shown",
+            ),
+            (
+                "{{secret/token | default x}}",
+                "{{secret/token}} can only stand alone: what a step makes of a secret could be shown",
+            ),
         ] {
             let checked = Template::parse(template).and_then(|parsed| parsed.check(&values()));
             assert_eq!(checked.unwrap_err().to_string(), why);

@@ -84,14 +84,25 @@ async fn the_exit_code_is_the_answer_and_the_end_of_stderr_the_reason() {
     }
     let later = unavailable(&shell("echo busy >&2; exit 75", "")).await;
     assert_eq!(later, "/bin/sh: exit status: 75: busy");
-    let long = "head -c 300000 /dev/zero | tr '\\0' a >&2; printf 日end >&2; exit 1";
+    let long = "head -c 300000 /dev/zero | tr '\\0' a >&2; printf 日e >&2; exit 1";
     let reason = refused(&shell(long, "")).await;
-    let end = format!("{}日end", "a".repeat(MAX_SHOWN - "日end".len()));
+    let end = format!("{}日e", "a".repeat(MAX_SHOWN - "日e".len()));
     assert_eq!(reason, format!("/bin/sh: exit status: 1: {end}"));
     let within = format!("printf '日%{}s' . | tr ' ' x >&2; exit 1", MAX_SHOWN - 1);
     let reason = refused(&shell(&within, "")).await;
     let end = format!("{}.", "x".repeat(MAX_SHOWN - 2));
     assert_eq!(reason, format!("/bin/sh: exit status: 1: {end}"));
+}
+
+#[tokio::test]
+async fn what_stderr_repeats_of_the_arguments_is_not_shown() {
+    let script = "echo \"no $1, ${1#Bearer }\" >&2; echo \"more: $0\" >&2; exit 1";
+    let reason = refused(&shell(script, "Bearer T0Ken_9/x")).await;
+    assert_eq!(reason, "/bin/sh: exit status: 1: no [...], [...] more: sh");
+    // Also where only its end would be shown.
+    let script = "echo \"$1\" >&2; head -c \"$((1024 - 4))\" /dev/zero | tr '\\0' a >&2; exit 1";
+    let reason = refused(&shell(script, "T0Ken_9/x")).await;
+    assert!(!reason.contains("9/x"), "{reason}");
 }
 
 #[tokio::test]
@@ -195,6 +206,13 @@ fn a_program_does_not_see_the_key() {
         let program = shell("env | grep s3cret >&2; echo $OTHER >&2; exit 1", "");
         let reason = runtime.unwrap().block_on(refused(&program));
         assert_eq!(reason, "/bin/sh: exit status: 1: x");
+        // From a file, it may know it all the same.
+        let program = shell("echo s3; echo s3cr''et >&2; exit 1", "");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let reason = runtime.unwrap().block_on(refused(&program));
+        assert_eq!(reason, "/bin/sh: exit status: 1: [...]");
     });
 }
 

@@ -101,6 +101,26 @@ async fn what_cannot_be_sent_or_taken_is_said_in_a_line_without_secrets() {
         "the address needs {{commit}}, which this event does not have"
     );
     assert!(receiver.requests().is_empty());
+    // A value that would lead to another path.
+    for path in ["/a/{{agent}}/b", "/a/.{{agent}}", "/{{agent}}?x"] {
+        for agent in [".", ".."] {
+            let keys = format!("url = '{}'", receiver.url(path));
+            let mut event = event();
+            event.event.data.agent = agent.to_owned();
+            let error = deliver(&sink(Kind::Webhook, &keys).unwrap(), &event).await;
+            let Err(error) = error else {
+                assert_eq!(
+                    (path, agent),
+                    ("/a/.{{agent}}", ".."),
+                    "three dots are a name"
+                );
+                continue;
+            };
+            assert_eq!(error.failure, DeliveryFailure::Refused);
+            let why = "a part of the address's path is . or .., which would lead elsewhere";
+            assert_eq!(error.reason, why, "{path} {agent}");
+        }
+    }
     // A receiver that wants another method.
     let receiver = Receiver::answering("405 X", "allow: PUT\r\n", "use t0ken-1 with PUT");
     let keys = format!(
@@ -196,6 +216,14 @@ fn what_cannot_be_meant_is_named_with_its_key() {
         ("gopher://example.com/", "url: it is neither https nor http"),
         (
             "https://{{agent}}.example.com/",
+            "url: places can only stand behind the host",
+        ),
+        (
+            "https:///{{region}}/x",
+            "url: places can only stand behind the host",
+        ),
+        (
+            "https:///x{{region}}/x",
             "url: places can only stand behind the host",
         ),
         (

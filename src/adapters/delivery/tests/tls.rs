@@ -62,6 +62,7 @@ async fn the_file_of_authorities_is_read_again_when_it_changes() {
         PlainHttp::LoopbackOnly,
         Some(file.clone()),
         Box::new(read_tls),
+        Box::new(str::to_owned),
     );
     let config = config(
         Kind::Webhook,

@@ -389,3 +389,123 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
     let incidents = place.open().own_incidents().unwrap();
     assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(5))]));
 }
+
+/// What happened to an agent, all of it about one incident.
+fn incident(store: &mut Store, now: i64, kinds: &[EventKind], sinks: &'static [&'static str]) {
+    let events = kinds.iter().map(|kind| event(*kind, "a", "1"));
+    let change = Change {
+        events: events.collect(),
+        ..Change::default()
+    };
+    store.apply(at(now), &change, |_| sinks.to_vec()).unwrap();
+}
+
+/// Settles what is first in turn for a sink; what is given up goes to `second`.
+fn settle_first(store: &mut Store, sink: &str, now: i64, outcome: Outcome) {
+    let first = store.due(sink, at(now), 1).unwrap().deliveries.remove(0);
+    let settled = Settled {
+        agent: "a".to_owned(),
+        number: first.event.number,
+        outcome,
+    };
+    store
+        .settle(sink, at(now), &[settled], Some("second"))
+        .unwrap();
+}
+
+/// The kinds of the events that a sink takes from now on, in their order.
+fn taken(store: &mut Store, sink: &str, now: i64) -> Vec<EventKind> {
+    let mut taken = Vec::new();
+    while let Some(first) = store.due(sink, at(now), 1).unwrap().deliveries.pop() {
+        taken.push(first.event.event.kind);
+        settle_first(store, sink, now, Outcome::Delivered);
+    }
+    taken
+}
+
+#[test]
+fn what_is_sent_again_leaves_no_incident_as_it_is_not() {
+    use EventKind::{AgentRecovered, AgentUnready};
+    let place = Place::new();
+    let mut store = place.open();
+    incident(&mut store, 0, &[AgentUnready, AgentRecovered], &["one"]);
+    settle_first(&mut store, "one", 1, dead());
+    assert_eq!(taken(&mut store, "one", 2), [AgentRecovered]);
+    assert_eq!(store.redeliver_to("one", Some(1), at(3)).unwrap(), 2);
+    assert_eq!(taken(&mut store, "one", 4), [AgentUnready, AgentRecovered]);
+
+    // What closes it was not taken either.
+    incident(&mut store, 5, &[AgentUnready, AgentRecovered], &["one"]);
+    settle_first(&mut store, "one", 6, dead());
+    settle_first(&mut store, "one", 6, dead());
+    assert_eq!(store.redeliver_to("one", Some(3), at(7)).unwrap(), 2);
+    assert_eq!(taken(&mut store, "one", 8), [AgentUnready, AgentRecovered]);
+    assert!(store.reader().dead_letters(9).unwrap().is_empty());
+
+    // It was opened anew since.
+    let kinds = [AgentUnready, AgentRecovered, AgentUnready];
+    incident(&mut store, 9, &kinds, &["one"]);
+    settle_first(&mut store, "one", 10, dead());
+    settle_first(&mut store, "one", 10, dead());
+    assert_eq!(taken(&mut store, "one", 11), [AgentUnready]);
+    assert_eq!(store.redeliver_to("one", None, at(12)).unwrap(), 3);
+    let all = [AgentUnready, AgentRecovered, AgentUnready];
+    assert_eq!(taken(&mut store, "one", 13), all);
+
+    // One that does not want what closes incidents is not sent it.
+    incident(&mut store, 14, &[AgentUnready], &["two"]);
+    incident(&mut store, 14, &[AgentRecovered], &[]);
+    settle_first(&mut store, "two", 15, dead());
+    assert_eq!(store.redeliver_to("two", None, at(16)).unwrap(), 1);
+}
+
+#[test]
+fn whoever_has_an_incident_by_fallback_is_sent_what_closes_it() {
+    use EventKind::{AgentRecovered, AgentUnready, RolloutStarted};
+    let place = Place::new();
+    let mut store = place.open();
+    // It is open when it falls back.
+    incident(&mut store, 0, &[AgentUnready], &["first"]);
+    settle_first(&mut store, "first", 1, dead());
+    assert_eq!(taken(&mut store, "second", 2), [AgentUnready]);
+    incident(&mut store, 3, &[AgentRecovered], &["first"]);
+    assert_eq!(taken(&mut store, "first", 4), [AgentRecovered]);
+    assert_eq!(taken(&mut store, "second", 4), [AgentRecovered]);
+    // The next one is none of its business.
+    incident(&mut store, 5, &[AgentUnready, AgentRecovered], &["first"]);
+    assert_eq!(taken(&mut store, "second", 6), []);
+    assert_eq!(taken(&mut store, "first", 6).len(), 2);
+    // It is over when it falls back.
+    incident(&mut store, 7, &[AgentUnready, AgentRecovered], &["first"]);
+    settle_first(&mut store, "first", 8, dead());
+    assert_eq!(
+        taken(&mut store, "second", 9),
+        [AgentUnready, AgentRecovered]
+    );
+    assert_eq!(taken(&mut store, "first", 9), [AgentRecovered]);
+    // What opens nothing is followed by nothing.
+    incident(
+        &mut store,
+        10,
+        &[RolloutStarted, AgentRecovered],
+        &["first"],
+    );
+    settle_first(&mut store, "first", 11, dead());
+    assert_eq!(taken(&mut store, "second", 12), [RolloutStarted]);
+}
+
+#[test]
+fn a_fallback_is_not_sent_what_it_was_sent_before() {
+    use EventKind::RolloutStarted;
+    let place = Place::new();
+    let mut store = place.open();
+    let both = &["first", "second"];
+    incident(&mut store, 0, &[RolloutStarted], both);
+    assert_eq!(taken(&mut store, "second", 1), [RolloutStarted]);
+    settle_first(&mut store, "first", 2, dead());
+    assert_eq!(taken(&mut store, "second", 3), [], "it has it");
+    incident(&mut store, 4, &[RolloutStarted], both);
+    settle_first(&mut store, "second", 5, dead());
+    settle_first(&mut store, "first", 5, dead());
+    assert_eq!(taken(&mut store, "second", 6), [], "it refused it");
+}

@@ -437,3 +437,18 @@ fn files_that_would_fail_at_the_start_are_found() {
         "{folder:?}"
     );
 }
+
+#[test]
+fn no_agent_decides_whose_dashboard_is_linked() {
+    for (url, is_taken) in [
+        ("https://example.com/agents/{{agent}}", true),
+        ("https://example.com/?agent={{agent}}", true),
+        ("https://{{agent}}.example.com/", false),
+        ("https:///{{agent}}/x", false),
+        ("https://example.com{{agent}}", false),
+        ("http://example.com/{{agent}}", false),
+    ] {
+        let made = plan(&["--dashboard-url", url]);
+        assert_eq!(made.is_ok(), is_taken, "{url}");
+    }
+}

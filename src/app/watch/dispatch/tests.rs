@@ -217,7 +217,12 @@ fn plans(sinks: &[(&str, &Receiver)]) -> Vec<SinkPlan> {
             .with_no_client_auth();
         Ok(tls)
     };
-    let network = Network::new(PlainHttp::LoopbackOnly, None, Box::new(tls));
+    let network = Network::new(
+        PlainHttp::LoopbackOnly,
+        None,
+        Box::new(tls),
+        Box::new(str::to_owned),
+    );
     let plans = sinks.iter().map(|(name, receiver)| {
         let config = Config::webhook(receiver.url.clone(), None);
         SinkPlan {
