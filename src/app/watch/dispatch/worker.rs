@@ -165,6 +165,10 @@ impl Worker {
             match self.write_and_read(free).await {
                 Ok(due) => {
                     self.store_error = None;
+                    // What was read for another configuration is read again.
+                    if self.configured.has_changed().unwrap_or(false) {
+                        return Instant::now();
+                    }
                     next = self.start_due(due, free);
                 }
                 Err(error) => {
