@@ -8,7 +8,6 @@ mod sinks;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
@@ -74,7 +73,7 @@ impl WatchPlan {
     /// When there is no token although there is to be one.
     pub(crate) fn access(&self) -> Result<Access> {
         Ok(Access {
-            token: self.of_token_file(Token::read)?.map(Arc::new),
+            token: self.of_token_file(Token::read)?,
             public_url: self.origin.public_url.clone(),
         })
     }
