@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::http::Network;
 pub use self::secret::Secrets;
+pub(crate) use self::secret::read_text;
 use crate::core::fleet::DeliveryFailure;
 use crate::core::messages::Notification;
 use crate::core::text::{one_line, short_duration};

@@ -39,6 +39,7 @@ pub(crate) use self::files::{FileKind, Files};
 pub(crate) use self::logging::{Level, install};
 pub(crate) use self::progress::{OnEvent, Progress};
 pub(crate) use self::redraw::redraw;
+pub(crate) use self::tty::columns;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict};
 use crate::core::text::{harmless_json, one_line};
@@ -119,7 +120,7 @@ pub(crate) fn print_report(
         (ResultFormat::Text, agents) => match (display.mode, agents) {
             (Mode::Status, [one]) => messages::check_block(one).join("\n"),
             (Mode::Status, several) => {
-                let table = messages::check_table(several).join("\n");
+                let table = messages::check_table(several, columns()).join("\n");
                 format!("{table}\n\n{}", messages::tally(several))
             }
             (Mode::Watch | Mode::Run, [one]) => messages::result_line(one, display.mode),

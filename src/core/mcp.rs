@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 /// The version that is carried by each request.
 const MODERN: &str = "2026-07-28";
-/// Those that a handshake agrees on, the latest first.
-const BY_HANDSHAKE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+/// Those that a handshake agrees on, the latest first. 2025-03-26 is not among them: it asks for batches.
+const BY_HANDSHAKE: [&str; 3] = ["2025-11-25", "2025-06-18", "2024-11-05"];
 
 // What a request's metadata, and that of a result, is called.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -169,10 +169,11 @@ impl Server {
         })
     }
 
-    /// The version that is asked for, if it is known, else the latest that a handshake can agree on.
+    /// The version that is asked for, if it is known, else the latest before it, or else the latest of all.
     fn handshake(&self, params: &Map<String, Value>) -> Value {
         let asked = params.get("protocolVersion").and_then(Value::as_str);
-        let known = BY_HANDSHAKE.into_iter().find(|it| Some(*it) == asked);
+        let mut known = BY_HANDSHAKE.into_iter();
+        let known = asked.and_then(|asked| known.find(|it| *it <= asked));
         let version = known.unwrap_or(BY_HANDSHAKE[0]);
         let agreed = json!({"protocolVersion": version, "serverInfo": self.info()});
         merge(self.description(), agreed)

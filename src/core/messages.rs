@@ -30,6 +30,9 @@ pub(crate) use self::reason::{
 use crate::core::rollout::{AgentReport, Event, Interruption, Phase, Report, Verdict};
 use crate::core::text::{exact_duration, line_start, one_line, short_duration};
 
+/// The most of a name that a table shows in a terminal that is not wide.
+const MAX_NAME: usize = 40;
+
 /// What a command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -232,14 +235,28 @@ pub fn result_table(reports: &[AgentReport]) -> Vec<String> {
     table("AGENT VERDICT AFTER DEPLOYMENT REASON", rows)
 }
 
-/// How a single check found several agents, as a table.
+/// How a single check found several agents, as a table. Where it is shown in so many columns, long names are cut,
+/// so that none hides the verdicts.
 #[must_use]
-pub fn check_table<'a>(reports: impl IntoIterator<Item = &'a AgentReport>) -> Vec<String> {
+pub fn check_table<'a>(
+    reports: impl IntoIterator<Item = &'a AgentReport>,
+    columns: Option<usize>,
+) -> Vec<String> {
+    let reports: Vec<&AgentReport> = reports.into_iter().collect();
+    let verdicts = reports.iter().map(|report| {
+        let words = verdict_words(report.outcome.verdict, Mode::Status);
+        words.chars().count()
+    });
+    let verdict = verdicts.max().unwrap_or(0);
+    let name = columns.map(|columns| {
+        let room = columns.saturating_sub(verdict + 2);
+        room.min((columns / 3).max(MAX_NAME))
+    });
     let rows = reports.into_iter().map(|report| {
         let outcome = &report.outcome;
         let revision = outcome.revision.as_ref();
         [
-            line_start(&report.agent),
+            shortened(line_start(&report.agent), name),
             verdict_words(outcome.verdict, Mode::Status).to_owned(),
             known(outcome.region.as_deref().map(one_line)),
             known(revision.and_then(|revision| revision.ready_replicas)),
@@ -285,6 +302,17 @@ pub(crate) fn note(report: &Report, mode: Mode) -> (String, Duration) {
     };
     let took = report.agents.iter().map(|it| it.outcome.elapsed).max();
     (line, took.unwrap_or_default())
+}
+
+/// A text of at most so many characters.
+fn shortened(text: String, most: Option<usize>) -> String {
+    match most {
+        Some(most) if text.chars().count() > most => {
+            let kept = text.chars().take(most.saturating_sub(1));
+            kept.chain(['…']).collect()
+        }
+        _ => text,
+    }
 }
 
 /// What is known, or a dash.

@@ -50,7 +50,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
   test("its message is text, whatever it says", async () => {
     const { address, stop } = await sidecar(api, "--listen", "127.0.0.1:0", "--store", store);
     const page = await open(`${address}/#now`);
-    await page.locator("tbody a .state.bad").click();
+    await page.locator("tbody a .state.odd").click();
     const message = page.locator("#message");
     await message.waitFor();
     const text = await message.evaluate((node) => node.textContent);
@@ -98,6 +98,26 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
     await page.goto(`${address}/#elsewhere`);
     await page.getByText("There is nothing at this address.").waitFor();
     assert.deepEqual(page.complaints, []);
+    await stop();
+  });
+
+  test("no address kills the page, and what is refused is said", async () => {
+    const { address, stop } = await sidecar(api, "--listen", "127.0.0.1:0", "--store", file("address.db", ""));
+    const page = await open(address);
+    await page.getByRole("link", { name: "victim", exact: true }).waitFor();
+    for (const name of ["valueOf", "hasOwnProperty", "toString", "__proto__"]) {
+      await page.goto(`${address}/#${name}`);
+      await page.getByText("There is nothing at this address.").waitFor();
+      await page.goto(`${address}/#deliveries`);
+      await page.getByText("No sink is configured").waitFor();
+    }
+    assert.deepEqual(page.complaints, []);
+    await page.goto(`${address}/#now?state=fine`);
+    await page.locator("#stale", { hasText: "state" }).waitFor();
+    await page.getByText("refused", { exact: true }).waitFor();
+    assert.doesNotMatch(await page.locator("body").innerText(), /not connected|retrying/);
+    await page.goto(`${address}/#now`);
+    await page.getByText("live", { exact: true }).waitFor();
     await stop();
   });
 

@@ -133,7 +133,7 @@ describe("an organization that never rests", { concurrency: 4 }, () => {
         for (const view of views) {
           await page.goto(`${url}/${view}`);
           await page.waitForFunction((of) => location.hash === of && data.of === of && !document.getElementById("main").ariaBusy, view);
-          if (view === "#now") await page.locator("tr.unready").first().waitFor();
+          if (view === "#now") await page.locator("tr.unready, tr.degraded").first().waitFor();
           const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
           found.push(...violations.map((one) => `${view} at ${width}: ${one.id} ${one.nodes.map((node) => `${node.target} ${node.any[0]?.message}`).slice(0, 3)}`));
           const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -105,6 +105,7 @@ fn a_rollout_is_waited_for_with_progress_that_grows() {
         result["structuredContent"]["verdict"], "ready",
         "{result:#}"
     );
+    assert!(result["structuredContent"]["logs"][0].is_null());
     let text = result["content"][0]["text"].as_str().unwrap();
     assert!(text.starts_with("verdict: ready\na: ready"), "{text}");
     assert_eq!(client.close(), Some(0));
@@ -164,19 +165,19 @@ fn the_target_is_named_and_a_wait_is_bounded() {
     for (arguments, why) in [
         (
             json!({"agent": "a", "timeout_seconds": 0}),
-            "timeout_seconds must be 1 to 600",
+            "timeout_seconds: it must be a whole number from 1 to 600",
         ),
         (
             json!({"agent": "a", "timeout_seconds": 601}),
-            "timeout_seconds must be 1 to 600",
+            "timeout_seconds: it must be a whole number from 1 to 600",
         ),
         (
             json!({"agent": "a", "timeout_seconds": "long"}),
-            "wrong arguments: invalid type",
+            "wrong arguments: timeout_seconds: it must be a whole number from 1 to 600",
         ),
         (
             json!({"agent": "a", "timeout": 1}),
-            "wrong arguments: unknown field `timeout`",
+            "unknown field `timeout`",
         ),
         (json!({"agent": "../a\u{1b}[31m"}), "\"../a"),
         (json!({}), "no agent is named"),
@@ -373,12 +374,36 @@ fn every_verdict_and_exit_code_is_explained() {
         text.contains("\nnext: the deploy made no new deployment; "),
         "{text}"
     );
-    for wrong in [
-        json!({}),
-        json!({"verdict": "splendid"}),
-        json!({"exit_code": 256}),
+    let ours = json!({"verdict": "interrupted", "exit_code": 143});
+    let (_, structured, _) = client.call("explain_verdict", &ours);
+    assert_eq!(structured["exitCode"], 143);
+    let words = "command-failed, failed, infrastructure, interrupted, not-found, ready, stalled, superseded, timeout, \
+                 unauthorized, unavailable, unchanged";
+    for (tool, wrong, why) in [
+        ("explain_verdict", json!({}), "give verdict or exit_code"),
+        (
+            "explain_verdict",
+            json!({"verdict": "splendid"}),
+            &format!("there is no verdict \"splendid\"; there are {words}"),
+        ),
+        (
+            "explain_verdict",
+            json!({"verdict": "failed", "exit_code": 3}),
+            "exit_code: failed has the exit code 10, not 3; give one of the two",
+        ),
+        (
+            "explain_verdict",
+            json!({"exit_code": 256}),
+            "wrong arguments: exit_code: invalid value: integer `256`, expected u8",
+        ),
+        (
+            "status",
+            json!({"agent": 5}),
+            "wrong arguments: agent: invalid type: integer `5`, expected a string",
+        ),
     ] {
-        assert!(client.call("explain_verdict", &wrong).2, "{wrong}");
+        let (text, _, is_error) = client.call(tool, &wrong);
+        assert!(is_error && text == why, "{text}");
     }
 }
 
@@ -388,7 +413,8 @@ fn history_is_that_of_the_store() {
     let (text, _, is_error) = client.call("history", &json!({}));
     assert!(is_error && text.contains("nowhere.db"), "{text}");
     let (text, _, is_error) = client.call("history", &json!({"limit": 51}));
-    assert!(is_error && text == "limit must be 1 to 50", "{text}");
+    let why = "wrong arguments: limit: it must be a whole number from 1 to 50";
+    assert!(is_error && text == why, "{text}");
     let api = Server::start(|_, stream| {
         send(stream, &answer("404 Not Found", "", "{}"));
     });

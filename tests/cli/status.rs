@@ -286,6 +286,26 @@ fn all_agents_keep_to_the_limit_on_requests_and_are_counted() {
 }
 
 #[test]
+fn on_a_terminal_no_long_name_hides_a_verdict() {
+    let long: &'static str = "a".repeat(304).leak();
+    let agent = |name| (name, "us-west", json!({"ready": true}));
+    let server = organization(vec![agent(long), agent("short")]);
+    let (slave, reader) = terminal();
+    Test::against(&server.url(), "status --all --progress none")
+        .stdio_to(slave)
+        .run();
+    let drawn = reader.join().unwrap();
+    let row = format!("{}…  ready    us-west ", "a".repeat(39));
+    assert!(drawn.contains(&row), "{drawn:?}");
+    let piped = Test::against(&server.url(), "status --all --progress none");
+    let piped = piped.stdout_any().run().stdout;
+    assert!(
+        piped.contains(&format!("{long}  ready    us-west ")),
+        "{piped}"
+    );
+}
+
+#[test]
 fn a_watched_table_is_redrawn_until_a_signal() {
     let server = mixed();
     let (slave, reader) = terminal();

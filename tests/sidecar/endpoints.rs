@@ -1,5 +1,9 @@
 //! What the endpoints say while it runs.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use serde_json::Value;
 
 use crate::api::Api;
@@ -38,6 +42,24 @@ fn the_health_check_bears_the_token_of_its_configuration() {
     let words = health(&["--http-token-file", other.to_str().unwrap()]);
     assert!(words.contains("401 Unauthorized"), "{words}");
     sidecar.stop();
+}
+
+#[test]
+fn another_server_that_answers_is_no_healthy_sidecar() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let place = Place::at("http://127.0.0.1:9/v1");
+    let health = place.other(&["watch", "--health", "--listen", &at]);
+    server.join().unwrap();
+    assert_eq!(health.code(), 1, "{health:?}");
+    let why = format!("not healthy: what answers at {at} is no sidecar");
+    assert!(health.stderr.contains(&why), "{health:?}");
 }
 
 #[test]

@@ -199,12 +199,21 @@ fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
     let (api, hook) = (Api::with(&["loud", "quiet"]), Receiver::start());
     let place = Place::of(&api)
         .config(
-            "muted = [{ agents = [\"quiet\"], until = \"2999-01-01T00:00:00Z\", reason = \"load test\" }]\n",
+            "muted = [\n\
+             { agents = [\"quiet\"], until = \"2999-01-01T00:00:00Z\", reason = \"load test\" },\n\
+             { agents = [\"loud\"], until = \"2020-01-01T00:00:00Z\", reason = \"last year\" },\n\
+             ]\n",
         )
         .webhook("hook", &hook.url());
     let muted = "quiet until 2999-01-01T00:00:00Z: load test";
     let sidecar = place.start_watching();
     sidecar.wait_for_log(&format!("muted: {muted}"));
+    let over = "loud until 2020-01-01T00:00:00Z: last year";
+    let line = sidecar.wait_for_log(over);
+    assert!(
+        line.contains(&format!("not muted any more: {over}")),
+        "{line}"
+    );
     for agent in ["quiet", "loud"] {
         api.deploy(agent, "d2");
         sidecar.wait_for_log(&format!("{agent}: rollout of d2 started"));

@@ -224,7 +224,7 @@ fn log(report: &Report, title: &str) {
     for mode in [Mode::Watch, Mode::Status] {
         let mut shown = match mode {
             Mode::Watch | Mode::Run => messages::result_table(&report.agents),
-            Mode::Status => messages::check_table(&report.agents),
+            Mode::Status => messages::check_table(&report.agents, Some(80)),
         };
         for agent in &report.agents {
             shown.push(messages::result_line(agent, mode));

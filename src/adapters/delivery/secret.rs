@@ -78,7 +78,7 @@ impl fmt::Debug for Secrets {
 ///
 /// # Errors
 /// In one line that names the file.
-pub(super) fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let unusable = |why: &dyn fmt::Display| format!("cannot read {}: {why}", path.display());
     let unreadable = |error: io::Error| unusable(&error);
     // Opening a pipe would wait for whoever writes to it.

@@ -118,6 +118,12 @@ fn width() -> Option<usize> {
     io::stderr().is_terminal().then(|| size(io::stderr()).1)
 }
 
+/// The columns of stdout, if it is a terminal.
+pub(crate) fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    stdout.is_terminal().then(|| size(stdout).1)
+}
+
 /// The rows and columns of a terminal; what it does not say is as it mostly is.
 pub(super) fn size(terminal: impl AsFd) -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(terminal).ok();

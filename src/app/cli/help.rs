@@ -144,10 +144,11 @@ the CLI's, starts the timeline of an agent; --autoplay starts it with the first 
 pub(super) const MCP: &str = "\
 Examples:
   claude mcp add pipecat-rollout -- pipecat-rollout mcp
-  pipecat-rollout mcp --simulate crash-loop --speed 10        a rehearsal, without an account
+  pipecat-rollout mcp --simulate crash-loop --speed 10    without an account
 
-Tools: status, wait_for_rollout, history, explain_verdict. They only read. It asks the API as `status`
-does, with the key that it finds with each call, and ends when its stdin does.";
+Tools: status, wait_for_rollout, history, explain_verdict. They only read.
+They ask the API as `status` does, with the key that each call finds.
+The server ends when its stdin does.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -14,7 +14,6 @@ use toml::Value;
 
 use crate::adapters::output::Style;
 use crate::adapters::simulator::Scenario;
-use crate::core::fleet::{InvalidPublicUrl, PublicUrl};
 use crate::core::text::parse_duration;
 
 /// A duration.
@@ -37,10 +36,6 @@ pub(crate) enum Listen {
     /// Nowhere.
     Off,
 }
-
-/// Where people reach the page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PublicAddress(pub(crate) PublicUrl);
 
 /// Reads a list of texts; a text alone is a list of one.
 pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -129,14 +124,6 @@ impl FromStr for PositiveTime {
     }
 }
 
-impl FromStr for PublicAddress {
-    type Err = InvalidPublicUrl;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
-
 impl FromStr for MaxRps {
     type Err = &'static str;
 
@@ -179,7 +166,7 @@ macro_rules! filed_as_typed {
     )*};
 }
 
-filed_as_typed!(Time, PositiveTime, MaxRps, Listen, PublicAddress);
+filed_as_typed!(Time, PositiveTime, MaxRps, Listen);
 
 /// A single value as it would be typed.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

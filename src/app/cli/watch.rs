@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::values::{Listen, MaxRps, PositiveTime, PublicAddress, Time, list};
+use super::values::{Listen, MaxRps, PositiveTime, Time, list};
 use super::{TraceArgs, help};
 
 /// `watch`.
@@ -169,7 +169,7 @@ pub(crate) struct WatchKeys {
 
     /// Address under which people reach the page, for links to it
     #[arg(long, value_name = "URL", env, help_heading = help::HTTP)]
-    pub(crate) public_url: Option<PublicAddress>,
+    pub(crate) public_url: Option<String>,
 
     /// Deliver events to this address
     #[arg(long, value_name = "URL", env, help_heading = help::DELIVERY)]

@@ -24,6 +24,8 @@ use crate::core::text::one_line;
 
 /// How long the sidecar may take to say how it is.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The most that is read of what it says.
+const MAX_ANSWER: u64 = 1 << 20;
 
 /// Sends a sink a rollout that failed, and one that ends well; says what came back.
 pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Error> {
@@ -130,11 +132,15 @@ pub(super) async fn health(plan: &WatchPlan) -> Result<Ending, Error> {
     let answer = answer
         .map_err(|error| Error::Unhealthy(format!("nobody answers at {address}: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     if head.split(' ').nth(1) == Some("200") {
+        if body["status"] != "ready" {
+            let why = format!("what answers at {address} is no sidecar");
+            return Err(Error::Unhealthy(why));
+        }
         print::out("healthy\n").map_err(Error::Print)?;
         return Ok(Ending::Done);
     }
-    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let faults = body["faults"].as_array().into_iter().flatten();
     let faults: Vec<String> = faults
         .filter_map(|fault| Some(one_line(fault.as_str()?)))
@@ -160,6 +166,7 @@ async fn ask(address: SocketAddr, token: Option<&str>) -> io::Result<String> {
         format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\n{bearer}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
+    let mut stream = stream.take(MAX_ANSWER);
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::judge::Prepared;
-use crate::adapters::output::{Progress, Style, print_error, redraw};
+use crate::adapters::output::{Progress, Style, columns, print_error, redraw};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -73,7 +73,7 @@ async fn until_a_signal(mut prepared: Prepared, survey: &Survey) -> Result<Endin
         };
         let mut worst_first: Vec<&AgentReport> = report.agents.iter().collect();
         worst_first.sort_by_key(|agent| agent.outcome.verdict.rank());
-        let table = messages::check_table(worst_first);
+        let table = messages::check_table(worst_first, columns());
         let last = format!("{:.0}  {last}", Timestamp::now());
         redraw(&table, &last).map_err(Error::Print)?;
         tokio::select! {

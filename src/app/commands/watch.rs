@@ -81,7 +81,9 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
         .await?
         .with_incidents(&incidents);
     let shared = Arc::new(Shared::new(fleet));
-    for mute in &plan.mutes {
+    // One that is over is said to be soon enough.
+    let now = Timestamp::now();
+    for mute in plan.mutes.iter().filter(|mute| !mute.is_over(now)) {
         warn!("muted: {mute}");
     }
     shared.set_mutes(std::mem::take(&mut plan.mutes));

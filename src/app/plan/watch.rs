@@ -8,10 +8,10 @@ mod sinks;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
+use reqwest::Url;
 
 pub(crate) use self::check::check_files;
 pub use self::file::{FileProblem, check_watch_file};
@@ -24,7 +24,7 @@ use crate::app::error::chain;
 use crate::app::telemetry::Telemetry;
 use crate::app::watch::SinkPlan;
 use crate::app::watch::http::{Access, Token, read_token};
-use crate::core::fleet::{Mode, Mute, Origin, Rules, Scope, Watched};
+use crate::core::fleet::{Mode, Mute, Origin, PublicUrl, Rules, Scope, Watched, url_part};
 use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
 use crate::core::text::template::Template;
@@ -74,7 +74,7 @@ impl WatchPlan {
     /// When there is no token although there is to be one.
     pub(crate) fn access(&self) -> Result<Access> {
         Ok(Access {
-            token: self.of_token_file(Token::read)?.map(Arc::new),
+            token: self.of_token_file(Token::read)?,
             public_url: self.origin.public_url.clone(),
         })
     }
@@ -120,67 +120,81 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
     let sinks = sinks::build(tables, &network).map_err(in_file);
-    let given_by = match (&args.keys.api_url, &args.config) {
-        (None, Some(file)) => format!("{}: api-url", file.display()),
-        _ => "--api-url".to_owned(),
+    let place = |key: &str, is_typed: bool| match (&args.config, file.lines.get(key)) {
+        (Some(file), Some(line)) if !is_typed => format!("{}, line {line}: {key}", file.display()),
+        _ => format!("--{key}"),
     };
+    let given_by = place("api-url", args.keys.api_url.is_some());
     let url = api_url(keys.api_url.as_deref(), &given_by, plain_http);
     let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
+    let given_by = place("dashboard-url", args.keys.dashboard_url.is_some());
     let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
-    match (sinks, url, watched(&keys), telemetry, dashboard) {
-        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok(dashboard_url)) => Ok(WatchPlan {
-            origin: Origin {
-                source: url.to_string(),
-                public_url: keys.public_url.clone().map(|address| address.0),
-                dashboard_url,
-            },
-            url,
-            // A single pass has no time to be asked, and leaves the address to a sidecar that has.
-            listen: keys.listen.unwrap_or(if args.once {
-                Listen::Off
-            } else {
-                Listen::At(LISTEN)
-            }),
-            http_token_file: keys.http_token_file.clone(),
-            rules: rules(&keys, watched, args.once),
-            history_retention: keys
-                .history_retention
-                .map_or(HISTORY_RETENTION, |time| time.0),
-            delivery_timeout: keys
-                .delivery_timeout
-                .map_or(DELIVERY_TIMEOUT, |time| time.0),
-            key_file: keys.api_key_file,
-            ca_file: keys.ca_file,
-            store: keys.store.unwrap_or_else(default_store),
-            sinks,
-            telemetry,
-            mutes: file.mutes,
-        }),
-        (sinks, url, watched, telemetry, dashboard) => {
+    let dashboard = dashboard.map_err(|why| anyhow!("{given_by}: {why}"));
+    let given_by = place("public-url", args.keys.public_url.is_some());
+    let page = keys.public_url.as_deref().map(str::parse::<PublicUrl>);
+    let page = page.transpose().map_err(|why| anyhow!("{given_by}: {why}"));
+    let origin = match (dashboard, page) {
+        (Ok(dashboard_url), Ok(public_url)) => Ok((dashboard_url, public_url)),
+        (dashboard, page) => Err([dashboard.err(), page.err()]),
+    };
+    match (sinks, url, watched(&keys), telemetry, origin) {
+        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok((dashboard_url, public_url))) => {
+            Ok(WatchPlan {
+                origin: Origin {
+                    source: url.to_string(),
+                    public_url,
+                    dashboard_url,
+                },
+                url,
+                // A single pass has no time to be asked, and leaves the address to a sidecar that has.
+                listen: keys.listen.unwrap_or(if args.once {
+                    Listen::Off
+                } else {
+                    Listen::At(LISTEN)
+                }),
+                http_token_file: keys.http_token_file.clone(),
+                rules: rules(&keys, watched, args.once),
+                history_retention: keys
+                    .history_retention
+                    .map_or(HISTORY_RETENTION, |time| time.0),
+                delivery_timeout: keys
+                    .delivery_timeout
+                    .map_or(DELIVERY_TIMEOUT, |time| time.0),
+                key_file: keys.api_key_file,
+                ca_file: keys.ca_file,
+                store: keys.store.unwrap_or_else(default_store),
+                sinks,
+                telemetry,
+                mutes: file.mutes,
+            })
+        }
+        (sinks, url, watched, telemetry, origin) => {
             let mut problems = sinks.err().unwrap_or_default();
             problems.extend(url.err());
             problems.extend(watched.err());
             problems.extend(telemetry.err());
-            problems.extend(dashboard.err());
+            problems.extend(origin.err().into_iter().flatten().flatten());
             Err(problems)
         }
     }
 }
 
 /// The address of an agent in the platform's dashboard.
-fn dashboard_url(text: &str) -> Result<Template> {
-    let url = Template::parse(text).and_then(|url| url.check(&example_values()).map(|()| url));
-    let url = url.map_err(|error| anyhow!("--dashboard-url: {error}"))?;
+fn dashboard_url(text: &str) -> Result<Template, String> {
+    const DUE: &str =
+        "it is an https address with a place for the agent: https://example.com/agents/{{agent}}";
+    let example = example_values();
+    let url = Template::parse(text).map_err(|error| error.to_string())?;
+    url.check(&example).map_err(|error| error.to_string())?;
     // No event decides whose page it is.
     let behind = url.start().strip_prefix("https://");
     let host = behind.and_then(|behind| behind.split_once(['/', '?', '#']));
-    if host.is_some_and(|(host, _)| !host.trim().is_empty()) && url.has_places() {
+    let has_host = host.is_some_and(|(host, _)| !host.trim().is_empty());
+    let is_url = Url::parse(&url.text(&example, url_part)).is_ok();
+    if is_url && url.has_places() && has_host {
         return Ok(url);
     }
-    Err(anyhow!(
-        "--dashboard-url: it is an https address with a place for the agent: \
-         https://example.com/agents/{{{{agent}}}}"
-    ))
+    Err(DUE.to_owned())
 }
 
 fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {

@@ -46,7 +46,7 @@ use crate::adapters::metrics::Metrics;
 use crate::core::fleet::{Origin, PublicUrl};
 
 /// What can be asked for.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/",
     "/livez",
     "/readyz",
@@ -56,6 +56,7 @@ const PATHS: [&str; 13] = [
     "/v1/events",
     "/v1/stats",
     "/v1/dead-letters",
+    "/v1/dead-letters/redeliver",
     "/v1/overview",
     "/v1/rollout",
     "/v1/rollout/logs",
@@ -83,7 +84,7 @@ pub(crate) struct Endpoints {
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     /// Without it, whoever can reach the sidecar.
-    pub(crate) token: Option<Arc<Token>>,
+    pub(crate) token: Option<Token>,
     /// Where people find the page: its host is another name of this machine.
     pub(crate) public_url: Option<PublicUrl>,
 }

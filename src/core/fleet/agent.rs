@@ -310,10 +310,14 @@ impl Agent {
             .map(|ended| ended.duration_since(started_at))
             .and_then(|took| Duration::try_from(took).ok())
             .filter(|took| *took <= to_now.saturating_add(Duration::from_secs(1)));
-        let shift = whole_millis(before.unwrap_or_default());
-        let shifted = |entry: &PhaseEntry| PhaseEntry {
-            phase: entry.phase,
-            at_ms: entry.at_ms.saturating_add(shift),
+        // Counted from the end: who follows it began at another time than the rollout.
+        let shifted = |entry: &PhaseEntry| {
+            let to_end = outcome.elapsed;
+            let to_end = to_end.saturating_sub(Duration::from_millis(entry.at_ms));
+            PhaseEntry {
+                phase: entry.phase,
+                at_ms: whole_millis(to_now.saturating_sub(to_end)),
+            }
         };
         let mut phases: Vec<PhaseEntry> = outcome.phases.iter().map(shifted).collect();
         if let (Some(ended), Some(last)) = (ended, phases.last_mut()) {

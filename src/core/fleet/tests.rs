@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) server_ahead: SignedDuration,
     /// Whether answers carry dates.
     pub(super) is_dated: bool,
+    /// How long the first answer about a rollout that is followed takes.
+    pub(super) first_answer: Duration,
 }
 
 /// A sidecar in this world.
@@ -102,6 +104,7 @@ impl Sidecar {
                 failures: BTreeMap::new(),
                 server_ahead: SignedDuration::ZERO,
                 is_dated: true,
+                first_answer: Duration::ZERO,
             },
             fleet: Fleet::restore(rules, Vec::new(), None),
             at: Duration::ZERO,
@@ -286,6 +289,13 @@ impl Sidecar {
                 None => drop(self.store.remove(&name)),
             }
         }
+        for event in &step.change.events {
+            let data = &event.data;
+            let (Some(last), Some(end)) = (data.phases.last(), data.elapsed_ms) else {
+                continue;
+            };
+            assert!(last.at_ms <= end, "{data:?}");
+        }
         self.events.extend(step.change.events);
         self.perform(step.actions);
     }
@@ -374,9 +384,11 @@ impl Sidecar {
 
     fn poll(&mut self, index: usize) {
         let followed = &self.follows[index];
-        let is_due = followed
-            .polled
-            .is_none_or(|at| self.at.saturating_sub(at) >= POLL);
+        let (since, wait) = match followed.polled {
+            Some(at) => (at, POLL),
+            None => (followed.began, self.world.first_answer),
+        };
+        let is_due = self.at.saturating_sub(since) >= wait;
         if !is_due {
             return;
         }

@@ -49,7 +49,7 @@ fn modern(version: &str) -> Value {
 }
 
 #[test]
-fn a_handshake_agrees_on_the_version_that_is_asked_for_or_the_latest() {
+fn a_handshake_agrees_on_the_version_that_is_asked_for_or_one_before() {
     for version in BY_HANDSHAKE {
         let result = result("initialize", &json!({"protocolVersion": version}));
         assert_eq!(result["protocolVersion"], version);
@@ -57,14 +57,15 @@ fn a_handshake_agrees_on_the_version_that_is_asked_for_or_the_latest() {
         assert_eq!(result["serverInfo"]["version"], "1.2.3");
         assert_eq!(result["instructions"], "Only `ready` is success.");
     }
-    for other in [
-        json!("2026-07-28"),
-        json!("1900-01-01"),
-        json!(1),
-        Value::Null,
+    for (other, agreed) in [
+        (json!("2026-07-28"), BY_HANDSHAKE[0]),
+        (json!("2025-03-26"), "2024-11-05"),
+        (json!("1900-01-01"), BY_HANDSHAKE[0]),
+        (json!(1), BY_HANDSHAKE[0]),
+        (Value::Null, BY_HANDSHAKE[0]),
     ] {
         let result = result("initialize", &json!({"protocolVersion": other}));
-        assert_eq!(result["protocolVersion"], BY_HANDSHAKE[0], "{other}");
+        assert_eq!(result["protocolVersion"], agreed, "{other}");
     }
 }
 

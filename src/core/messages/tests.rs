@@ -173,6 +173,26 @@ fn several_results_are_a_table() {
 }
 
 #[test]
+fn no_name_hides_a_verdict() {
+    let mut long = report(Verdict::Infrastructure, |_| {});
+    long.agent = "a".repeat(304);
+    let short = report(Verdict::Ready, |_| {});
+    let reports = [long, short];
+    for columns in [30, 80, 200] {
+        let table = check_table(&reports, Some(columns));
+        for (line, verdict) in table.iter().skip(1).zip(["infrastructure issue", "ready"]) {
+            let shown: String = line.chars().take(columns).collect();
+            assert!(shown.contains(verdict), "{columns}: {shown}");
+        }
+    }
+    let cut = format!("{}…  infrastructure issue", "a".repeat(39));
+    let table = check_table(&reports, Some(80));
+    assert!(table[1].starts_with(&cut), "{table:#?}");
+    let whole = check_table(&reports, None);
+    assert!(whole[1].starts_with(&"a".repeat(304)));
+}
+
+#[test]
 fn logs_come_after_the_message() {
     let mut failed = report(Verdict::Failed, |outcome| {
         outcome.reason = Some(Reason {

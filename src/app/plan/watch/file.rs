@@ -1,5 +1,6 @@
 //! The configuration file, read strictly: what is wrong is said in a line, with its place.
 
+use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -33,6 +34,8 @@ pub(super) struct ConfigFile {
     pub(super) keys: WatchKeys,
     pub(super) sinks: Vec<SinkTable>,
     pub(super) mutes: Vec<Mute>,
+    /// The line of each key.
+    pub(super) lines: HashMap<String, usize>,
 }
 
 /// Reads a configuration file.
@@ -68,7 +71,9 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
         .map(|value| (value.span(), value.into_inner()))
     {
         Some((_, DeValue::Array(values))) => {
-            all(values.into_iter().map(|value| mutes::read(source, value)))
+            let name = mutes::naming(values.len());
+            let values = values.into_iter().zip(1..);
+            all(values.map(|(value, number)| mutes::read(source, value, &name(number))))
         }
         Some((span, _)) => Err(vec![
             source.problem(Some(span), "muted: a list of tables is due"),
@@ -83,9 +88,19 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
              file's path here: api-key-file = \"/run/secrets/pipecat-api-key\"",
         )]);
     }
+    let line_of = |key: &Spanned<_>| source.line(&key.span());
+    let lines = root
+        .keys()
+        .map(|key| (key.get_ref().to_string(), line_of(key)));
+    let lines = lines.collect();
     let keys = source.read(&root, span, WatchKeys::deserialize, &["sink", "muted"]);
     match (keys, sinks, mutes) {
-        (Ok(keys), Ok(sinks), Ok(mutes)) => Ok(ConfigFile { keys, sinks, mutes }),
+        (Ok(keys), Ok(sinks), Ok(mutes)) => Ok(ConfigFile {
+            keys,
+            sinks,
+            mutes,
+            lines,
+        }),
         (keys, sinks, mutes) => {
             let mut problems: Vec<FileProblem> = keys.err().into_iter().collect();
             problems.extend(sinks.err().into_iter().flatten());

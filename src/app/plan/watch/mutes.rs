@@ -1,6 +1,7 @@
 //! The mutes of a configuration: agents, until when, and why. None is for ever, and none without a reason.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -22,17 +23,26 @@ struct Keys {
     reason: String,
 }
 
+/// How each of so many is called: which one it is, where there are several.
+pub(super) fn naming(count: usize) -> impl Fn(usize) -> String {
+    move |number| match count {
+        1 => "muted".to_owned(),
+        _ => format!("muted, entry {number}"),
+    }
+}
+
 /// Reads one of the list `muted`.
 pub(super) fn read<'text>(
     source: Source<'text>,
     value: Spanned<DeValue<'text>>,
+    name: &str,
 ) -> Result<Mute, FileProblem> {
     let span = value.span();
     let DeValue::Table(table) = value.into_inner() else {
-        return Err(source.problem(Some(span), &format!("muted: {NO_MUTE}")));
+        return Err(source.problem(Some(span), &format!("{name}: {NO_MUTE}")));
     };
     let of_mute = |problem: FileProblem| FileProblem {
-        what: format!("muted: {}", problem.what),
+        what: format!("{name}: {}", problem.what),
         ..problem
     };
     let keys = source.read(&table, span.clone(), Keys::deserialize, &[]);
@@ -56,6 +66,13 @@ fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Er
         toml::Value::Datetime(moment) => moment.to_string(),
         _ => String::new(),
     };
-    let why = "a time with its zone is due, like \"2026-12-01T08:00:00Z\"";
-    text.parse().map_err(|_| de::Error::custom(why))
+    text.parse().map_err(|_| {
+        let is_late = text.starts_with("9999-");
+        let has_zone = Pieces::parse(&text).is_ok_and(|parts| parts.offset().is_some());
+        de::Error::custom(if is_late && has_zone {
+            "that is later than any time that is known; 9999-12-30T00:00:00Z is late enough"
+        } else {
+            "a time with its zone is due, like \"2026-12-01T08:00:00Z\""
+        })
+    })
 }

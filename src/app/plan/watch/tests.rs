@@ -269,6 +269,47 @@ timeout = "301s"
 }
 
 #[test]
+fn addresses_that_cannot_be_meant_are_named_with_their_place() {
+    let due =
+        "it is an https address with a place for the agent: https://example.com/agents/{{agent}}";
+    let page = "it must be the address of the page in a browser, like https://rollouts.example.com or http://host:9464";
+    for (keys, what) in [
+        ("dashboard-url = \"https://{{agent}}.example.com/\"", due),
+        ("dashboard-url = \"https://x{{agent}}\"", due),
+        ("dashboard-url = \"http://x/{{agent}}\"", due),
+        ("dashboard-url = \"https://x/\"", due),
+        ("public-url = \"https://*\"", page),
+        (
+            "public-url = \"https://user:SECRETPW@x\"",
+            "it must not hold a user's name or password",
+        ),
+    ] {
+        let (key, _) = keys.split_once(' ').unwrap();
+        let shown = problems(&format!("\n{keys}\n"));
+        assert_eq!(shown, [format!("watch.toml, line 2: {key}: {what}")]);
+    }
+    let (name, text) = ("--public-url", "https://user:SECRETPW@x");
+    let shown = plan(&[name, text]).unwrap_err();
+    let why = "--public-url: it must not hold a user's name or password";
+    assert_eq!(shown[0].to_string(), why);
+}
+
+#[test]
+fn a_mute_that_cannot_be_meant_is_named() {
+    let due = "a time with its zone is due, like \"2026-12-01T08:00:00Z\"";
+    let late = "that is later than any time that is known; 9999-12-30T00:00:00Z is late enough";
+    let one = |until: &str| format!("{{ agents = [\"a\"], until = \"{until}\", reason = \"b\" }}");
+    let good = one("2999-01-01T00:00:00Z");
+    for (until, why) in [("9999-12-31T00:00:00Z", late), ("9999-12-31", due)] {
+        let shown = problems(&format!("muted = [\n{good},\n{},\n]\n", one(until)));
+        let expected = format!("watch.toml, line 3: muted, entry 2: until: {why}");
+        assert_eq!(shown, [expected]);
+    }
+    let shown = problems(&format!("muted = [{}]\n", one("")));
+    assert_eq!(shown, [format!("watch.toml, line 1: muted: until: {due}")]);
+}
+
+#[test]
 fn what_sinks_cannot_do_together_is_named_with_its_line() {
     let sink = "[[sink]]\nname = \"a\"\nkind = \"slack\"\nurl = \"https://example.com\"\n";
     let heartbeat = sink.replace("slack", "heartbeat");

@@ -26,11 +26,8 @@ pub(super) async fn redeliver(
     headers: HeaderMap,
     Strict(query): Strict<RedeliverQuery>,
 ) -> Response {
-    if let Err(refused) = check(trust) {
+    if let Err(refused) = check(trust, &headers) {
         return refused;
-    }
-    if let Err((status, why)) = check_origin(&headers) {
-        return error(status, why);
     }
     let shared = &state.endpoints.shared;
     let RedeliverQuery { sink, event } = query;
@@ -59,9 +56,10 @@ pub(super) async fn redeliver(
 pub(super) async fn logs(
     State(state): State<AppState>,
     Extension(trust): Extension<Trust>,
+    headers: HeaderMap,
     Strict(query): Strict<LogsQuery>,
 ) -> Response {
-    if let Err(refused) = check(trust) {
+    if let Err(refused) = check(trust, &headers) {
         return refused;
     }
     let Ok(agent) = query.agent.parse::<AgentName>() else {
@@ -88,9 +86,9 @@ pub(super) async fn logs(
 }
 
 #[expect(clippy::result_large_err, reason = "it is the answer, once")]
-fn check(trust: Trust) -> Result<(), Response> {
+fn check(trust: Trust, headers: &HeaderMap) -> Result<(), Response> {
     match trust {
-        Trust::Full => Ok(()),
+        Trust::Full => check_origin(headers).map_err(|(status, why)| error(status, why)),
         Trust::ReadOnly | Trust::StatusOnly => Err(error(
             StatusCode::FORBIDDEN,
             "this is off beyond this machine; --http-token-file guards all endpoints, and turns it on",

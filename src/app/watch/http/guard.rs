@@ -20,10 +20,14 @@ const PROBED: [&str; 2] = ["/livez", "/readyz"];
 /// Why a request is turned away, and in which words.
 pub(super) type Refusal = (StatusCode, &'static str);
 
+/// What a proxy adds to a request that it passes on.
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+const FORWARDED_PREFIX: &str = "x-forwarded-";
+
 /// By which name a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
-    /// This machine's, on its loopback.
+    /// This machine's, on its loopback, from nobody whom a proxy speaks for.
     Local,
     /// The public one, or any where it listens beyond loopback.
     Public,
@@ -59,7 +63,7 @@ pub(super) async fn admit(
     }
 }
 
-/// Whether a request may change something: it comes from the page itself, or from no browser.
+/// Whether a request may do more than read what is known: it comes from the page itself, or from no browser.
 ///
 /// # Errors
 /// Why not.
@@ -130,10 +134,20 @@ fn check_name(
     if let (Some(host), Some(target)) = (host, target)
         && host == target
     {
-        return Ok(host);
+        return Ok(if is_forwarded(headers) {
+            Name::Public
+        } else {
+            host
+        });
     }
     let why = "the Host header names another machine than this one; --public-url names it as well";
     Err((StatusCode::MISDIRECTED_REQUEST, why))
+}
+
+/// Whether a proxy passes it on: it may have made the name a local one.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let mut names = headers.keys().map(header::HeaderName::as_str);
+    names.any(|name| FORWARDED.contains(&name) || name.starts_with(FORWARDED_PREFIX))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -214,6 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_through_a_proxy_is_not_local() {
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-proto",
+            "Via",
+            "X-Real-IP",
+        ] {
+            let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:9464".parse().unwrap());
+            headers.insert(&name, "203.0.113.7".parse().unwrap());
+            let (listening, uri) = ("127.0.0.1".parse().unwrap(), "/".parse().unwrap());
+            let admitted = check_name(listening, None, Version::HTTP_11, &uri, &headers);
+            assert_eq!(admitted, Ok(Name::Public), "{name}");
+        }
+    }
+
+    #[test]
     fn beyond_loopback_any_name_will_do() {
         for listening in ["0.0.0.0", "::", "192.168.0.7"] {
             let status = admitted(listening, &["pod.example"], Version::HTTP_11, "/");
@@ -222,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_page_itself_changes_something() {
+    fn only_the_page_itself_does_more_than_read() {
         for (site, origin, may) in [
             (Some("same-origin"), Some("http://localhost:9464"), true),
             (None, Some("http://localhost:9464"), true),

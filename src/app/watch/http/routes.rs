@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -220,8 +221,15 @@ fn file(file: File) -> MethodRouter<AppState> {
     get(move |headers: HeaderMap| async move { file.answer(&headers) })
 }
 
-/// The state of an agent as a picture, which other sites may show.
-async fn agent_badge(State(state): State<AppState>, Path(file): Path<String>) -> Response {
+/// The state of an agent as a picture, which other sites may show where everybody can see it.
+async fn agent_badge(
+    State(state): State<AppState>,
+    Extension(trust): Extension<Trust>,
+    file: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Ok(Path(file)) = file else {
+        return error(StatusCode::BAD_REQUEST, "the name of an agent is text");
+    };
     let name = file.strip_suffix(".svg").unwrap_or(&file);
     let fleet = state.endpoints.shared.fleet();
     let found = fleet.agent(name).map(|agent| agent.status().0);
@@ -232,9 +240,11 @@ async fn agent_badge(State(state): State<AppState>, Path(file): Path<String>) ->
         StatusCode::NOT_FOUND
     };
     let mut response = answer(status, "image/svg+xml", badge(name, found));
-    let anywhere = HeaderValue::from_static("cross-origin");
-    let headers = response.headers_mut();
-    headers.insert("cross-origin-resource-policy", anywhere);
+    if trust == Trust::ReadOnly {
+        let anywhere = HeaderValue::from_static("cross-origin");
+        let headers = response.headers_mut();
+        headers.insert("cross-origin-resource-policy", anywhere);
+    }
     response
 }
 

@@ -1,9 +1,7 @@
 //! The token that guards the endpoints, where they are for more people than those of this machine.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -11,57 +9,41 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use tokio::task::spawn_blocking;
 
+use crate::adapters::delivery::read_text;
+
 /// The shortest token that is taken.
 const MIN_LENGTH: usize = 16;
 
 /// What is asked for: by a browser as a password, by programs as a bearer token.
 pub(super) const CHALLENGE: &str = "Basic realm=\"pipecat-rollout\", charset=\"UTF-8\"";
 
-/// A token, and the file that holds it.
-pub(crate) struct Token {
-    path: PathBuf,
-    /// What is kept of it: comparing digests takes no longer the more of it is right.
-    digest: RwLock<Vec<u8>>,
-}
+/// A token, by the file that holds it: nothing of it is kept, so that another one counts at once.
+pub(crate) struct Token(PathBuf);
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({})", self.path.display())
+        write!(f, "Token({})", self.0.display())
     }
 }
 
 impl Token {
-    /// Reads the token of a file.
+    /// The token of a file.
     ///
     /// # Errors
     /// When there is none, in one line.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        Ok(Self {
-            path: path.to_owned(),
-            digest: RwLock::new(digest_of(&read_token(path)?)),
-        })
+        read_token(path).map(|_| Self(path.to_owned()))
     }
 
-    /// Whether a request bears it. The file is read again for one that is wrong: it may have been replaced.
-    pub(super) async fn admits(self: &Arc<Self>, headers: &HeaderMap) -> bool {
+    /// Whether a request bears it. Where the file holds none any more, no request does.
+    pub(super) async fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(given) = given(headers) else {
             return false;
         };
-        let given = digest_of(&given);
-        if self.is(&given) {
-            return true;
-        }
-        let token = Arc::clone(self);
-        let read = spawn_blocking(move || read_token(&token.path)).await;
-        if let Ok(Ok(token)) = read {
-            *self.digest.write().unwrap_or_else(PoisonError::into_inner) = digest_of(&token);
-        }
-        self.is(&given)
-    }
-
-    fn is(&self, digest: &[u8]) -> bool {
-        let known = self.digest.read().unwrap_or_else(PoisonError::into_inner);
-        *known == digest
+        let path = self.0.clone();
+        let read = spawn_blocking(move || read_token(&path)).await;
+        // Comparing digests takes no longer the more of it is right.
+        matches!(read, Ok(Ok(token)) if digest_of(&token) == digest_of(&given))
     }
 }
 
@@ -70,8 +52,7 @@ impl Token {
 /// # Errors
 /// When there is none, in one line.
 pub(crate) fn read_token(path: &Path) -> Result<String, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = read_text(path)?;
     let token = text.trim();
     let is_token = token.len() >= MIN_LENGTH && token.chars().all(|char| char.is_ascii_graphic());
     if !is_token {
@@ -105,6 +86,8 @@ fn given(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -116,10 +99,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_a_bearer_token_or_a_password_and_can_be_replaced() {
+    async fn a_token_is_a_bearer_token_or_a_password() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), format!("{TOKEN}\n")).unwrap();
-        let token = Arc::new(Token::read(file.path()).unwrap());
+        let token = Token::read(file.path()).unwrap();
         assert!(!format!("{token:?}").contains(TOKEN));
         let basic = |pair: &str| bearing(&format!("Basic {}", STANDARD.encode(pair)));
         for right in [
@@ -138,9 +121,21 @@ mod tests {
         ] {
             assert!(!token.admits(&wrong).await, "{wrong:?}");
         }
-        fs::write(file.path(), "fedcba9876543210").unwrap();
-        assert!(token.admits(&bearing("Bearer fedcba9876543210")).await);
-        assert!(!token.admits(&bearing(&format!("Bearer {TOKEN}"))).await);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_replaced_or_removed_is_refused() {
+        let (old, new) = (format!("Bearer {TOKEN}"), "Bearer fedcba9876543210");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, TOKEN).unwrap();
+        let token = Token::read(&path).unwrap();
+        assert!(token.admits(&bearing(&old)).await);
+        fs::write(&path, "fedcba9876543210").unwrap();
+        assert!(!token.admits(&bearing(&old)).await);
+        assert!(token.admits(&bearing(new)).await);
+        fs::remove_file(&path).unwrap();
+        assert!(!token.admits(&bearing(new)).await);
     }
 
     #[test]
@@ -157,5 +152,11 @@ mod tests {
             let why = Token::read(file.path()).unwrap_err();
             assert!(why.contains("holds no token"), "{why}");
         }
+        let why = Token::read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(why, "cannot read /dev/zero: it is not a file");
+        let large = "x".repeat(1 << 20);
+        fs::write(file.path(), large).unwrap();
+        let why = Token::read(file.path()).unwrap_err();
+        assert!(why.ends_with("it is larger than 65536 bytes"), "{why}");
     }
 }

@@ -148,6 +148,7 @@ function historyOf({ name, rest, query }) {
 
 // What each view needs beside the overview.
 const NEEDS = {
+	__proto__: null,
 	async now({ query }) {
 		data.agents = await get("agents", { order: "attention", limit, ...Object.fromEntries(query) });
 	},
@@ -185,8 +186,7 @@ async function poll() {
 			}
 			render();
 		} while (again);
-		polling = null;
-	})();
+	})().catch((error) => say(error.message)).finally(() => (polling = null));
 	return polling;
 }
 
@@ -340,6 +340,7 @@ function periods({ days, by }) {
 // --- Views
 
 const VIEWS = {
+	__proto__: null,
 	now({ query }) {
 		const { agents } = data.overview, { total, agents: found } = data.agents, running = underWayNow(), { "rolling-out": busy } = agents.byState;
 		const wanted = query.get("state"), states = Object.entries(STATES);
@@ -462,8 +463,8 @@ function render() {
 function renderAge() {
 	$("live").classList.toggle("off", Boolean(failure));
 	$("main").classList.toggle("old", Boolean(failure && last));
-	show("live", failure ? "not connected" : last ? "live" : "connecting");
-	show("stale", failure && h("p.note.odd", failure.status ? `The sidecar answered ${failure.status}: ${failure.message}; retrying` : last ? `Last update ${took(Date.now() - last)} ago; retrying` : "The sidecar cannot be reached; retrying"));
+	show("live", failure ? (failure.status ? "refused" : "not connected") : last ? "live" : "connecting");
+	show("stale", failure && h("p.note.odd", failure.status ? failure.message : last ? `Last update ${took(Date.now() - last)} ago; retrying` : "The sidecar cannot be reached; retrying"));
 }
 
 // Once a second what is under way grows, and what is counted goes on.

@@ -132,6 +132,22 @@ fn a_failure_that_was_over_when_found_has_its_own_time() {
 }
 
 #[test]
+fn no_phase_is_later_than_the_end_however_long_the_answer_took() {
+    for is_dated in [true, false] {
+        let mut sidecar = Sidecar::with(rules(), &["a"]);
+        sidecar.world.is_dated = is_dated;
+        sidecar.run(40 * SECOND);
+        sidecar.world.first_answer = 3 * SECOND;
+        sidecar.deploy("a", "d2");
+        sidecar.run(2 * SECOND);
+        sidecar.set("a", json!({"currentRevision": {"phase": "Failed"}}));
+        sidecar.run_until("a d2 rollout.finished failed", 60 * SECOND);
+        let data = &sidecar.last(EventKind::RolloutFinished).data;
+        assert!(!data.phases.is_empty(), "{data:?}");
+    }
+}
+
+#[test]
 fn a_roll_back_says_so_and_is_timed_from_when_it_happened() {
     let mut sidecar = Sidecar::watching(&["a"]);
     sidecar.deploy("a", "d2");

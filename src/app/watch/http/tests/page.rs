@@ -70,7 +70,7 @@ fn access() -> (Access, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), TOKEN).unwrap();
     let access = Access {
-        token: Some(Arc::new(Token::read(file.path()).unwrap())),
+        token: Some(Token::read(file.path()).unwrap()),
         public_url: None,
     };
     (access, file)
@@ -195,7 +195,7 @@ async fn the_page_may_do_nothing_but_ask_its_own_endpoints() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_sent_again_for_the_page_itself_only() {
+async fn only_the_page_itself_sends_dead_letters_again_and_asks_for_logs() {
     let served = with_dead_letters(Ipv4Addr::LOCALHOST, Access::default()).await;
     let mut woken = served.shared.deliveries();
     let redeliver = async |query: &str, headers: &str| {
@@ -214,6 +214,9 @@ async fn dead_letters_are_sent_again_for_the_page_itself_only() {
             "{headers}"
         );
     }
+    let logs = "/v1/rollout/logs?agent=a&deployment=d1";
+    let evil = "Origin: https://evil.example\r\n";
+    assert_eq!(served.ask("GET", logs, evil).await.status, 403);
     assert_eq!(redeliver("sink=other&event=6", OWN).await.0, 409);
     assert_eq!(redeliver("sink=ops&event=1", OWN).await.0, 404);
     assert_eq!(redeliver("event=6", OWN).await.0, 400);
@@ -298,8 +301,10 @@ async fn a_public_name_on_loopback_reads_and_does_nothing_else() {
 }
 
 #[tokio::test]
-async fn badges_can_be_shown_by_other_sites() {
-    let served = Served::with(agents(), Limits::default()).await;
+async fn badges_can_be_shown_by_other_sites_where_they_are_public() {
+    let local = Served::with(agents(), Limits::default()).await;
+    let open = Access::default();
+    let served = Served::at(Ipv4Addr::UNSPECIFIED, open, agents(), Limits::default()).await;
     for (target, status, word) in [
         ("/badge/down.svg", 200, "down: down"),
         ("/badge/busy.svg", 200, "busy: rolling out"),
@@ -314,9 +319,19 @@ async fn badges_can_be_shown_by_other_sites() {
         assert_eq!(reply.status, status, "{target}");
         assert_eq!(reply.header("content-type"), Some("image/svg+xml"));
         assert!(reply.text().contains(word), "{}", reply.text());
-        let resource = reply.header("cross-origin-resource-policy");
-        assert_eq!(resource, Some("cross-origin"));
+        let resource = |reply: &Reply| {
+            let policy = reply.header("cross-origin-resource-policy");
+            policy.map(str::to_owned)
+        };
+        assert_eq!(resource(&reply).as_deref(), Some("cross-origin"));
+        let reply = local.get(target).await;
+        assert_eq!(resource(&reply).as_deref(), Some("same-origin"), "{target}");
     }
+    let reply = local.get("/badge/%FF.svg").await;
+    assert_eq!(
+        (reply.status, &reply.json()["code"]),
+        (400, &json!("BAD_REQUEST"))
+    );
 }
 
 #[tokio::test]
