@@ -104,7 +104,7 @@ describe("a hostile crash, and a sidecar that comes and goes", { concurrency: fa
   test("no address kills the page, and what is refused is said", async () => {
     const { address, stop } = await sidecar(api, "--listen", "127.0.0.1:0", "--store", file("address.db", ""));
     const page = await open(address);
-    await page.getByRole("link", { name: "victim", exact: true }).waitFor();
+    await page.getByRole("link", { name: "victim", exact: true }).first().waitFor();
     for (const name of ["valueOf", "hasOwnProperty", "toString", "__proto__"]) {
       await page.goto(`${address}/#${name}`);
       await page.getByText("There is nothing at this address.").waitFor();
