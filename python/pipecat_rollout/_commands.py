@@ -51,6 +51,7 @@ class RunOptions(Options, total=False):
     appear_timeout: Duration
     if_unchanged: Literal["fail", "accept"]
     let_command_finish: bool
+    otlp_endpoint: str
     outage_timeout: Duration
     poll_interval: Duration
     pull_grace: Duration
@@ -76,6 +77,7 @@ class WaitOptions(Options, total=False):
     fail_fast: bool
     if_unchanged: Literal["fail", "accept"]
     not_deployment: str
+    otlp_endpoint: str
     outage_timeout: Duration
     poll_interval: Duration
     pull_grace: Duration
@@ -138,21 +140,23 @@ def _execute(command: str, options: Mapping[str, Any], arguments: Sequence[str],
         words = [find_program(), command, *_switches(given)]
         words += arguments if command == "run" else ["--", *arguments]
         path.unlink(missing_ok=True)
-        with subprocess.Popen(
-            words,
-            env=environment,
-            stdin=None if stdin is None else subprocess.PIPE,
-            stdout=stdout,
-            stderr=subprocess.PIPE if keeps_errors else None,
-            text=True,
-        ) as process:
-            try:
-                _, errors = process.communicate(stdin)
-            except BaseException:
+        process = None
+        try:
+            process = subprocess.Popen(
+                words,
+                env=environment,
+                stdin=None if stdin is None else subprocess.PIPE,
+                stdout=stdout,
+                stderr=subprocess.PIPE if keeps_errors else None,
+                text=True,
+            )
+            _, errors = process.communicate(stdin)
+        except BaseException:
+            if process is not None:
                 # It ends the deploy command, and its report is still written.
                 process.terminate()
-                process.wait()
-                raise
+                process.communicate()
+            raise
         code = process.returncode
         try:
             report = Report.from_json(json.loads(path.read_bytes()))

@@ -191,7 +191,7 @@ class Contract(unittest.TestCase):
         self.assertIs(type(unknown), NotReady)
 
     def test_every_option_is_a_switch_and_every_switch_an_option(self) -> None:
-        ours = {"output", "verbose", "quiet", "help"}
+        ours = {"output", "verbose", "quiet", "no-notify", "help"}
         kinds = {"wait-for-ready": WaitOptions, "run": RunOptions, "status": _commands.Options}
         for command, kind in kinds.items():
             text = subprocess.run([find_program(), command, "--help"], capture_output=True, text=True).stdout
