@@ -143,8 +143,10 @@ class Helper(unittest.TestCase):
     def test_an_interrupt_ends_the_deploy_command(self) -> None:
         self.server("rolling-update")
         report = self.folder / "report.json"
+        # A shell's background jobs ignore it.
         script = f"""
-import pipecat_rollout
+import signal, pipecat_rollout
+signal.signal(signal.SIGINT, signal.default_int_handler)
 command = ["sh", "-c", "echo begun; exec sleep 600"]
 pipecat_rollout.run("my-agent", command, report_file={str(report)!r})
 """
