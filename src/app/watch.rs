@@ -250,8 +250,8 @@ impl Sidecar {
                     check,
                     agent,
                     route,
-                    is_urgent,
-                } => self.tasks.check(check, agent, route, is_urgent),
+                    urgency,
+                } => self.tasks.check(check, agent, route, urgency),
                 Action::Follow {
                     follow,
                     agent,

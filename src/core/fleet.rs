@@ -49,6 +49,7 @@ pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, ce
 pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
 pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
+pub use self::schedule::Urgency;
 pub use self::scope::{BadPattern, Scope};
 pub use self::source::{Source, Sources};
 pub use self::stats::{Period, Stats};
@@ -61,8 +62,8 @@ use crate::core::rollout::{
 };
 use crate::core::wire::{AgentName, Service};
 
-/// How many checks may be under way at once.
-const MAX_CHECKS: usize = 8;
+/// How many regular checks may be under way at once.
+const MAX_REGULAR_CHECKS: usize = 8;
 
 /// What `dedupkey` begins with where the watcher is blind.
 const WATCHER: &str = "watcher/";
@@ -171,7 +172,7 @@ pub enum Action {
         /// By which way.
         route: Route,
         /// Whether it can wait for whatever else is to be asked.
-        is_urgent: bool,
+        urgency: Urgency,
     },
     /// Follow a rollout to its end.
     Follow {
@@ -226,6 +227,8 @@ pub struct Fleet {
     /// How many checks, and followed rollouts, are under way.
     checks: usize,
     follows: usize,
+    /// The checks among them that nothing urgent has to wait for, by their numbers.
+    regular_checks: BTreeSet<u64>,
     /// Names in the latest list that cannot be asked for.
     invalid_names: BTreeSet<String>,
 }
@@ -255,8 +258,7 @@ impl Listed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Check {
     number: u64,
-    /// Whether it goes before those that only look after agents at rest.
-    is_urgent: bool,
+    urgency: Urgency,
 }
 
 /// An agent, or a name that may be one.
@@ -326,6 +328,7 @@ impl Fleet {
             last_number: 0,
             checks: 0,
             follows: 0,
+            regular_checks: BTreeSet::new(),
             invalid_names: BTreeSet::new(),
             rules,
         };
@@ -338,7 +341,9 @@ impl Fleet {
             if in_scope {
                 fleet.schedule.add(Duration::ZERO, &record.name);
                 if record.is_rolling_out() {
-                    fleet.schedule.put(Duration::ZERO, &record.name);
+                    fleet
+                        .schedule
+                        .put(Duration::ZERO, &record.name, Urgency::Urgent);
                 }
                 let entry = Entry {
                     agent: Some(Agent::new(record.clone())),
@@ -351,7 +356,9 @@ impl Fleet {
             for name in names {
                 let entry = fleet.agents.entry(name.as_str().to_owned()).or_default();
                 entry.was_there = watched_until.is_none();
-                fleet.schedule.put(Duration::ZERO, name.as_str());
+                fleet
+                    .schedule
+                    .put(Duration::ZERO, name.as_str(), Urgency::Regular);
             }
         }
         fleet
@@ -449,10 +456,13 @@ impl Fleet {
                 None => Route::Pooled,
             }));
         }
-        while self.checks < MAX_CHECKS
-            && let Some(name) = self.schedule.take(now.at)
+        while let Some(name) = self.schedule.take(now.at, Urgency::Urgent) {
+            actions.extend(self.check(&name, Urgency::Urgent));
+        }
+        while self.regular_checks.len() < MAX_REGULAR_CHECKS
+            && let Some(name) = self.schedule.take(now.at, Urgency::Regular)
         {
-            actions.extend(self.check(&name));
+            actions.extend(self.check(&name, Urgency::Regular));
         }
         actions
     }
@@ -460,8 +470,10 @@ impl Fleet {
     /// When something is due next, on the monotonic clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        let check = self.schedule.next().filter(|_| self.checks < MAX_CHECKS);
-        [check, self.list_at].into_iter().flatten().min()
+        let has_place = self.regular_checks.len() < MAX_REGULAR_CHECKS;
+        let regular = self.schedule.next(Urgency::Regular).filter(|_| has_place);
+        let urgent = self.schedule.next(Urgency::Urgent);
+        [urgent, regular, self.list_at].into_iter().flatten().min()
     }
 
     /// Whether the one pass is over, if there is only one.

@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinSet};
 use super::shared::Shared;
 use crate::adapters::api::connection::{Connection, Priority};
 use crate::app::poll_loop::{MAX_REQUEST, Signal, follow};
-use crate::core::fleet::{Input, Task, TaskId};
+use crate::core::fleet::{Input, Task, TaskId, Urgency};
 use crate::core::rollout::pacing::Pace;
 use crate::core::rollout::{
     Failure, FailureClass, Interruption, Limits, Machine, Observation, Policy, Route, TargetRule,
@@ -106,12 +106,17 @@ impl Tasks {
     }
 
     /// Checks an agent once.
-    pub(super) fn check(&mut self, check: TaskId, agent: AgentName, route: Route, is_urgent: bool) {
+    pub(super) fn check(
+        &mut self,
+        check: TaskId,
+        agent: AgentName,
+        route: Route,
+        urgency: Urgency,
+    ) {
         let api = self.api.clone();
-        let priority = if is_urgent {
-            Priority::Normal
-        } else {
-            Priority::Low
+        let priority = match urgency {
+            Urgency::Urgent => Priority::Normal,
+            Urgency::Regular => Priority::Low,
         };
         self.spawn(Task::Check(check.clone()), async move {
             api.connection.acquire(priority).await;

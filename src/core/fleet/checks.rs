@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::agent::{self, Agent, is_confirmed, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
-use super::schedule::NextCheck;
+use super::schedule::{NextCheck, Urgency};
 use super::{Action, Check, Fleet, Mode, PASS_TRIES, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
@@ -38,18 +38,20 @@ impl Fleet {
         }
         match entry.check {
             // What waits behind all others may wait for long.
-            Some(check) if !check.is_urgent && entry.hint.is_some() => entry.check = None,
+            Some(check) if check.urgency == Urgency::Regular && entry.hint.is_some() => {
+                entry.check = None;
+            }
             Some(_) => {
                 entry.check_again = true;
                 return;
             }
             None => {}
         }
-        self.schedule.put(now.at, name);
+        self.schedule.put(now.at, name, Urgency::Urgent);
     }
 
-    /// Starts a check, unless there is nothing to check.
-    pub(super) fn check(&mut self, name: &str) -> Option<Action> {
+    /// Starts a check that is due, unless there is nothing to check.
+    pub(super) fn check(&mut self, name: &str, due: Urgency) -> Option<Action> {
         let number = self.number();
         let is_named = self.is_named();
         let entry = self.agents.get_mut(name)?;
@@ -63,7 +65,11 @@ impl Fleet {
             entry.absent.is_some() || agent.is_some_and(|agent| agent.unconfirmed.is_some());
         let is_urgent =
             is_named || confirms || entry.hint.is_some() || agent.is_none_or(Agent::is_unsettled);
-        entry.check = Some(Check { number, is_urgent });
+        let urgency = if is_urgent { Urgency::Urgent } else { due };
+        entry.check = Some(Check { number, urgency });
+        if due == Urgency::Regular {
+            self.regular_checks.insert(number);
+        }
         self.checks += 1;
         Some(Action::Check {
             check: TaskId {
@@ -76,8 +82,13 @@ impl Fleet {
             } else {
                 Route::Pooled
             },
-            is_urgent,
+            urgency,
         })
+    }
+
+    fn note_check_ended(&mut self, check: &TaskId) {
+        self.checks -= 1;
+        self.regular_checks.remove(&check.number);
     }
 
     pub(super) fn on_checked(
@@ -87,7 +98,7 @@ impl Fleet {
         observation: Observation,
         step: &mut Step,
     ) {
-        self.checks -= 1;
+        self.note_check_ended(check);
         let name = &check.agent;
         match &observation {
             Observation::Failed(failure) => _ = self.sources.details.failed(now.at, failure),
@@ -134,7 +145,7 @@ impl Fleet {
                 "the list was being read".to_owned()
             }
             Task::Check(check) => {
-                self.checks -= 1;
+                self.note_check_ended(&check);
                 if let Some(entry) = self.agents.get_mut(&check.agent)
                     && entry.check.map(|check| check.number) == Some(check.number)
                 {

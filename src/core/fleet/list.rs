@@ -7,7 +7,7 @@ use super::agent::{self, Agent};
 use super::checks::CONFIRM_EVERY;
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, KnownDeployment};
-use super::{Entry, Fleet, Listed, Mode, Step, Watched};
+use super::{Entry, Fleet, Listed, Mode, Step, Urgency, Watched};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::Failure;
 use crate::core::text::one_line;
@@ -175,21 +175,23 @@ impl Fleet {
                 let record = first_seen(now, &name, &service);
                 // It is checked soon; what is being rolled out, at once.
                 self.schedule.add(now.at, &name);
-                if record.deployment.is_none() || self.rules.mode == Mode::Once {
-                    self.schedule.put(now.at, &name);
+                if record.deployment.is_none() {
+                    self.schedule.put(now.at, &name, Urgency::Urgent);
+                } else if self.rules.mode == Mode::Once {
+                    self.schedule.put(now.at, &name, Urgency::Regular);
                 }
                 let changed = &mut step.change.agents;
                 changed.insert(name.clone(), Some(record.clone()));
                 entry.agent = Some(Agent::new(record));
             } else {
                 entry.hint = Some(service);
-                self.schedule.put(now.at, &name);
+                self.schedule.put(now.at, &name, Urgency::Urgent);
             }
             self.agents.insert(name, entry);
             return;
         };
         if is_first && self.rules.mode == Mode::Once {
-            self.schedule.put(now.at, &name);
+            self.schedule.put(now.at, &name, Urgency::Regular);
         }
         let Some(agent) = &mut entry.agent else {
             entry.hint = Some(service);

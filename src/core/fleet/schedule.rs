@@ -22,14 +22,25 @@ pub(super) enum NextCheck {
     Never,
 }
 
+/// Which checks go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Something is known to have happened, or has to be confirmed: nothing holds it up.
+    Urgent,
+    /// It looks after an agent at rest, a few at once, with what the others leave of the budget.
+    Regular,
+}
+
 /// When to check which agent. Times are counted from the start of the program.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     interval: Duration,
     /// Checks a second at most.
     budget: f64,
-    due: BTreeSet<(Duration, String)>,
-    of_agent: BTreeMap<String, Duration>,
+    urgent: BTreeSet<(Duration, String)>,
+    regular: BTreeSet<(Duration, String)>,
+    /// When each agent is due, in one of the two.
+    of_agent: BTreeMap<String, (Duration, Urgency)>,
     /// Those whose checks are not spread yet.
     unspread: BTreeSet<String>,
 }
@@ -40,7 +51,8 @@ impl Schedule {
         Self {
             interval,
             budget: f64::from(max_rps.get()) / 2.0,
-            due: BTreeSet::new(),
+            urgent: BTreeSet::new(),
+            regular: BTreeSet::new(),
             of_agent: BTreeMap::new(),
             unspread: BTreeSet::new(),
         }
@@ -53,7 +65,7 @@ impl Schedule {
         let interval = self.interval();
         let limit = at.saturating_add(interval);
         let late: Vec<String> = self
-            .due
+            .regular
             .iter()
             .rev()
             .take_while(|(due, _)| *due > limit)
@@ -61,7 +73,7 @@ impl Schedule {
             .collect();
         for agent in late {
             let place = interval.mul_f64(place(&agent));
-            self.put(at.saturating_add(place), &agent);
+            self.put(at.saturating_add(place), &agent, Urgency::Regular);
         }
     }
 
@@ -76,9 +88,10 @@ impl Schedule {
     /// within an interval, by its name: so it is soon known how all of them are, and checks are spread
     /// evenly from then on.
     pub(super) fn add(&mut self, at: Duration, agent: &str) {
-        self.put(at, agent);
+        // It counts already for how long a round takes.
+        self.put(at, agent, Urgency::Regular);
         let soon = self.shortest_round().mul_f64(place(agent));
-        self.put(at.saturating_add(soon), agent);
+        self.put(at.saturating_add(soon), agent, Urgency::Regular);
         self.unspread.insert(agent.to_owned());
     }
 
@@ -97,48 +110,59 @@ impl Schedule {
             NextCheck::Regular => self.interval(),
             NextCheck::Never => return self.remove(agent),
         };
-        self.put(at.saturating_add(wait), agent);
+        let urgency = match next {
+            NextCheck::Confirm(_) => Urgency::Urgent,
+            NextCheck::Soon | NextCheck::Regular | NextCheck::Never => Urgency::Regular,
+        };
+        self.put(at.saturating_add(wait), agent, urgency);
     }
 
-    /// Looks at an agent no more.
+    /// Checks an agent no more.
     pub(super) fn remove(&mut self, agent: &str) {
         self.take_out(agent);
         self.unspread.remove(agent);
     }
 
-    /// When the next look is due.
-    pub(super) fn next(&self) -> Option<Duration> {
-        self.due.first().map(|(due, _)| *due)
+    /// When the next check of this urgency is due.
+    pub(super) fn next(&self, urgency: Urgency) -> Option<Duration> {
+        let of_urgency = match urgency {
+            Urgency::Urgent => &self.urgent,
+            Urgency::Regular => &self.regular,
+        };
+        of_urgency.first().map(|(due, _)| *due)
     }
 
-    /// Takes out an agent whose look is due at `at`. It has to be put back by [`Schedule::again`].
-    pub(super) fn take(&mut self, at: Duration) -> Option<String> {
-        let (due, agent) = self.due.first()?;
-        if *due > at {
-            return None;
-        }
-        let agent = agent.clone();
-        self.due.pop_first();
+    /// Takes out an agent that is due at `at` with this urgency. It has to be put back by [`Schedule::again`].
+    pub(super) fn take(&mut self, at: Duration, urgency: Urgency) -> Option<String> {
+        self.next(urgency).filter(|due| *due <= at)?;
+        let (_, agent) = self.of(urgency).pop_first()?;
         Some(agent)
     }
 
-    /// How long a look at every agent takes.
+    fn of(&mut self, urgency: Urgency) -> &mut BTreeSet<(Duration, String)> {
+        match urgency {
+            Urgency::Urgent => &mut self.urgent,
+            Urgency::Regular => &mut self.regular,
+        }
+    }
+
+    /// How long a check of every agent takes.
     fn shortest_round(&self) -> Duration {
         let agents = f64::from(u32::try_from(self.of_agent.len()).unwrap_or(u32::MAX));
         Duration::from_secs_f64(agents / self.budget)
     }
 
     fn take_out(&mut self, agent: &str) {
-        if let Some(due) = self.of_agent.remove(agent) {
-            self.due.remove(&(due, agent.to_owned()));
+        if let Some((due, urgency)) = self.of_agent.remove(agent) {
+            self.of(urgency).remove(&(due, agent.to_owned()));
         }
     }
 
     /// Has an agent checked at a time.
-    pub(super) fn put(&mut self, due: Duration, agent: &str) {
+    pub(super) fn put(&mut self, due: Duration, agent: &str, urgency: Urgency) {
         self.take_out(agent);
-        self.of_agent.insert(agent.to_owned(), due);
-        self.due.insert((due, agent.to_owned()));
+        self.of_agent.insert(agent.to_owned(), (due, urgency));
+        self.of(urgency).insert((due, agent.to_owned()));
     }
 }
 
@@ -163,11 +187,14 @@ mod tests {
     /// again when it is their turn.
     fn tenths(schedule: &mut Schedule, from: Duration, length: Duration) -> [usize; 10] {
         let mut tenths = [0; 10];
-        while let Some(due) = schedule.next().filter(|due| *due < from + length) {
+        while let Some(due) = schedule
+            .next(Urgency::Regular)
+            .filter(|due| *due < from + length)
+        {
             let place = due.saturating_sub(from).as_secs_f64() / length.as_secs_f64();
             let tenth = (0..9).find(|tenth| place < f64::from(tenth + 1) / 10.0);
             tenths[usize::try_from(tenth.unwrap_or(9)).unwrap()] += 1;
-            let agent = schedule.take(due).unwrap();
+            let agent = schedule.take(due, Urgency::Regular).unwrap();
             schedule.again(due, &agent, NextCheck::Regular);
         }
         tenths
@@ -209,21 +236,25 @@ mod tests {
         let mut schedule = schedule(10);
         let at = 10 * SECOND;
         for (next, due) in [
-            (NextCheck::Confirm(SECOND), Some(11)),
-            (NextCheck::Soon, Some(40)),
-            (NextCheck::Regular, Some(310)),
-            (NextCheck::Never, None),
+            (NextCheck::Confirm(SECOND), [Some(11), None]),
+            (NextCheck::Soon, [None, Some(40)]),
+            (NextCheck::Regular, [None, Some(310)]),
+            (NextCheck::Never, [None, None]),
         ] {
             schedule.again(at, "a", next);
-            assert_eq!(schedule.next(), due.map(Duration::from_secs), "{next:?}");
+            let next_of = [Urgency::Urgent, Urgency::Regular].map(|lane| schedule.next(lane));
+            let due = due.map(|due| due.map(Duration::from_secs));
+            assert_eq!(next_of, due, "{next:?}");
         }
         schedule.again(at, "a", NextCheck::Regular);
-        assert_eq!(schedule.take(309 * SECOND), None);
-        assert_eq!(schedule.take(310 * SECOND).as_deref(), Some("a"));
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.take(310 * SECOND, Urgency::Urgent), None);
+        assert_eq!(schedule.take(309 * SECOND, Urgency::Regular), None);
+        let taken = schedule.take(310 * SECOND, Urgency::Regular);
+        assert_eq!(taken.as_deref(), Some("a"));
+        assert_eq!(schedule.next(Urgency::Regular), None);
         schedule.remove("a");
         schedule.again(at, "a", NextCheck::Confirm(SECOND));
         schedule.remove("a");
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.next(Urgency::Urgent), None);
     }
 }

@@ -305,7 +305,8 @@ impl Sidecar {
             match action {
                 Action::ReadList(_) => self.read_list(),
                 Action::Check {
-                    is_urgent: false, ..
+                    urgency: Urgency::Regular,
+                    ..
                 } if self.is_saturated => {}
                 Action::Check { check, agent, .. } => {
                     self.checked.push((self.at, agent.as_str().to_owned()));

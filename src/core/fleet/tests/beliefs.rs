@@ -521,4 +521,15 @@ fn a_deploy_is_not_held_up_by_a_check_that_waits_behind_others() {
     sidecar.run(400 * SECOND);
     sidecar.deploy("a", "d2");
     sidecar.run_until("a d2 rollout.started", 30 * SECOND);
+
+    // All places of regular checks are taken, and others are overdue.
+    let names: Vec<String> = (0..30).map(|number| format!("a{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut sidecar = Sidecar::watching(&names);
+    sidecar.is_saturated = true;
+    sidecar.run(700 * SECOND);
+    for name in names {
+        sidecar.deploy(name, "d2");
+        sidecar.run_until(&format!("{name} d2 rollout.started"), 30 * SECOND);
+    }
 }
