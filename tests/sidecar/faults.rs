@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::crash::number;
-use crate::harness::{Place, Sidecar, Simulator, wait_until};
+use crate::harness::{Place, Sidecar, Simulator, wait_within};
 use crate::http::get;
 use crate::proxy::Proxy;
 
@@ -28,6 +29,9 @@ const SCRIPTS: [(&str, &str, i32); 8] = [
     ("infrastructure-issue", "infrastructure", 14),
 ];
 const TIMEOUT_SECONDS: u64 = 90;
+/// How long the rollouts of many agents may take: one that is found between two crashes is failed by later ones, and
+/// their pauses grow to five minutes.
+const MAX_WAIT: Duration = Duration::from_mins(8);
 /// How long one request may take.
 const REQUEST_SECONDS: u64 = 10;
 /// How many processes run at once.
@@ -132,7 +136,7 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
     }
     // Those that another took the place of before any list showed them.
     let mut unseen = Vec::new();
-    let found = wait_until("every rollout has ended", || {
+    let found = wait_within(MAX_WAIT, "every rollout has ended", || {
         let desired = simulator.desired();
         let settled = settled(&sidecar)?;
         let found = ended(&sidecar)?;

@@ -236,7 +236,7 @@ impl Sidecar {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(9), "it had ended by itself: {status}");
-        for reader in self.readers {
+        for reader in std::mem::take(&mut self.readers) {
             let text = reader.join().unwrap();
             assert!(!text.contains(KEY), "the key is shown");
             assert!(!text.contains("panicked"), "{text}");
@@ -246,10 +246,8 @@ impl Sidecar {
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().unwrap();
-        let mut texts = self
-            .readers
-            .into_iter()
-            .map(|reader| reader.join().unwrap());
+        let readers = std::mem::take(&mut self.readers).into_iter();
+        let mut texts = readers.map(|reader| reader.join().unwrap());
         let ended = Ended {
             status,
             stdout: texts.next().unwrap(),
@@ -260,6 +258,14 @@ impl Sidecar {
             assert!(!text.contains("panicked"), "{text}");
         }
         ended
+    }
+}
+
+impl Drop for Sidecar {
+    /// A test that fails leaves none behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -334,8 +340,17 @@ pub(crate) fn project(path: &str) -> PathBuf {
 }
 
 /// Waits until something is so.
-pub(crate) fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_until<T>(what: &str, check: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, check)
+}
+
+/// Waits until something is so, for no longer than that.
+pub(crate) fn wait_within<T>(
+    limit: Duration,
+    what: &str,
+    mut check: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = check() {
             return found;
