@@ -45,12 +45,11 @@ class Options(TypedDict, total=False):
     speed: int
 
 
-class RunOptions(Options, total=False):
-    """What `run` takes."""
+class FollowOptions(Options, total=False):
+    """What both functions take that follow a rollout to its end."""
 
     appear_timeout: Duration
     if_unchanged: Literal["fail", "accept"]
-    let_command_finish: bool
     otlp_endpoint: str
     outage_timeout: Duration
     poll_interval: Duration
@@ -66,30 +65,21 @@ class RunOptions(Options, total=False):
     until: Literal["ready", "warm", "drained"]
 
 
-class WaitOptions(Options, total=False):
+class RunOptions(FollowOptions, total=False):
+    """What `run` takes."""
+
+    let_command_finish: bool
+
+
+class WaitOptions(FollowOptions, total=False):
     """What `wait_for_ready` takes."""
 
-    appear_timeout: Duration
     baseline: Report | File
     """The report of `status` from before the deploy, or its file."""
     commit: str
     deployment: str
     fail_fast: bool
-    if_unchanged: Literal["fail", "accept"]
     not_deployment: str
-    otlp_endpoint: str
-    outage_timeout: Duration
-    poll_interval: Duration
-    pull_grace: Duration
-    require_new_revision: bool
-    smoke: bool
-    smoke_body: File
-    smoke_key_file: File
-    smoke_timeout: Duration
-    stable_for: Duration
-    stall_timeout: Duration
-    timeout: Duration
-    until: Literal["ready", "warm", "drained"]
 
 
 def wait_for_ready(*agents: str, **options: Unpack[WaitOptions]) -> Report:

@@ -4,6 +4,7 @@
 //! of agents is only a hint where to look: what is believed comes from the agents' own details.
 
 mod agent;
+mod blind;
 mod checks;
 mod clock;
 mod event;
@@ -11,6 +12,7 @@ mod example;
 
 mod filter;
 mod history;
+mod input;
 mod list;
 mod moment;
 mod mute;
@@ -43,6 +45,7 @@ pub(crate) use self::example::{test_events, whole_event};
 
 pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
 pub use self::history::{FinishedRollout, RolloutSummary};
+pub use self::input::{Action, Input, Step, Task, TaskId};
 pub use self::moment::parse_moment;
 pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
@@ -56,17 +59,12 @@ pub use self::stats::{Period, Stats};
 
 use self::agent::Agent;
 use self::schedule::Schedule;
-use crate::core::messages::Severity;
-use crate::core::rollout::{
-    Event, Failure, Limits, Observation, Outcome, Reason, Route, Shown, Verdict,
-};
+use crate::core::rollout::{Limits, Route, Shown, Verdict};
 use crate::core::wire::{AgentName, Service};
 
 /// How many regular checks may be under way at once.
 const MAX_REGULAR_CHECKS: usize = 8;
 
-/// What `dedupkey` begins with where the watcher is blind.
-const WATCHER: &str = "watcher/";
 /// How often a single pass asks for what cannot be read.
 const PASS_TRIES: u32 = 3;
 
@@ -105,104 +103,6 @@ pub enum Mode {
     Daemon,
     /// Until every agent has been checked, and what was under way has ended.
     Once,
-}
-
-/// Something that has happened.
-#[derive(Debug)]
-pub enum Input {
-    /// The list was read.
-    Listed(Vec<Service>),
-    /// The list could not be read.
-    ListFailed(Failure),
-    /// An agent was checked.
-    Checked {
-        /// Which check.
-        check: TaskId,
-        /// What came of it.
-        observation: Observation,
-    },
-    /// An answer of the API had this Date.
-    ServerDate {
-        /// When the request was sent.
-        sent: Duration,
-        /// When its answer came.
-        received: Duration,
-        /// The Date.
-        date: Timestamp,
-    },
-    /// Something happened in a rollout that is followed.
-    Progressed(TaskId, Event),
-    /// The following of a rollout has ended.
-    Followed(TaskId, Box<Outcome>),
-    /// A task has ended without a result, by a fault of ours.
-    TaskLost(Task),
-}
-
-/// A check of an agent, or the following of its rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskId {
-    /// The agent.
-    pub agent: String,
-    /// Given once.
-    pub number: u64,
-}
-
-/// A task that was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// The list is being read.
-    ReadList,
-    /// An agent is being checked.
-    Check(TaskId),
-    /// A rollout is being followed.
-    Follow(TaskId),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Read the list, by which way.
-    ReadList(Route),
-    /// Check an agent once.
-    Check {
-        /// Which check.
-        check: TaskId,
-        /// The agent.
-        agent: AgentName,
-        /// By which way.
-        route: Route,
-        /// Whether it can wait for whatever else is to be asked.
-        urgency: Urgency,
-    },
-    /// Follow a rollout to its end.
-    Follow {
-        /// Which.
-        follow: TaskId,
-        /// The agent.
-        agent: AgentName,
-        /// The deployment that is rolled out.
-        deployment_id: String,
-        /// The limits that are left.
-        limits: Limits,
-    },
-    /// Say something in the log.
-    Log(Severity, String),
-}
-
-/// What follows from something that has happened.
-#[derive(Debug, Default, PartialEq)]
-#[must_use]
-pub struct Step {
-    /// What changed: to be written down.
-    pub change: Change,
-    /// What is to be done.
-    pub actions: Vec<Action>,
-}
-
-impl Step {
-    fn log(&mut self, severity: Severity, line: String) {
-        self.actions.push(Action::Log(severity, line));
-    }
 }
 
 /// The agents of an organization.
@@ -389,60 +289,6 @@ impl Fleet {
         }
         self.watch_sources(now, &mut step);
         step
-    }
-
-    /// Takes in what an earlier run has reported as wrong with the sidecar itself, and is not over.
-    #[must_use]
-    pub fn with_incidents(self, incidents: &BTreeMap<String, Timestamp>) -> Self {
-        let blind = incidents.iter().filter(|(key, _)| key.starts_with(WATCHER));
-        Self {
-            blind: blind.map(|(key, at)| (key.clone(), *at)).collect(),
-            ..self
-        }
-    }
-
-    /// Reports what cannot be read for longer than it has patience, and that it can be again.
-    fn watch_sources(&mut self, now: Moment, step: &mut Step) {
-        let sources = [
-            ("list", "list of agents", &self.sources.list),
-            ("details", "agents' details", &self.sources.details),
-        ];
-        let mut events = Vec::new();
-        for (word, name, source) in sources {
-            let key = format!("{WATCHER}{word}");
-            match (source.failure(), self.blind.get(&key)) {
-                (Some(failing), None) => {
-                    let failing_for = now.at.saturating_sub(failing.since);
-                    if failing_for > self.sources.patience {
-                        let since = now.wall.checked_sub(failing_for).unwrap_or(now.wall);
-                        let summary = self.sources.fault(name, source, now.at);
-                        self.blind.insert(key.clone(), since);
-                        events.push(own_event(
-                            EventKind::WatcherBlind,
-                            now.wall,
-                            key,
-                            EventData {
-                                reason: Some(Reason {
-                                    code: format!("{word}-unreadable"),
-                                    summary: summary.unwrap_or_default(),
-                                    message: None,
-                                }),
-                                started_at: Some(since),
-                                ..EventData::default()
-                            },
-                        ));
-                    }
-                }
-                (None, Some(&since))
-                    if source.age(now.at).is_some() || (word == "list" && self.is_named()) =>
-                {
-                    self.blind.remove(&key);
-                    events.push(recovered(EventKind::WatcherRecovered, now.wall, key, since));
-                }
-                _ => {}
-            }
-        }
-        step.change.events.extend(events);
     }
 
     /// What is due: the list, and checks.

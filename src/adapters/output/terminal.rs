@@ -28,7 +28,7 @@ pub(crate) struct Extras {
     note: Option<Note>,
 }
 
-/// How the terminal is told to notify its user.
+/// What has the terminal notify its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Note {
     /// By the bell alone.

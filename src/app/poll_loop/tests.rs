@@ -380,7 +380,8 @@ async fn the_deploy_command_is_followed_by_its_signals() {
     let fetch = |_, _| ready(answer(start.elapsed().as_secs()));
     let mut emitted = Vec::new();
     let emit = |_, event| emitted.push(event);
-    let outcome = follow(machine, Pace::Adaptive, || ready(()), fetch, emit, signals).await;
+    let pace = Pace::Fixed(SECOND);
+    let outcome = follow(machine, pace, || ready(()), fetch, emit, signals).await;
     assert_eq!(outcome.verdict, Verdict::Ready);
     assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
     assert_eq!(outcome.baseline_deployment_id.as_deref(), Some("old"));

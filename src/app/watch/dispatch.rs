@@ -24,7 +24,7 @@ use crate::core::fleet::{
 };
 use crate::core::messages::{Notification, event_line};
 
-/// How often a worker shows that it is alive, and looks for events although nobody told it to.
+/// How often a worker shows that it is alive, and looks for events although nothing woke it.
 const TICK: Duration = Duration::from_secs(10);
 /// Why events are given up that were not tried.
 const TOOK_NOTHING: &str = "its sink was down for too long, wants no more or is not configured";
@@ -96,7 +96,7 @@ impl Filters {
         let is_muted = self.shared.is_muted(event);
         let closes = event.incident() == Some(IncidentChange::Closes);
         let fit = self.sinks.iter().filter(|(name, filter)| {
-            // What takes nothing need not be told so.
+            // What takes nothing need not be sent that.
             let is_own = event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(name);
             let is_heard = !is_muted || closes && filter.wants_incidents_only();
             filter.passes(event) && is_heard && !is_own

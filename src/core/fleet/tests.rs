@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::rollout::{FailureClass, Machine, Next, Policy, TargetRule};
+use crate::core::rollout::{Failure, FailureClass, Machine, Next, Observation, Policy, TargetRule};
 use crate::core::wire::{AgentDetails, parse_list};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -14,32 +14,23 @@ use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{BadFilter, Filter, Wanted};
 
-/// The keys that sinks of all kinds have.
+/// The keys that sinks of all kinds have: three of the sink itself, and those that say which events are sent.
 const SHARED: [&str; 11] = [
     "name",
     "kind",
+    "timeout",
     "events",
     "verdicts",
     "agents",
     "regions",
     "severities",
     "incidents",
-    "timeout",
     "group-for",
     "fallback",
 ];
 
 /// The keys that say which events are sent, which a heartbeat has not.
-const OF_EVENTS: [&str; 8] = [
-    "events",
-    "verdicts",
-    "agents",
-    "regions",
-    "severities",
-    "incidents",
-    "group-for",
-    "fallback",
-];
+const OF_EVENTS: &[&str] = SHARED.as_slice().split_at(3).1;
 
 /// For how long events can be gathered at most.
 const MAX_GROUP_FOR: Duration = Duration::from_hours(1);

@@ -197,7 +197,7 @@ timeout = 0
             "watch.toml, line 2: sink: missing key `name`",
             "watch.toml, line 8: sink \"a\": kind: unknown word `webhok`; did you mean `webhook`?",
             "watch.toml, line 14: sink \"b\": unknown key `command`; known here: url, url-file, name, \
-             kind, events, verdicts, agents, regions, severities, incidents, timeout, group-for, fallback",
+             kind, timeout, events, verdicts, agents, regions, severities, incidents, group-for, fallback",
             "watch.toml, line 19: sink \"c\": unknown key `evnts`; did you mean `events`?",
             "watch.toml, line 24: sink \"d\": command: invalid type: text, expected a list, like [\"a\", \"b\"]",
             "watch.toml, line 26: sink \"e\": missing key `command`",

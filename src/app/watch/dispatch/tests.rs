@@ -519,7 +519,7 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
     assert_eq!(failing.dedup_key, "sink/hook");
     let why = failing.data.reason.as_ref().unwrap();
     assert_eq!(why.summary, "the receiver answered 503 Service Unavailable");
-    // It is not told so itself.
+    // It is not sent that itself.
     assert!(place.dispatch.filters().sinks_of(&failing).is_empty());
     status.store(200, std::sync::atomic::Ordering::Relaxed);
     place.retry_until(|| !hook.taken().is_empty()).await;
