@@ -1,5 +1,7 @@
 //! What is wrong with a deployment, in the platform's words, and what kind of problem that is.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::core::wire::{AgentDetails, AgentError, Condition, ContainerState, Health, Revision};
@@ -123,7 +125,8 @@ pub(super) struct KnownProblems {
     pub(super) ever_reconciled: bool,
     known: bool,
     errors: Vec<AgentError>,
-    conditions: Vec<Condition>,
+    /// The reasons of the conditions `Degraded`.
+    degraded: BTreeSet<Option<String>>,
 }
 
 impl KnownProblems {
@@ -140,11 +143,8 @@ impl KnownProblems {
                 self.errors.push(error.clone());
             }
         }
-        for condition in details.conditions.iter().filter(|c| is_degraded(c)) {
-            if !self.conditions.iter().any(|c| c.reason == condition.reason) {
-                self.conditions.push(condition.clone());
-            }
-        }
+        let degraded = details.conditions.iter().filter(|c| is_degraded(c));
+        self.degraded.extend(degraded.map(|c| c.reason.clone()));
     }
 
     /// The errors that count against `target`: those that name it, and those that are new; and apart
@@ -181,8 +181,7 @@ impl KnownProblems {
 
     /// The condition `Degraded`, if it holds and was not there before.
     pub(super) fn new_degradation(&self, details: &AgentDetails) -> Option<Problem> {
-        let is_new =
-            |condition: &&Condition| !self.conditions.iter().any(|c| c.reason == condition.reason);
+        let is_new = |condition: &&Condition| !self.degraded.contains(&condition.reason);
         degradation(details).filter(is_new).map(of_condition)
     }
 }
