@@ -277,6 +277,7 @@ fn scripted_target(source: &Source, agent: &AgentName) -> TargetRule {
 
 fn not_deployment(id: String) -> TargetRule {
     TargetRule::NewerThan(Baseline {
+        noted_at: None,
         deployment_id: Some(id),
         created_at: None,
     })

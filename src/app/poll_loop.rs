@@ -188,7 +188,7 @@ where
             Input::Signal(Signal::CommandEnded(exit_code)) => {
                 let step = self.machine.command_ended(now, exit_code);
                 self.perform(now, step).or_else(|| {
-                    self.wake_now(now);
+                    self.poll_anew(now);
                     None
                 })
             }
@@ -266,11 +266,13 @@ where
     }
 
     /// Something has changed beside the polls: the next one is due now, unless the API asked for a pause.
-    fn wake_now(&mut self, now: Duration) {
-        if let Doing::Sleeping(until) = &mut self.doing
-            && !matches!(self.pause, Pause::Asked(_))
-        {
-            *until = now;
+    /// One that is under way is given up, for its answer may be from before.
+    fn poll_anew(&mut self, now: Duration) {
+        let is_paused = matches!(self.pause, Pause::Asked(_));
+        match &self.doing {
+            Doing::Sleeping(_) if is_paused => {}
+            Doing::Sleeping(_) | Doing::Fetching(..) => self.doing = Doing::Sleeping(now),
+            Doing::Permitting(_) => {}
         }
     }
 

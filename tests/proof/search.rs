@@ -34,6 +34,7 @@ fn limits() -> Limits {
 fn watches() -> Vec<(String, Policy)> {
     let baseline = |created_at| {
         TargetRule::NewerThan(Baseline {
+            noted_at: None,
             deployment_id: Some(rising(BASELINE)),
             created_at,
         })

@@ -127,6 +127,7 @@ impl Script {
 
     pub(crate) fn policy(&self, name: Naming) -> Policy {
         let baseline = |dated| Baseline {
+            noted_at: None,
             deployment_id: (self.before != Before::Nothing).then(|| name(BASELINE).to_lowercase()),
             created_at: (dated && self.before != Before::Nothing).then(|| date(-300_000)),
         };

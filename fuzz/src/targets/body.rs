@@ -91,6 +91,7 @@ fn policy(steering: &mut Steering<'_>) -> Option<Policy> {
         0 => TargetRule::FirstSeen,
         1 => TargetRule::Deployment("new".to_owned()),
         2 => TargetRule::NewerThan(Baseline {
+            noted_at: None,
             deployment_id: Some("old".to_owned()),
             created_at: steering.flag().then_some(Timestamp::UNIX_EPOCH),
         }),

@@ -71,15 +71,15 @@ pub(super) fn commit(option: &str, given: &str) -> Result<String> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// The commit that was pushed, where GitHub Actions runs because of that. That of a pull request is one that
-/// nobody has pushed.
+/// The commit that was pushed, where GitHub Actions runs because of that. Of any other event it is one that
+/// nobody has pushed just now, or that is another branch's.
 pub(super) fn pushed_commit() -> Option<String> {
     let variable = |name| std::env::var(name).ok();
     if variable("GITHUB_ACTIONS")? != "true" {
         return None;
     }
     let event = variable("GITHUB_EVENT_NAME").unwrap_or_default();
-    if event.starts_with("pull_request") {
+    if !["", "push"].contains(&event.as_str()) {
         return None;
     }
     commit("GITHUB_SHA", &variable("GITHUB_SHA")?).ok()
@@ -181,10 +181,8 @@ fn baseline(reports: &[AgentReport], agent: &str) -> Result<Baseline> {
         deployment_id: deployment_id
             .map(|given| id("deploymentId", given))
             .transpose()?,
-        created_at: match deployment_id {
-            Some(_) => outcome.deployment_created_at,
-            None => Some(report.started_at),
-        },
+        created_at: outcome.deployment_created_at,
+        noted_at: Some(report.started_at),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The loop on tokio's paused clock: when it polls, what it emits, and how it ends.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::{pending, ready};
 
 use super::*;
@@ -58,6 +59,17 @@ async fn run(
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The next of these signals, each at its second.
+async fn next_signal(script: &RefCell<VecDeque<(u32, Signal)>>, start: Instant) -> Signal {
+    let next = script.borrow().front().copied();
+    let Some((at, signal)) = next else {
+        return pending().await;
+    };
+    sleep_until(start + SECOND * at).await;
+    script.borrow_mut().pop_front();
+    signal
+}
 
 #[tokio::test(start_paused = true)]
 async fn polls_at_once_and_then_at_the_pace() {
@@ -350,24 +362,12 @@ async fn what_waits_to_be_confirmed_is_polled_on_fresh_connections() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deploy_command_is_followed_by_its_signals() {
-    use std::collections::VecDeque;
     let start = Instant::now();
     let script = RefCell::new(VecDeque::from([
         (2, Signal::CommandStarted),
         (30, Signal::CommandEnded(0)),
     ]));
-    let signals = || {
-        let next = script.borrow().front().copied();
-        let script = &script;
-        async move {
-            let Some((at, signal)) = next else {
-                return pending().await;
-            };
-            sleep_until(start + SECOND * at).await;
-            script.borrow_mut().pop_front();
-            signal
-        }
-    };
+    let signals = || next_signal(&script, start);
     let machine = Machine::new(Policy::new(TargetRule::Deploy, Limits::default()).unwrap());
     let answer = |at: u64| {
         details(|details| {
@@ -394,6 +394,38 @@ async fn the_deploy_command_is_followed_by_its_signals() {
             .iter()
             .any(|event| matches!(event, Event::CommandEnded { exit_code: 0, .. }))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_asked_for_before_the_command_ended_counts_for_nothing() {
+    let start = Instant::now();
+    let script = RefCell::new(VecDeque::from([
+        (10, Signal::CommandStarted),
+        (20, Signal::CommandEnded(0)),
+    ]));
+    let signals = || next_signal(&script, start);
+    let machine = Machine::new(Policy::new(TargetRule::Deploy, Limits::default()).unwrap());
+    let fetch = |_, _| async move {
+        let asked = start.elapsed().as_secs();
+        // The last poll before the end of the command is answered after it.
+        if asked == 19 {
+            sleep_until(start + SECOND * 22).await;
+        }
+        let id = match asked {
+            0..10 => "old",
+            10..20 => "new",
+            _ => "next",
+        };
+        details(|details| {
+            details.desired_deployment_id = Some(id.to_owned());
+            details.reconciled_deployment_id = Some(id.to_owned());
+            details.ready = true;
+        })
+    };
+    let pace = Pace::Fixed(SECOND);
+    let outcome = follow(machine, pace, || ready(()), fetch, |_, _| (), signals).await;
+    assert_eq!(outcome.verdict, Verdict::Superseded);
+    assert_eq!(outcome.deployment_id.as_deref(), Some("new"));
 }
 
 /// The same rollout, and the same limits, in a fifth of the time; requests keep their own.

@@ -102,6 +102,18 @@ impl Indication {
         )
     }
 
+    /// Whether the target is not where it was, as far as this answer goes.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Deleted
+                | Self::Superseded {
+                    proof: Proof::None,
+                    ..
+                }
+        )
+    }
+
     /// Whether it was seen and waits to be confirmed, so that other replicas should be asked.
     pub(super) fn is_unconfirmed(&self) -> bool {
         matches!(
@@ -121,8 +133,20 @@ impl Indication {
     /// Whether this is the same indication as another, so that they are in a row.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Problem(one), Self::Problem(two)) => one.class == two.class,
+            (Self::Problem(one), Self::Problem(two)) => {
+                let same_error = one.class != ProblemClass::Reported || one.code == two.code;
+                one.class == two.class && same_error
+            }
             (one, two) => one == two,
+        }
+    }
+
+    /// Whether the next answer, which shows the same, only says that there is a pause before another try: why,
+    /// this one has said.
+    pub(super) fn explains(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Problem(one), Self::Problem(next)) => one.asks_to_try_later() && next.is_pause(),
+            _ => false,
         }
     }
 

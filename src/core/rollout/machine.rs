@@ -109,6 +109,9 @@ pub struct Machine {
     absent: Option<String>,
     /// When the target was first the desired deployment in an answer that was believed.
     in_view_since: Option<Duration>,
+    /// Whether answers that were not confirmed have shown it replaced or deleted, and others then did not:
+    /// which of them lag, one more answer does not say.
+    came_back: bool,
     known_problems: KnownProblems,
     pushes: Pushes,
     restarts: RestartCount,
@@ -142,6 +145,7 @@ impl Machine {
             latest: None,
             absent: None,
             in_view_since: None,
+            came_back: false,
             known_problems: KnownProblems::default(),
             pushes: Pushes::default(),
             restarts: RestartCount::default(),
@@ -367,7 +371,9 @@ impl Machine {
 
     /// Takes in the streaks of what an answer indicates.
     fn see(&mut self, at: Duration, indications: Vec<Indication>) {
+        let was_away = self.streaks.find(Indication::is_away).is_some();
         self.streaks.see(at, indications);
+        self.came_back |= was_away && self.streaks.find(Indication::is_away).is_none();
         if self.meets(|indication| matches!(indication, Indication::Target(_))) {
             self.search.settle();
         }
@@ -395,6 +401,7 @@ impl Machine {
             let baseline = Baseline {
                 deployment_id: desired.map(str::to_owned),
                 created_at,
+                noted_at: None,
             };
             self.search.baseline = Some(baseline.clone());
             // The command starts right away: what it deploys is created later.

@@ -32,8 +32,10 @@ pub enum TargetRule {
 pub struct Baseline {
     /// Its id; none where there was no agent, or nothing was deployed.
     pub deployment_id: Option<String>,
-    /// When it was created, by the server's clock, if that is known; of none, when that was noted.
+    /// When it was created, by the server's clock, if that is known.
     pub created_at: Option<Timestamp>,
+    /// When it was noted, if that is known, by the clock of the machine that did.
+    pub noted_at: Option<Timestamp>,
 }
 
 /// What counts as complete.

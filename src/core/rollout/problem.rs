@@ -43,11 +43,33 @@ const TRY_LATER: &str = "429, toomanyrequests, too many requests, 500, 502, 503,
                          timed out, try again, deadline exceeded, unavailable";
 
 impl Problem {
+    /// Whether it only says that there is a pause before the next try, as the kubelet's `Back-off pulling image
+    /// "acme/bot:1"` does; where a cause follows, it stands after a colon.
+    pub(super) fn is_pause(&self) -> bool {
+        let is_pause = self.code.to_ascii_lowercase().ends_with("backoff");
+        let text = self.message.as_deref().unwrap_or("back-off");
+        is_pause && text.to_lowercase().starts_with("back-off") && !text.contains(": ")
+    }
+
     /// Whether its text says that another try may succeed later.
     pub(super) fn asks_to_try_later(&self) -> bool {
         let text = self.message.as_deref().unwrap_or_default().to_lowercase();
-        TRY_LATER.split(", ").any(|words| has_word(&text, words))
+        TRY_LATER.split(", ").any(|words| {
+            if words.starts_with(|c: char| c.is_ascii_digit()) {
+                has_number(&text, words)
+            } else {
+                has_word(&text, words)
+            }
+        })
     }
+}
+
+/// Whether `text` has this number as a word of its own, which the parts of a version are not.
+fn has_number(text: &str, number: &str) -> bool {
+    let parts = text.split(|c: char| c.is_whitespace() || "=,;()[]\"'".contains(c));
+    parts
+        .map(|part| part.trim_matches(['.', ':', '-']))
+        .any(|part| part == number)
 }
 
 /// Whether `text` has `words` with no letter or digit right before or after them.
@@ -154,7 +176,9 @@ impl KnownProblems {
         errors: &[AgentError],
         target: &str,
     ) -> [Option<Problem>; 2] {
-        let about = errors.iter().filter(|error| {
+        // What says nothing at all proves nothing.
+        let says_why = |error: &&AgentError| error.code.is_some() || error.message.is_some();
+        let about = errors.iter().filter(says_why).filter(|error| {
             let names = error.deployment_id.as_deref();
             names.is_none_or(|id| id == target)
         });
@@ -168,10 +192,7 @@ impl KnownProblems {
 
     /// Whether the same error was there before: counts and times in its text may have gone on.
     fn has_error(&self, error: &AgentError) -> bool {
-        let words = |error: &AgentError| -> Option<String> {
-            let text = error.message.as_ref()?;
-            Some(text.chars().filter(|c| !c.is_ascii_digit()).collect())
-        };
+        let words = |error: &AgentError| error.message.as_deref().map(without_counts);
         self.errors.iter().any(|known| {
             let is_same =
                 (&known.code, &known.deployment_id) == (&error.code, &error.deployment_id);
@@ -184,6 +205,19 @@ impl KnownProblems {
         let is_new = |condition: &&Condition| !self.degraded.contains(&condition.reason);
         degradation(details).filter(is_new).map(of_condition)
     }
+}
+
+/// The words of a text, without the digits of those that begin with one: counts and times, but not the tags
+/// of images.
+fn without_counts(text: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let begins = word.find(char::is_alphanumeric).unwrap_or_default();
+        let is_count = word[begins..].starts_with(|c: char| c.is_ascii_digit());
+        word.chars()
+            .filter(|c| !(is_count && c.is_ascii_digit()))
+            .collect()
+    };
+    text.split_whitespace().map(word).collect()
 }
 
 /// The condition `Degraded`, where it holds.
@@ -258,6 +292,8 @@ mod tests {
         }
         for text in [
             "",
+            "acme/bot:1.2.504: not found",
+            "acme/bot:503-slim: not found",
             "sha256:4294295031",
             "manifest unknown",
             "a5000b",
@@ -364,9 +400,19 @@ mod tests {
             ..error("old", None)
         };
         assert_eq!(codes(&[other]), [some("old"), None]);
-        assert_eq!(
-            codes(&[AgentError::default()]),
-            [some("ReportedError"), None]
-        );
+        // One that says nothing proves nothing.
+        assert_eq!(codes(&[AgentError::default()]), [None, None]);
+        // Other digits in a word are another image, not a count.
+        let tag = |tag: &str| AgentError {
+            message: Some(format!("acme/bot:{tag} not found (try 3)")),
+            ..error("old", None)
+        };
+        let mut tagged = KnownProblems::default();
+        tagged.note(&AgentDetails {
+            errors: vec![tag("1.0.1")],
+            ..AgentDetails::default()
+        });
+        assert!(tagged.problems_of_errors(&[tag("1.0.2")], "new")[0].is_some());
+        assert!(tagged.problems_of_errors(&[tag("1.0.1")], "new")[0].is_none());
     }
 }

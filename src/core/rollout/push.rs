@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::policy::TargetRule;
 use crate::core::wire::{AgentDetails, LatestDeploy};
 
+/// The states of a deploy whose image is not there yet.
+const EARLY: [&str; 3] = ["pending", "queued", "building"];
+
 /// What answers have shown of deploys on a push.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pushes {
@@ -44,19 +47,14 @@ impl Pushes {
         if self.before_deploy.contains(id) {
             return None;
         }
-        match deploy.status.as_deref() {
-            Some("pending" | "queued" | "building" | "deploying") => {
-                self.is_under_way = true;
-                self.under_way_at = Some(at);
-                self.seen_under_way.insert(id.to_owned());
-                None
-            }
-            // One that is not named may have failed long ago.
-            Some("failed" | "cancelled") if named || self.seen_under_way.contains(id) => {
-                Some(deploy.clone())
-            }
-            _ => None,
+        if is_under_way(deploy) {
+            self.is_under_way = true;
+            self.under_way_at = Some(at);
+            self.seen_under_way.insert(id.to_owned());
         }
+        let has_failed = ["failed", "cancelled"].contains(&status(deploy));
+        // One that is not named may have failed long ago.
+        (has_failed && (named || self.seen_under_way.contains(id))).then(|| deploy.clone())
     }
 
     /// Takes in that an answer came before the deploy command was started.
@@ -68,20 +66,35 @@ impl Pushes {
 
 /// Whether the commit's image is not there yet, so that what is desired is another's.
 pub(super) fn is_being_built(details: &AgentDetails, sha: &str) -> bool {
-    details.latest_deploy.as_ref().is_some_and(|deploy| {
-        let status = deploy.status.as_deref();
-        let is_early = matches!(status, Some("pending" | "queued" | "building"));
-        is_early && is_commit(deploy.commit_sha.as_deref(), sha)
-    })
+    let latest = deploy_of(details, sha);
+    latest.is_some_and(|deploy| EARLY.contains(&status(deploy)))
 }
 
 /// Whether an answer shows that the desired deployment is the one of this commit. Where it does not name its
-/// commit, it is what the latest deploy has brought, if it `may_be_brought`.
-pub(super) fn runs_commit(details: &AgentDetails, sha: &str, may_be_brought: bool) -> bool {
-    let latest = details.latest_deploy.as_ref().filter(|_| may_be_brought);
-    let has_brought = latest.filter(|deploy| deploy.status.as_deref() == Some("succeeded"));
-    let deployed = details.deployed_commit.as_deref();
-    is_commit(deployed.or_else(|| has_brought?.commit_sha.as_deref()), sha)
+/// commit, it is what the latest deploy has brought. One that was desired while the commit was still being
+/// built is no `is_new` one: it runs the commit only if that deploy is over, and the answer says so.
+pub(super) fn runs_commit(details: &AgentDetails, sha: &str, is_new: bool) -> bool {
+    let latest = deploy_of(details, sha);
+    match (details.deployed_commit.as_deref(), latest) {
+        (Some(deployed), latest) => {
+            is_commit(Some(deployed), sha) && (is_new || !latest.is_some_and(is_under_way))
+        }
+        (None, latest) => is_new && latest.is_some_and(|deploy| status(deploy) == "succeeded"),
+    }
+}
+
+/// The latest deploy, if it is this commit's.
+fn deploy_of<'a>(details: &'a AgentDetails, sha: &str) -> Option<&'a LatestDeploy> {
+    let latest = details.latest_deploy.as_ref();
+    latest.filter(|deploy| is_commit(deploy.commit_sha.as_deref(), sha))
+}
+
+fn is_under_way(deploy: &LatestDeploy) -> bool {
+    EARLY.contains(&status(deploy)) || status(deploy) == "deploying"
+}
+
+fn status(deploy: &LatestDeploy) -> &str {
+    deploy.status.as_deref().unwrap_or_default()
 }
 
 /// Whether this is the commit that is meant, which may be given by its first characters.

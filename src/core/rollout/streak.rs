@@ -9,7 +9,7 @@ use super::shown::Shown;
 /// An unbroken run of answers with the same indication.
 #[derive(Debug, Clone)]
 pub(super) struct Streak {
-    /// As the newest of them puts it.
+    /// As the newest of them puts it that says why.
     pub(super) indication: Indication,
     pub(super) shown: Shown,
 }
@@ -27,10 +27,12 @@ impl Streaks {
         self.newest
             .extend(indications.into_iter().map(|indication| {
                 let same = before.iter().position(|s| s.indication.same(&indication));
-                let begun = same.map(|place| before.swap_remove(place).shown);
+                let begun = same.map(|place| before.swap_remove(place));
+                let shown = Shown::again(begun.as_ref().map(|streak| streak.shown), at);
+                let explains = begun.filter(|streak| streak.indication.explains(&indication));
                 Streak {
-                    shown: Shown::again(begun, at),
-                    indication,
+                    indication: explains.map_or(indication, |streak| streak.indication),
+                    shown,
                 }
             }));
     }

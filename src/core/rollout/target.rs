@@ -123,7 +123,8 @@ impl Search {
             if is_being_built(details, sha) {
                 self.before_deploy.insert(desired.to_owned());
             }
-            if runs_commit(details, sha, !self.before_deploy.contains(desired)) {
+            let is_new = !self.before_deploy.contains(desired);
+            if runs_commit(details, sha, is_new) {
                 self.target = Some(desired.to_owned());
             } else if self.target_id() == Some(desired) {
                 self.target = None;
@@ -172,18 +173,19 @@ impl Search {
             .created_at(id)
             .zip(self.deploy_began_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
-        let noted_without = self.baseline.as_ref().filter(|b| b.deployment_id.is_none());
-        let was_hidden = self
+        // Whatever was there when the baseline was noted is none that came after it.
+        let noted_at = self.baseline.as_ref().and_then(|it| it.noted_at);
+        let was_there = self
             .order
             .created_at(id)
-            .zip(noted_without.and_then(|baseline| baseline.created_at))
+            .zip(noted_at)
             .is_some_and(|(created, noted)| noted.duration_since(created) > NOTED_SKEW);
         let baseline = self.baseline_id();
         // It may be given by its first characters.
         baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
-            || was_hidden
+            || was_there
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that
@@ -195,6 +197,7 @@ impl Search {
             self.baseline = Some(Baseline {
                 deployment_id: Some(desired.to_owned()),
                 created_at: self.order.created_at(desired),
+                noted_at: self.baseline.as_ref().and_then(|it| it.noted_at),
             });
         }
     }

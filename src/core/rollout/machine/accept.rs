@@ -116,6 +116,7 @@ impl Machine {
     /// The target is not in view, or another one is.
     fn lose_target(&mut self) {
         self.in_view_since = None;
+        self.came_back = false;
         // What was indicated of it says nothing of the next one.
         self.streaks.end(Indication::is_about_target);
         self.restarts = RestartCount::default();

@@ -69,6 +69,9 @@ impl Machine {
     fn is_final(&self, streak: &Streak) -> bool {
         match (&streak.indication, self.command) {
             (Indication::Ready, Command::Running) => false,
+            (Indication::Ready, _) if self.came_back && !streak.shown.meets(Needs::CONFIRMED) => {
+                false
+            }
             // Not before an answer from after the command: a deployment that came meanwhile would go
             // unseen.
             (Indication::Ready, Command::Ended(at, _)) if streak.shown.last_at() <= at => false,
@@ -243,6 +246,7 @@ impl Machine {
             || self.refusals.iter().next().is_some()
             // Others may be up to date, and have seen what came before the command ended.
             || self.view.stale
+            || self.came_back
             || matches!(self.command, Command::Ended(..))
             || self.streaks.due(limits).any(decides_soon)
             || appear.is_some_and(|moment| moment <= soon);

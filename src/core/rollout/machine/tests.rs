@@ -35,7 +35,7 @@ struct Watch {
 }
 
 /// A watch, asked for in words: its target (`first`, `id X`, `not X`, `not X@900` with its creation
-/// time, `not nothing` for a first deploy, `run`, `commit X`, `pushed X`), switches (`stable 6`, `until warm`), `check` for a
+/// time, `not nothing` for a first deploy, then `noted 1000`, `run`, `commit X`, `pushed X`), switches (`stable 6`, `until warm`), `check` for a
 /// single check, and `dated` where answers carry a Date header.
 fn watch(words: &str) -> Watch {
     let mut rule = TargetRule::FirstSeen;
@@ -52,7 +52,13 @@ fn watch(words: &str) -> Watch {
                 rule = TargetRule::NewerThan(Baseline {
                     deployment_id: Some(id.to_owned()).filter(|id| id != "nothing"),
                     created_at: (!created.is_empty()).then(|| second(created)),
+                    noted_at: None,
                 });
+            }
+            ("noted", at) => {
+                if let TargetRule::NewerThan(baseline) = &mut rule {
+                    baseline.noted_at = Some(second(at));
+                }
             }
             ("run", _) => rule = TargetRule::Deploy,
             ("commit", sha) => rule = TargetRule::Commit(sha.to_owned()),

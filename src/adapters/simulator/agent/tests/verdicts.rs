@@ -21,6 +21,7 @@ fn watch(name: &str, step: Duration, change: impl FnOnce(&mut Limits)) -> Outcom
 
 fn newer_than(id: String) -> TargetRule {
     TargetRule::NewerThan(Baseline {
+        noted_at: None,
         deployment_id: Some(id),
         created_at: None,
     })

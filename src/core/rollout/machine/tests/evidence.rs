@@ -133,6 +133,11 @@ fn not_pulling_fails_when_it_has_lasted_for_the_grace() {
         first, grace 4: 0 new/new ErrImagePull*0 | 1 new/new ImagePullBackOff*0 | 2..3 new/new ErrImagePull*0 | 4 new/new CreateContainerError*0 => failed 4
         first: 0..300 new/new Creating run:ErrImagePull*0 => goes on
     ");
+    // The registry says once why; the kubelet's pause after it does not.
+    check("
+        first, grace 4: 0 new/new Creating ErrImagePull*0 says=429 | 1..20 new/new Creating ImagePullBackOff*0 says=Back-off_pulling_image => failed 12
+        first, grace 4: 0 new/new Creating ErrImagePull*0 says=429 | 1..20 new/new Creating ImagePullBackOff*0 says=Back-off_pulling_image_x:_not_found => failed 4
+    ");
 }
 
 #[test]
@@ -172,6 +177,7 @@ fn new_errors_fail_on_the_second_answer_also_before_reconciliation() {
             id new: 0 old/old | 1 {before} | 2 {after} => failed 2
             first: 0 new/old | 1..2 {before} => failed 2
             first: 0 new/old | 1 {before} | 2 new/old | 3 {before} | 4 new/new ready => ready 4
+            first: 0 new/old | 1 {before} | 2 new/old err=PCC_OTHER | 3 new/old | 4 new/new ready => ready 4
             first: 0 new/old | 1 {before} | 2 503 | 3 {before} => failed 3
             first: 0 new/old | 1 {before} | 2 {after} ready => ready 2
             # A first deploy: all that is listed is about it.

@@ -29,9 +29,9 @@ fn equal_missing_and_future_dates_prove_nothing() {
         first: 0 new/old | 1 new/new ready u960 => ready 1
         first: 0 new/old u960 | 1 new/new ready u961 => ready 1
         first: 0 new/old u960 r960 | 1 new/new ready u960 r959 | 2 new/new ready r960 => ready 2
-        # More than a minute ahead of the server's own clock is no date.
-        first, dated: 0 new/old u1060 | 1 new/new ready u1000 => goes on
-        first, dated: 0 new/old u1061 | 1 new/new ready u1000 => ready 1
+        # Further ahead of the server's own clock than whole seconds explain is no date.
+        first, dated: 0 new/old u1003 | 1 new/new ready u1000 => goes on
+        first, dated: 0 new/old u1004 | 1 new/new ready u1000 => ready 1
         first, dated: 0 new/old u9999999 r9999999 | 1 new/new ready u1001 r1001 => ready 1
         first, dated: 0 new/old c9999999 | 1 newer/old c1001 | 2..5 newer/newer ready => goes on
         first, dated: 0 new/old c950 | 1..6 newer/old c9999999 => superseded 6
@@ -59,7 +59,7 @@ fn superseded_at_once_only_by_a_newer_deployment_not_seen_before() {
         not old@500: 0 new/old c950 | 1..9 old/old ready c500 => superseded 6 new
         # A deploy that puts an older one back: what was there before it was made later.
         id older: 0 base/base c900 | 1 older/base c500 | 2..6 base/base c900 | 7..12 base/base c900 => superseded 7 older
-        id older: 0 older/base c500 | 1..3 base/base ready c900 | 4 older/older ready c500 => ready 4 older
+        id older: 0 older/base c500 | 1..3 base/base ready c900 | 4..9 older/older ready c500 => ready 9 older
         # The record belongs to another deployment.
         first: 0 new/old c950 | 1 -/old | 2 new/new ready c950 => ready 2
     ");
@@ -74,19 +74,20 @@ fn an_answer_that_goes_back_counts_when_confirmed() {
             "superseded"
         };
         check(&format!("
-            first: 0 new/old | 1 {back} | 30 new/new ready => ready 30
-            first: 0 new/old | 1..2 {back} | 30 new/new ready => ready 30
-            first: 0 new/old | 1..5 {back} | 30 new/new ready => ready 30
+            # Which of them lags has to be confirmed, too.
+            first: 0 new/old | 1 {back} | 2..9 new/new ready => ready 7
+            first: 0 new/old | 1..2 {back} | 3 new/new ready | 4..9 {back} => {verdict} 9
+            first: 0 new/old | 1..5 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1..6 {back} | 30 new/new ready => {verdict} 6
             # Not fewer than three, and not within less than five seconds.
-            first: 0 new/old | 1 {back} | 9 {back} | 30 new/new ready => ready 30
+            first: 0 new/old | 1 {back} | 9 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1 {back} | 5.9 {back} | 6 {back} | 30 new/new ready => {verdict} 6
-            first: 0 new/old | 1 {back} | 1.1 {back} | 1.2 {back} | 1.3 {back} | 5.9 {back} | 30 new/new ready => ready 30
+            first: 0 new/old | 1 {back} | 1.1 {back} | 1.2 {back} | 1.3 {back} | 5.9 {back} | 30..39 new/new ready => ready 35
             # Another answer begins it anew; a failed poll does not, but its time does not count.
-            first: 0 new/old | 1..5 {back} | 6 new/old | 7..11 {back} | 30 new/new ready => ready 30
-            first: 0 new/old | 1..4 {back} | 5..9 503 | 10..11 {back} | 30 new/new ready => ready 30
+            first: 0 new/old | 1..5 {back} | 6 new/old | 7..11 {back} | 30..39 new/new ready => ready 35
+            first: 0 new/old | 1..4 {back} | 5..9 503 | 10..11 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1..4 {back} | 5..9 503 | 10..12 {back} | 30 new/new ready => {verdict} 12
-            first: 0 new/old | 1..3 {back} | 4 -/old | 5..8 {back} | 30 new/new ready => ready 30
+            first: 0 new/old | 1..3 {back} | 4 -/old | 5..8 {back} | 30..39 new/new ready => ready 35
         "));
     }
     // Which deployment took its place has to be the same.

@@ -14,6 +14,10 @@ fn a_commit_names_its_deployment() {
         # What is desired while the commit is still being built is another one's.
         commit abc: 0..3 old/old ready push=p:building:abc | 4..12 old/old ready push=p:succeeded:abc | 13..30 new/new ready push=p:succeeded:abc => ready 18 new
         commit abc: 0..3 old/old ready push=p:building:abc | 4..6 new/old push=p:deploying:abc | 7..30 new/new ready push=p:succeeded:abc => ready 12 new
+        commit abc: 0..3 old/old ready push=p:building:abc | 4..12 old/old ready deployed=abc push=p:deploying:abc | 13..30 new/new ready deployed=abc push=p:succeeded:abc => ready 18 new
+        # The same commit once more: a new deployment comes, or none is needed.
+        commit abc: 0..9 old/old ready deployed=abc push=p:building:abc | 10..20 new/new ready deployed=abc push=p:succeeded:abc => ready 15 new
+        commit abc: 0..9 old/old ready deployed=abc push=p:building:abc | 10..20 old/old ready deployed=abc push=p:succeeded:abc => ready 15 old
         # A replica that lags takes it away again.
         commit abc: 0 new/new ready deployed=abc | 1..40 old/old ready deployed=def => unchanged 30
         # It is not the one that the platform only means to deploy, or has deployed before.
