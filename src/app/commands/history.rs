@@ -39,10 +39,7 @@ pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error>
     }
     let query = query(args);
     let store = Reader::open(&path)?;
-    let limit = args.limit.unwrap_or(match args.output {
-        HistoryFormat::Text => ROWS,
-        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
-    });
+    let limit = limit(args);
     match args.output {
         HistoryFormat::Text => {
             let summary = summary(&store, &query, args)?;
@@ -82,6 +79,14 @@ fn read_latest(
             return Ok(unreadable);
         }
     }
+}
+
+/// How many rows are shown at most.
+fn limit(args: &HistoryArgs) -> usize {
+    args.limit.unwrap_or(match args.output {
+        HistoryFormat::Text => ROWS,
+        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
+    })
 }
 
 /// Which rollouts are asked for.
@@ -130,7 +135,7 @@ pub(super) fn overview(args: &HistoryArgs) -> Result<(String, Value), Error> {
     let query = query(args);
     let store = Reader::open(&args.store.clone().unwrap_or_else(plan::default_store))?;
     let summary = summary(&store, &query, args)?;
-    let (rollouts, unreadable) = latest(&store, query, args.limit.unwrap_or(ROWS))?;
+    let (rollouts, unreadable) = latest(&store, query, limit(args))?;
     let mut shown = head(&summary);
     shown["rollouts"] = json!(rollouts);
     Ok((table(&rollouts, unreadable, &summary), shown))
@@ -212,10 +217,7 @@ fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
 /// Shows what waits for each sink, and what it did not take.
 fn undelivered(store: &Reader, args: &HistoryArgs) -> Result<Ending, Error> {
     let backlogs = store.backlogs()?;
-    let letters = store.dead_letters(args.limit.unwrap_or(match args.output {
-        HistoryFormat::Text => ROWS,
-        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
-    }))?;
+    let letters = store.dead_letters(limit(args))?;
     match args.output {
         HistoryFormat::Text => undelivered_text(&backlogs, &letters)?,
         HistoryFormat::Json => {

@@ -19,7 +19,7 @@ use crate::adapters::output::{
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{OnFailure, Plan, Source};
+use crate::app::plan::{Plan, Source};
 use crate::app::poll_loop::Signal;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::pacing::Pace;
@@ -169,9 +169,7 @@ impl Prepared {
                         messages::name_who_stopped(&mut report, failed);
                     }
                     progress.end(index, &report);
-                    if plan.on_failure == OnFailure::FailFast
-                        && report.outcome.verdict != Verdict::Ready
-                    {
+                    if plan.fail_fast && report.outcome.verdict != Verdict::Ready {
                         signals.end(Interruption::FailFast);
                         stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }

@@ -110,11 +110,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let file = args.config.as_deref().map(file::read).transpose();
     let file = file.map_err(in_file)?.unwrap_or_default();
     let keys = args.keys.clone().or(file.keys);
-    let plain_http = if keys.allow_insecure_http {
-        PlainHttp::Anywhere
-    } else {
-        PlainHttp::LoopbackOnly
-    };
+    let plain_http = PlainHttp::new(keys.allow_insecure_http);
     let network = network(plain_http, keys.ca_file.clone(), keys.api_key_file.clone());
     let typed = keys.webhook.clone();
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
