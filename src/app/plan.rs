@@ -24,7 +24,7 @@ pub(crate) use self::mcp::{Question, mcp_plan};
 pub(crate) use self::output::{OutputPlan, is_on_github};
 pub(crate) use self::scenario::load_scenario;
 pub(crate) use self::smoke::Smoke;
-pub use self::watch::{FileProblem, check_watch_file};
+pub use self::watch::check_watch_file;
 pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
 use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
 use crate::adapters::output::ResultFormat;

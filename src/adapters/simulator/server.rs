@@ -5,11 +5,11 @@ mod organization;
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body;
 use axum::extract::rejection::PathRejection;
@@ -52,56 +52,32 @@ pub struct Settings {
     pub start: Start,
 }
 
-/// Why a simulator cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address can be reached from other machines.
-    #[error("the simulator serves on loopback addresses only, not on {0}")]
-    NotLoopback(SocketAddr),
-    /// The address is taken, or cannot be had.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// Why it cannot.
-        #[source]
-        source: io::Error,
-    },
-}
-
 impl Simulator {
     /// Takes the address; from then on connections wait until [`Simulator::serve`] answers them.
     ///
     /// # Errors
     /// When the address is not on loopback, or cannot be had.
-    pub async fn bind(address: SocketAddr, settings: Settings) -> Result<Self, SimulatorError> {
-        if !address.ip().is_loopback() {
-            return Err(SimulatorError::NotLoopback(address));
-        }
-        let failed = |source| SimulatorError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    pub async fn bind(address: SocketAddr, settings: Settings) -> anyhow::Result<Self> {
+        ensure!(
+            address.ip().is_loopback(),
+            "the simulator serves on loopback addresses only, not on {address}"
+        );
+        let failed = || format!("cannot listen on {address}");
+        let listener = TcpListener::bind(address).await.with_context(failed)?;
         let (opened, wall) = (Instant::now(), Timestamp::now());
-        let Settings {
-            agents,
-            key,
-            speed,
-            start,
-        } = settings;
-        let agents = agents.into_iter().map(|(name, scenario)| {
+        let (start, speed) = (settings.start, settings.speed);
+        let agents = settings.agents.into_iter().map(|(name, scenario)| {
             let agent = SimulatedAgent::new(&name, scenario, start, speed, wall);
             (name, agent)
         });
-        let agents = Mutex::new(agents.collect());
-        let stage = Arc::new(Stage {
-            key,
-            opened,
-            agents,
-        });
         Ok(Self {
+            address: listener.local_addr().with_context(failed)?,
             listener,
-            address,
-            stage,
+            stage: Arc::new(Stage {
+                key: settings.key,
+                opened,
+                agents: Mutex::new(agents.collect()),
+            }),
         })
     }
 

@@ -41,8 +41,7 @@ pub(super) async fn connect(
                 start,
             };
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let simulator = Simulator::bind(address, settings).await;
-            let simulator = simulator.map_err(anyhow::Error::from)?;
+            let simulator = Simulator::bind(address, settings).await?;
             let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
             let url = url.expect("the simulator's address is loopback");
             let deployer = simulator.deployer();

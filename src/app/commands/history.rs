@@ -33,13 +33,11 @@ struct Summary {
 /// Prints rollouts and their statistics, or what was not delivered.
 pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
-    let path = args.store.clone().unwrap_or_else(plan::default_store);
+    let store = open(args)?;
     if args.undelivered {
-        return undelivered(&Reader::open(&path)?, args);
+        return undelivered(&store, args);
     }
-    let query = query(args);
-    let store = Reader::open(&path)?;
-    let limit = limit(args);
+    let (query, limit) = (query(args), limit(args));
     match args.output {
         HistoryFormat::Text => {
             let summary = summary(&store, &query, args)?;
@@ -79,6 +77,11 @@ fn read_latest(
             return Ok(unreadable);
         }
     }
+}
+
+fn open(args: &HistoryArgs) -> Result<Reader, Error> {
+    let path = args.store.clone().unwrap_or_else(plan::default_store);
+    Ok(Reader::open(&path)?)
 }
 
 /// How many rows are shown at most.
@@ -132,8 +135,7 @@ fn groups(rollouts: &[RolloutSummary], by: GroupArg) -> Vec<(String, Stats)> {
 
 /// The latest rollouts and the statistics, as a table and for programs, without the messages.
 pub(super) fn overview(args: &HistoryArgs) -> Result<(String, Value), Error> {
-    let query = query(args);
-    let store = Reader::open(&args.store.clone().unwrap_or_else(plan::default_store))?;
+    let (store, query) = (open(args)?, query(args));
     let summary = summary(&store, &query, args)?;
     let (rollouts, unreadable) = latest(&store, query, limit(args))?;
     let mut shown = head(&summary);

@@ -31,8 +31,7 @@ pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending,
         },
     };
     let mut signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
-    let simulator = Simulator::bind(args.listen, settings).await;
-    let simulator = simulator.map_err(anyhow::Error::from)?;
+    let simulator = Simulator::bind(args.listen, settings).await?;
     let listening = format!("listening on {}\n", simulator.base_url());
     print::out(&(listening + &simulator.exports())).map_err(Error::Print)?;
     tokio::select! {

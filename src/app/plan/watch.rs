@@ -14,7 +14,7 @@ use anyhow::{Error, Result, anyhow};
 use reqwest::Url;
 
 pub(crate) use self::check::check_files;
-pub use self::file::{FileProblem, check_watch_file};
+pub use self::file::check_watch_file;
 use self::sinks::SinkTable;
 use super::{agents, api_url, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
@@ -27,6 +27,7 @@ use crate::app::watch::http::{Access, Token, read_token};
 use crate::core::fleet::{Mode, Mute, Origin, PublicUrl, Rules, Scope, Watched, url_part};
 use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
+use crate::core::text::diagnostics::Problem;
 use crate::core::text::template::Template;
 
 // What is meant where a key is not given.
@@ -98,10 +99,10 @@ impl WatchPlan {
 /// # Errors
 /// All that is wrong with the configuration.
 pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
-    let in_file = |problems: Vec<FileProblem>| {
+    let in_file = |problems: Vec<Problem>| {
         let path = args.config.clone().unwrap_or_default();
         let problems = problems.into_iter();
-        let of_config = |problem: FileProblem| match problem.line {
+        let of_config = |problem: Problem| match problem.line {
             Some(line) => anyhow!("{}, line {line}: {}", path.display(), problem.what),
             None => Error::msg(problem.what),
         };

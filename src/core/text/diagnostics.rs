@@ -2,8 +2,38 @@
 
 use std::ops::Range;
 
+use super::one_line;
+
 /// The longest text that is taken for a word, in bytes.
 const MAX_WORD: usize = 32;
+
+/// Something in a file that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{what}", line.map_or(String::new(), |line| format!("line {line}: ")))]
+pub struct Problem {
+    /// The line that is at fault, the first being 1; `None` where it is no single one.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead, as one line.
+    pub what: String,
+}
+
+impl Problem {
+    /// What is wrong in this place of a text.
+    pub(crate) fn new(text: &str, span: Option<Range<usize>>, what: &str) -> Self {
+        Self {
+            line: span.map(|span| line(text, &span)),
+            what: one_line(what),
+        }
+    }
+
+    /// The same of a part of the file that has a name.
+    pub(crate) fn of(self, name: &str) -> Self {
+        Self {
+            what: format!("{name}: {}", self.what),
+            ..self
+        }
+    }
+}
 
 /// The number of the line on which `span` begins.
 #[must_use]

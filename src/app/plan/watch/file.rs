@@ -13,20 +13,10 @@ use super::mutes;
 use super::sinks::SinkTable;
 use crate::app::cli::WatchKeys;
 use crate::core::fleet::Mute;
-use crate::core::text::diagnostics;
-use crate::core::text::one_line;
+use crate::core::text::diagnostics::{self, Problem};
 
 /// What is said of a sink that is no `[[sink]]`.
 pub(super) const NO_SINK: &str = "each sink is a table of its own with two brackets: [[sink]]";
-
-/// Something in a configuration file that cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileProblem {
-    /// Where it is, counted from one, if it is in one place.
-    pub line: Option<usize>,
-    /// What is wrong, as one line.
-    pub what: String,
-}
 
 /// What a configuration file says.
 #[derive(Default)]
@@ -42,10 +32,10 @@ pub(super) struct ConfigFile {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<FileProblem>> {
+pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<Problem>> {
     let text = fs::read_to_string(path).map_err(|error| {
         let what = format!("--config: cannot read {}: {error}", path.display());
-        vec![FileProblem { line: None, what }]
+        vec![Problem { line: None, what }]
     })?;
     parse(&text)
 }
@@ -54,11 +44,11 @@ pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<FileProblem>> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_watch_file(text: &str) -> Result<(), Vec<FileProblem>> {
+pub fn check_watch_file(text: &str) -> Result<(), Vec<Problem>> {
     parse(text).map(drop)
 }
 
-fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
+fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     let source = Source(text);
     let root = DeTable::parse(text).map_err(|error| vec![source.syntax_problem(&error)])?;
     let (span, mut root) = (root.span(), root.into_inner());
@@ -102,7 +92,7 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
             lines,
         }),
         (keys, sinks, mutes) => {
-            let mut problems: Vec<FileProblem> = keys.err().into_iter().collect();
+            let mut problems: Vec<Problem> = keys.err().into_iter().collect();
             problems.extend(sinks.err().into_iter().flatten());
             problems.extend(mutes.err().into_iter().flatten());
             Err(problems)
@@ -115,7 +105,7 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
 pub(super) struct Source<'text>(&'text str);
 
 impl<'text> Source<'text> {
-    fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<FileProblem>> {
+    fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<Problem>> {
         let span = value.span();
         let DeValue::Array(values) = value.into_inner() else {
             return Err(vec![self.problem(Some(span), NO_SINK)]);
@@ -130,7 +120,7 @@ impl<'text> Source<'text> {
         span: Range<usize>,
         read: impl FnOnce(ValueDeserializer<'text>) -> Result<T, toml::de::Error>,
         others: &[&str],
-    ) -> Result<T, FileProblem> {
+    ) -> Result<T, Problem> {
         let value = Spanned::new(span, DeValue::Table(table.clone()));
         read(ValueDeserializer::from(value)).map_err(|error| {
             let list = "expected a list, like [\"a\", \"b\"]";
@@ -153,11 +143,8 @@ impl<'text> Source<'text> {
         })
     }
 
-    pub(super) fn problem(self, span: Option<Range<usize>>, what: &str) -> FileProblem {
-        FileProblem {
-            line: span.map(|span| self.line(&span)),
-            what: one_line(what),
-        }
+    pub(super) fn problem(self, span: Option<Range<usize>>, what: &str) -> Problem {
+        Problem::new(self.0, span, what)
     }
 
     pub(super) fn line(self, span: &Range<usize>) -> usize {
@@ -165,7 +152,7 @@ impl<'text> Source<'text> {
     }
 
     /// What is no TOML. Most often it is a text without quotes; the text may be a secret.
-    fn syntax_problem(self, error: &toml::de::Error) -> FileProblem {
+    fn syntax_problem(self, error: &toml::de::Error) -> Problem {
         let start = error.span().map_or(0, |span| span.start);
         let number = self.line(&(start..start));
         let line = self.0.lines().nth(number - 1).unwrap_or_default();
@@ -188,8 +175,8 @@ impl<'text> Source<'text> {
 
 /// All values, or all problems.
 pub(super) fn all<T>(
-    results: impl Iterator<Item = Result<T, FileProblem>>,
-) -> Result<Vec<T>, Vec<FileProblem>> {
+    results: impl Iterator<Item = Result<T, Problem>>,
+) -> Result<Vec<T>, Vec<Problem>> {
     let (mut values, mut problems) = (Vec::new(), Vec::new());
     for result in results {
         match result {
