@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub(crate) use self::block::message_lines;
 pub use self::block::{check_block, ending_block, failure_block, log_lines, warnings, wrap_block};
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_severity, event_warnings};
@@ -45,7 +46,8 @@ pub enum Mode {
 }
 
 /// How grave an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     /// All is well.
     Success,
@@ -63,13 +65,8 @@ impl Severity {
 
     /// The severity in a word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -403,28 +400,10 @@ pub fn replicas_ready(ready: u64, started: u64) -> String {
     format!("{ready} of {started} replicas ready")
 }
 
-/// A count of replicas, in words.
-#[must_use]
-pub fn replicas(replicas: u64) -> String {
-    count(replicas, "replica")
-}
-
 /// A count of agents, in words.
 #[must_use]
 pub fn agents(count: usize) -> String {
     self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
-}
-
-/// A count of requests, in words.
-#[must_use]
-pub fn requests(requests: u32) -> String {
-    count(requests.into(), "request")
-}
-
-/// A count of restarts, in words.
-#[must_use]
-pub fn restarts(restarts: u64) -> String {
-    count(restarts, "restart")
 }
 
 /// Failed polls in a row, in words.
@@ -468,8 +447,10 @@ fn heartbeat_line(
 ) -> String {
     let parts = [
         Some(format!("still {phase}, for {}", short_duration(in_phase))),
-        ready_replicas.map(|ready| format!("{} ready", replicas(ready))),
-        restart_count.filter(|count| *count > 0).map(restarts),
+        ready_replicas.map(|ready| format!("{} ready", count(ready, "replica"))),
+        restart_count
+            .filter(|restarts| *restarts > 0)
+            .map(|restarts| count(restarts, "restart")),
         failing_words(failing),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

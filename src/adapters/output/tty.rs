@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,10 @@ const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 /// How wide the head of a progress line is: the time.
 const TIME_INDENT: &str = "          ";
 
-static SCREEN: Mutex<Screen> = Mutex::new(Screen {
-    statuses: Vec::new(),
-    drawn: 0,
-    tick: 0,
-});
+static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 
 /// The status lines at the bottom of the terminal.
+#[derive(Default)]
 struct Screen {
     /// Those of the agents that are still watched.
     statuses: Vec<Option<(Instant, String)>>,
@@ -209,7 +206,7 @@ impl Status {
         let parts = [
             self.replicas
                 .map(|(ready, started)| messages::replicas_ready(ready, started)),
-            (self.restarts > 0).then(|| messages::restarts(self.restarts)),
+            (self.restarts > 0).then(|| messages::count(self.restarts, "restart")),
             messages::failing_words(self.failing),
         ];
         for part in parts.into_iter().flatten() {

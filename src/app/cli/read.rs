@@ -32,9 +32,6 @@ const GO_WITH: [(&str, &[&str]); 4] = [
     ("webhook", &["webhook_secret_file"]),
 ];
 
-/// Options of which only one can be typed. Of their variables the first counts.
-const ONE_OF: [[&str; 2]; 1] = [["simulate", "api_url"]];
-
 /// The options that variables gave, with the names of these.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variables(Vec<(String, String)>);
@@ -176,10 +173,9 @@ fn no_contradiction(command: &mut clap::Command, given: &ArgMatches) -> Result<(
         Some((ErrorKind::MissingRequiredArgument, message))
     });
     let problem = problem.or_else(|| {
+        // Of their variables the first counts.
         let typed = |id| find(id).filter(|arg| is_typed(arg)).map(name);
-        let both = ONE_OF
-            .iter()
-            .find_map(|[one, other]| Some([typed(one)?, typed(other)?]))?;
+        let both = [typed("simulate")?, typed("api_url")?];
         Some((ErrorKind::ArgumentConflict, only_one(&both)))
     });
     match problem {

@@ -112,14 +112,7 @@ impl Prepared {
         mut progress: Progress,
         mut deploy: Option<Deploy>,
     ) -> Result<Report, Error> {
-        let Self {
-            plan,
-            connection,
-            signals,
-            ..
-        } = self;
-        let mode = plan.output.display.mode;
-        let style = plan.output.style;
+        let (plan, style) = (&self.plan, self.plan.output.style);
         let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
@@ -129,12 +122,13 @@ impl Prepared {
                 agent: agent.clone(),
                 tempo: plan.tempo(),
                 logs: plan.output.logs,
-                connection: connection.clone(),
+                connection: self.connection.clone(),
                 smoke: plan.smoke.clone(),
-                signals: signals.clone(),
+                signals: self.signals.clone(),
                 command: of_command.take(),
                 sender: sender.clone(),
             };
+            let mode = plan.output.display.mode;
             tokio::spawn(task.run(Machine::new(policy.clone()), mode));
         }
         drop(sender);
@@ -170,7 +164,7 @@ impl Prepared {
                     }
                     progress.end(index, &report);
                     if plan.fail_fast && report.outcome.verdict != Verdict::Ready {
-                        signals.end(Interruption::FailFast);
+                        self.signals.end(Interruption::FailFast);
                         stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }
                     reports[index] = Some(*report);
@@ -282,7 +276,7 @@ fn slow_polls(plan: &Plan) -> Option<String> {
         }
         Mode::Watch | Mode::Run | Mode::Status => return None,
     };
-    let rate = messages::requests(plan.max_rps.get());
+    let rate = messages::count(plan.max_rps.get().into(), "request");
     Some(format!(
         "{agents} at {rate} a second: {consequence} --max-rps"
     ))

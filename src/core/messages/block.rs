@@ -156,7 +156,7 @@ pub fn log_lines(report: &AgentReport) -> Vec<String> {
 }
 
 /// The lines of the reason's message, the empty ones at its ends left out.
-pub(super) fn message_lines(report: &AgentReport) -> Vec<String> {
+pub(crate) fn message_lines(report: &AgentReport) -> Vec<String> {
     let reason = report.outcome.reason.as_ref();
     let message = reason.and_then(|reason| reason.message.as_deref());
     message

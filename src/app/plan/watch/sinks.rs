@@ -100,21 +100,13 @@ impl SinkTable {
 
     /// The sink of `--webhook`, which gets every event.
     pub(super) fn typed(own: Config) -> Self {
-        let shared = Shared {
-            name: "webhook".to_owned(),
-            kind: Kind::Webhook,
-            events: Vec::new(),
-            verdicts: Vec::new(),
-            agents: Vec::new(),
-            regions: Vec::new(),
-            severities: Vec::new(),
-            incidents: false,
-            timeout: None,
-            group_for: None,
-            fallback: None,
-        };
-        let lines = BTreeMap::new();
-        Self { shared, own, lines }
+        // The same as a file that says no more.
+        let shared = toml::from_str("name = \"webhook\"\nkind = \"webhook\"");
+        Self {
+            shared: shared.expect("it is a sink"),
+            own,
+            lines: BTreeMap::new(),
+        }
     }
 
     fn build(self, names: &mut BTreeSet<String>, network: &Network) -> Result<SinkPlan, Problem> {
