@@ -279,6 +279,12 @@ fn api_url(given: Option<&str>, given_by: &str, plain_http: PlainHttp) -> Result
     ApiUrl::parse(url, plain_http).map_err(|error| anyhow!("{place}: {error}"))
 }
 
+/// The path that a variable holds; one that is empty counts as not set.
+fn path_in(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
+}
+
 /// The text of a file that an option names.
 fn text_of(option: &str, path: &Path) -> Result<String> {
     let text = fs::read_to_string(path);

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 
-use clap::builder::{BoolishValueParser, Resettable};
+use clap::builder::{BoolishValueParser, PossibleValuesParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
@@ -92,8 +92,16 @@ impl Cli {
 
     /// The whole description of the command line.
     pub(crate) fn described() -> clap::Command {
-        with_exit_codes(Self::command())
-            .mut_subcommands(|sub| with_exit_codes(sub.mut_args(complete)))
+        let command = with_exit_codes(Self::command())
+            .mut_subcommands(|sub| with_exit_codes(sub.mut_args(complete)));
+        let names = command.get_subcommands();
+        let names: Vec<_> = names.map(|sub| sub.get_name().to_owned()).collect();
+        // A manual page there is of each of them.
+        command.mut_subcommand("man", |man| {
+            man.mut_arg("command", |arg| {
+                arg.value_parser(PossibleValuesParser::new(names))
+            })
+        })
     }
 }
 

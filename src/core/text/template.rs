@@ -143,11 +143,10 @@ impl Template {
     #[must_use]
     pub fn missing(&self, values: &Value) -> Option<&str> {
         self.0.iter().find_map(|piece| match piece {
-            Piece::Literal(_) => None,
-            Piece::Place { name, steps } => match filled(values, name, steps) {
-                Some(_) => None,
-                None => Some(name.as_str()),
-            },
+            Piece::Place { name, steps } if filled(values, name, steps).is_none() => {
+                Some(name.as_str())
+            }
+            _ => None,
         })
     }
 

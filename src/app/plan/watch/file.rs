@@ -52,24 +52,7 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     let source = Source(text);
     let root = DeTable::parse(text).map_err(|error| vec![source.syntax_problem(&error)])?;
     let (span, mut root) = (root.span(), root.into_inner());
-    let sinks = match root.remove("sink") {
-        Some(value) => source.sinks(value),
-        None => Ok(Vec::new()),
-    };
-    let mutes = match root
-        .remove("muted")
-        .map(|value| (value.span(), value.into_inner()))
-    {
-        Some((_, DeValue::Array(values))) => {
-            let name = mutes::naming(values.len());
-            let values = values.into_iter().zip(1..);
-            all(values.map(|(value, number)| mutes::read(source, value, &name(number))))
-        }
-        Some((span, _)) => Err(vec![
-            source.problem(Some(span), "muted: a list of tables is due"),
-        ]),
-        None => Ok(Vec::new()),
-    };
+    let (sinks, mutes) = (root.remove("sink"), root.remove("muted"));
     // A key in its own place is a file that must be guarded; only its name may be here.
     if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
         return Err(vec![source.problem(
@@ -82,22 +65,33 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     let lines = root
         .keys()
         .map(|key| (key.get_ref().to_string(), line_of(key)));
-    let lines = lines.collect();
+    let mut problems = Vec::new();
+    let mut note = |problem| problems.push(problem);
     let keys = source.read(&root, span, WatchKeys::deserialize, &["sink", "muted"]);
-    match (keys, sinks, mutes) {
-        (Ok(keys), Ok(sinks), Ok(mutes)) => Ok(ConfigFile {
-            keys,
-            sinks,
-            mutes,
-            lines,
-        }),
-        (keys, sinks, mutes) => {
-            let mut problems: Vec<Problem> = keys.err().into_iter().collect();
-            problems.extend(sinks.err().into_iter().flatten());
-            problems.extend(mutes.err().into_iter().flatten());
-            Err(problems)
-        }
+    let keys = keys.map_err(&mut note).unwrap_or_default();
+    let sinks = source.entries(sinks, NO_SINK);
+    let sinks = sinks.map_err(&mut note).unwrap_or_default().into_iter();
+    let sinks = sinks.map(|value| SinkTable::read(source, value));
+    let sinks = sinks
+        .filter_map(|sink| sink.map_err(&mut note).ok())
+        .collect();
+    let mutes = source.entries(mutes, "muted: a list of tables is due");
+    let mutes = mutes.map_err(&mut note).unwrap_or_default();
+    let name = mutes::naming(mutes.len());
+    let mutes = mutes.into_iter().zip(1..);
+    let mutes = mutes.map(|(value, number)| mutes::read(source, value, &name(number)));
+    let mutes = mutes
+        .filter_map(|mute| mute.map_err(&mut note).ok())
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    Ok(ConfigFile {
+        keys,
+        sinks,
+        mutes,
+        lines: lines.collect(),
+    })
 }
 
 /// The text of a file, in which places are found.
@@ -105,12 +99,17 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
 pub(super) struct Source<'text>(&'text str);
 
 impl<'text> Source<'text> {
-    fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<Problem>> {
-        let span = value.span();
-        let DeValue::Array(values) = value.into_inner() else {
-            return Err(vec![self.problem(Some(span), NO_SINK)]);
-        };
-        all(values.into_iter().map(|value| SinkTable::read(self, value)))
+    /// The values of a list, none where there is no list; `no_list` is said of anything else.
+    fn entries(
+        self,
+        list: Option<Spanned<DeValue<'text>>>,
+        no_list: &str,
+    ) -> Result<Vec<Spanned<DeValue<'text>>>, Problem> {
+        match list.map(|list| (list.span(), list.into_inner())) {
+            None => Ok(Vec::new()),
+            Some((_, DeValue::Array(values))) => Ok(values.into_iter().collect()),
+            Some((span, _)) => Err(self.problem(Some(span), no_list)),
+        }
     }
 
     /// Reads the keys of a table. `others` are keys that it may have as well.
@@ -170,23 +169,5 @@ impl<'text> Source<'text> {
         }
         let what = format!("{key}: a text needs quotes, like {key} = \"...\"");
         self.problem(error.span(), &what)
-    }
-}
-
-/// All values, or all problems.
-pub(super) fn all<T>(
-    results: impl Iterator<Item = Result<T, Problem>>,
-) -> Result<Vec<T>, Vec<Problem>> {
-    let (mut values, mut problems) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(value) => values.push(value),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        Ok(values)
-    } else {
-        Err(problems)
     }
 }

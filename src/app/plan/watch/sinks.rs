@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{NO_SINK, Source, all};
+use super::file::{NO_SINK, Source};
 use crate::adapters::delivery::{Config, Kind, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
@@ -179,19 +179,23 @@ pub(super) fn build(
     network: &Network,
 ) -> Result<Vec<SinkPlan>, Vec<Problem>> {
     let (mut names, mut lines) = (BTreeSet::new(), BTreeMap::new());
-    let sinks = tables.into_iter().map(|table| {
+    let mut problems = Vec::new();
+    let sinks = tables.into_iter().filter_map(|table| {
         let line = table.lines.get("fallback");
         lines.extend(line.map(|line| (table.shared.name.clone(), *line)));
-        table.build(&mut names, network)
+        let built = table.build(&mut names, network);
+        built.map_err(|problem| problems.push(problem)).ok()
     });
-    let sinks = all(sinks)?;
-    let problems = sinks.iter().filter_map(|plan| {
-        let why = fallback_problem(plan, &sinks)?;
-        let what = format!("sink {:?}: fallback: {why}", plan.name);
-        let line = lines.get(&plan.name).copied();
-        Some(Problem { line, what })
-    });
-    let problems: Vec<_> = problems.collect();
+    let sinks: Vec<SinkPlan> = sinks.collect();
+    // Of one that could not be built nobody knows whether it can be a fallback.
+    if problems.is_empty() {
+        problems.extend(sinks.iter().filter_map(|plan| {
+            let why = fallback_problem(plan, &sinks)?;
+            let what = format!("sink {:?}: fallback: {why}", plan.name);
+            let line = lines.get(&plan.name).copied();
+            Some(Problem { line, what })
+        }));
+    }
     if problems.is_empty() {
         Ok(sinks)
     } else {
