@@ -19,5 +19,5 @@ pub use agent::{Now, Reply, SimulatedAgent, Start};
 pub use answer::{Answer, Outcome};
 pub use query::Query;
 pub use scenario::Scenario;
-pub use server::{Deployer, Settings, Simulator};
+pub(crate) use server::{Deployer, Settings, Simulator};
 pub use speed::Speed;

@@ -92,8 +92,7 @@ impl Scenario {
     }
 
     /// The built-in name that `name` is most likely a misspelling of.
-    #[must_use]
-    pub fn nearest(name: &str) -> Option<&'static str> {
+    pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         nearest(name, Self::built_in_names())
     }
 

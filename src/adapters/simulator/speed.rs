@@ -10,13 +10,13 @@ pub struct Speed(f64);
 
 impl Speed {
     /// As written in the scenario.
-    pub const REAL: Speed = Speed(1.0);
+    pub(crate) const REAL: Speed = Speed(1.0);
 
     /// Checks the factor.
     ///
     /// # Errors
     /// When the factor is no number, or so small or large that times would lose their meaning.
-    pub fn new(factor: f64) -> Result<Speed, String> {
+    pub(crate) fn new(factor: f64) -> Result<Speed, String> {
         let known = (0.001..=1_000_000.0).contains(&factor);
         known.then_some(Speed(factor)).ok_or_else(|| wrong(factor))
     }

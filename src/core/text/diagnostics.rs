@@ -36,8 +36,7 @@ impl Problem {
 }
 
 /// The number of the line on which `span` begins.
-#[must_use]
-pub fn line(text: &str, span: &Range<usize>) -> usize {
+pub(crate) fn line(text: &str, span: &Range<usize>) -> usize {
     let before = text.as_bytes().iter().take(span.start);
     before.filter(|byte| **byte == b'\n').count() + 1
 }
@@ -45,8 +44,7 @@ pub fn line(text: &str, span: &Range<usize>) -> usize {
 /// The TOML reader's message, with the nearest known word where it names the known ones.
 ///
 /// It says "unknown field `x`, expected one of `a`, `b`"; of a file's author we speak of keys.
-#[must_use]
-pub fn with_suggestion(message: &str) -> String {
+pub(crate) fn with_suggestion(message: &str) -> String {
     let message = message.trim().replace('\n', ": ");
     let message = without_value(&message.replace("missing field", "missing key"));
     let unknown = ["unknown field", "unknown variant"];
@@ -87,7 +85,10 @@ fn without_value(message: &str) -> String {
 }
 
 /// The candidate closest to `word`, if it is close enough to be meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word = word.to_lowercase();
     let (distance, candidate) = candidates
         .into_iter()

@@ -18,7 +18,7 @@ pub struct Template(Vec<Piece>);
 
 /// JSON whose texts are templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A text.
     Text(Template),
     /// A list.
@@ -31,7 +31,7 @@ pub enum Shape {
 
 /// A template that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadTemplate {
+pub(crate) enum BadTemplate {
     /// A place has no end.
     #[error("a place that begins with {{{{ has to end with }}}}")]
     Open,
@@ -83,7 +83,7 @@ impl Template {
     ///
     /// # Errors
     /// When a place has no end, or a step cannot be understood.
-    pub fn parse(text: &str) -> Result<Self, BadTemplate> {
+    pub(crate) fn parse(text: &str) -> Result<Self, BadTemplate> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((literal, place)) = rest.split_once(PLACE[0]) {
@@ -107,7 +107,7 @@ impl Template {
     ///
     /// # Errors
     /// When there is a place for a value that is not in the example.
-    pub fn check(&self, example: &Value) -> Result<(), BadTemplate> {
+    pub(crate) fn check(&self, example: &Value) -> Result<(), BadTemplate> {
         for piece in &self.0 {
             let Piece::Place { name, steps } = piece else {
                 continue;
@@ -132,16 +132,14 @@ impl Template {
     }
 
     /// Whether it has any place.
-    #[must_use]
-    pub fn has_places(&self) -> bool {
+    pub(crate) fn has_places(&self) -> bool {
         self.0
             .iter()
             .any(|piece| matches!(piece, Piece::Place { .. }))
     }
 
     /// The first name for which nothing is there to fill its place with.
-    #[must_use]
-    pub fn missing(&self, values: &Value) -> Option<&str> {
+    pub(crate) fn missing(&self, values: &Value) -> Option<&str> {
         self.0.iter().find_map(|piece| match piece {
             Piece::Place { name, steps } if filled(values, name, steps).is_none() => {
                 Some(name.as_str())
@@ -151,8 +149,7 @@ impl Template {
     }
 
     /// What stands before the first place.
-    #[must_use]
-    pub fn start(&self) -> &str {
+    pub(crate) fn start(&self) -> &str {
         match self.0.first() {
             Some(Piece::Literal(text)) => text,
             _ => "",
@@ -160,8 +157,7 @@ impl Template {
     }
 
     /// The text with these values, each as `write` writes it. What is missing leaves nothing.
-    #[must_use]
-    pub fn text(&self, values: &Value, write: impl Fn(&str) -> String) -> String {
+    pub(crate) fn text(&self, values: &Value, write: impl Fn(&str) -> String) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Literal(text) => text.clone(),
             Piece::Place { name, steps } => {
@@ -187,7 +183,7 @@ impl Shape {
     ///
     /// # Errors
     /// When one of its texts cannot be understood.
-    pub fn parse(json: Value) -> Result<Self, BadTemplate> {
+    pub(crate) fn parse(json: Value) -> Result<Self, BadTemplate> {
         Ok(match json {
             Value::String(text) => Self::Text(Template::parse(&text)?),
             Value::Array(values) => {
@@ -212,7 +208,7 @@ impl Shape {
     ///
     /// # Errors
     /// When there is a place for a value that is not in the example.
-    pub fn check(&self, example: &Value) -> Result<(), BadTemplate> {
+    pub(crate) fn check(&self, example: &Value) -> Result<(), BadTemplate> {
         match self {
             Self::Text(template) => template.check(example),
             Self::List(values) => values.iter().try_for_each(|value| value.check(example)),
@@ -225,8 +221,7 @@ impl Shape {
 
     /// The JSON with these values; none where it is nothing but a place for one that is missing, which is
     /// left out of the list or table that holds it.
-    #[must_use]
-    pub fn fill(&self, values: &Value) -> Option<Value> {
+    pub(crate) fn fill(&self, values: &Value) -> Option<Value> {
         match self {
             Self::Text(template) => template.value(values),
             Self::List(shapes) => {
