@@ -99,8 +99,12 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
 
 /// Prints what a command shows that has nothing to judge.
 fn print(text: &str) -> Result<Ending, Error> {
-    print::out(text).map_err(Error::Print)?;
+    out(text)?;
     Ok(Ending::Done)
+}
+
+fn out(text: &str) -> Result<(), Error> {
+    print::out(text).map_err(Error::Print)
 }
 
 /// Has logs written in this style.

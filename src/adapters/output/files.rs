@@ -1,6 +1,6 @@
 //! The files that a run leaves: what is in each, and its name where it cannot be written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Error, Result};
 use tracing::warn;
@@ -55,7 +55,10 @@ impl Files {
                     }
                     continue;
                 }
-                FileKind::Report => report_path = Some(absolute(path)),
+                FileKind::Report => {
+                    let absolute = std::path::absolute(path);
+                    report_path = Some(absolute.unwrap_or_else(|_| path.clone()));
+                }
                 FileKind::Junit | FileKind::Dotenv => {}
             }
             files.push((kind, OutputFile::to_replace(name, path)?));
@@ -77,8 +80,4 @@ impl Files {
         });
         written.filter_map(Result::err).collect()
     }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,6 +1,5 @@
 //! The progress on a terminal: lines above, and below them a status line for each agent.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -202,18 +201,14 @@ impl Status {
     }
 
     pub(super) fn words(&self, agent: &str) -> String {
-        let mut words = format!("{}: {}", one_line(agent), self.phase);
         let parts = [
+            Some(format!("{}: {}", one_line(agent), self.phase)),
             self.replicas
                 .map(|(ready, started)| messages::replicas_ready(ready, started)),
             (self.restarts > 0).then(|| messages::count(self.restarts, "restart")),
             messages::failing_words(self.failing),
         ];
-        for part in parts.into_iter().flatten() {
-            // Writing to a String cannot fail.
-            let _ = write!(words, ", {part}");
-        }
-        words
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::adapters::output::{Level, Style, csv, print};
+use super::out;
+use crate::adapters::output::{Level, Style, csv};
 use crate::adapters::store::{DeadLetter, Reader, RolloutQuery};
 use crate::app::cli::{GroupArg, HistoryArgs, HistoryFormat};
 use crate::app::error::Error;
@@ -285,8 +286,4 @@ fn undelivered_text(
         lines.push("everything was delivered".to_owned());
     }
     out(&(lines.join("\n") + "\n"))
-}
-
-fn out(text: &str) -> Result<(), Error> {
-    print::out(text).map_err(Error::Print)
 }

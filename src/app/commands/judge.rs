@@ -48,16 +48,8 @@ pub(super) async fn judge_quietly(
     listener: Option<OnEvent>,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let names = plan.agents.iter().map(|name| name.as_str().to_owned());
-    let progress = Progress::handed(plan.output.display, names.collect(), listener);
-    let (connection, deployer) = connect(&plan, Start::AtFirstRead).await?;
-    let prepared = Prepared {
-        files: Files::prepare(&plan.output.files)?,
-        plan,
-        connection,
-        signals,
-        deployer,
-    };
+    let progress = Progress::handed(plan.output.display, &plan.agents, listener);
+    let prepared = Prepared::with(plan, signals, Start::AtFirstRead).await?;
     prepared.follow(progress, None).await
 }
 
@@ -74,8 +66,13 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Opens what the plan needs, a simulator that begins at `start` included; what would spoil its end has to show now.
     pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
-        let files = Files::prepare(&plan.output.files)?;
         let signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
+        Self::with(plan, signals, start).await
+    }
+
+    /// The same for somebody whose signals these are.
+    async fn with(plan: Plan, signals: Signals, start: Start) -> Result<Self, Error> {
+        let files = Files::prepare(&plan.output.files)?;
         let (connection, deployer) = connect(&plan, start).await?;
         Ok(Self {
             plan,
@@ -89,10 +86,9 @@ impl Prepared {
     /// Follows the agents, `run` with its deploy command, and reports.
     pub(super) async fn judge(self, deploy: Option<Deploy>) -> Result<Ending, Error> {
         let output = &self.plan.output;
-        let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
-        let (names, began) = (names.collect(), Timestamp::now());
+        let began = Timestamp::now();
         terminal::begin(output.extras);
-        let progress = Progress::begin(output.style, output.display, began, names);
+        let progress = Progress::begin(output.style, output.display, began, &self.plan.agents);
         let of_run = deploy.is_some().then_some(began);
         let report = self.follow(progress, deploy).await?;
         let (line, took) = messages::note(&report, output.display.mode);

@@ -141,6 +141,6 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
 }
 
 fn counting(style: Style, prepared: &Prepared) -> Progress {
-    let agents = prepared.plan.agents.iter().map(ToString::to_string);
-    Progress::counting(style, prepared.plan.output.display, agents.collect())
+    let plan = &prepared.plan;
+    Progress::counting(style, plan.output.display, &plan.agents)
 }

@@ -175,8 +175,8 @@ fn dashboard_url(text: &str) -> Result<Template, String> {
     const DUE: &str =
         "it is an https address with a place for the agent: https://example.com/agents/{{agent}}";
     let example = example_values();
-    let url = Template::parse(text).map_err(|error| error.to_string())?;
-    url.check(&example).map_err(|error| error.to_string())?;
+    let url = Template::parse(text)?;
+    url.check(&example)?;
     // No event decides whose page it is.
     let behind = url.start().strip_prefix("https://");
     let host = behind.and_then(|behind| behind.split_once(['/', '?', '#']));
