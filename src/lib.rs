@@ -14,7 +14,7 @@ pub mod fuzzing {
 
     /// What people type and write, read as the program reads it.
     pub mod written {
-        pub use crate::app::plan::{FileProblem, agent_of_deploy_file, check_watch_file};
+        pub use crate::app::plan::{agent_of_deploy_file, check_watch_file};
         pub use crate::core::text::parse_duration;
     }
 }

@@ -28,7 +28,6 @@ pub(crate) use self::error::RequestError;
 use self::error::{Expected, Refusal};
 use self::proxy::Proxy;
 pub(crate) use self::tls::config as tls_config;
-use self::url::AgentsUrl;
 pub(crate) use self::url::{ApiUrl, PlainHttp};
 use crate::core::rollout::{Observation, Route};
 use crate::core::text;
@@ -139,11 +138,6 @@ impl Client {
         })
     }
 
-    /// Whether it asks with the same credentials.
-    fn asks_as(&self, other: &Self) -> bool {
-        self.credentials == other.credentials
-    }
-
     /// The same client with the credentials that have replaced its own in the file that they are from, if
     /// any have.
     fn reloaded(&self) -> Option<Self> {
@@ -167,7 +161,7 @@ impl Client {
         limit: Duration,
         route: Route,
     ) -> Result<Observation, RequestError> {
-        let url = self.agents(limit).await?.below(&[name.as_str()]);
+        let url = self.agents(&[name.as_str()], limit).await?;
         let answer = self.get(url, MAX_BODY, limit, route).await?;
         let parsed = AgentDetails::parse(answer.body.as_bytes(), name.as_str());
         if let Err(NotAnAgent::Another(other)) = &parsed {
@@ -184,7 +178,7 @@ impl Client {
 
     /// Asks for the organization's agents, and takes at most `limit` for it.
     async fn list(&self, limit: Duration, route: Route) -> Result<Vec<Service>, RequestError> {
-        let url = self.agents(limit).await?.below(&[]);
+        let url = self.agents(&[], limit).await?;
         let answer = self.get(url, MAX_LIST, limit, route).await?;
         let parsed = parse_list(answer.body.as_bytes());
         self.expect(error::LIST, answer, parsed)
@@ -198,10 +192,10 @@ impl Client {
         max: usize,
         limit: Duration,
     ) -> Result<LogPage, RequestError> {
-        let limit_of_lines = max.to_string();
-        let query = [(key, id), ("limit", &limit_of_lines), ("order", "desc")];
-        let agents = self.agents(limit).await?;
-        let url = agents.query(&[name.as_str(), "logs"], &query);
+        let max = max.to_string();
+        let query = [(key, id), ("limit", &max), ("order", "desc")];
+        let mut url = self.agents(&[name.as_str(), "logs"], limit).await?;
+        url.query_pairs_mut().extend_pairs(query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
         let parsed = LogPage::parse(answer.body.as_bytes());
         self.expect(error::LOGS, answer, parsed)
@@ -220,18 +214,19 @@ impl Client {
         })
     }
 
-    /// Where the agents are that the credentials are for. Where that is the first organization of an
-    /// account, it is asked for once, and that takes at most `limit`.
-    async fn agents(&self, limit: Duration) -> Result<AgentsUrl, RequestError> {
-        let first = self.first_organization.as_ref();
-        match self.credentials.scope() {
-            Scope::OfTheKey => Ok(self.url.agents()),
-            Scope::Organization(name) => Ok(self.url.services(name)),
+    /// Where the agents are that the credentials are for, and what is below. Where that is the first
+    /// organization of an account, it is asked for once, and that takes at most `limit`.
+    async fn agents(&self, segments: &[&str], limit: Duration) -> Result<Url, RequestError> {
+        let organization = match self.credentials.scope() {
+            Scope::OfTheKey => None,
+            Scope::Organization(name) => Some(name),
             Scope::FirstOrganization => {
+                let first = self.first_organization.as_ref();
                 let name = first.get_or_try_init(|| self.ask_for_organization(limit));
-                Ok(self.url.services(name.await?))
+                Some(name.await?.as_str())
             }
-        }
+        };
+        Ok(self.url.agents(organization, segments))
     }
 
     async fn ask_for_organization(&self, limit: Duration) -> Result<String, RequestError> {

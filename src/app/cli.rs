@@ -14,7 +14,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -91,7 +90,6 @@ pub(crate) enum Command {
     /// Print the manual page, of the program or of one of its commands
     Man {
         /// The command
-        #[arg(value_parser = PossibleValuesParser::new(help::COMMANDS))]
         command: Option<String>,
     },
 }

@@ -21,7 +21,7 @@ use crate::adapters::output::{self, Level, Style, Verbosity, print, print_error}
 use crate::app::cli::{Cli, Command, LogArg, RunArgs, StatusArgs, Variables, WaitArgs, WatchArgs};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{self, CommandEnd, OutputPlan};
+use crate::app::plan::{self, OutputPlan};
 use crate::core::messages::Mode;
 
 /// Does what was typed, to its end.
@@ -74,13 +74,8 @@ async fn wait(args: WaitArgs, output: OutputPlan, level: Level) -> Result<Ending
 
 async fn deploy(args: RunArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
     install(output.style, level)?;
-    let end = if args.let_command_finish {
-        CommandEnd::ByItself
-    } else {
-        CommandEnd::WithTheVerdict
-    };
-    let command = args.command.clone();
-    run::run(plan::run_plan(args, output)?, command, end).await
+    let (command, finishes) = (args.command.clone(), args.let_command_finish);
+    run::run(plan::run_plan(args, output)?, command, finishes).await
 }
 
 async fn status(args: StatusArgs, output: OutputPlan, level: Level) -> Result<Ending, Error> {
@@ -104,8 +99,12 @@ async fn sidecar(args: WatchArgs, style: Style, level: Level) -> Result<Ending, 
 
 /// Prints what a command shows that has nothing to judge.
 fn print(text: &str) -> Result<Ending, Error> {
-    print::out(text).map_err(Error::Print)?;
+    out(text)?;
     Ok(Ending::Done)
+}
+
+fn out(text: &str) -> Result<(), Error> {
+    print::out(text).map_err(Error::Print)
 }
 
 /// Has logs written in this style.

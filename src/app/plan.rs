@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 pub use self::agents::agent_of_deploy_file;
-pub(crate) use self::mcp::{Named, Question, mcp_plan};
+pub(crate) use self::mcp::{Question, mcp_plan};
 pub(crate) use self::output::{OutputPlan, is_on_github};
 pub(crate) use self::scenario::load_scenario;
 pub(crate) use self::smoke::Smoke;
-pub use self::watch::{FileProblem, check_watch_file};
+pub use self::watch::check_watch_file;
 pub(crate) use self::watch::{WatchPlan, check_files, default_store, watch_plan};
 use crate::adapters::api::{ApiUrl, Credentials, PlainHttp};
 use crate::adapters::output::ResultFormat;
@@ -53,7 +53,8 @@ pub(crate) struct Plan {
     pub(crate) pace: Pace,
     /// The most requests a second, over all agents.
     pub(crate) max_rps: NonZeroU32,
-    pub(crate) on_failure: OnFailure,
+    /// Whether the first agent that is not ready ends all; otherwise each is followed to its own end.
+    pub(crate) fail_fast: bool,
     /// The session to start when an agent is ready.
     pub(crate) smoke: Option<Arc<Smoke>>,
     pub(crate) output: OutputPlan,
@@ -66,33 +67,8 @@ pub(crate) struct Plan {
 pub(crate) struct Survey {
     pub(crate) scope: Scope,
     pub(crate) limits: Limits,
-    pub(crate) rounds: Rounds,
-}
-
-/// How often the agents are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rounds {
-    One,
-    /// Again and again, until a signal.
-    Endless,
-}
-
-/// What the end of one agent's watch means for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFailure {
-    /// Nothing: each is followed to its own end.
-    Continue,
-    /// The first that is not ready ends all.
-    FailFast,
-}
-
-/// What the verdict of `run` means for its deploy command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CommandEnd {
-    /// It is asked to end when the rollout is not ready.
-    WithTheVerdict,
-    /// It is waited for.
-    ByItself,
+    /// Whether they are checked again and again, until a signal.
+    pub(crate) repeats: bool,
 }
 
 /// Whom to ask.
@@ -141,9 +117,7 @@ pub(crate) fn wait_plan(args: WaitArgs, output: OutputPlan) -> Result<Plan> {
         .into_iter()
         .map(|target| Policy::new(target, limits.clone()));
     plan.policies = policies.collect::<Result<_, _>>()?;
-    if args.fail_fast {
-        plan.on_failure = OnFailure::FailFast;
-    }
+    plan.fail_fast = args.fail_fast;
     Ok(plan)
 }
 
@@ -192,7 +166,7 @@ fn plan_to_check(args: ApiArgs, agents: Vec<AgentName>, output: OutputPlan) -> R
         source: source(args)?,
         policies: Vec::new(),
         pace: Pace::Adaptive,
-        on_failure: OnFailure::Continue,
+        fail_fast: false,
         smoke: None,
         output,
         telemetry: None,
@@ -202,24 +176,20 @@ fn plan_to_check(args: ApiArgs, agents: Vec<AgentName>, output: OutputPlan) -> R
 /// What `status --all` will do: the agents of the plan are those that the API lists.
 pub(crate) fn survey_plan(args: StatusArgs, mut output: OutputPlan) -> Result<(Plan, Survey)> {
     let survey = args.survey;
-    let rounds = match (survey.watch, output.result) {
-        (false, _) => Rounds::One,
-        (true, ResultFormat::Json) => {
-            bail!(
-                "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
-            );
-        }
-        (true, ResultFormat::Text) if !io::stdout().is_terminal() => {
-            bail!("--watch redraws a table on a terminal, and stdout is none; leave --watch out");
-        }
-        (true, ResultFormat::Text) => Rounds::Endless,
-    };
+    ensure!(
+        !survey.watch || output.result == ResultFormat::Text,
+        "--watch redraws a table on a terminal, and JSON is none; leave out --watch or --output"
+    );
+    ensure!(
+        !survey.watch || io::stdout().is_terminal(),
+        "--watch redraws a table on a terminal, and stdout is none; leave --watch out"
+    );
     // Neither a block for each that is not ready, nor their logs.
     output.for_table();
     let survey = Survey {
         scope: Scope::new(&survey.include, &survey.exclude, survey.regions)?,
         limits: limits_of_a_check(&args.restarts),
-        rounds,
+        repeats: survey.watch,
     };
     Ok((plan_to_check(args.api, Vec::new(), output)?, survey))
 }
@@ -290,11 +260,7 @@ fn source(args: ApiArgs) -> Result<Source> {
             speed: args.speed,
         });
     }
-    let plain_http = if args.allow_insecure_http {
-        PlainHttp::Anywhere
-    } else {
-        PlainHttp::LoopbackOnly
-    };
+    let plain_http = PlainHttp::new(args.allow_insecure_http);
     Ok(Source::Api {
         url: api_url(args.api_url.as_deref(), "--api-url", plain_http)?,
         credentials: Box::new(Credentials::find(args.api_key_file.as_deref())?),
@@ -312,6 +278,12 @@ fn api_url(given: Option<&str>, given_by: &str, plain_http: PlainHttp) -> Result
         (None, None) => ("--api-url", DEFAULT_API_URL),
     };
     ApiUrl::parse(url, plain_http).map_err(|error| anyhow!("{place}: {error}"))
+}
+
+/// The path that a variable holds; one that is empty counts as not set.
+fn path_in(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 /// The text of a file that an option names.

@@ -16,11 +16,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::block::{check_block, ending_block, failure_block, log_lines, warnings, wrap_block};
+pub use self::block::failure_block;
+pub(crate) use self::block::{
+    check_block, ending_block, log_lines, message_lines, warnings, wrap_block,
+};
 pub use self::fleet_event::event_line;
 pub(crate) use self::fleet_event::{event_severity, event_warnings};
-pub use self::hint::{decode_exit_code, next_step};
-pub use self::history::{dead_letter_table, history_table, stats_lines};
+pub(crate) use self::hint::{decode_exit_code, next_step};
+pub(crate) use self::history::{dead_letter_table, history_table, stats_lines};
 pub(crate) use self::meaning::{exit_code_meaning, verdict_meaning};
 pub(crate) use self::notification::{Notification, example_values};
 pub(crate) use self::reason::{
@@ -45,7 +48,8 @@ pub enum Mode {
 }
 
 /// How grave an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     /// All is well.
     Success,
@@ -59,23 +63,16 @@ pub enum Severity {
 
 impl Severity {
     /// Every severity, the gravest last.
-    pub const ALL: [Self; 4] = [Self::Success, Self::Info, Self::Warning, Self::Error];
+    pub(crate) const ALL: [Self; 4] = [Self::Success, Self::Info, Self::Warning, Self::Error];
 
     /// The severity in a word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// How grave an event is.
-#[must_use]
-pub fn severity(event: &Event) -> Severity {
+pub(crate) fn severity(event: &Event) -> Severity {
     match event {
         Event::PhaseChanged {
             phase: Phase::Failed,
@@ -95,8 +92,7 @@ pub fn severity(event: &Event) -> Severity {
 }
 
 /// How a verdict is meant.
-#[must_use]
-pub fn verdict_severity(verdict: Verdict) -> Severity {
+pub(crate) fn verdict_severity(verdict: Verdict) -> Severity {
     match verdict {
         Verdict::Ready => Severity::Success,
         Verdict::Interrupted(_) => Severity::Warning,
@@ -273,8 +269,7 @@ pub fn check_table<'a>(
 }
 
 /// How many agents there are of each verdict, the worst first, in words.
-#[must_use]
-pub fn tally(reports: &[AgentReport]) -> String {
+pub(crate) fn tally(reports: &[AgentReport]) -> String {
     let mut counts: Vec<(&str, u64)> = Vec::new();
     let mut worst_first: Vec<Verdict> = reports.iter().map(|it| it.outcome.verdict).collect();
     worst_first.sort_by_key(|verdict| verdict.rank());
@@ -360,16 +355,14 @@ fn why(report: &AgentReport) -> Option<String> {
 }
 
 /// `my-agent: failed after 12.3s`
-#[must_use]
-pub fn ending_words(report: &AgentReport, mode: Mode) -> String {
+pub(crate) fn ending_words(report: &AgentReport, mode: Mode) -> String {
     let (agent, verdict) = ending_parts(report, mode);
     // As a whole: a name may end in the middle of what a CI runner obeys.
     line_start(&format!("{agent}: {verdict}"))
 }
 
 /// An agent's name on one line, and `failed after 12.3s`.
-#[must_use]
-pub fn ending_parts(report: &AgentReport, mode: Mode) -> (String, String) {
+pub(crate) fn ending_parts(report: &AgentReport, mode: Mode) -> (String, String) {
     let verdict = verdict_words(report.outcome.verdict, mode);
     let words = match mode {
         Mode::Status => verdict.to_owned(),
@@ -383,7 +376,7 @@ pub fn ending_parts(report: &AgentReport, mode: Mode) -> (String, String) {
 
 /// Says in the report on an agent whose watch was stopped because of another one which that was, and
 /// how that one ended.
-pub fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
+pub(crate) fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
     let stopped = report.outcome.verdict == Verdict::Interrupted(Interruption::FailFast);
     let Some(reason) = report.outcome.reason.as_mut().filter(|_| stopped) else {
         return;
@@ -398,38 +391,17 @@ pub fn name_who_stopped(report: &mut AgentReport, other: &AgentReport) {
 }
 
 /// How many replicas of those that were started are ready, in words.
-#[must_use]
-pub fn replicas_ready(ready: u64, started: u64) -> String {
+pub(crate) fn replicas_ready(ready: u64, started: u64) -> String {
     format!("{ready} of {started} replicas ready")
 }
 
-/// A count of replicas, in words.
-#[must_use]
-pub fn replicas(replicas: u64) -> String {
-    count(replicas, "replica")
-}
-
 /// A count of agents, in words.
-#[must_use]
-pub fn agents(count: usize) -> String {
+pub(crate) fn agents(count: usize) -> String {
     self::count(u64::try_from(count).unwrap_or(u64::MAX), "agent")
 }
 
-/// A count of requests, in words.
-#[must_use]
-pub fn requests(requests: u32) -> String {
-    count(requests.into(), "request")
-}
-
-/// A count of restarts, in words.
-#[must_use]
-pub fn restarts(restarts: u64) -> String {
-    count(restarts, "restart")
-}
-
 /// Failed polls in a row, in words.
-#[must_use]
-pub fn failing_words(count: u64) -> Option<String> {
+pub(crate) fn failing_words(count: u64) -> Option<String> {
     match count {
         0 => None,
         1 => Some("the last poll failed".to_owned()),
@@ -468,8 +440,10 @@ fn heartbeat_line(
 ) -> String {
     let parts = [
         Some(format!("still {phase}, for {}", short_duration(in_phase))),
-        ready_replicas.map(|ready| format!("{} ready", replicas(ready))),
-        restart_count.filter(|count| *count > 0).map(restarts),
+        ready_replicas.map(|ready| format!("{} ready", count(ready, "replica"))),
+        restart_count
+            .filter(|restarts| *restarts > 0)
+            .map(|restarts| count(restarts, "restart")),
         failing_words(failing),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

@@ -3,16 +3,16 @@
 //! Crash messages, reasons and names come from elsewhere. Shown, they lose what a terminal or a CI
 //! log would obey; in JSON they stay whole, with the same characters escaped.
 
-pub mod diagnostics;
+pub(crate) mod diagnostics;
 mod duration;
 pub(crate) mod loopback;
 pub mod redact;
-pub mod template;
+pub(crate) mod template;
 mod wrap;
 
 pub(crate) use self::duration::exact_duration;
 pub use self::duration::{parse_duration, short_duration};
-pub use self::wrap::{fit, wrap};
+pub(crate) use self::wrap::{fit, wrap};
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -47,8 +47,7 @@ pub fn line_start(text: &str) -> String {
 }
 
 /// A text as one word of a shell's command line.
-#[must_use]
-pub fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     // Only a NUL cannot be quoted; no name holds one.
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }

@@ -243,7 +243,7 @@ impl Connection {
             .client
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if !client.asks_as(refused) {
+        if client.credentials != refused.credentials {
             return Retry::Now;
         }
         match refused.reloaded() {

@@ -44,15 +44,19 @@ pub(crate) struct Credentials {
 }
 
 /// What a secret is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+enum Kind {
     /// `sk_…`, or whatever is where a private key should be.
+    #[strum(to_string = "the private API key")]
     PrivateKey,
     /// `pk_…`: starts sessions, and reads nothing.
+    #[strum(to_string = "the public key")]
     PublicKey,
     /// `pcc_pat_…`: a personal access token of the vendor's CLI.
+    #[strum(to_string = "the personal access token")]
     AccessToken,
     /// What the vendor's CLI got when somebody logged in.
+    #[strum(to_string = "the login")]
     Login,
 }
 
@@ -186,7 +190,7 @@ impl Credentials {
 
     fn new(text: &str, renewal: Option<String>, kind: Kind, place: Place) -> Result<Self> {
         let secret = Secret::parse(text, renewal);
-        let secret = secret.map_err(|why| anyhow!("{} {place} {why}", kind.as_str()))?;
+        let secret = secret.map_err(|why| anyhow!("{kind} {place} {why}"))?;
         Ok(Self {
             secret,
             kind,
@@ -255,7 +259,7 @@ pub(super) enum Scope<'a> {
 
 impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.as_str(), self.place)?;
+        write!(f, "{} {}", self.kind, self.place)?;
         if let Scope::Organization(name) = self.scope() {
             write!(f, ", for organization {name}")?;
         }
@@ -293,15 +297,6 @@ impl Kind {
             Kind::AccessToken
         } else {
             otherwise
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Kind::PrivateKey => "the private API key",
-            Kind::PublicKey => "the public key",
-            Kind::AccessToken => "the personal access token",
-            Kind::Login => "the login",
         }
     }
 }

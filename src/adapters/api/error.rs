@@ -95,16 +95,11 @@ impl RequestError {
     }
 
     pub(super) fn of_status(refusal: Refusal) -> Self {
-        let Refusal {
-            status,
-            words,
-            asked_with,
-            location,
-            retry_after,
-        } = refusal;
+        let (status, retry_after) = (refusal.status, refusal.retry_after);
         let class = class_of(status, retry_after);
-        let with = asked_with.map(|with| format!("asked with {with}"));
-        let message = status_words(status, words.as_deref(), location.as_deref(), retry_after);
+        let message = status_words(&refusal);
+        let with = refusal.asked_with;
+        let with = with.map(|with| format!("asked with {with}"));
         let outcome = match status {
             StatusCode::FORBIDDEN if retry_after.is_some() => RequestOutcome::Throttled,
             // One that holds no agent is not the usable answer that its status promises.
@@ -117,7 +112,7 @@ impl RequestError {
             class,
             is_for_good: !matches!(class, FailureClass::Transient { .. }),
             absent: (status == StatusCode::NOT_FOUND)
-                .then(|| [words, with].into_iter().flatten().collect()),
+                .then(|| [refusal.words, with].into_iter().flatten().collect()),
             ..Self::new(outcome, &format!("Http{}", status.as_u16()), message)
         }
     }
@@ -183,19 +178,15 @@ fn class_of(status: StatusCode, retry_after: Option<Duration>) -> FailureClass {
     }
 }
 
-fn status_words(
-    status: StatusCode,
-    words: Option<&str>,
-    location: Option<&str>,
-    retry_after: Option<Duration>,
-) -> String {
-    let redirect = status.is_redirection().then(|| match location {
+fn status_words(refusal: &Refusal) -> String {
+    let status = refusal.status;
+    let redirect = status.is_redirection().then(|| match &refusal.location {
         Some(location) => format!(", a redirect to {location}, which is not followed"),
         None => ", a redirect, which is not followed".to_owned(),
     });
-    let pause =
-        retry_after.map(|pause| format!(", and asks for a pause of {}", short_duration(pause)));
-    let words = words.map(|words| format!(": {words}"));
+    let pause = refusal.retry_after.map(short_duration);
+    let pause = pause.map(|pause| format!(", and asks for a pause of {pause}"));
+    let words = refusal.words.as_ref().map(|words| format!(": {words}"));
     format!(
         "the API answered {status}{}{}{}",
         redirect.unwrap_or_default(),

@@ -15,9 +15,9 @@ impl Client {
         max: usize,
         limit: Duration,
     ) -> Result<Sessions, RequestError> {
-        let (max, agents) = (max.to_string(), self.agents(limit).await?);
-        let query = [("status", "active"), ("limit", &max)];
-        let url = agents.query(&[name.as_str(), "sessions"], &query);
+        let query = [("status", "active"), ("limit", &max.to_string())];
+        let mut url = self.agents(&[name.as_str(), "sessions"], limit).await?;
+        url.query_pairs_mut().extend_pairs(query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
         let parsed = Sessions::parse(answer.body.as_bytes());
         self.expect(SESSIONS, answer, parsed)
@@ -53,8 +53,7 @@ impl Client {
         id: &str,
         limit: Duration,
     ) -> Result<SessionState, RequestError> {
-        let agents = self.agents(limit).await?;
-        let url = agents.below(&[name.as_str(), "sessions", id]);
+        let url = self.agents(&[name.as_str(), "sessions", id], limit).await?;
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
         let parsed = SessionState::parse(answer.body.as_bytes());
         self.expect(SESSION, answer, parsed)
@@ -79,10 +78,8 @@ impl Client {
         id: &str,
         limit: Duration,
     ) -> Result<(), RequestError> {
-        let agents = self.agents(limit).await?;
-        let request = self
-            .pooled
-            .delete(agents.below(&[name.as_str(), "sessions", id]));
-        self.send(request, MAX_BODY, limit).await.map(|_| ())
+        let url = self.agents(&[name.as_str(), "sessions", id], limit).await?;
+        let request = self.pooled.delete(url);
+        self.send(request, MAX_BODY, limit).await.map(drop)
     }
 }

@@ -13,10 +13,6 @@ use crate::core::wire::AgentName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiUrl(Url);
 
-/// Where agents are asked for, without its last slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AgentsUrl(Url);
-
 /// What the vendor's addresses end with, and its users leave out.
 const VERSION: &str = "v1";
 
@@ -64,43 +60,29 @@ impl ApiUrl {
         self.0.scheme() == "https"
     }
 
-    /// Where the agents are that a private key is for.
-    pub(super) fn agents(&self) -> AgentsUrl {
-        AgentsUrl(below(&self.0, ["agents"]))
-    }
-
-    /// Where the agents of an organization are.
-    pub(super) fn services(&self, organization: &str) -> AgentsUrl {
-        AgentsUrl(below(&self.0, ["organizations", organization, "services"]))
+    /// The address of the list of agents, or of something below it: of those of an organization, else of those
+    /// that a private key is for.
+    pub(super) fn agents(&self, organization: Option<&str>, segments: &[&str]) -> Url {
+        let agents = match organization {
+            Some(name) => below(&self.0, &["organizations", name, "services"]),
+            None => below(&self.0, &["agents"]),
+        };
+        below(&agents, segments)
     }
 
     /// The address at which a session of an agent is started.
     pub(super) fn start(&self, name: &AgentName) -> Url {
-        below(&self.0, ["public", name.as_str(), "start"])
+        below(&self.0, &["public", name.as_str(), "start"])
     }
 
     /// The address of the list of organizations.
     pub(super) fn organizations(&self) -> Url {
-        below(&self.0, ["organizations"])
-    }
-}
-
-impl AgentsUrl {
-    /// The address of the list of agents, or of something below it, by its segments.
-    pub(super) fn below(&self, segments: &[&str]) -> Url {
-        below(&self.0, segments.iter().copied())
-    }
-
-    /// The same with a query.
-    pub(super) fn query(&self, segments: &[&str], pairs: &[(&str, &str)]) -> Url {
-        let mut url = self.below(segments);
-        url.query_pairs_mut().extend_pairs(pairs);
-        url
+        below(&self.0, &["organizations"])
     }
 }
 
 /// An address with more segments, each percent-encoded.
-fn below<'a>(url: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+fn below(url: &Url, segments: &[&str]) -> Url {
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
@@ -170,8 +152,8 @@ mod tests {
             ("https://x/v1", "%2e%2e", "https://x/v1/agents/%252e%252e"),
             ("https://x/v1", "a\\b", "https://x/v1/agents/a%5Cb"),
         ] {
-            let agents = parse(base).unwrap().agents();
-            assert_eq!(agents.below(&[name]).as_str(), url);
+            let api = parse(base).unwrap();
+            assert_eq!(api.agents(None, &[name]).as_str(), url);
         }
     }
 }

@@ -253,8 +253,7 @@ impl Location {
             Self::File(path) => read_text(path)?,
         };
         let template = Template::parse(text.trim());
-        let checked = template.and_then(|template| template.check(example));
-        checked.map_err(|error| error.to_string())
+        template.and_then(|template| template.check(example))
     }
 
     fn address(&self, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {

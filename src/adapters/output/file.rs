@@ -26,10 +26,8 @@ pub(super) struct OutputFile {
 
 #[derive(Debug)]
 enum Place {
-    /// A file, replaced atomically where that is possible.
+    /// A file, replaced atomically where that is possible; in a folder that takes no other it is written in place.
     Replaced,
-    /// A file in a folder that takes no other: it can only be written in place.
-    Kept,
     /// A pipe or a device, which a rename would replace by a file.
     Written(File),
     /// A file of the runner's, which other commands of the step write to as well.
@@ -85,7 +83,6 @@ impl OutputFile {
     pub(super) fn write(self, text: impl FnOnce(usize) -> String) -> Result<()> {
         let written = match self.place {
             Place::Written(file) => print::write_while_read(file.into(), &text(0)),
-            Place::Kept => write_in_place(&self.path, &text(0)),
             Place::Replaced => replace(&self.path, &text(0)),
             Place::Appended(file) => append(file, text),
         };
@@ -133,7 +130,7 @@ fn place(path: &Path, real: &Path) -> io::Result<Place> {
             Ok(_) => Ok(Place::Replaced),
             Err(_) if found.is_some() => {
                 File::options().write(true).open(real)?;
-                Ok(Place::Kept)
+                Ok(Place::Replaced)
             }
             // Its own words name the temporary file, which nobody knows.
             Err(error) => Err(bare(&error)),

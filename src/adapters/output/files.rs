@@ -1,6 +1,6 @@
 //! The files that a run leaves: what is in each, and its name where it cannot be written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Error, Result};
 use tracing::warn;
@@ -10,26 +10,20 @@ use super::{junit, report_json, summary, variables};
 use crate::core::rollout::Report;
 
 /// A file to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Its word is the option or the variable that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 pub(crate) enum FileKind {
+    #[strum(to_string = "--report-file")]
     Report,
+    #[strum(to_string = "--junit")]
     Junit,
+    #[strum(to_string = "--dotenv")]
     Dotenv,
+    #[strum(to_string = "GITHUB_OUTPUT")]
     GithubOutput,
+    #[strum(to_string = "GITHUB_STEP_SUMMARY")]
     GithubSummary,
-}
-
-impl FileKind {
-    /// The option or the variable that names it.
-    const fn named_by(self) -> &'static str {
-        match self {
-            FileKind::Report => "--report-file",
-            FileKind::Junit => "--junit",
-            FileKind::Dotenv => "--dotenv",
-            FileKind::GithubOutput => "GITHUB_OUTPUT",
-            FileKind::GithubSummary => "GITHUB_STEP_SUMMARY",
-        }
-    }
 }
 
 /// The files of a run, each of them proven to be writable.
@@ -52,7 +46,7 @@ impl Files {
         let mut files = Vec::new();
         let mut report_path = None;
         for (kind, path) in plan {
-            let (kind, name) = (*kind, kind.named_by());
+            let (kind, name) = (*kind, kind.into());
             match kind {
                 FileKind::GithubOutput | FileKind::GithubSummary => {
                     match OutputFile::to_append(name, path) {
@@ -61,7 +55,10 @@ impl Files {
                     }
                     continue;
                 }
-                FileKind::Report => report_path = Some(absolute(path)),
+                FileKind::Report => {
+                    let absolute = std::path::absolute(path);
+                    report_path = Some(absolute.unwrap_or_else(|_| path.clone()));
+                }
                 FileKind::Junit | FileKind::Dotenv => {}
             }
             files.push((kind, OutputFile::to_replace(name, path)?));
@@ -83,8 +80,4 @@ impl Files {
         });
         written.filter_map(Result::err).collect()
     }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

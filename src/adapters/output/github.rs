@@ -5,7 +5,7 @@
 
 use crate::core::messages::{self, Mode, Severity};
 use crate::core::rollout::AgentReport;
-use crate::core::text::{lines, one_line};
+use crate::core::text::one_line;
 
 /// Opens a group.
 #[must_use]
@@ -32,8 +32,8 @@ pub fn annotation(report: &AgentReport, mode: Mode) -> Option<String> {
         Some(reason) => {
             words.push(one_line(&reason.summary));
             // A traceback says at its end what it is about.
-            let message = reason.message.as_deref().map(lines).unwrap_or_default();
-            words.extend(message.into_iter().rfind(|line| !line.trim().is_empty()));
+            let mut message = messages::message_lines(report).into_iter();
+            words.extend(message.rfind(|line| !line.trim().is_empty()));
         }
         None => words.push(one_line(&messages::result_line(report, mode))),
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::core::messages::count;
+
 /// How long a reader may read nothing at all before the end no longer waits for it.
 const PATIENCE: Duration = Duration::from_millis(700);
 
@@ -247,6 +249,6 @@ impl Waiting {
 
 /// That so many lines were dropped.
 pub(super) fn dropped_words(lines: usize) -> String {
-    let s = if lines == 1 { "" } else { "s" };
-    format!("({lines} line{s} left out here: nobody read them in time)")
+    let lines = count(lines as u64, "line");
+    format!("({lines} left out here: nobody read them in time)")
 }

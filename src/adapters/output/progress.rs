@@ -12,6 +12,7 @@ use crate::core::messages;
 use crate::core::messages::Mode;
 use crate::core::rollout::{AgentReport, Event, Verdict};
 use crate::core::text::{one_line, short_duration};
+use crate::core::wire::AgentName;
 
 /// How long nothing is counted where lines stay.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(10);
@@ -43,10 +44,10 @@ impl Progress {
         style: Style,
         display: Display,
         began: Timestamp,
-        agents: Vec<String>,
+        agents: &[AgentName],
     ) -> Self {
-        let agents = agents.into_iter().map(|name| Agent {
-            name,
+        let agents = agents.iter().map(|name| Agent {
+            name: name.to_string(),
             status: tty::Status::default(),
             ended: None,
         });
@@ -75,7 +76,11 @@ impl Progress {
     }
 
     /// Begins to hand every event to this listener, and to show none.
-    pub(crate) fn handed(display: Display, agents: Vec<String>, listener: Option<OnEvent>) -> Self {
+    pub(crate) fn handed(
+        display: Display,
+        agents: &[AgentName],
+        listener: Option<OnEvent>,
+    ) -> Self {
         let progress = Self::begin(Style::None, display, Timestamp::UNIX_EPOCH, agents);
         Self {
             listener,
@@ -84,7 +89,7 @@ impl Progress {
     }
 
     /// Begins to count how many of these agents have been checked.
-    pub(crate) fn counting(style: Style, display: Display, agents: Vec<String>) -> Self {
+    pub(crate) fn counting(style: Style, display: Display, agents: &[AgentName]) -> Self {
         let detail = Verbosity::Ending;
         let display = Display { detail, ..display };
         let mut progress = Self::begin(style, display, Timestamp::UNIX_EPOCH, agents);
@@ -173,17 +178,11 @@ impl Progress {
 
     /// How it ended with an agent, as far as it is shown.
     fn block(&self, report: &AgentReport) -> Vec<String> {
-        let (
-            Display {
-                detail,
-                mode,
-                on_same_terminal,
-            },
-            style,
-        ) = (self.display, self.style);
-        match (report.outcome.verdict, detail) {
+        let (display, mode) = (self.display, self.display.mode);
+        let is_elsewhere = self.style != Style::Tty && !display.on_same_terminal;
+        match (report.outcome.verdict, display.detail) {
             (Verdict::Ready, Verbosity::Ending) => Vec::new(),
-            (Verdict::Ready, Verbosity::All) if style != Style::Tty && !on_same_terminal => {
+            (Verdict::Ready, Verbosity::All) if is_elsewhere => {
                 messages::failure_block(report, mode)
             }
             _ => messages::ending_block(report, mode),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Report, Verdict, whole_millis};
-use crate::core::text::{lines, one_line, short_duration};
+use crate::core::text::{one_line, short_duration};
 
 /// The most that GitHub takes of the summary of one step, in bytes; what is larger is lost whole.
 const LIMIT: usize = 1024 * 1024;
@@ -84,11 +84,10 @@ fn ending(report: &AgentReport) -> String {
     for warning in warnings {
         let _ = write!(ending, "\n**Warning:** {}\n", plain(&warning));
     }
-    let message = message(report);
-    let shown = message.lines().rev().take(SHOWN_LINES);
-    let shown: Vec<&str> = shown.collect::<Vec<_>>().into_iter().rev().collect();
+    let message = messages::message_lines(report);
+    let shown = message[message.len().saturating_sub(SHOWN_LINES)..].join("\n");
     if !shown.is_empty() {
-        let _ = write!(ending, "\n{}", fenced(&shown.join("\n")));
+        let _ = write!(ending, "\n{}", fenced(&shown));
     }
     if let Some(next) = messages::next_step(report, Mode::Watch) {
         let _ = write!(ending, "\n**Next:** {}\n", linked(&next));
@@ -116,9 +115,9 @@ fn row(report: &AgentReport) -> String {
 /// The phases of an agent, and the whole of its message and its logs, which open on a click.
 fn details(report: &AgentReport) -> String {
     let mut details = timeline(report);
-    let message = message(report);
-    if message.lines().count() > SHOWN_LINES {
-        details.push_str(&folded("The whole message", &fenced(&message)));
+    let message = messages::message_lines(report);
+    if message.len() > SHOWN_LINES {
+        details.push_str(&folded("The whole message", &fenced(&message.join("\n"))));
     }
     let logs = messages::log_lines(report);
     if !logs.is_empty() {
@@ -128,13 +127,6 @@ fn details(report: &AgentReport) -> String {
         return details;
     }
     format!("\n#### {}\n{details}", plain(&report.agent))
-}
-
-/// The reason's message, harmless.
-fn message(report: &AgentReport) -> String {
-    let reason = report.outcome.reason.as_ref();
-    let message = reason.and_then(|reason| reason.message.as_deref());
-    lines(message.unwrap_or_default()).join("\n")
 }
 
 /// The phases, when each began and how long it lasted.

@@ -3,7 +3,7 @@
 //! Only where the terminal is known to take it. The bar is taken away at every end, but for that by a second signal.
 
 use std::env;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,16 +39,9 @@ enum Note {
     Osc777,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    extras: Extras {
-        bar: false,
-        links: false,
-        note: None,
-    },
-    bar: None,
-    began: None,
-});
+static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
 
+#[derive(Default)]
 struct State {
     extras: Extras,
     /// The bar as it is shown.

@@ -1,9 +1,8 @@
 //! The progress on a terminal: lines above, and below them a status line for each agent.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,13 +22,10 @@ const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 /// How wide the head of a progress line is: the time.
 const TIME_INDENT: &str = "          ";
 
-static SCREEN: Mutex<Screen> = Mutex::new(Screen {
-    statuses: Vec::new(),
-    drawn: 0,
-    tick: 0,
-});
+static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 
 /// The status lines at the bottom of the terminal.
+#[derive(Default)]
 struct Screen {
     /// Those of the agents that are still watched.
     statuses: Vec<Option<(Instant, String)>>,
@@ -205,18 +201,14 @@ impl Status {
     }
 
     pub(super) fn words(&self, agent: &str) -> String {
-        let mut words = format!("{}: {}", one_line(agent), self.phase);
         let parts = [
+            Some(format!("{}: {}", one_line(agent), self.phase)),
             self.replicas
                 .map(|(ready, started)| messages::replicas_ready(ready, started)),
-            (self.restarts > 0).then(|| messages::restarts(self.restarts)),
+            (self.restarts > 0).then(|| messages::count(self.restarts, "restart")),
             messages::failing_words(self.failing),
         ];
-        for part in parts.into_iter().flatten() {
-            // Writing to a String cannot fail.
-            let _ = write!(words, ", {part}");
-        }
-        words
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -39,11 +39,16 @@ pub fn dotenv(report: &Report) -> String {
 
 /// The verdict and the exit code of the worst agent, the deployment and the time of the first.
 fn values(report: &Report) -> [(&'static str, String); 4] {
+    let first = report.agents.first();
+    let elapsed_ms = first.map(|agent| whole_millis(agent.outcome.elapsed).to_string());
     [
         ("verdict", verdict(report).to_owned()),
         ("exit-code", report.exit_code.to_string()),
-        ("deployment-id", deployment_id(report)),
-        ("elapsed-ms", elapsed_ms(report)),
+        (
+            "deployment-id",
+            first.map(deployment_id).unwrap_or_default(),
+        ),
+        ("elapsed-ms", elapsed_ms.unwrap_or_default()),
     ]
 }
 
@@ -67,10 +72,10 @@ fn verdict(report: &Report) -> &'static str {
     worst(verdicts).unwrap_or(Verdict::Ready).as_str()
 }
 
-/// The first agent's deployment.
+/// An agent's deployment.
 ///
 /// Scripts use it in commands. What is not like an id is left out; the report has it.
-fn deployment_id(report: &Report) -> String {
+fn deployment_id(agent: &AgentReport) -> String {
     let usable = |id: &&str| {
         id.len() <= MAX_ID
             && id.starts_with(|char: char| char.is_ascii_alphanumeric())
@@ -78,18 +83,8 @@ fn deployment_id(report: &Report) -> String {
                 .chars()
                 .all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
     };
-    let id = first(report).and_then(|agent| agent.outcome.deployment_id.as_deref());
+    let id = agent.outcome.deployment_id.as_deref();
     id.filter(usable).unwrap_or_default().to_owned()
-}
-
-fn elapsed_ms(report: &Report) -> String {
-    first(report).map_or(String::new(), |agent| {
-        whole_millis(agent.outcome.elapsed).to_string()
-    })
-}
-
-fn first(report: &Report) -> Option<&AgentReport> {
-    report.agents.first()
 }
 
 /// Every agent's verdict, as a JSON object on one line.
@@ -151,7 +146,7 @@ mod tests {
         let given = |id: &str| {
             let mut report = agent("a", Verdict::Failed);
             report.outcome.deployment_id = Some(id.to_owned());
-            deployment_id(&Report::new(vec![report]))
+            deployment_id(&report)
         };
         for id in ["new", "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3", "v1.2_3"] {
             assert_eq!(given(id), id);

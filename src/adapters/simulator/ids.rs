@@ -2,14 +2,6 @@
 
 use ring::digest::{SHA256, digest};
 
-/// See [`super::Scenario::deployment_id`].
-pub(super) fn deployment(agent: &str, deploys: u64, name: &str) -> String {
-    match name {
-        "old" => uuid(&[agent, "new", &deploys.saturating_sub(1).to_string()]),
-        name => uuid(&[agent, name, &deploys.to_string()]),
-    }
-}
-
 /// An id in the form of a version 4 UUID that depends on `parts` only.
 pub(super) fn uuid(parts: &[&str]) -> String {
     let digest = digest(&SHA256, parts.join("\n").as_bytes());

@@ -9,10 +9,10 @@ use toml::Spanned;
 
 use super::built_in::SCENARIOS;
 use super::fault::{Fault, Moment};
-use super::{ids, placeholder};
+use super::ids::uuid;
+use super::placeholder;
 use crate::core::rollout::Verdict;
-use crate::core::text::diagnostics::{line, nearest, with_suggestion};
-use crate::core::text::one_line;
+use crate::core::text::diagnostics::{Problem, nearest, with_suggestion};
 
 /// The fields of the API's answers, so that a misspelt one is found. Others may be new: they pass.
 const FIELDS: &str = "activeDeploymentId activeDeploymentReady activeSessionCount agentProfile autoDeploy \
@@ -64,31 +64,18 @@ pub(super) struct LogLine {
     pub(super) deployment: String,
 }
 
-/// Why a text is no scenario.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{what}", line.map_or(String::new(), |line| format!("line {line}: ")))]
-pub struct InvalidScenario {
-    /// The line that is at fault, the first being 1; `None` where it is no single one.
-    pub line: Option<usize>,
-    /// What is wrong and what to write instead, as one line.
-    pub what: String,
-}
-
 impl Scenario {
     /// Reads a scenario from the text of its file.
     ///
     /// # Errors
     /// When the text is not TOML, has a key that no scenario has, or contradicts itself.
-    pub fn parse(text: &str) -> Result<Scenario, InvalidScenario> {
-        let file: File = toml::from_str(text).map_err(|error| InvalidScenario {
-            line: error.span().map(|span| line(text, &span)),
-            what: one_line(&with_suggestion(error.message())),
-        })?;
+    pub fn parse(text: &str) -> Result<Scenario, Problem> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| Problem::new(text, error.span(), &with_suggestion(error.message())))?;
         file.checked().map_err(|Wrong { within, word, what }| {
             let rest = text.get(within..).unwrap_or_default();
             let at = within + rest.find(&word).unwrap_or(0);
-            let (line, what) = (Some(line(text, &(at..at))), one_line(&what));
-            InvalidScenario { line, what }
+            Problem::new(text, Some(at..at), &what)
         })
     }
 
@@ -105,8 +92,7 @@ impl Scenario {
     }
 
     /// The built-in name that `name` is most likely a misspelling of.
-    #[must_use]
-    pub fn nearest(name: &str) -> Option<&'static str> {
+    pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         nearest(name, Self::built_in_names())
     }
 
@@ -135,7 +121,10 @@ impl Scenario {
     /// What is "old" in one deploy is what was "new" in the deploy before.
     #[must_use]
     pub fn deployment_id(agent: &str, deploys: u64, name: &str) -> String {
-        ids::deployment(agent, deploys, name)
+        match name {
+            "old" => uuid(&[agent, "new", &deploys.saturating_sub(1).to_string()]),
+            name => uuid(&[agent, name, &deploys.to_string()]),
+        }
     }
 }
 

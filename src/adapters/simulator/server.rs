@@ -5,11 +5,11 @@ mod organization;
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body;
 use axum::extract::rejection::PathRejection;
@@ -33,7 +33,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// An API on loopback that plays scripted rollouts.
 #[derive(Debug)]
-pub struct Simulator {
+pub(crate) struct Simulator {
     listener: TcpListener,
     address: SocketAddr,
     stage: Arc<Stage>,
@@ -41,7 +41,7 @@ pub struct Simulator {
 
 /// What a simulator plays, and for whom.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Which agents there are and what each plays.
     pub agents: BTreeMap<String, Arc<Scenario>>,
     /// The key that requests must bear; `None`: any will do.
@@ -52,75 +52,48 @@ pub struct Settings {
     pub start: Start,
 }
 
-/// Why a simulator cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address can be reached from other machines.
-    #[error("the simulator serves on loopback addresses only, not on {0}")]
-    NotLoopback(SocketAddr),
-    /// The address is taken, or cannot be had.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// Why it cannot.
-        #[source]
-        source: io::Error,
-    },
-}
-
 impl Simulator {
     /// Takes the address; from then on connections wait until [`Simulator::serve`] answers them.
     ///
     /// # Errors
     /// When the address is not on loopback, or cannot be had.
-    pub async fn bind(address: SocketAddr, settings: Settings) -> Result<Self, SimulatorError> {
-        if !address.ip().is_loopback() {
-            return Err(SimulatorError::NotLoopback(address));
-        }
-        let failed = |source| SimulatorError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    pub(crate) async fn bind(address: SocketAddr, settings: Settings) -> anyhow::Result<Self> {
+        ensure!(
+            address.ip().is_loopback(),
+            "the simulator serves on loopback addresses only, not on {address}"
+        );
+        let failed = || format!("cannot listen on {address}");
+        let listener = TcpListener::bind(address).await.with_context(failed)?;
         let (opened, wall) = (Instant::now(), Timestamp::now());
-        let Settings {
-            agents,
-            key,
-            speed,
-            start,
-        } = settings;
-        let agents = agents.into_iter().map(|(name, scenario)| {
+        let (start, speed) = (settings.start, settings.speed);
+        let agents = settings.agents.into_iter().map(|(name, scenario)| {
             let agent = SimulatedAgent::new(&name, scenario, start, speed, wall);
             (name, agent)
         });
-        let agents = Mutex::new(agents.collect());
-        let stage = Arc::new(Stage {
-            key,
-            opened,
-            agents,
-        });
         Ok(Self {
+            address: listener.local_addr().with_context(failed)?,
             listener,
-            address,
-            stage,
+            stage: Arc::new(Stage {
+                key: settings.key,
+                opened,
+                agents: Mutex::new(agents.collect()),
+            }),
         })
     }
 
     /// A way to deploy without a request.
-    #[must_use]
-    pub fn deployer(&self) -> Deployer {
+    pub(crate) fn deployer(&self) -> Deployer {
         Deployer(Arc::clone(&self.stage))
     }
 
     /// What clients take for the URL of the API.
-    #[must_use]
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The environment that points this program, and then the vendor's tools, at it: two lines for a
     /// shell. A key that only its user knows is not in them.
-    #[must_use]
-    pub fn exports(&self) -> String {
+    pub(crate) fn exports(&self) -> String {
         let (key, token) = match self.stage.key {
             Some(_) => ("", ""),
             None => (
@@ -137,25 +110,25 @@ impl Simulator {
     }
 
     /// Answers requests until it is dropped.
-    pub async fn serve(self) {
+    pub(crate) async fn serve(self) {
         connection::serve(self.listener, router(self.stage)).await;
     }
 }
 
 /// Deploys to a simulator that serves in the same process.
 #[derive(Debug, Clone)]
-pub struct Deployer(Arc<Stage>);
+pub(crate) struct Deployer(Arc<Stage>);
 
 impl Deployer {
     /// Deploys to an agent, as a POST would.
-    pub fn deploy(&self, agent: &str) {
+    pub(crate) fn deploy(&self, agent: &str) {
         let _ = self
             .0
             .play(agent, |agent, now| agent.deploy(now, &Value::Null));
     }
 
     /// Deploys to an agent, which plays this scenario from now on; `manifest` is what a POST would say.
-    pub fn deploy_as(&self, agent: &str, scenario: &Arc<Scenario>, manifest: &Value) {
+    pub(crate) fn deploy_as(&self, agent: &str, scenario: &Arc<Scenario>, manifest: &Value) {
         let _ = self.0.play(agent, |agent, now| {
             agent.scenario = Arc::clone(scenario);
             agent.deploy(now, manifest)
@@ -163,12 +136,12 @@ impl Deployer {
     }
 
     /// Has an agent's details say this from now on, where its scenario says nothing else.
-    pub fn set(&self, agent: &str, fields: &Value) {
+    pub(crate) fn set(&self, agent: &str, fields: &Value) {
         let _ = self.0.play(agent, |agent, _| agent.set(fields));
     }
 
     /// Has an agent's deployment from before the first deploy be of this image.
-    pub fn set_first_image(&self, agent: &str, image: &str) {
+    pub(crate) fn set_first_image(&self, agent: &str, image: &str) {
         let _ = self.0.play(agent, |agent, _| agent.set_first_image(image));
     }
 }

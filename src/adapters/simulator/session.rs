@@ -57,7 +57,7 @@ impl SimulatedAgent {
     ///
     /// # Errors
     /// When there is none of that id.
-    pub fn end_session(&mut self, now: Now, id: &str) -> Outcome {
+    pub(crate) fn end_session(&mut self, now: Now, id: &str) -> Outcome {
         let mut sessions = self.sessions.iter_mut();
         let session = sessions.find(|session| session["sessionId"] == id);
         session.ok_or_else(|| no_session(id))?["endedAt"] = written(now.wall);

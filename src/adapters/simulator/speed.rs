@@ -8,24 +8,17 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed(f64);
 
-/// Why something is not a speed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a speed is a number from 0.001 to 1000000, not {0}")]
-pub struct InvalidSpeed(String);
-
 impl Speed {
     /// As written in the scenario.
-    pub const REAL: Speed = Speed(1.0);
+    pub(crate) const REAL: Speed = Speed(1.0);
 
     /// Checks the factor.
     ///
     /// # Errors
     /// When the factor is no number, or so small or large that times would lose their meaning.
-    pub fn new(factor: f64) -> Result<Speed, InvalidSpeed> {
+    pub(crate) fn new(factor: f64) -> Result<Speed, String> {
         let known = (0.001..=1_000_000.0).contains(&factor);
-        known
-            .then_some(Speed(factor))
-            .ok_or_else(|| InvalidSpeed(factor.to_string()))
+        known.then_some(Speed(factor)).ok_or_else(|| wrong(factor))
     }
 
     /// How much of the scenario's time passes in `real` time.
@@ -48,12 +41,16 @@ impl Speed {
 }
 
 impl FromStr for Speed {
-    type Err = InvalidSpeed;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let factor = text.parse().map_err(|_| InvalidSpeed(format!("{text:?}")));
+        let factor = text.parse().map_err(|_| wrong(format!("{text:?}")));
         factor.and_then(Self::new)
     }
+}
+
+fn wrong(given: impl fmt::Display) -> String {
+    format!("a speed is a number from 0.001 to 1000000, not {given}")
 }
 
 impl fmt::Display for Speed {
@@ -81,7 +78,7 @@ mod tests {
                 "a speed is a number from 0.001 to 1000000, not \"fast\"",
             ),
         ] {
-            assert_eq!(factor.parse::<Speed>().unwrap_err().to_string(), message);
+            assert_eq!(factor.parse::<Speed>().unwrap_err(), message);
         }
     }
 

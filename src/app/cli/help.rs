@@ -2,19 +2,6 @@
 //!
 //! A paragraph is one line: it is wrapped at the width of the terminal.
 
-/// The names of the commands.
-pub(super) const COMMANDS: [&str; 9] = [
-    "wait-for-ready",
-    "run",
-    "status",
-    "watch",
-    "history",
-    "simulate",
-    "mcp",
-    "completions",
-    "man",
-];
-
 /// The options that `-h` shows of those that a variable can set; `--help` shows them all.
 pub(super) const COMMON: &str = "api_key_file baseline config deployment exclude include listen \
      output progress simulate stable_for store timeout until webhook";

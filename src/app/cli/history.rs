@@ -12,7 +12,7 @@ use crate::core::fleet::{final_verdict, parse_moment};
 use crate::core::rollout::Verdict;
 
 /// `history`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct HistoryArgs {
     /// Rollouts of these agents only
     #[arg(value_name = "AGENT")]
@@ -52,9 +52,10 @@ pub(crate) struct HistoryArgs {
 }
 
 /// `--output` of `history`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HistoryFormat {
     /// A table, and the statistics in words
+    #[default]
     Text,
     /// One JSON object
     Json,

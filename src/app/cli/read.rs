@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 
-use clap::builder::{BoolishValueParser, Resettable};
+use clap::builder::{BoolishValueParser, PossibleValuesParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
@@ -31,9 +31,6 @@ const GO_WITH: [(&str, &[&str]); 4] = [
     ("smoke", &["smoke_key_file", "smoke_body", "smoke_timeout"]),
     ("webhook", &["webhook_secret_file"]),
 ];
-
-/// Options of which only one can be typed. Of their variables the first counts.
-const ONE_OF: [[&str; 2]; 1] = [["simulate", "api_url"]];
 
 /// The options that variables gave, with the names of these.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +92,16 @@ impl Cli {
 
     /// The whole description of the command line.
     pub(crate) fn described() -> clap::Command {
-        with_exit_codes(Self::command())
-            .mut_subcommands(|sub| with_exit_codes(sub.mut_args(complete)))
+        let command = with_exit_codes(Self::command())
+            .mut_subcommands(|sub| with_exit_codes(sub.mut_args(complete)));
+        let names = command.get_subcommands();
+        let names: Vec<_> = names.map(|sub| sub.get_name().to_owned()).collect();
+        // A manual page there is of each of them.
+        command.mut_subcommand("man", |man| {
+            man.mut_arg("command", |arg| {
+                arg.value_parser(PossibleValuesParser::new(names))
+            })
+        })
     }
 }
 
@@ -176,10 +181,9 @@ fn no_contradiction(command: &mut clap::Command, given: &ArgMatches) -> Result<(
         Some((ErrorKind::MissingRequiredArgument, message))
     });
     let problem = problem.or_else(|| {
+        // Of their variables the first counts.
         let typed = |id| find(id).filter(|arg| is_typed(arg)).map(name);
-        let both = ONE_OF
-            .iter()
-            .find_map(|[one, other]| Some([typed(one)?, typed(other)?]))?;
+        let both = [typed("simulate")?, typed("api_url")?];
         Some((ErrorKind::ArgumentConflict, only_one(&both)))
     });
     match problem {

@@ -16,18 +16,15 @@ pub(super) async fn connect(
     plan: &Plan,
     start: Start,
 ) -> Result<(Connection, Option<Deployer>), Error> {
-    let (client, deployer) = match &plan.source {
+    let (client, max_rps, deployer) = match &plan.source {
         Source::Api {
             url,
             credentials,
             ca_file,
         } => {
-            let client = Client::new(
-                url.clone(),
-                Credentials::clone(credentials),
-                ca_file.as_deref(),
-            )?;
-            (client, None)
+            let credentials = Credentials::clone(credentials);
+            let client = Client::new(url.clone(), credentials, ca_file.as_deref())?;
+            (client, plan.max_rps, None)
         }
         Source::Simulator { scenario, speed } => {
             let scenario = Arc::new(Scenario::clone(scenario));
@@ -41,22 +38,15 @@ pub(super) async fn connect(
                 start,
             };
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let simulator = Simulator::bind(address, settings).await;
-            let simulator = simulator.map_err(anyhow::Error::from)?;
+            let simulator = Simulator::bind(address, settings).await?;
             let url = ApiUrl::parse(&simulator.base_url(), PlainHttp::LoopbackOnly);
             let url = url.expect("the simulator's address is loopback");
             let deployer = simulator.deployer();
             tokio::spawn(simulator.serve());
-            (
-                Client::new(url, Credentials::of_simulator(), None)?,
-                Some(deployer),
-            )
+            let client = Client::new(url, Credentials::of_simulator(), None)?;
+            // Nobody has to be spared of requests but the API.
+            (client, NonZeroU32::MAX, Some(deployer))
         }
-    };
-    // Nobody has to be spared of requests but the API.
-    let max_rps = match plan.source {
-        Source::Api { .. } => plan.max_rps,
-        Source::Simulator { .. } => NonZeroU32::MAX,
     };
     Ok((Connection::new(client, max_rps, Hooks::default()), deployer))
 }

@@ -89,9 +89,7 @@ impl Demo {
             start: Start::AtDeploy,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let simulator = Simulator::bind(address, settings)
-            .await
-            .map_err(anyhow::Error::new)?;
+        let simulator = Simulator::bind(address, settings).await?;
         let deployer = simulator.deployer();
         for (number, agent) in agents.iter().enumerate() {
             let said = json!({ "region": region(agent), "activeSessionCount": number * 5 % 7 });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::adapters::output::{Level, Style, csv, print};
+use super::out;
+use crate::adapters::output::{Level, Style, csv};
 use crate::adapters::store::{DeadLetter, Reader, RolloutQuery};
 use crate::app::cli::{GroupArg, HistoryArgs, HistoryFormat};
 use crate::app::error::Error;
@@ -33,16 +34,11 @@ struct Summary {
 /// Prints rollouts and their statistics, or what was not delivered.
 pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
-    let path = args.store.clone().unwrap_or_else(plan::default_store);
+    let store = open(args)?;
     if args.undelivered {
-        return undelivered(&Reader::open(&path)?, args);
+        return undelivered(&store, args);
     }
-    let query = query(args);
-    let store = Reader::open(&path)?;
-    let limit = args.limit.unwrap_or(match args.output {
-        HistoryFormat::Text => ROWS,
-        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
-    });
+    let (query, limit) = (query(args), limit(args));
     match args.output {
         HistoryFormat::Text => {
             let summary = summary(&store, &query, args)?;
@@ -82,6 +78,19 @@ fn read_latest(
             return Ok(unreadable);
         }
     }
+}
+
+fn open(args: &HistoryArgs) -> Result<Reader, Error> {
+    let path = args.store.clone().unwrap_or_else(plan::default_store);
+    Ok(Reader::open(&path)?)
+}
+
+/// How many rows are shown at most.
+fn limit(args: &HistoryArgs) -> usize {
+    args.limit.unwrap_or(match args.output {
+        HistoryFormat::Text => ROWS,
+        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
+    })
 }
 
 /// Which rollouts are asked for.
@@ -127,10 +136,9 @@ fn groups(rollouts: &[RolloutSummary], by: GroupArg) -> Vec<(String, Stats)> {
 
 /// The latest rollouts and the statistics, as a table and for programs, without the messages.
 pub(super) fn overview(args: &HistoryArgs) -> Result<(String, Value), Error> {
-    let query = query(args);
-    let store = Reader::open(&args.store.clone().unwrap_or_else(plan::default_store))?;
+    let (store, query) = (open(args)?, query(args));
     let summary = summary(&store, &query, args)?;
-    let (rollouts, unreadable) = latest(&store, query, args.limit.unwrap_or(ROWS))?;
+    let (rollouts, unreadable) = latest(&store, query, limit(args))?;
     let mut shown = head(&summary);
     shown["rollouts"] = json!(rollouts);
     Ok((table(&rollouts, unreadable, &summary), shown))
@@ -212,10 +220,7 @@ fn json(store: &Reader, query: RolloutQuery, limit: usize, summary: &Summary) ->
 /// Shows what waits for each sink, and what it did not take.
 fn undelivered(store: &Reader, args: &HistoryArgs) -> Result<Ending, Error> {
     let backlogs = store.backlogs()?;
-    let letters = store.dead_letters(args.limit.unwrap_or(match args.output {
-        HistoryFormat::Text => ROWS,
-        HistoryFormat::Json | HistoryFormat::Csv => usize::MAX,
-    }))?;
+    let letters = store.dead_letters(limit(args))?;
     match args.output {
         HistoryFormat::Text => undelivered_text(&backlogs, &letters)?,
         HistoryFormat::Json => {
@@ -281,8 +286,4 @@ fn undelivered_text(
         lines.push("everything was delivered".to_owned());
     }
     out(&(lines.join("\n") + "\n"))
-}
-
-fn out(text: &str) -> Result<(), Error> {
-    print::out(text).map_err(Error::Print)
 }

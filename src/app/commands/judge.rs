@@ -19,7 +19,7 @@ use crate::adapters::output::{
 use crate::adapters::simulator::{Deployer, Start};
 use crate::app::error::{self, Error};
 use crate::app::exit::{self, Ending};
-use crate::app::plan::{OnFailure, Plan, Source};
+use crate::app::plan::{Plan, Source};
 use crate::app::poll_loop::Signal;
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::pacing::Pace;
@@ -48,16 +48,8 @@ pub(super) async fn judge_quietly(
     listener: Option<OnEvent>,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let names = plan.agents.iter().map(|name| name.as_str().to_owned());
-    let progress = Progress::handed(plan.output.display, names.collect(), listener);
-    let (connection, deployer) = connect(&plan, Start::AtFirstRead).await?;
-    let prepared = Prepared {
-        files: Files::prepare(&plan.output.files)?,
-        plan,
-        connection,
-        signals,
-        deployer,
-    };
+    let progress = Progress::handed(plan.output.display, &plan.agents, listener);
+    let prepared = Prepared::with(plan, signals, Start::AtFirstRead).await?;
     prepared.follow(progress, None).await
 }
 
@@ -74,8 +66,13 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Opens what the plan needs, a simulator that begins at `start` included; what would spoil its end has to show now.
     pub(super) async fn of(plan: Plan, start: Start) -> Result<Self, Error> {
-        let files = Files::prepare(&plan.output.files)?;
         let signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
+        Self::with(plan, signals, start).await
+    }
+
+    /// The same for somebody whose signals these are.
+    async fn with(plan: Plan, signals: Signals, start: Start) -> Result<Self, Error> {
+        let files = Files::prepare(&plan.output.files)?;
         let (connection, deployer) = connect(&plan, start).await?;
         Ok(Self {
             plan,
@@ -89,10 +86,9 @@ impl Prepared {
     /// Follows the agents, `run` with its deploy command, and reports.
     pub(super) async fn judge(self, deploy: Option<Deploy>) -> Result<Ending, Error> {
         let output = &self.plan.output;
-        let names = self.plan.agents.iter().map(|name| name.as_str().to_owned());
-        let (names, began) = (names.collect(), Timestamp::now());
+        let began = Timestamp::now();
         terminal::begin(output.extras);
-        let progress = Progress::begin(output.style, output.display, began, names);
+        let progress = Progress::begin(output.style, output.display, began, &self.plan.agents);
         let of_run = deploy.is_some().then_some(began);
         let report = self.follow(progress, deploy).await?;
         let (line, took) = messages::note(&report, output.display.mode);
@@ -112,14 +108,7 @@ impl Prepared {
         mut progress: Progress,
         mut deploy: Option<Deploy>,
     ) -> Result<Report, Error> {
-        let Self {
-            plan,
-            connection,
-            signals,
-            ..
-        } = self;
-        let mode = plan.output.display.mode;
-        let style = plan.output.style;
+        let (plan, style) = (&self.plan, self.plan.output.style);
         let (sender, mut messages) = mpsc::unbounded_channel();
         let (command, of_command) = mpsc::unbounded_channel();
         let mut of_command = deploy.is_some().then_some(of_command);
@@ -129,12 +118,13 @@ impl Prepared {
                 agent: agent.clone(),
                 tempo: plan.tempo(),
                 logs: plan.output.logs,
-                connection: connection.clone(),
+                connection: self.connection.clone(),
                 smoke: plan.smoke.clone(),
-                signals: signals.clone(),
+                signals: self.signals.clone(),
                 command: of_command.take(),
                 sender: sender.clone(),
             };
+            let mode = plan.output.display.mode;
             tokio::spawn(task.run(Machine::new(policy.clone()), mode));
         }
         drop(sender);
@@ -169,10 +159,8 @@ impl Prepared {
                         messages::name_who_stopped(&mut report, failed);
                     }
                     progress.end(index, &report);
-                    if plan.on_failure == OnFailure::FailFast
-                        && report.outcome.verdict != Verdict::Ready
-                    {
-                        signals.end(Interruption::FailFast);
+                    if plan.fail_fast && report.outcome.verdict != Verdict::Ready {
+                        self.signals.end(Interruption::FailFast);
                         stopped_by.get_or_insert_with(|| AgentReport::clone(&report));
                     }
                     reports[index] = Some(*report);
@@ -284,7 +272,7 @@ fn slow_polls(plan: &Plan) -> Option<String> {
         }
         Mode::Watch | Mode::Run | Mode::Status => return None,
     };
-    let rate = messages::requests(plan.max_rps.get());
+    let rate = messages::count(plan.max_rps.get().into(), "request");
     Some(format!(
         "{agents} at {rate} a second: {consequence} --max-rps"
     ))

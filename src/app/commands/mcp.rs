@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use self::tools::Tools;
 use super::signals::Signals;
-use crate::adapters::output::{Level, Style, print};
+use crate::adapters::output::{Level, Style};
 use crate::app::cli::McpArgs;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -125,7 +125,7 @@ fn key(id: &Value) -> String {
 }
 
 fn write(message: &Value) -> Result<(), Error> {
-    print::out(&format!("{message}\n")).map_err(Error::Print)
+    super::out(&format!("{message}\n"))
 }
 
 /// The lines of stdin up to its end.

@@ -20,7 +20,7 @@ use crate::adapters::output::print;
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{CommandEnd, Plan};
+use crate::app::plan::Plan;
 use crate::core::rollout::{CommandReport, Interruption, Verdict};
 use crate::core::trace::Root;
 
@@ -32,23 +32,30 @@ const REST_GRACE: Duration = Duration::from_secs(1);
 /// How often to check whether what the command has started has ended.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
-/// Runs a deploy command, and judges what it deploys.
+/// Runs a deploy command, and judges what it deploys. A command that `finishes` is only waited for, whatever
+/// the verdict.
 pub(super) async fn run(
     plan: Plan,
     command: Vec<OsString>,
-    end: CommandEnd,
+    finishes: bool,
 ) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
     prepared.signals.exit_on_second_signal();
     let root = prepared.plan.telemetry.as_ref().map(|it| it.root.clone());
-    let deploy = Deploy::new(command, end, root);
+    let deploy = Deploy {
+        command,
+        finishes,
+        root,
+        state: State::Waiting,
+    };
     prepared.judge(Some(deploy)).await
 }
 
 /// The deploy command.
 pub(super) struct Deploy {
     command: Vec<OsString>,
-    end: CommandEnd,
+    /// Whether it is waited for with every verdict, and never asked to end.
+    finishes: bool,
     /// What makes its spans children of ours.
     root: Option<Root>,
     state: State,
@@ -78,15 +85,6 @@ enum Group {
 }
 
 impl Deploy {
-    fn new(command: Vec<OsString>, end: CommandEnd, root: Option<Root>) -> Self {
-        Self {
-            command,
-            end,
-            root,
-            state: State::Waiting,
-        }
-    }
-
     /// Starts the command.
     ///
     /// # Errors
@@ -170,7 +168,7 @@ impl Deploy {
     /// longer.
     pub(super) fn ends_early_with(&self, verdict: Verdict) -> bool {
         let decides = !matches!(verdict, Verdict::Ready | Verdict::Interrupted(_));
-        decides && self.end == CommandEnd::WithTheVerdict
+        decides && !self.finishes
     }
 
     /// Waits for the end of the command, or brings it about.

@@ -12,7 +12,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::adapters::output::print;
 use crate::adapters::store::Store;
 use crate::app::cli::Listen;
 use crate::app::error::Error;
@@ -58,7 +57,7 @@ pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Er
             }
         };
         let text = format!("{name} ({sink}): {outcome}\n  {line}\n");
-        print::out(&text).map_err(Error::Print)?;
+        super::out(&text)?;
     }
     match failures {
         0 => Ok(Ending::Done),
@@ -109,8 +108,7 @@ pub(super) async fn redeliver(plan: &WatchPlan, sink: Option<&str>) -> Result<En
             None => "there are no dead letters\n".to_owned(),
         };
     }
-    print::out(&text).map_err(Error::Print)?;
-    Ok(Ending::Done)
+    super::print(&text)
 }
 
 /// Asks the sidecar of this configuration whether it knows what it is there to know.
@@ -138,8 +136,7 @@ pub(super) async fn health(plan: &WatchPlan) -> Result<Ending, Error> {
             let why = format!("what answers at {address} is no sidecar");
             return Err(Error::Unhealthy(why));
         }
-        print::out("healthy\n").map_err(Error::Print)?;
-        return Ok(Ending::Done);
+        return super::print("healthy\n");
     }
     let faults = body["faults"].as_array().into_iter().flatten();
     let faults: Vec<String> = faults

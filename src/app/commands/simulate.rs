@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use super::signals::{Hangup, Signals};
-use crate::adapters::output::{Level, Style, print};
+use crate::adapters::output::{Level, Style};
 use crate::adapters::simulator::{Scenario, Settings, Simulator, Start};
 use crate::app::cli::SimulateArgs;
 use crate::app::error::Error;
@@ -31,10 +31,9 @@ pub(super) async fn simulate(args: SimulateArgs, level: Level) -> Result<Ending,
         },
     };
     let mut signals = Signals::listen(Hangup::Ends).map_err(Error::Setup)?;
-    let simulator = Simulator::bind(args.listen, settings).await;
-    let simulator = simulator.map_err(anyhow::Error::from)?;
+    let simulator = Simulator::bind(args.listen, settings).await?;
     let listening = format!("listening on {}\n", simulator.base_url());
-    print::out(&(listening + &simulator.exports())).map_err(Error::Print)?;
+    super::out(&(listening + &simulator.exports()))?;
     tokio::select! {
         _ = signals.interruption() => Ok(Ending::Done),
         () = simulator.serve() => Ok(Ending::Done),

@@ -11,7 +11,7 @@ use crate::adapters::output::{Progress, Style, columns, print_error, redraw};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
-use crate::app::plan::{Plan, Rounds, Survey};
+use crate::app::plan::{Plan, Survey};
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::messages;
 use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, Route, TargetRule, Verdict};
@@ -24,9 +24,10 @@ const BETWEEN_ROUNDS: Duration = Duration::from_secs(5);
 pub(super) async fn survey(plan: Plan, survey: Survey) -> Result<Ending, Error> {
     let prepared = Prepared::of(plan, Start::AtFirstRead).await?;
     prepared.signals.exit_on_second_signal();
-    match survey.rounds {
-        Rounds::One => once(prepared, &survey).await,
-        Rounds::Endless => until_a_signal(prepared, &survey).await,
+    if survey.repeats {
+        until_a_signal(prepared, &survey).await
+    } else {
+        once(prepared, &survey).await
     }
 }
 
@@ -140,6 +141,6 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
 }
 
 fn counting(style: Style, prepared: &Prepared) -> Progress {
-    let agents = prepared.plan.agents.iter().map(ToString::to_string);
-    Progress::counting(style, prepared.plan.output.display, agents.collect())
+    let plan = &prepared.plan;
+    Progress::counting(style, plan.output.display, &plan.agents)
 }

@@ -16,7 +16,6 @@ use super::signals::{Hangup, Signals};
 use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{Client, Credentials};
 use crate::adapters::metrics::Metrics;
-use crate::adapters::output::print;
 use crate::adapters::store::Store;
 use crate::app::cli::{Listen, WatchArgs};
 use crate::app::error::{Error, chain};
@@ -93,7 +92,7 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
     let http = listen(&plan, &shared, &metrics, &store, &connection).await?;
     if let (Some(demo), Some(http)) = (&demo, &http) {
         let page = format!("http://{}", http.local_addr());
-        print::out(&demo.words(&page)).map_err(Error::Print)?;
+        super::out(&demo.words(&page))?;
     }
     let sinks = std::mem::take(&mut plan.sinks);
     shared.set_sinks(sinks.iter().map(|sink| sink.name.clone()));
@@ -168,8 +167,7 @@ fn check(plan: &WatchPlan) -> Result<Ending, Error> {
         };
         let _ = writeln!(text, "  muted    {}{over}", one_line(&mute.to_string()));
     }
-    print::out(&text).map_err(Error::Print)?;
-    Ok(Ending::Done)
+    super::print(&text)
 }
 
 async fn open(plan: &WatchPlan) -> Result<StoreHandle, Error> {

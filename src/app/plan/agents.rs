@@ -1,6 +1,5 @@
 //! Which agents are meant: those that were named, or the one of the vendor's file.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -10,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::path_in;
 use super::vendor_command::{FILE_VARIABLE, VendorCommand};
 use crate::core::text::{diagnostics, one_line};
 use crate::core::wire::AgentName;
@@ -24,7 +24,7 @@ const NONE_NAMED: &str =
 /// which is the vendor's own unless it is said.
 pub(super) fn select(named: &[String], file: Option<PathBuf>) -> Result<Vec<AgentName>> {
     if named.is_empty() {
-        let file = file.or_else(file_of_variable);
+        let file = file.or_else(|| path_in(FILE_VARIABLE));
         return Ok(vec![of_file(&file.unwrap_or_else(|| FILE.into()))?]);
     }
     let mut agents: Vec<AgentName> = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn of_deploy(
     file: Option<PathBuf>,
     command: &[OsString],
 ) -> Result<AgentName> {
-    let ours = match (named, file.or_else(file_of_variable)) {
+    let ours = match (named, file.or_else(|| path_in(FILE_VARIABLE))) {
         (Some(name), _) => Some((name.parse()?, "AGENT".to_owned())),
         (None, Some(file)) => Some((of_file(&file)?, file.display().to_string())),
         (None, None) => None,
@@ -72,14 +72,9 @@ fn of_command(command: VendorCommand) -> Result<(AgentName, String)> {
     if command.is_elsewhere {
         bail!(NONE_NAMED);
     }
-    let file = command.config_file.or_else(file_of_variable);
+    let file = command.config_file.or_else(|| path_in(FILE_VARIABLE));
     let file = file.unwrap_or_else(|| FILE.into());
     Ok((of_file(&file)?, file.display().to_string()))
-}
-
-fn file_of_variable() -> Option<PathBuf> {
-    let file = env::var_os(FILE_VARIABLE).filter(|file| !file.is_empty());
-    file.map(PathBuf::from)
 }
 
 fn of_file(path: &Path) -> Result<AgentName> {

@@ -15,18 +15,13 @@ pub(crate) enum Question {
     /// How it is now.
     Now,
     /// How the rollout of its target ends, within this time.
-    Ending { within: Duration, target: Named },
-}
-
-/// How a call names the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// By its id.
-    Deployment(String),
-    /// As the first that is not this one.
-    After(String),
-    /// Not: it is what is desired.
-    Current,
+    Ending {
+        within: Duration,
+        /// The id of the target.
+        deployment: Option<String>,
+        /// Without it, the deployment that the target comes after; without either, it is what is desired.
+        previous: Option<String>,
+    },
 }
 
 /// What a call will do; without an agent it is about that of `pcc-deploy.toml`.
@@ -41,11 +36,15 @@ pub(crate) fn mcp_plan(api: ApiArgs, agent: Option<&str>, question: Question) ->
     let current = || scripted_target(&plan.source, &plan.agents[0]);
     let policy = match question {
         Question::Now => Policy::single_check(current(), Limits::default()),
-        Question::Ending { within, target } => {
-            let rule = match target {
-                Named::Deployment(id) => TargetRule::Deployment(target::id("deployment_id", &id)?),
-                Named::After(id) => not_deployment(target::id("previous_deployment_id", &id)?),
-                Named::Current => current(),
+        Question::Ending {
+            within,
+            deployment,
+            previous,
+        } => {
+            let rule = match (deployment, previous) {
+                (Some(id), _) => TargetRule::Deployment(target::id("deployment_id", &id)?),
+                (None, Some(id)) => not_deployment(target::id("previous_deployment_id", &id)?),
+                (None, None) => current(),
             };
             let limits = Limits {
                 timeout: within,

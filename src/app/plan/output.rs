@@ -4,6 +4,7 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use super::path_in;
 use crate::adapters::output::terminal::Extras;
 use crate::adapters::output::{
     Display, FileKind, ResultFormat, Style, Verbosity, is_same_terminal,
@@ -49,10 +50,10 @@ impl OutputPlan {
             (FileKind::Dotenv, args.dotenv.clone()),
         ];
         if [ci, Some(style)].contains(&Some(Style::Github)) {
-            files.push((FileKind::GithubOutput, path("GITHUB_OUTPUT")));
+            files.push((FileKind::GithubOutput, path_in("GITHUB_OUTPUT")));
             // A single check is a step on the way; it has no page.
             if mode != Mode::Status {
-                files.push((FileKind::GithubSummary, path("GITHUB_STEP_SUMMARY")));
+                files.push((FileKind::GithubSummary, path_in("GITHUB_STEP_SUMMARY")));
             }
         }
         let files = files
@@ -142,13 +143,6 @@ fn style(asked: Option<Style>, ci: Option<Style>, terminal: Terminal) -> Style {
         (None, Terminal::Able) => ci.unwrap_or(Style::Tty),
         (None, Terminal::Recorded | Terminal::None) => ci.unwrap_or(Style::Plain),
     }
-}
-
-/// The file that a variable of the runner's names.
-fn path(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use anyhow::{Error, Result, anyhow};
 use reqwest::Url;
 
 pub(crate) use self::check::check_files;
-pub use self::file::{FileProblem, check_watch_file};
+pub use self::file::check_watch_file;
 use self::sinks::SinkTable;
-use super::{agents, api_url, telemetry};
+use super::{agents, api_url, path_in, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
 use crate::adapters::delivery::{Config, Network};
 use crate::app::cli::{Listen, WatchArgs, WatchKeys};
@@ -27,6 +27,7 @@ use crate::app::watch::http::{Access, Token, read_token};
 use crate::core::fleet::{Mode, Mute, Origin, PublicUrl, Rules, Scope, Watched, url_part};
 use crate::core::messages::example_values;
 use crate::core::rollout::Limits;
+use crate::core::text::diagnostics::Problem;
 use crate::core::text::template::Template;
 
 // What is meant where a key is not given.
@@ -98,10 +99,10 @@ impl WatchPlan {
 /// # Errors
 /// All that is wrong with the configuration.
 pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
-    let in_file = |problems: Vec<FileProblem>| {
+    let in_file = |problems: Vec<Problem>| {
         let path = args.config.clone().unwrap_or_default();
         let problems = problems.into_iter();
-        let of_config = |problem: FileProblem| match problem.line {
+        let of_config = |problem: Problem| match problem.line {
             Some(line) => anyhow!("{}, line {line}: {}", path.display(), problem.what),
             None => Error::msg(problem.what),
         };
@@ -110,73 +111,63 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let file = args.config.as_deref().map(file::read).transpose();
     let file = file.map_err(in_file)?.unwrap_or_default();
     let keys = args.keys.clone().or(file.keys);
-    let plain_http = if keys.allow_insecure_http {
-        PlainHttp::Anywhere
-    } else {
-        PlainHttp::LoopbackOnly
-    };
+    let plain_http = PlainHttp::new(keys.allow_insecure_http);
     let network = network(plain_http, keys.ca_file.clone(), keys.api_key_file.clone());
     let typed = keys.webhook.clone();
     let typed = typed.map(|url| Config::webhook(url, keys.webhook_secret_file.clone()));
     let tables = file.sinks.into_iter().chain(typed.map(SinkTable::typed));
-    let sinks = sinks::build(tables, &network).map_err(in_file);
+    let mut problems = Vec::new();
+    let sinks = sinks::build(tables, &network);
+    let sinks = sinks.map_err(|of_sinks| problems.extend(in_file(of_sinks)));
+    let mut note = |problem| problems.push(problem);
     let place = |key: &str, is_typed: bool| match (&args.config, file.lines.get(key)) {
         (Some(file), Some(line)) if !is_typed => format!("{}, line {line}: {key}", file.display()),
         _ => format!("--{key}"),
     };
     let given_by = place("api-url", args.keys.api_url.is_some());
     let url = api_url(keys.api_url.as_deref(), &given_by, plain_http);
+    let url = url.map_err(&mut note).ok();
+    let watched = watched(&keys).map_err(&mut note).ok();
     let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
+    let telemetry = telemetry.map_err(&mut note);
     let given_by = place("dashboard-url", args.keys.dashboard_url.is_some());
-    let dashboard = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
-    let dashboard = dashboard.map_err(|why| anyhow!("{given_by}: {why}"));
+    let dashboard_url = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
+    let dashboard_url = dashboard_url.map_err(|why| note(anyhow!("{given_by}: {why}")));
     let given_by = place("public-url", args.keys.public_url.is_some());
-    let page = keys.public_url.as_deref().map(str::parse::<PublicUrl>);
-    let page = page.transpose().map_err(|why| anyhow!("{given_by}: {why}"));
-    let origin = match (dashboard, page) {
-        (Ok(dashboard_url), Ok(public_url)) => Ok((dashboard_url, public_url)),
-        (dashboard, page) => Err([dashboard.err(), page.err()]),
+    let public_url = keys.public_url.as_deref().map(str::parse::<PublicUrl>);
+    let public_url = public_url.transpose();
+    let public_url = public_url.map_err(|why| note(anyhow!("{given_by}: {why}")));
+    let (Some(url), Some(watched), true) = (url, watched, problems.is_empty()) else {
+        return Err(problems);
     };
-    match (sinks, url, watched(&keys), telemetry, origin) {
-        (Ok(sinks), Ok(url), Ok(watched), Ok(telemetry), Ok((dashboard_url, public_url))) => {
-            Ok(WatchPlan {
-                origin: Origin {
-                    source: url.to_string(),
-                    public_url,
-                    dashboard_url,
-                },
-                url,
-                // A single pass has no time to be asked, and leaves the address to a sidecar that has.
-                listen: keys.listen.unwrap_or(if args.once {
-                    Listen::Off
-                } else {
-                    Listen::At(LISTEN)
-                }),
-                http_token_file: keys.http_token_file.clone(),
-                rules: rules(&keys, watched, args.once),
-                history_retention: keys
-                    .history_retention
-                    .map_or(HISTORY_RETENTION, |time| time.0),
-                delivery_timeout: keys
-                    .delivery_timeout
-                    .map_or(DELIVERY_TIMEOUT, |time| time.0),
-                key_file: keys.api_key_file,
-                ca_file: keys.ca_file,
-                store: keys.store.unwrap_or_else(default_store),
-                sinks,
-                telemetry,
-                mutes: file.mutes,
-            })
-        }
-        (sinks, url, watched, telemetry, origin) => {
-            let mut problems = sinks.err().unwrap_or_default();
-            problems.extend(url.err());
-            problems.extend(watched.err());
-            problems.extend(telemetry.err());
-            problems.extend(origin.err().into_iter().flatten().flatten());
-            Err(problems)
-        }
-    }
+    let rules = rules(&keys, watched, args.once);
+    let history_retention = keys.history_retention;
+    let delivery_timeout = keys.delivery_timeout;
+    // A single pass has no time to be asked, and leaves the address to a sidecar that has.
+    let listen = if args.once {
+        Listen::Off
+    } else {
+        Listen::At(LISTEN)
+    };
+    Ok(WatchPlan {
+        origin: Origin {
+            source: url.to_string(),
+            public_url: public_url.unwrap_or_default(),
+            dashboard_url: dashboard_url.unwrap_or_default(),
+        },
+        url,
+        listen: keys.listen.unwrap_or(listen),
+        http_token_file: keys.http_token_file,
+        rules,
+        history_retention: history_retention.map_or(HISTORY_RETENTION, |time| time.0),
+        delivery_timeout: delivery_timeout.map_or(DELIVERY_TIMEOUT, |time| time.0),
+        key_file: keys.api_key_file,
+        ca_file: keys.ca_file,
+        store: keys.store.unwrap_or_else(default_store),
+        sinks: sinks.unwrap_or_default(),
+        telemetry: telemetry.unwrap_or_default(),
+        mutes: file.mutes,
+    })
 }
 
 /// The address of an agent in the platform's dashboard.
@@ -184,8 +175,8 @@ fn dashboard_url(text: &str) -> Result<Template, String> {
     const DUE: &str =
         "it is an https address with a place for the agent: https://example.com/agents/{{agent}}";
     let example = example_values();
-    let url = Template::parse(text).map_err(|error| error.to_string())?;
-    url.check(&example).map_err(|error| error.to_string())?;
+    let url = Template::parse(text)?;
+    url.check(&example)?;
     // No event decides whose page it is.
     let behind = url.start().strip_prefix("https://");
     let host = behind.and_then(|behind| behind.split_once(['/', '?', '#']));
@@ -242,14 +233,11 @@ fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>, key_file: Option<Pat
 /// Where the store is unless it is said: where systemd, or the user's own session, keeps state.
 pub(crate) fn default_store() -> PathBuf {
     const FILE: &str = "pipecat-rollout.db";
-    let folder = |variable| {
-        let value = std::env::var_os(variable)?;
-        (!value.is_empty()).then(|| PathBuf::from(value))
-    };
-    if let Some(state) = folder("STATE_DIRECTORY") {
+    if let Some(state) = path_in("STATE_DIRECTORY") {
         return state.join(FILE);
     }
-    let state = folder("XDG_STATE_HOME").or(folder("HOME").map(|home| home.join(".local/state")));
+    let state = path_in("XDG_STATE_HOME");
+    let state = state.or_else(|| Some(path_in("HOME")?.join(".local/state")));
     match state {
         Some(state) => state.join("pipecat-rollout").join(FILE),
         None => PathBuf::from(FILE),

@@ -16,8 +16,7 @@ const QUOTE_INDENT: &str = "    |   ";
 
 /// How it ended with an agent, in full: a line and what to mind when it is ready, else
 /// [`failure_block`].
-#[must_use]
-pub fn ending_block(report: &AgentReport, mode: Mode) -> Vec<String> {
+pub(crate) fn ending_block(report: &AgentReport, mode: Mode) -> Vec<String> {
     if report.outcome.verdict != Verdict::Ready {
         return failure_block(report, mode);
     }
@@ -29,8 +28,7 @@ pub fn ending_block(report: &AgentReport, mode: Mode) -> Vec<String> {
 }
 
 /// How a single check found an agent: a line, and below it what is known of one that is ready.
-#[must_use]
-pub fn check_block(report: &AgentReport) -> Vec<String> {
+pub(crate) fn check_block(report: &AgentReport) -> Vec<String> {
     let mut block = vec![result_line(report, Mode::Status)];
     let outcome = &report.outcome;
     if outcome.verdict != Verdict::Ready {
@@ -115,8 +113,7 @@ pub fn failure_block(report: &AgentReport, mode: Mode) -> Vec<String> {
 }
 
 /// What to mind about an agent although it decided nothing, a line each.
-#[must_use]
-pub fn warnings(report: &AgentReport) -> Vec<String> {
+pub(crate) fn warnings(report: &AgentReport) -> Vec<String> {
     let outcome = &report.outcome;
     warning_lines(&outcome.warnings, outcome.revision_unchanged)
 }
@@ -132,8 +129,7 @@ pub(super) fn warning_lines(warnings: &[Warning], revision_unchanged: bool) -> V
 }
 
 /// The lines of a block, broken at words where they are wider than a terminal of so many columns.
-#[must_use]
-pub fn wrap_block(block: &[String], width: usize) -> Vec<String> {
+pub(crate) fn wrap_block(block: &[String], width: usize) -> Vec<String> {
     let wrapped = block.iter().flat_map(|line| {
         let indent = match line {
             line if line.starts_with(QUOTE) => QUOTE_INDENT,
@@ -146,8 +142,7 @@ pub fn wrap_block(block: &[String], width: usize) -> Vec<String> {
 }
 
 /// The harmless lines of the logs that the reason's message has not: a platform's message is often their end.
-#[must_use]
-pub fn log_lines(report: &AgentReport) -> Vec<String> {
+pub(crate) fn log_lines(report: &AgentReport) -> Vec<String> {
     let message = message_lines(report);
     let said = |line: &str| message.iter().any(|said| said.trim() == line.trim());
     let mut logs = lines(&report.logs.join("\n"));
@@ -156,7 +151,7 @@ pub fn log_lines(report: &AgentReport) -> Vec<String> {
 }
 
 /// The lines of the reason's message, the empty ones at its ends left out.
-pub(super) fn message_lines(report: &AgentReport) -> Vec<String> {
+pub(crate) fn message_lines(report: &AgentReport) -> Vec<String> {
     let reason = report.outcome.reason.as_ref();
     let message = reason.and_then(|reason| reason.message.as_deref());
     message

@@ -94,16 +94,14 @@ const MEMORY: &str =
 const NATIVE_CODE: &str = "native code crashed: check the packages that bring it";
 
 /// What an exit code of the agent's code means, as far as there is a convention.
-#[must_use]
-pub fn decode_exit_code(code: i64) -> Option<&'static str> {
+pub(crate) fn decode_exit_code(code: i64) -> Option<&'static str> {
     let mut known = EXIT_CODES.iter();
     known.find(|known| known.0 == code).map(|known| known.1)
 }
 
 /// What to do next about an agent that is not ready; none when it is, or where nothing is known
 /// that would help.
-#[must_use]
-pub fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
+pub(crate) fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     let outcome = &report.outcome;
     let agent = shell_word(&report.agent);
     let (status, wait) = ("pipecat-rollout status", "pipecat-rollout wait-for-ready");

@@ -7,8 +7,7 @@ use crate::core::fleet::{EventData, FinishedRollout, Stats};
 use crate::core::text::{one_line, short_duration};
 
 /// Rollouts as a table, in the order given.
-#[must_use]
-pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
+pub(crate) fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
     let head = "FINISHED AGENT VERDICT AFTER DEPLOYMENT IMAGE NOTE";
     let rows = rollouts.iter().map(|rollout| {
         let data = &rollout.data;
@@ -27,14 +26,12 @@ pub fn history_table(rollouts: &[FinishedRollout]) -> Vec<String> {
 }
 
 /// What sinks did not take as a table: when that was given up, the sink, the agent, what happened and why.
-#[must_use]
-pub fn dead_letter_table(rows: impl Iterator<Item = [String; 5]>) -> Vec<String> {
+pub(crate) fn dead_letter_table(rows: impl Iterator<Item = [String; 5]>) -> Vec<String> {
     super::table("AT SINK AGENT EVENT WHY", rows)
 }
 
 /// The statistics as lines, each of which can be read by itself.
-#[must_use]
-pub fn stats_lines(stats: &Stats) -> Vec<String> {
+pub(crate) fn stats_lines(stats: &Stats) -> Vec<String> {
     let mut lines = vec![count_line(stats)];
     if let Some(rate) = stats.success_rate {
         lines.push(format!(

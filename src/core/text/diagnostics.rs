@@ -2,12 +2,41 @@
 
 use std::ops::Range;
 
+use super::one_line;
+
 /// The longest text that is taken for a word, in bytes.
 const MAX_WORD: usize = 32;
 
+/// Something in a file that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{what}", line.map_or(String::new(), |line| format!("line {line}: ")))]
+pub struct Problem {
+    /// The line that is at fault, the first being 1; `None` where it is no single one.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead, as one line.
+    pub what: String,
+}
+
+impl Problem {
+    /// What is wrong in this place of a text.
+    pub(crate) fn new(text: &str, span: Option<Range<usize>>, what: &str) -> Self {
+        Self {
+            line: span.map(|span| line(text, &span)),
+            what: one_line(what),
+        }
+    }
+
+    /// The same of a part of the file that has a name.
+    pub(crate) fn of(self, name: &str) -> Self {
+        Self {
+            what: format!("{name}: {}", self.what),
+            ..self
+        }
+    }
+}
+
 /// The number of the line on which `span` begins.
-#[must_use]
-pub fn line(text: &str, span: &Range<usize>) -> usize {
+pub(crate) fn line(text: &str, span: &Range<usize>) -> usize {
     let before = text.as_bytes().iter().take(span.start);
     before.filter(|byte| **byte == b'\n').count() + 1
 }
@@ -15,8 +44,7 @@ pub fn line(text: &str, span: &Range<usize>) -> usize {
 /// The TOML reader's message, with the nearest known word where it names the known ones.
 ///
 /// It says "unknown field `x`, expected one of `a`, `b`"; of a file's author we speak of keys.
-#[must_use]
-pub fn with_suggestion(message: &str) -> String {
+pub(crate) fn with_suggestion(message: &str) -> String {
     let message = message.trim().replace('\n', ": ");
     let message = without_value(&message.replace("missing field", "missing key"));
     let unknown = ["unknown field", "unknown variant"];
@@ -57,7 +85,10 @@ fn without_value(message: &str) -> String {
 }
 
 /// The candidate closest to `word`, if it is close enough to be meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word = word.to_lowercase();
     let (distance, candidate) = candidates
         .into_iter()

@@ -19,6 +19,17 @@ pub(crate) enum PlainHttp {
     Anywhere,
 }
 
+impl PlainHttp {
+    /// As the switch `--allow-insecure-http` says.
+    pub(crate) fn new(is_allowed: bool) -> Self {
+        if is_allowed {
+            Self::Anywhere
+        } else {
+            Self::LoopbackOnly
+        }
+    }
+}
+
 /// Whether the host of a URL is this machine.
 #[must_use]
 pub(crate) fn is_loopback(host: &str) -> bool {

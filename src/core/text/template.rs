@@ -18,7 +18,7 @@ pub struct Template(Vec<Piece>);
 
 /// JSON whose texts are templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A text.
     Text(Template),
     /// A list.
@@ -27,37 +27,6 @@ pub enum Shape {
     Table(Vec<(String, Shape)>),
     /// A number, or whether something is so.
     Other(Value),
-}
-
-/// A template that cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadTemplate {
-    /// A place has no end.
-    #[error("a place that begins with {{{{ has to end with }}}}")]
-    Open,
-    /// No value has this name.
-    #[error("{}", unknown(name, .nearest.as_deref()))]
-    Unknown {
-        /// The name.
-        name: String,
-        /// The name that was meant, perhaps.
-        nearest: Option<String>,
-    },
-    /// The key of a table has a place.
-    #[error("the key {0:?} has a place; only values can")]
-    Key(String),
-    /// A step that there is not, or that says too little.
-    #[error(
-        "{{{{... | {0}}}}} cannot be understood; there are \"default TEXT\", \"max CHARACTERS\", \
-         \"map WORD=TEXT, *=TEXT\", \"unix\" and \"unix-ms\""
-    )]
-    Step(String),
-    /// A part of a secret would not be recognised, and shown.
-    #[error("{{{{{0}}}}} can only stand alone: what a step makes of a secret could be shown")]
-    Secret(String),
-    /// A value is not a time.
-    #[error("{{{{{0} | unix}}}}: that is no time")]
-    NoTime(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +52,13 @@ impl Template {
     ///
     /// # Errors
     /// When a place has no end, or a step cannot be understood.
-    pub fn parse(text: &str) -> Result<Self, BadTemplate> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((literal, place)) = rest.split_once(PLACE[0]) {
-            let (place, after) = place.split_once(PLACE[1]).ok_or(BadTemplate::Open)?;
+            let (place, after) = place
+                .split_once(PLACE[1])
+                .ok_or("a place that begins with {{ has to end with }}")?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(literal.to_owned()));
             }
@@ -107,7 +78,7 @@ impl Template {
     ///
     /// # Errors
     /// When there is a place for a value that is not in the example.
-    pub fn check(&self, example: &Value) -> Result<(), BadTemplate> {
+    pub(crate) fn check(&self, example: &Value) -> Result<(), String> {
         for piece in &self.0 {
             let Piece::Place { name, steps } = piece else {
                 continue;
@@ -115,45 +86,41 @@ impl Template {
             let Some(value) = lookup(example, name) else {
                 let mut names = Vec::new();
                 collect_names("", example, &mut names);
-                return Err(BadTemplate::Unknown {
-                    nearest: nearest(name, names.iter().map(String::as_str)).map(str::to_owned),
-                    name: name.clone(),
-                });
+                let near = nearest(name, names.iter().map(String::as_str));
+                return Err(unknown(name, near));
             };
             if name.split(['.', '/']).next() == Some("secret") && !steps.is_empty() {
-                return Err(BadTemplate::Secret(name.clone()));
+                return Err(format!(
+                    "{{{{{name}}}}} can only stand alone: what a step makes of a secret could be shown"
+                ));
             }
             let wants_time = matches!(steps.first(), Some(Step::Unix { .. }));
             if wants_time && moment(value).is_none() {
-                return Err(BadTemplate::NoTime(name.clone()));
+                return Err(format!("{{{{{name} | unix}}}}: that is no time"));
             }
         }
         Ok(())
     }
 
     /// Whether it has any place.
-    #[must_use]
-    pub fn has_places(&self) -> bool {
+    pub(crate) fn has_places(&self) -> bool {
         self.0
             .iter()
             .any(|piece| matches!(piece, Piece::Place { .. }))
     }
 
     /// The first name for which nothing is there to fill its place with.
-    #[must_use]
-    pub fn missing(&self, values: &Value) -> Option<&str> {
+    pub(crate) fn missing(&self, values: &Value) -> Option<&str> {
         self.0.iter().find_map(|piece| match piece {
-            Piece::Literal(_) => None,
-            Piece::Place { name, steps } => match filled(values, name, steps) {
-                Some(_) => None,
-                None => Some(name.as_str()),
-            },
+            Piece::Place { name, steps } if filled(values, name, steps).is_none() => {
+                Some(name.as_str())
+            }
+            _ => None,
         })
     }
 
     /// What stands before the first place.
-    #[must_use]
-    pub fn start(&self) -> &str {
+    pub(crate) fn start(&self) -> &str {
         match self.0.first() {
             Some(Piece::Literal(text)) => text,
             _ => "",
@@ -161,8 +128,7 @@ impl Template {
     }
 
     /// The text with these values, each as `write` writes it. What is missing leaves nothing.
-    #[must_use]
-    pub fn text(&self, values: &Value, write: impl Fn(&str) -> String) -> String {
+    pub(crate) fn text(&self, values: &Value, write: impl Fn(&str) -> String) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Literal(text) => text.clone(),
             Piece::Place { name, steps } => {
@@ -188,7 +154,7 @@ impl Shape {
     ///
     /// # Errors
     /// When one of its texts cannot be understood.
-    pub fn parse(json: Value) -> Result<Self, BadTemplate> {
+    pub(crate) fn parse(json: Value) -> Result<Self, String> {
         Ok(match json {
             Value::String(text) => Self::Text(Template::parse(&text)?),
             Value::Array(values) => {
@@ -199,7 +165,7 @@ impl Shape {
                 let values = values.into_iter();
                 let values = values.map(|(key, value)| {
                     if key.contains(PLACE[0]) {
-                        return Err(BadTemplate::Key(key));
+                        return Err(format!("the key {key:?} has a place; only values can"));
                     }
                     Ok((key, Self::parse(value)?))
                 });
@@ -213,7 +179,7 @@ impl Shape {
     ///
     /// # Errors
     /// When there is a place for a value that is not in the example.
-    pub fn check(&self, example: &Value) -> Result<(), BadTemplate> {
+    pub(crate) fn check(&self, example: &Value) -> Result<(), String> {
         match self {
             Self::Text(template) => template.check(example),
             Self::List(values) => values.iter().try_for_each(|value| value.check(example)),
@@ -226,8 +192,7 @@ impl Shape {
 
     /// The JSON with these values; none where it is nothing but a place for one that is missing, which is
     /// left out of the list or table that holds it.
-    #[must_use]
-    pub fn fill(&self, values: &Value) -> Option<Value> {
+    pub(crate) fn fill(&self, values: &Value) -> Option<Value> {
         match self {
             Self::Text(template) => template.value(values),
             Self::List(shapes) => {
@@ -246,10 +211,15 @@ impl Shape {
 }
 
 impl Step {
-    fn parse(text: &str) -> Result<Self, BadTemplate> {
+    fn parse(text: &str) -> Result<Self, String> {
         let (word, argument) = text.split_once(' ').unwrap_or((text, ""));
         let argument = argument.trim();
-        let bad = || BadTemplate::Step(text.to_owned());
+        let bad = || {
+            format!(
+                "{{{{... | {text}}}}} cannot be understood; there are \"default TEXT\", \"max CHARACTERS\", \
+                 \"map WORD=TEXT, *=TEXT\", \"unix\" and \"unix-ms\""
+            )
+        };
         Ok(match (word, argument) {
             ("default", text) if !text.is_empty() => Self::Default(text.to_owned()),
             ("max", count) => Self::Max(count.parse().ok().filter(|&max| max > 0).ok_or_else(bad)?),
@@ -258,7 +228,7 @@ impl Step {
                     let (word, text) = case.split_once('=').ok_or_else(bad)?;
                     Ok((word.trim().to_owned(), text.trim().to_owned()))
                 });
-                Self::Map(cases.collect::<Result<_, _>>()?)
+                Self::Map(cases.collect::<Result<_, String>>()?)
             }
             ("unix", "") => Self::Unix { per_second: 1 },
             ("unix-ms", "") => Self::Unix { per_second: 1000 },
@@ -436,13 +406,13 @@ mod tests {
             ),
         ] {
             let checked = Template::parse(template).and_then(|parsed| parsed.check(&values()));
-            assert_eq!(checked.unwrap_err().to_string(), why);
+            assert_eq!(checked.unwrap_err(), why);
         }
         for step in [
             "upper", "max", "max 0", "max x", "default", "map", "map a", "unix 3", "",
         ] {
             let template = format!("{{{{agent | {step}}}}}");
-            let why = Template::parse(&template).unwrap_err().to_string();
+            let why = Template::parse(&template).unwrap_err();
             assert!(why.contains("cannot be understood; there are "), "{why}");
         }
     }

@@ -4,8 +4,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Breaks a line at words into lines no wider than `width` columns; each after the first begins with
 /// `indent`. A word that fits into no line stays where it is, and whole: a link has to.
-#[must_use]
-pub fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
+pub(crate) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     if line.width() <= width {
         return vec![line.to_owned()];
     }
@@ -27,8 +26,7 @@ pub fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
 }
 
 /// As much of a line as fits into `width` columns.
-#[must_use]
-pub fn fit(line: &str, width: usize) -> String {
+pub(crate) fn fit(line: &str, width: usize) -> String {
     let mut room = width;
     let fitting = line.chars().take_while(|char| {
         let left = room.checked_sub(char.width().unwrap_or(0));

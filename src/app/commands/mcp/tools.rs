@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::adapters::output::OnEvent;
-use crate::app::cli::{HistoryArgs, HistoryFormat, McpArgs};
+use crate::app::cli::{HistoryArgs, McpArgs};
 use crate::app::commands::signals::Signals;
 use crate::app::commands::{history, judge};
 use crate::app::error::{Error, chain};
-use crate::app::plan::{Named, Question, mcp_plan};
+use crate::app::plan::{Question, mcp_plan};
 use crate::core::mcp::{Call, Server, progress};
 use crate::core::messages::{self, Mode};
 use crate::core::rollout::{AgentReport, Event, Outcome, Reason, Verdict};
@@ -189,18 +189,14 @@ impl Tools {
 
     async fn wait(&self, call: &Call, signals: Signals, notify: Notify) -> Result<Answer, String> {
         let wait: WaitCall = arguments(call)?;
-        let seconds = wait.timeout_seconds.map_or(USUAL_WAIT, |given| given.0);
-        let target = match (wait.deployment_id, wait.previous_deployment_id) {
-            (Some(_), Some(_)) => {
-                return Err("give deployment_id or previous_deployment_id, not both".to_owned());
-            }
-            (Some(id), None) => Named::Deployment(id),
-            (None, Some(id)) => Named::After(id),
-            (None, None) => Named::Current,
-        };
+        let within = wait.timeout_seconds.map_or(USUAL_WAIT, |given| given.0);
+        let within = Duration::from_secs(within);
+        if wait.deployment_id.is_some() && wait.previous_deployment_id.is_some() {
+            return Err("give deployment_id or previous_deployment_id, not both".to_owned());
+        }
         let listener = call.progress_token.clone().map(|token| -> OnEvent {
             let id = call.id.clone();
-            let total = Duration::from_secs(seconds).as_secs_f64();
+            let total = within.as_secs_f64();
             let mut before = 0.0;
             Box::new(move |at: Duration, event: &Event| {
                 // It has to grow each time.
@@ -210,8 +206,11 @@ impl Tools {
                 let _ = notify.send((id.clone(), message));
             })
         });
-        let within = Duration::from_secs(seconds);
-        let question = Question::Ending { within, target };
+        let question = Question::Ending {
+            within,
+            deployment: wait.deployment_id,
+            previous: wait.previous_deployment_id,
+        };
         self.judge(wait.agent, question, listener, signals).await
     }
 
@@ -238,12 +237,7 @@ impl Tools {
             agents: asked.agent.into_iter().collect(),
             store: self.0.store.clone(),
             limit: usize::try_from(limit).ok(),
-            since: None,
-            until: None,
-            verdicts: Vec::new(),
-            by: None,
-            output: HistoryFormat::Text,
-            undelivered: false,
+            ..HistoryArgs::default()
         };
         let read = tokio::task::spawn_blocking(move || history::overview(&args)).await;
         let history = read.map_err(|lost| lost.to_string())?;

@@ -13,20 +13,10 @@ use super::mutes;
 use super::sinks::SinkTable;
 use crate::app::cli::WatchKeys;
 use crate::core::fleet::Mute;
-use crate::core::text::diagnostics;
-use crate::core::text::one_line;
+use crate::core::text::diagnostics::{self, Problem};
 
 /// What is said of a sink that is no `[[sink]]`.
 pub(super) const NO_SINK: &str = "each sink is a table of its own with two brackets: [[sink]]";
-
-/// Something in a configuration file that cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileProblem {
-    /// Where it is, counted from one, if it is in one place.
-    pub line: Option<usize>,
-    /// What is wrong, as one line.
-    pub what: String,
-}
 
 /// What a configuration file says.
 #[derive(Default)]
@@ -42,10 +32,10 @@ pub(super) struct ConfigFile {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<FileProblem>> {
+pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<Problem>> {
     let text = fs::read_to_string(path).map_err(|error| {
         let what = format!("--config: cannot read {}: {error}", path.display());
-        vec![FileProblem { line: None, what }]
+        vec![Problem { line: None, what }]
     })?;
     parse(&text)
 }
@@ -54,32 +44,15 @@ pub(super) fn read(path: &Path) -> Result<ConfigFile, Vec<FileProblem>> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_watch_file(text: &str) -> Result<(), Vec<FileProblem>> {
+pub fn check_watch_file(text: &str) -> Result<(), Vec<Problem>> {
     parse(text).map(drop)
 }
 
-fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
+fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     let source = Source(text);
     let root = DeTable::parse(text).map_err(|error| vec![source.syntax_problem(&error)])?;
     let (span, mut root) = (root.span(), root.into_inner());
-    let sinks = match root.remove("sink") {
-        Some(value) => source.sinks(value),
-        None => Ok(Vec::new()),
-    };
-    let mutes = match root
-        .remove("muted")
-        .map(|value| (value.span(), value.into_inner()))
-    {
-        Some((_, DeValue::Array(values))) => {
-            let name = mutes::naming(values.len());
-            let values = values.into_iter().zip(1..);
-            all(values.map(|(value, number)| mutes::read(source, value, &name(number))))
-        }
-        Some((span, _)) => Err(vec![
-            source.problem(Some(span), "muted: a list of tables is due"),
-        ]),
-        None => Ok(Vec::new()),
-    };
+    let (sinks, mutes) = (root.remove("sink"), root.remove("muted"));
     // A key in its own place is a file that must be guarded; only its name may be here.
     if let Some((key, _)) = root.iter().find(|(key, _)| key.get_ref() == "api-key") {
         return Err(vec![source.problem(
@@ -92,22 +65,33 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
     let lines = root
         .keys()
         .map(|key| (key.get_ref().to_string(), line_of(key)));
-    let lines = lines.collect();
+    let mut problems = Vec::new();
+    let mut note = |problem| problems.push(problem);
     let keys = source.read(&root, span, WatchKeys::deserialize, &["sink", "muted"]);
-    match (keys, sinks, mutes) {
-        (Ok(keys), Ok(sinks), Ok(mutes)) => Ok(ConfigFile {
-            keys,
-            sinks,
-            mutes,
-            lines,
-        }),
-        (keys, sinks, mutes) => {
-            let mut problems: Vec<FileProblem> = keys.err().into_iter().collect();
-            problems.extend(sinks.err().into_iter().flatten());
-            problems.extend(mutes.err().into_iter().flatten());
-            Err(problems)
-        }
+    let keys = keys.map_err(&mut note).unwrap_or_default();
+    let sinks = source.entries(sinks, NO_SINK);
+    let sinks = sinks.map_err(&mut note).unwrap_or_default().into_iter();
+    let sinks = sinks.map(|value| SinkTable::read(source, value));
+    let sinks = sinks
+        .filter_map(|sink| sink.map_err(&mut note).ok())
+        .collect();
+    let mutes = source.entries(mutes, "muted: a list of tables is due");
+    let mutes = mutes.map_err(&mut note).unwrap_or_default();
+    let name = mutes::naming(mutes.len());
+    let mutes = mutes.into_iter().zip(1..);
+    let mutes = mutes.map(|(value, number)| mutes::read(source, value, &name(number)));
+    let mutes = mutes
+        .filter_map(|mute| mute.map_err(&mut note).ok())
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    Ok(ConfigFile {
+        keys,
+        sinks,
+        mutes,
+        lines: lines.collect(),
+    })
 }
 
 /// The text of a file, in which places are found.
@@ -115,12 +99,17 @@ fn parse(text: &str) -> Result<ConfigFile, Vec<FileProblem>> {
 pub(super) struct Source<'text>(&'text str);
 
 impl<'text> Source<'text> {
-    fn sinks(self, value: Spanned<DeValue<'text>>) -> Result<Vec<SinkTable>, Vec<FileProblem>> {
-        let span = value.span();
-        let DeValue::Array(values) = value.into_inner() else {
-            return Err(vec![self.problem(Some(span), NO_SINK)]);
-        };
-        all(values.into_iter().map(|value| SinkTable::read(self, value)))
+    /// The values of a list, none where there is no list; `no_list` is said of anything else.
+    fn entries(
+        self,
+        list: Option<Spanned<DeValue<'text>>>,
+        no_list: &str,
+    ) -> Result<Vec<Spanned<DeValue<'text>>>, Problem> {
+        match list.map(|list| (list.span(), list.into_inner())) {
+            None => Ok(Vec::new()),
+            Some((_, DeValue::Array(values))) => Ok(values.into_iter().collect()),
+            Some((span, _)) => Err(self.problem(Some(span), no_list)),
+        }
     }
 
     /// Reads the keys of a table. `others` are keys that it may have as well.
@@ -130,7 +119,7 @@ impl<'text> Source<'text> {
         span: Range<usize>,
         read: impl FnOnce(ValueDeserializer<'text>) -> Result<T, toml::de::Error>,
         others: &[&str],
-    ) -> Result<T, FileProblem> {
+    ) -> Result<T, Problem> {
         let value = Spanned::new(span, DeValue::Table(table.clone()));
         read(ValueDeserializer::from(value)).map_err(|error| {
             let list = "expected a list, like [\"a\", \"b\"]";
@@ -153,11 +142,8 @@ impl<'text> Source<'text> {
         })
     }
 
-    pub(super) fn problem(self, span: Option<Range<usize>>, what: &str) -> FileProblem {
-        FileProblem {
-            line: span.map(|span| self.line(&span)),
-            what: one_line(what),
-        }
+    pub(super) fn problem(self, span: Option<Range<usize>>, what: &str) -> Problem {
+        Problem::new(self.0, span, what)
     }
 
     pub(super) fn line(self, span: &Range<usize>) -> usize {
@@ -165,7 +151,7 @@ impl<'text> Source<'text> {
     }
 
     /// What is no TOML. Most often it is a text without quotes; the text may be a secret.
-    fn syntax_problem(self, error: &toml::de::Error) -> FileProblem {
+    fn syntax_problem(self, error: &toml::de::Error) -> Problem {
         let start = error.span().map_or(0, |span| span.start);
         let number = self.line(&(start..start));
         let line = self.0.lines().nth(number - 1).unwrap_or_default();
@@ -183,23 +169,5 @@ impl<'text> Source<'text> {
         }
         let what = format!("{key}: a text needs quotes, like {key} = \"...\"");
         self.problem(error.span(), &what)
-    }
-}
-
-/// All values, or all problems.
-pub(super) fn all<T>(
-    results: impl Iterator<Item = Result<T, FileProblem>>,
-) -> Result<Vec<T>, Vec<FileProblem>> {
-    let (mut values, mut problems) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(value) => values.push(value),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        Ok(values)
-    } else {
-        Err(problems)
     }
 }

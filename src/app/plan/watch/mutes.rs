@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::file::{FileProblem, Source};
+use super::file::Source;
 use crate::app::cli::list;
 use crate::core::fleet::Mute;
+use crate::core::text::diagnostics::Problem;
 
 /// What is said of a mute that is no table.
 const NO_MUTE: &str = "each is a table, like { agents = [\"voice-*\"], until = \"2026-12-01T08:00:00Z\", reason = \"load test\" }";
@@ -36,18 +37,14 @@ pub(super) fn read<'text>(
     source: Source<'text>,
     value: Spanned<DeValue<'text>>,
     name: &str,
-) -> Result<Mute, FileProblem> {
+) -> Result<Mute, Problem> {
     let span = value.span();
     let DeValue::Table(table) = value.into_inner() else {
         return Err(source.problem(Some(span), &format!("{name}: {NO_MUTE}")));
     };
-    let of_mute = |problem: FileProblem| FileProblem {
-        what: format!("{name}: {}", problem.what),
-        ..problem
-    };
     let keys = source.read(&table, span.clone(), Keys::deserialize, &[]);
-    let keys = keys.map_err(of_mute)?;
-    let problem = |what: &str| of_mute(source.problem(Some(span.clone()), what));
+    let keys = keys.map_err(|problem| problem.of(name))?;
+    let problem = |what: &str| source.problem(Some(span.clone()), what).of(name);
     if keys.agents.is_empty() {
         return Err(problem("agents: it names none; \"*\" is all of them"));
     }

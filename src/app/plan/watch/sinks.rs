@@ -8,11 +8,12 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{FileProblem, NO_SINK, Source, all};
+use super::file::{NO_SINK, Source};
 use crate::adapters::delivery::{Config, Kind, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
 use crate::core::fleet::{BadFilter, Filter, Wanted};
+use crate::core::text::diagnostics::Problem;
 
 /// The keys that sinks of all kinds have: three of the sink itself, and those that say which events are sent.
 const SHARED: [&str; 11] = [
@@ -74,7 +75,7 @@ impl SinkTable {
     pub(super) fn read<'text>(
         source: Source<'text>,
         value: Spanned<DeValue<'text>>,
-    ) -> Result<Self, FileProblem> {
+    ) -> Result<Self, Problem> {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
             return Err(source.problem(Some(span), NO_SINK));
@@ -89,10 +90,7 @@ impl SinkTable {
         let (shared, own): (Vec<_>, Vec<_>) =
             table.into_iter().partition(|(key, _)| is_shared(key));
         let (shared, own) = (DeTable::from_iter(shared), DeTable::from_iter(own));
-        let of_sink = |problem: FileProblem| FileProblem {
-            what: format!("{name}: {}", problem.what),
-            ..problem
-        };
+        let of_sink = |problem: Problem| problem.of(&name);
         let shared = source.read(&shared, span.clone(), Shared::deserialize, &[]);
         let shared = shared.map_err(of_sink)?;
         let read = |keys| Config::read(shared.kind, keys);
@@ -102,42 +100,19 @@ impl SinkTable {
 
     /// The sink of `--webhook`, which gets every event.
     pub(super) fn typed(own: Config) -> Self {
-        let shared = Shared {
-            name: "webhook".to_owned(),
-            kind: Kind::Webhook,
-            events: Vec::new(),
-            verdicts: Vec::new(),
-            agents: Vec::new(),
-            regions: Vec::new(),
-            severities: Vec::new(),
-            incidents: false,
-            timeout: None,
-            group_for: None,
-            fallback: None,
-        };
-        let lines = BTreeMap::new();
-        Self { shared, own, lines }
+        // The same as a file that says no more.
+        let shared = toml::from_str("name = \"webhook\"\nkind = \"webhook\"");
+        Self {
+            shared: shared.expect("it is a sink"),
+            own,
+            lines: BTreeMap::new(),
+        }
     }
 
-    fn build(
-        self,
-        names: &mut BTreeSet<String>,
-        network: &Network,
-    ) -> Result<SinkPlan, FileProblem> {
-        let Shared {
-            name,
-            kind: _,
-            events,
-            verdicts,
-            agents,
-            regions,
-            severities,
-            incidents,
-            timeout,
-            group_for,
-            fallback,
-        } = self.shared;
-        let problem = |key: &str, what: &dyn fmt::Display| FileProblem {
+    fn build(self, names: &mut BTreeSet<String>, network: &Network) -> Result<SinkPlan, Problem> {
+        let shared = self.shared;
+        let (name, incidents) = (shared.name, shared.incidents);
+        let problem = |key: &str, what: &dyn fmt::Display| Problem {
             line: self.lines.get(key).or(self.lines.get("kind")).copied(),
             what: if self.lines.is_empty() {
                 format!("--webhook: {what}")
@@ -153,11 +128,11 @@ impl SinkTable {
             return Err(problem("name", &what));
         }
         let filter = Filter::new(&Wanted {
-            events,
-            verdicts,
-            agents,
-            regions,
-            severities,
+            events: shared.events,
+            verdicts: shared.verdicts,
+            agents: shared.agents,
+            regions: shared.regions,
+            severities: shared.severities,
             incidents,
         });
         let filter = filter.map_err(|error| {
@@ -169,14 +144,14 @@ impl SinkTable {
             };
             problem(key, &error)
         })?;
-        let sink = Sink::new(self.own, timeout.map(|timeout| timeout.0), network);
+        let sink = Sink::new(self.own, shared.timeout.map(|time| time.0), network);
         let sink = sink.map_err(|error| problem(error.key, &error))?;
         let plan = SinkPlan {
             name: name.clone(),
             sink,
             filter,
-            group_for: group_for.map(|time| time.0),
-            fallback,
+            group_for: shared.group_for.map(|time| time.0),
+            fallback: shared.fallback,
         };
         let useless = OF_EVENTS.iter().find(|key| self.lines.contains_key(**key));
         if let (Some(key), Some(_)) = (useless, plan.sink.every()) {
@@ -202,21 +177,25 @@ impl SinkTable {
 pub(super) fn build(
     tables: impl IntoIterator<Item = SinkTable>,
     network: &Network,
-) -> Result<Vec<SinkPlan>, Vec<FileProblem>> {
+) -> Result<Vec<SinkPlan>, Vec<Problem>> {
     let (mut names, mut lines) = (BTreeSet::new(), BTreeMap::new());
-    let sinks = tables.into_iter().map(|table| {
+    let mut problems = Vec::new();
+    let sinks = tables.into_iter().filter_map(|table| {
         let line = table.lines.get("fallback");
         lines.extend(line.map(|line| (table.shared.name.clone(), *line)));
-        table.build(&mut names, network)
+        let built = table.build(&mut names, network);
+        built.map_err(|problem| problems.push(problem)).ok()
     });
-    let sinks = all(sinks)?;
-    let problems = sinks.iter().filter_map(|plan| {
-        let why = fallback_problem(plan, &sinks)?;
-        let what = format!("sink {:?}: fallback: {why}", plan.name);
-        let line = lines.get(&plan.name).copied();
-        Some(FileProblem { line, what })
-    });
-    let problems: Vec<_> = problems.collect();
+    let sinks: Vec<SinkPlan> = sinks.collect();
+    // Of one that could not be built nobody knows whether it can be a fallback.
+    if problems.is_empty() {
+        problems.extend(sinks.iter().filter_map(|plan| {
+            let why = fallback_problem(plan, &sinks)?;
+            let what = format!("sink {:?}: fallback: {why}", plan.name);
+            let line = lines.get(&plan.name).copied();
+            Some(Problem { line, what })
+        }));
+    }
     if problems.is_empty() {
         Ok(sinks)
     } else {
