@@ -9,7 +9,7 @@ use super::query::{
     AgentsQuery, DeadLettersQuery, EventsQuery, Moment, NoQuery, RolloutQuery, RolloutsQuery,
     StatsQuery,
 };
-use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView, event};
+use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView};
 use crate::adapters::store::{EventQuery, RolloutQuery as Selection, StoreError};
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
@@ -34,11 +34,10 @@ pub(super) enum Trust {
     StatusOnly,
 }
 
-pub(super) fn overview(
-    endpoints: &Endpoints,
-    _: &NoQuery,
-    trust: Trust,
-) -> Result<Value, StoreError> {
+/// What is answered to a query.
+pub(super) type Answer = Result<Value, StoreError>;
+
+pub(super) fn overview(endpoints: &Endpoints, _: &NoQuery, trust: Trust) -> Answer {
     let shared = &endpoints.shared;
     let now = shared.now();
     let faults = shared.faults();
@@ -79,11 +78,7 @@ pub(super) fn overview(
     }))
 }
 
-pub(super) fn agents(
-    endpoints: &Endpoints,
-    query: &AgentsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn agents(endpoints: &Endpoints, query: &AgentsQuery, _: Trust) -> Answer {
     let fleet = endpoints.shared.fleet();
     let filter = &query.filter;
     let total = fleet.agents().filter(|agent| filter.holds(agent)).count();
@@ -108,11 +103,7 @@ pub(super) fn agents(
     Ok(json!({ "agents": value(&views), "total": total, "next": next }))
 }
 
-pub(super) fn rollouts(
-    endpoints: &Endpoints,
-    query: &RolloutsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn rollouts(endpoints: &Endpoints, query: &RolloutsQuery, _: Trust) -> Answer {
     let selection = Selection {
         before: query.before,
         verdicts: query.verdict.into_iter().collect(),
@@ -125,11 +116,7 @@ pub(super) fn rollouts(
     Ok(json!({ "rollouts": views, "next": next }))
 }
 
-pub(super) fn rollout(
-    endpoints: &Endpoints,
-    query: &RolloutQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn rollout(endpoints: &Endpoints, query: &RolloutQuery, _: Trust) -> Answer {
     let (agent, id) = (query.agent.as_str(), query.deployment.as_str());
     let reader = endpoints.store.reader();
     let ended = |id: &str| -> Result<Option<FinishedRollout>, StoreError> {
@@ -162,11 +149,7 @@ pub(super) fn rollout(
     }))
 }
 
-pub(super) fn events(
-    endpoints: &Endpoints,
-    query: &EventsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn events(endpoints: &Endpoints, query: &EventsQuery, _: Trust) -> Answer {
     let selection = EventQuery {
         after: query.after,
         agent: query.agent.clone(),
@@ -174,16 +157,13 @@ pub(super) fn events(
     };
     let reader = endpoints.store.reader();
     let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
-    let views = page.found.iter();
-    let views = views.map(|stored| event(stored, &endpoints.origin));
+    let views = page.found.iter().map(
+        |stored| json!({ "number": stored.number, "event": stored.cloud_event(&endpoints.origin) }),
+    );
     Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
 }
 
-pub(super) fn stats(
-    endpoints: &Endpoints,
-    query: &StatsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn stats(endpoints: &Endpoints, query: &StatsQuery, _: Trust) -> Answer {
     let selection = selection(query.agent.as_deref(), query.since, query.until);
     let rollouts = endpoints.store.reader().summaries(&selection)?;
     let periods = query.by.map(|period| {
@@ -203,11 +183,7 @@ pub(super) fn stats(
     Ok(body)
 }
 
-pub(super) fn dead_letters(
-    endpoints: &Endpoints,
-    query: &DeadLettersQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn dead_letters(endpoints: &Endpoints, query: &DeadLettersQuery, _: Trust) -> Answer {
     let found = endpoints.store.reader().dead_letters(query.limit.0)?;
     Ok(json!({ "deadLetters": found }))
 }
