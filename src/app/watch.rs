@@ -28,11 +28,10 @@ use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::app::telemetry::Traces;
 use crate::core::fleet::{
-    Action, Change, EventData, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules,
-    StoredEvent, own_event, recovered,
+    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules, StoredEvent,
+    opened, recovered,
 };
 use crate::core::messages::Severity;
-use crate::core::rollout::Reason;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -199,16 +198,8 @@ impl Sidecar {
             (Err(why), Some((since, Announced::No))) => {
                 if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
                     self.store_failing = Some((since, Announced::Yes));
-                    let data = EventData {
-                        reason: Some(Reason {
-                            code: "store-failing".to_owned(),
-                            summary: why,
-                            message: None,
-                        }),
-                        started_at: Some(since.wall),
-                        ..EventData::default()
-                    };
-                    let event = own_event(EventKind::StoreFailing, now.wall, key(), data);
+                    let (kind, code) = (EventKind::StoreFailing, "store-failing");
+                    let event = opened(kind, now.wall, key(), since.wall, code, why);
                     self.parts.dispatch.announce(event);
                 }
             }

@@ -39,7 +39,7 @@ pub use self::clock::{Moment, ServerClock};
 #[cfg(test)]
 pub(crate) use self::event::TYPE_PREFIX;
 pub use self::event::{
-    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, own_event, recovered,
+    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, opened, recovered,
 };
 pub(crate) use self::example::{test_events, whole_event};
 

@@ -259,23 +259,29 @@ impl Origin {
     }
 }
 
-/// An event about the sidecar itself.
+/// An event about the sidecar itself: what is wrong, and since when.
 #[must_use]
-pub fn own_event(
+pub fn opened(
     kind: EventKind,
     time: Timestamp,
     dedup_key: String,
-    data: EventData,
+    since: Timestamp,
+    code: &str,
+    summary: String,
 ) -> FleetEvent {
-    FleetEvent {
-        kind,
-        time,
-        dedup_key,
-        data,
-    }
+    let reason = Reason {
+        code: code.to_owned(),
+        summary,
+        message: None,
+    };
+    let data = EventData {
+        reason: Some(reason),
+        ..EventData::default()
+    };
+    own_event(kind, time, dedup_key, since, data)
 }
 
-/// An event that says that what was wrong with the sidecar itself since then is over.
+/// An event about the sidecar itself: what was wrong since a moment is over.
 #[must_use]
 pub fn recovered(
     kind: EventKind,
@@ -285,12 +291,30 @@ pub fn recovered(
 ) -> FleetEvent {
     let took = Duration::try_from(time.duration_since(since)).unwrap_or_default();
     let data = EventData {
-        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
-        started_at: Some(since),
         elapsed_ms: Some(whole_millis(took)),
         ..EventData::default()
     };
-    own_event(kind, time, dedup_key, data)
+    own_event(kind, time, dedup_key, since, data)
+}
+
+fn own_event(
+    kind: EventKind,
+    time: Timestamp,
+    dedup_key: String,
+    since: Timestamp,
+    data: EventData,
+) -> FleetEvent {
+    let data = EventData {
+        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
+        started_at: Some(since),
+        ..data
+    };
+    FleetEvent {
+        kind,
+        time,
+        dedup_key,
+        data,
+    }
 }
 
 impl FleetEvent {
