@@ -471,24 +471,24 @@ impl Fleet {
         &mut self,
         name: &str,
         step: &mut Step,
-        change: impl FnOnce(&mut Agent, &ServerClock) -> Vec<FleetEvent>,
+        change: impl FnOnce(&mut Agent, &ServerClock),
     ) {
         let clock = self.clock;
         let Some(agent) = self.agent_mut(name) else {
             return;
         };
         let before = agent.record.clone();
-        let events = change(agent, &clock);
+        change(agent, &clock);
         let is_same = before
             == AgentRecord {
                 live: before.live.clone(),
                 ..agent.record.clone()
             };
+        step.change.events.append(&mut agent.events);
         if !is_same {
             let record = Some(agent.record.clone());
             step.change.agents.insert(name.to_owned(), record);
         }
-        step.change.events.extend(events);
     }
 
     /// An agent was deleted.

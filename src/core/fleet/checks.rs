@@ -252,17 +252,13 @@ impl Fleet {
             // So far nothing, or nothing but the list, has spoken of it.
             is_known = self.is_settled(now, &details, was_there);
             let settled = is_known.then(|| deployment.clone());
-            self.change(name, step, |agent, _| {
-                agent.record.deployment = settled;
-                Vec::new()
-            });
+            self.change(name, step, |agent, _| agent.record.deployment = settled);
         }
         self.change(name, step, |agent, _| {
             note(&mut agent.record, &details, is_known.then_some(&deployment));
             if let Some(id) = hint.and_then(|hint| hint.id) {
                 agent.record.service_id = Some(id);
             }
-            Vec::new()
         });
         let Some(agent) = self.agent_mut(name) else {
             return;
@@ -309,7 +305,7 @@ impl Fleet {
             match is_ready(outcome.verdict) {
                 Some(true) => agent.seen_ready(now, unready_for),
                 Some(false) => agent.seen_not_ready(now, outcome.reason.as_ref(), unready_for),
-                None => Vec::new(),
+                None => {}
             }
         });
     }
@@ -350,8 +346,8 @@ impl Fleet {
         // What is older was there already, out of scope or not to be read.
         let is_new = !entry.was_there && created_at.is_none_or(|date| date > since);
         if is_new {
-            let added = agent.added(now, deployment.as_ref());
-            step.change.events.extend(added);
+            agent.added(now, deployment.as_ref());
+            step.change.events.append(&mut agent.events);
         }
         let record = Some(agent.record.clone());
         step.change.agents.insert(name.to_owned(), record);

@@ -67,7 +67,7 @@ pub enum BadFilter {
 }
 
 /// The verdicts with which the sidecar's rollouts end.
-const FINAL: [Verdict; 7] = [
+pub(super) const FINAL: [Verdict; 7] = [
     Verdict::Ready,
     Verdict::Failed,
     Verdict::Stalled,

@@ -71,7 +71,7 @@ impl Fleet {
     ) {
         if self.is_followed(follow) {
             self.change(&follow.agent, step, |agent, clock| {
-                agent.progressed(now, event, clock)
+                agent.progressed(now, event, clock);
             });
         }
     }
@@ -89,9 +89,8 @@ impl Fleet {
         }
         let name = &follow.agent;
         self.change(name, step, |agent, clock| {
-            let events = agent.finished(now, outcome, clock);
+            agent.finished(now, outcome, clock);
             agent.follow = None;
-            events
         });
         match outcome.verdict {
             Verdict::NotFound => return self.remove(now, name, step),
