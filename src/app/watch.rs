@@ -145,7 +145,7 @@ impl Sidecar {
                         }
                     }
                     if !events.is_empty() {
-                        self.parts.dispatch.wake();
+                        self.parts.shared.wake_deliveries();
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
@@ -159,7 +159,7 @@ impl Sidecar {
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
         let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
-        self.parts.dispatch.wake();
+        self.parts.shared.wake_deliveries();
         self.parts.dispatch.finish(until).await;
         if let Some(traces) = self.parts.traces.take() {
             traces.finish().await;
@@ -239,16 +239,14 @@ impl Sidecar {
                 Action::ReadList(route) => self.tasks.read_list(route),
                 Action::Check {
                     check,
-                    agent,
                     route,
                     urgency,
-                } => self.tasks.check(check, agent, route, urgency),
+                } => self.tasks.check(check, route, urgency),
                 Action::Follow {
                     follow,
-                    agent,
                     deployment_id,
                     limits,
-                } => self.tasks.follow(follow, agent, deployment_id, limits),
+                } => self.tasks.follow(follow, deployment_id, limits),
                 Action::Log(severity, line) => {
                     match severity {
                         Severity::Error => error!("{line}"),

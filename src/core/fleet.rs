@@ -59,6 +59,7 @@ pub use self::stats::{Period, Stats};
 
 use self::agent::Agent;
 use self::schedule::Schedule;
+use self::source::patience;
 use crate::core::rollout::{Limits, Route, Shown, Verdict};
 use crate::core::wire::{AgentName, Service};
 
@@ -365,7 +366,7 @@ impl Fleet {
         self.rules.health_interval = rules.health_interval;
         self.rules.unready_for = rules.unready_for;
         self.rules.limits = rules.limits.clone();
-        self.sources.set_interval(rules.interval);
+        self.sources.patience = patience(rules.interval);
         self.schedule.set_interval(now.at, self.idle_interval());
     }
 
@@ -442,7 +443,7 @@ impl Fleet {
     /// How often agents are checked of which nothing new is known: as often as the list would be read,
     /// where there is none or it cannot be.
     fn idle_interval(&self) -> Duration {
-        let is_blind = self.sources.list.is_failing();
+        let is_blind = self.sources.list.failure().is_some();
         match self.rules.watched {
             Watched::Listed(_) if !is_blind => self.rules.health_interval,
             _ => self.rules.interval.min(self.rules.health_interval),

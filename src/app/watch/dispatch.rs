@@ -5,7 +5,7 @@ mod heartbeat;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use self::worker::{Worker, sink_key};
+use super::shared::lock;
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::Sink;
 use crate::adapters::metrics::Metrics;
@@ -236,12 +237,6 @@ impl Dispatch {
     pub(super) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
     }
-
-    /// Something may wait that did not before.
-    pub(super) fn wake(&self) {
-        self.parts.shared.wake_deliveries();
-    }
-
     /// What gives up events that are too old and wait for a sink that takes nothing.
     pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
         let working = lock(&self.working).clone();
@@ -299,10 +294,6 @@ impl Dispatch {
             warn!("deliveries took too long: what is left waits for the next start");
         }
     }
-}
-
-fn lock(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
-    names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

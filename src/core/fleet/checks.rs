@@ -73,10 +73,9 @@ impl Fleet {
         self.checks += 1;
         Some(Action::Check {
             check: TaskId {
-                agent: name.to_owned(),
+                agent: parsed,
                 number,
             },
-            agent: parsed,
             route: if confirms {
                 Route::Fresh
             } else {
@@ -99,7 +98,7 @@ impl Fleet {
         step: &mut Step,
     ) {
         self.note_check_ended(check);
-        let name = &check.agent;
+        let name = check.agent.as_str();
         match &observation {
             Observation::Failed(failure) => _ = self.sources.details.failed(now.at, failure),
             Observation::Details { .. } | Observation::Absent(_) => {
@@ -146,20 +145,21 @@ impl Fleet {
             }
             Task::Check(check) => {
                 self.note_check_ended(&check);
-                if let Some(entry) = self.agents.get_mut(&check.agent)
+                if let Some(entry) = self.agents.get_mut(check.agent.as_str())
                     && entry.check.map(|check| check.number) == Some(check.number)
                 {
                     entry.check = None;
                     entry.note_gaps(now.at);
-                    self.schedule.again(now.at, &check.agent, NextCheck::Soon);
+                    self.schedule
+                        .again(now.at, check.agent.as_str(), NextCheck::Soon);
                 }
-                format!("{} was being checked", one_line(&check.agent))
+                format!("{} was being checked", one_line(check.agent.as_str()))
             }
             Task::Follow(follow) => {
                 self.lose_follow(now, &follow);
                 format!(
                     "a rollout of {} was being followed",
-                    one_line(&follow.agent)
+                    one_line(follow.agent.as_str())
                 )
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use strum::IntoStaticStr;
 
 use super::public_url::{PublicUrl, url_part};
 use crate::core::rollout::{
@@ -92,7 +93,8 @@ event_kinds! {
 }
 
 /// What an event does to an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum IncidentChange {
     /// It opens one, or goes on in it.
     Opens,
@@ -338,11 +340,8 @@ impl FleetEvent {
 impl IncidentChange {
     /// The change in a word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opens => "opens",
-            Self::Closes => "closes",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

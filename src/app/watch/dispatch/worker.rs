@@ -296,10 +296,10 @@ impl Worker {
             let StoredEvent { number, event, .. } = event;
             let agent = event.data.agent;
             // A queue as a whole is tried again.
-            let is_told = matches!(outcome, Some(Outcome::Retry(_)))
+            let is_noted = matches!(outcome, Some(Outcome::Retry(_)))
                 && self.settled.iter().any(|settled| settled.agent == agent);
             match outcome.clone() {
-                Some(outcome) if !is_told => self.settled.push(Settled {
+                Some(outcome) if !is_noted => self.settled.push(Settled {
                     agent,
                     number,
                     outcome,
