@@ -13,7 +13,8 @@ use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView};
 use crate::adapters::store::{EventQuery, RolloutQuery as Selection, StoreError};
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, EventKind, FinishedRollout, Order, Stats, attention_first, census,
+    AgentRecord, AgentState, EventKind, FinishedRollout, Order, Stats, StoredEvent,
+    attention_first, census,
 };
 
 /// How long a page may be, in bytes as they are kept.
@@ -119,29 +120,29 @@ pub(super) fn rollouts(endpoints: &Endpoints, query: &RolloutsQuery, _: Trust) -
 pub(super) fn rollout(endpoints: &Endpoints, query: &RolloutQuery, _: Trust) -> Answer {
     let (agent, id) = (query.agent.as_str(), query.deployment.as_str());
     let reader = endpoints.store.reader();
-    let ended = |id: &str| -> Result<Option<FinishedRollout>, StoreError> {
-        let found = reader.events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE)?;
-        let mut latest = found.found.into_iter();
-        let latest = latest.find(|stored| stored.event.kind == EventKind::RolloutFinished);
-        Ok(latest.map(Into::into))
+    let latest_first = |id| {
+        let found = reader.events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE);
+        found.map(|page| page.found)
     };
-    let mut events = reader
-        .events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE)?
-        .found;
+    let mut events = latest_first(id)?;
+    let finished = end_of(&events);
     events.reverse();
     let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
     let mut deliveries = reader.deliveries_of(&numbers)?;
-    let before = events.iter().rev().find_map(|stored| {
-        let id = stored.event.data.previous_deployment_id.as_deref();
-        id.map(str::to_owned)
-    });
+    let before = events
+        .iter()
+        .rev()
+        .find_map(|stored| stored.event.data.previous_deployment_id.as_deref());
     let now = endpoints.shared.fleet().agent(agent).cloned();
     Ok(value(&RolloutView {
         agent: agent.to_owned(),
         deployment_id: id.to_owned(),
-        finished: ended(id)?,
+        finished,
         now: views(endpoints, now.as_slice())?.pop(),
-        before: before.map_or(Ok(None), |id| ended(&id))?,
+        before: match before {
+            Some(id) => end_of(&latest_first(id)?),
+            None => None,
+        },
         events: events
             .iter()
             .map(|stored| RolloutEvent::of(stored, &mut deliveries))
@@ -186,6 +187,13 @@ pub(super) fn stats(endpoints: &Endpoints, query: &StatsQuery, _: Trust) -> Answ
 pub(super) fn dead_letters(endpoints: &Endpoints, query: &DeadLettersQuery, _: Trust) -> Answer {
     let found = endpoints.store.reader().dead_letters(query.limit.0)?;
     Ok(json!({ "deadLetters": found }))
+}
+
+/// The end of a rollout, if it is among its events, the latest first.
+fn end_of(events: &[StoredEvent]) -> Option<FinishedRollout> {
+    let mut events = events.iter();
+    let end = events.find(|stored| stored.event.kind == EventKind::RolloutFinished);
+    end.cloned().map(Into::into)
 }
 
 /// Agents as they are shown, with their latest rollouts.
