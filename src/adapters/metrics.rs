@@ -4,7 +4,6 @@
 //! are bounded: words of ours, sinks of the configuration, and agents up to a limit. A series of an agent
 //! goes with the agent.
 
-mod outcome;
 mod process;
 mod snapshot;
 
@@ -21,8 +20,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use strum::{IntoStaticStr, VariantArray};
 
-pub(crate) use self::outcome::DeliveryOutcome;
 use self::process::Process;
 use self::snapshot::Scrape;
 pub(crate) use self::snapshot::Snapshot;
@@ -70,6 +69,18 @@ pub(crate) enum Format {
     OpenMetrics,
     /// Prometheus' own text format, version 0.0.4.
     Prometheus,
+}
+
+/// How an attempt to deliver events ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum DeliveryOutcome {
+    /// The sink has it.
+    Delivered,
+    /// It failed, and is tried again.
+    Failed,
+    /// It failed for good.
+    GivenUp,
 }
 
 impl Metrics {
@@ -142,7 +153,7 @@ impl Metrics {
 
     /// A sink is there; its series begin at 0.
     pub(crate) fn sink_added(&self, sink: &str) {
-        for outcome in DeliveryOutcome::ALL {
+        for &outcome in DeliveryOutcome::VARIANTS {
             let _ = self
                 .deliveries
                 .get_or_create(&delivery_labels(sink, outcome));
@@ -268,7 +279,7 @@ fn verdict_label(verdict: Verdict) -> Labels<1> {
 fn delivery_labels(sink: &str, outcome: DeliveryOutcome) -> Labels<2> {
     [
         ("sink", sink.to_owned().into()),
-        ("outcome", outcome.as_str().into()),
+        ("outcome", <&str>::from(outcome).into()),
     ]
 }
 

@@ -6,6 +6,7 @@
 
 mod dead_letters;
 mod error;
+mod queue;
 mod queues;
 mod reader;
 mod rollouts;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
+use self::queue::Queue;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
 pub(crate) use self::rollouts::EventDelivery;
@@ -88,12 +90,7 @@ impl Store {
     }
 
     fn open_locked(path: &Path, file: File) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            Ok(connection)
-        });
-        let mut connection = opened.map_err(|error| StoreError::of(path, error))?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY_TIMEOUT)?;
         schema::check(&connection, path)?;
         let id = schema::prepare(&mut connection).map_err(|error| StoreError::of(path, error))?;
         // A copy, for example, may have been readable for others; what belongs to somebody else stays.
@@ -173,10 +170,10 @@ impl Store {
                 ])?;
                 let number = transaction.last_insert_rowid();
                 for sink in sinks_of(event) {
-                    let kind = Some(event.kind);
-                    queues::push(transaction, now, sink, &data.agent, number, kind)?;
+                    Queue::new(transaction, now, sink, &data.agent)
+                        .push(number, Some(event.kind))?;
                 }
-                queues::close_at_fallbacks(transaction, now, number, event)?;
+                queue::close_at_fallbacks(transaction, now, number, event)?;
                 if data.agent.is_empty() {
                     note_incident(transaction, event)?;
                 }
@@ -203,26 +200,6 @@ impl Store {
                 rows.filter_map(|(key, at)| Some((key.strip_prefix(INCIDENT)?.to_owned(), at)));
             Ok(own.collect())
         })
-    }
-
-    /// Puts what was given up into the queues of its sinks again: of one sink, or of all. Gives how much that
-    /// was, by sink. A sidecar that runs delivers it.
-    pub(crate) fn redeliver(
-        path: &Path,
-        now: Timestamp,
-        sink: Option<&str>,
-    ) -> Result<BTreeMap<String, usize>, StoreError> {
-        let failed = |error| StoreError::of(path, error);
-        // That there is one, and of this version.
-        Reader::open(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(failed)?;
-        let counts = queues::redeliver(&transaction, now, sink, None).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(counts)
     }
 
     /// Writes that the sidecar is alive at `now`, which shows whether the store can be written.
@@ -285,21 +262,12 @@ impl Store {
         query(&self.connection).map_err(|error| StoreError::of(&self.path, error))
     }
 
-    /// Writes all of it, or nothing.
     fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.check_place()?;
-        let written = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .and_then(|transaction| {
-                let changed = change(&transaction)?;
-                transaction.commit()?;
-                Ok(changed)
-            });
-        written.map_err(|error| StoreError::of(&self.path, error))
+        write(&mut self.connection, &self.path, change)
     }
 
     /// Makes sure that what is written goes where it will be looked for: `SQLite` would go on with a file
@@ -338,6 +306,32 @@ impl Store {
         );
         Ok(())
     }
+}
+
+/// Opens a file of SQLite, and waits for so long where another program holds it.
+fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, StoreError> {
+    let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let connection = opened.and_then(|connection| {
+        connection.busy_timeout(busy)?;
+        Ok(connection)
+    });
+    connection.map_err(|error| StoreError::of(path, error))
+}
+
+/// Writes all of it, or nothing.
+fn write<T>(
+    connection: &mut Connection,
+    path: &Path,
+    change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T, StoreError> {
+    let written = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .and_then(|transaction| {
+            let changed = change(&transaction)?;
+            transaction.commit()?;
+            Ok(changed)
+        });
+    written.map_err(|error| StoreError::of(path, error))
 }
 
 /// Keeps what an event about the sidecar itself opens, until another closes it.

@@ -28,11 +28,10 @@ use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::app::telemetry::Traces;
 use crate::core::fleet::{
-    Action, Change, EventData, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules,
-    StoredEvent, own_event, recovered,
+    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules, StoredEvent,
+    opened, recovered,
 };
 use crate::core::messages::Severity;
-use crate::core::rollout::Reason;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -146,7 +145,7 @@ impl Sidecar {
                         }
                     }
                     if !events.is_empty() {
-                        self.parts.dispatch.wake();
+                        self.parts.shared.wake_deliveries();
                     }
                 }
                 input = self.tasks.next() => self.handle(input),
@@ -160,7 +159,7 @@ impl Sidecar {
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
         let unsaved = self.unsaved.finish(&self.parts.dispatch, last_writes).await;
-        self.parts.dispatch.wake();
+        self.parts.shared.wake_deliveries();
         self.parts.dispatch.finish(until).await;
         if let Some(traces) = self.parts.traces.take() {
             traces.finish().await;
@@ -199,16 +198,8 @@ impl Sidecar {
             (Err(why), Some((since, Announced::No))) => {
                 if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
                     self.store_failing = Some((since, Announced::Yes));
-                    let data = EventData {
-                        reason: Some(Reason {
-                            code: "store-failing".to_owned(),
-                            summary: why,
-                            message: None,
-                        }),
-                        started_at: Some(since.wall),
-                        ..EventData::default()
-                    };
-                    let event = own_event(EventKind::StoreFailing, now.wall, key(), data);
+                    let (kind, code) = (EventKind::StoreFailing, "store-failing");
+                    let event = opened(kind, now.wall, key(), since.wall, code, why);
                     self.parts.dispatch.announce(event);
                 }
             }
@@ -248,16 +239,14 @@ impl Sidecar {
                 Action::ReadList(route) => self.tasks.read_list(route),
                 Action::Check {
                     check,
-                    agent,
                     route,
                     urgency,
-                } => self.tasks.check(check, agent, route, urgency),
+                } => self.tasks.check(check, route, urgency),
                 Action::Follow {
                     follow,
-                    agent,
                     deployment_id,
                     limits,
-                } => self.tasks.follow(follow, agent, deployment_id, limits),
+                } => self.tasks.follow(follow, deployment_id, limits),
                 Action::Log(severity, line) => {
                     match severity {
                         Severity::Error => error!("{line}"),

@@ -39,7 +39,7 @@ pub use self::clock::{Moment, ServerClock};
 #[cfg(test)]
 pub(crate) use self::event::TYPE_PREFIX;
 pub use self::event::{
-    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, own_event, recovered,
+    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, opened, recovered,
 };
 pub(crate) use self::example::{test_events, whole_event};
 
@@ -59,6 +59,7 @@ pub use self::stats::{Period, Stats};
 
 use self::agent::Agent;
 use self::schedule::Schedule;
+use self::source::patience;
 use crate::core::rollout::{Limits, Route, Shown, Verdict};
 use crate::core::wire::{AgentName, Service};
 
@@ -365,7 +366,7 @@ impl Fleet {
         self.rules.health_interval = rules.health_interval;
         self.rules.unready_for = rules.unready_for;
         self.rules.limits = rules.limits.clone();
-        self.sources.set_interval(rules.interval);
+        self.sources.patience = patience(rules.interval);
         self.schedule.set_interval(now.at, self.idle_interval());
     }
 
@@ -442,7 +443,7 @@ impl Fleet {
     /// How often agents are checked of which nothing new is known: as often as the list would be read,
     /// where there is none or it cannot be.
     fn idle_interval(&self) -> Duration {
-        let is_blind = self.sources.list.is_failing();
+        let is_blind = self.sources.list.failure().is_some();
         match self.rules.watched {
             Watched::Listed(_) if !is_blind => self.rules.health_interval,
             _ => self.rules.interval.min(self.rules.health_interval),
@@ -471,24 +472,24 @@ impl Fleet {
         &mut self,
         name: &str,
         step: &mut Step,
-        change: impl FnOnce(&mut Agent, &ServerClock) -> Vec<FleetEvent>,
+        change: impl FnOnce(&mut Agent, &ServerClock),
     ) {
         let clock = self.clock;
         let Some(agent) = self.agent_mut(name) else {
             return;
         };
         let before = agent.record.clone();
-        let events = change(agent, &clock);
+        change(agent, &clock);
         let is_same = before
             == AgentRecord {
                 live: before.live.clone(),
                 ..agent.record.clone()
             };
+        step.change.events.append(&mut agent.events);
         if !is_same {
             let record = Some(agent.record.clone());
             step.change.agents.insert(name.to_owned(), record);
         }
-        step.change.events.extend(events);
     }
 
     /// An agent was deleted.

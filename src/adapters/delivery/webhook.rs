@@ -33,17 +33,17 @@ pub(crate) struct Config {
     headers: BTreeMap<String, String>,
     body: Option<Value>,
     /// What closes an incident is sent so.
-    pub(super) on_close: Option<OnClose>,
+    pub(super) on_close: Option<FormKeys>,
     /// Files of secrets, by the names that they have in templates.
     secrets: BTreeMap<String, PathBuf>,
     /// The file of the secrets with which to sign.
     secret_file: Option<PathBuf>,
 }
 
-/// The keys of a webhook that are others for what closes an incident.
+/// The keys of a webhook that may be others for what closes an incident.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct OnClose {
+pub(super) struct FormKeys {
     url: Option<String>,
     url_file: Option<PathBuf>,
     method: Option<String>,
@@ -87,25 +87,17 @@ impl Sink {
         let mut example = example_values();
         example["secret"] = json!(secrets.map_err(|error| SinkError::new("secrets", error))?);
         let headers = headers(&config.headers, &example)?;
-        let on_close = config.on_close.map(|keys| {
-            let (url, url_file) = match (keys.url, keys.url_file) {
-                (None, None) => (config.url.clone(), config.url_file.clone()),
-                own => own,
-            };
-            let method = keys.method.as_deref().or(config.method.as_deref());
-            let body = keys.body.or_else(|| config.body.clone());
-            let form = Form::new(url, url_file, method, body, &example, network);
+        let keys = FormKeys {
+            url: config.url,
+            url_file: config.url_file,
+            method: config.method,
+            body: config.body,
+        };
+        let on_close = config.on_close.map(|others| {
+            let form = Form::new(others.or(&keys), &example, network);
             form.map_err(|error| SinkError::new("on-close", error))
         });
-        let method = config.method.as_deref();
-        let form = Form::new(
-            config.url,
-            config.url_file,
-            method,
-            config.body,
-            &example,
-            network,
-        )?;
+        let form = Form::new(keys, &example, network)?;
         Ok(Self {
             form,
             on_close: on_close.transpose()?.map(Box::new),
@@ -178,19 +170,28 @@ impl Sink {
     }
 }
 
+impl FormKeys {
+    /// These keys and, where one is not there, that of another form.
+    fn or(self, other: &Self) -> Self {
+        let (url, url_file) = match (self.url, self.url_file) {
+            (None, None) => (other.url.clone(), other.url_file.clone()),
+            own => own,
+        };
+        Self {
+            url,
+            url_file,
+            method: self.method.or_else(|| other.method.clone()),
+            body: self.body.or_else(|| other.body.clone()),
+        }
+    }
+}
+
 impl Form {
-    fn new(
-        url: Option<String>,
-        url_file: Option<PathBuf>,
-        word: Option<&str>,
-        json: Option<Value>,
-        example: &Value,
-        network: &Network,
-    ) -> Result<Self, SinkError> {
+    fn new(keys: FormKeys, example: &Value, network: &Network) -> Result<Self, SinkError> {
         let form = Self {
-            endpoint: Endpoint::new(url, url_file, example, network)?,
-            method: method(word.unwrap_or("POST"))?,
-            body: body(json, example)?,
+            endpoint: Endpoint::new(keys.url, keys.url_file, example, network)?,
+            method: method(keys.method.as_deref().unwrap_or("POST"))?,
+            body: body(keys.body, example)?,
         };
         if form.method == Method::GET && form.body.is_some() {
             return Err(SinkError::new("method", "a GET has no body"));

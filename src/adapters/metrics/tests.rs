@@ -61,7 +61,7 @@ fn sample(format: Format) -> String {
     metrics.polls_behind(Duration::from_millis(1500));
     for sink in ["webhook", "sl\"ack"] {
         metrics.sink_added(sink);
-        for outcome in DeliveryOutcome::ALL {
+        for &outcome in DeliveryOutcome::VARIANTS {
             metrics.delivery(sink, outcome);
         }
     }

@@ -1,11 +1,31 @@
 //! Dead letters that are sent again.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::reader::integer;
-use super::{Store, StoreError, queues};
+use jiff::Timestamp;
+use rusqlite::{OpenFlags, Transaction, params};
+
+use super::queue::Queue;
+use super::reader::{integer, known};
+use super::{BUSY_TIMEOUT, Reader, Store, StoreError, connect, write};
 
 impl Store {
+    /// Puts what was given up into the queues of its sinks again: of one sink, or of all. Gives how much that
+    /// was, by sink. A sidecar that runs delivers it.
+    pub(crate) fn redeliver(
+        path: &Path,
+        now: Timestamp,
+        sink: Option<&str>,
+    ) -> Result<BTreeMap<String, usize>, StoreError> {
+        // That there is one, and of this version.
+        Reader::open(path)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, BUSY_TIMEOUT)?;
+        write(&mut connection, path, |transaction| {
+            redeliver(transaction, now, sink, None)
+        })
+    }
+
     /// Puts a dead letter of a sink, or all of them, back into its queue, as if it had just been written.
     /// Gives how many that were.
     pub(crate) fn redeliver_to(
@@ -15,10 +35,51 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         let event = event.map(integer);
-        let counts =
-            self.write(|transaction| queues::redeliver(transaction, now, Some(sink), event))?;
+        let counts = self.write(|transaction| redeliver(transaction, now, Some(sink), event))?;
         Ok(counts.into_values().sum())
     }
+}
+
+/// Puts dead letters into the queues of their sinks again: of one sink or of all, one event or every one. Where a sink
+/// was sent since what closed the incident that an event opens, or opened it anew, it is sent that again: it must not
+/// end up with what is over. Gives how many events wait for that, by sink.
+fn redeliver(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    sink: Option<&str>,
+    event: Option<i64>,
+) -> rusqlite::Result<BTreeMap<String, usize>> {
+    let mut query = transaction.prepare(
+        "SELECT sink, dead_letters.agent, event, kind FROM dead_letters JOIN events ON number = event
+         WHERE (?1 IS NULL OR sink = ?1) AND (?2 IS NULL OR event = ?2) ORDER BY event",
+    )?;
+    let rows = query.query_map(params![sink, event], |row| {
+        let kind: String = row.get(3)?;
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, known(&kind)))
+    })?;
+    let letters = rows.collect::<rusqlite::Result<Vec<(String, String, i64, _)>>>()?;
+    let mut forget =
+        transaction.prepare("DELETE FROM dead_letters WHERE sink = ?1 AND event = ?2")?;
+    let mut counts = BTreeMap::new();
+    for (sink, agent, number, kind) in letters {
+        let queue = Queue::new(transaction, now, &sink, &agent);
+        let mut added = queue.push(number, kind)?;
+        let incident = queue.incident_of(number)?;
+        if let Some((by, kind)) = incident.and_then(|incident| incident.overtaken_by)
+            && queue.was_sent(by)?
+        {
+            added += queue.push(by, Some(kind))?;
+            forget.execute(params![sink, by])?;
+        }
+        // The first of the queue may be another one now, which was not tried yet.
+        transaction.execute(
+            "UPDATE queues SET attempts = 0, next_at = min(next_at, ?3) WHERE sink = ?1 AND agent = ?2",
+            params![sink, agent, now.as_microsecond()],
+        )?;
+        forget.execute(params![sink, number])?;
+        *counts.entry(sink).or_default() += added;
+    }
+    Ok(counts)
 }
 
 #[cfg(test)]

@@ -128,11 +128,9 @@ impl Reader {
     ) -> Result<Events, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare(&rollouts_sql(query))?;
-            let mut rows = statement.query(rollouts_values(query, limit.saturating_add(1)))?;
-            let mut numbers = Vec::new();
-            while let Some(row) = rows.next()? {
-                numbers.push(row.get(0)?);
-            }
+            let limited = rollouts_values(query, limit.saturating_add(1));
+            let numbers = statement.query_map(limited, |row| row.get(0))?;
+            let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
             page(connection, &numbers, limit, bytes)
         })
     }
@@ -144,12 +142,8 @@ impl Reader {
     ) -> Result<Vec<RolloutSummary>, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare(&rollouts_sql(query))?;
-            let mut rows = statement.query(rollouts_values(query, usize::MAX))?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.extend(summary(row)?);
-            }
-            Ok(found)
+            let rows = statement.query_map(rollouts_values(query, usize::MAX), summary)?;
+            rows.filter_map(Result::transpose).collect()
         })
     }
 
@@ -205,10 +199,8 @@ impl Reader {
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |error| StoreError::of(&self.path, error);
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = super::connect(&self.path, flags, BUSY_TIMEOUT)?;
         match schema::is_store(&connection, &self.path) {
             Ok(true) => Ok(connection),
             Ok(false) => Err(StoreError::Missing(self.path.clone())),

@@ -5,7 +5,7 @@ mod heartbeat;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use self::worker::{Worker, sink_key};
+use super::shared::lock;
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::Sink;
 use crate::adapters::metrics::Metrics;
@@ -68,22 +69,15 @@ pub(crate) struct Dispatch {
     drain: watch::Sender<bool>,
     workers: JoinSet<()>,
     /// Every sink that is or was configured; none where it is not any more.
-    sinks: BTreeMap<String, watch::Sender<Option<Arc<Target>>>>,
+    sinks: BTreeMap<String, watch::Sender<Option<Arc<SinkPlan>>>>,
     /// Those for which events are kept however old they are.
     working: Working,
 }
 
 /// Which events are for which sinks.
 pub(super) struct Filters {
-    sinks: Vec<(String, Filter)>,
+    sinks: Vec<Arc<SinkPlan>>,
     shared: Arc<Shared>,
-}
-
-/// Where a worker delivers to, and how.
-struct Target {
-    sink: Sink,
-    group_for: Option<Duration>,
-    fallback: Option<String>,
 }
 
 /// The sinks that are configured, want events, and have not been down for too long.
@@ -95,17 +89,19 @@ impl Filters {
     pub(super) fn sinks_of(&self, event: &FleetEvent) -> Vec<&str> {
         let is_muted = self.shared.is_muted(event);
         let closes = event.incident() == Some(IncidentChange::Closes);
-        let fit = self.sinks.iter().filter(|(name, filter)| {
+        let fit = self.sinks.iter().filter(|plan| {
             // What takes nothing need not be sent that.
-            let is_own = event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(name);
-            let is_heard = !is_muted || closes && filter.wants_incidents_only();
-            filter.passes(event) && is_heard && !is_own
+            let is_own =
+                event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(&plan.name);
+            let is_heard = !is_muted || closes && plan.filter.wants_incidents_only();
+            plan.filter.passes(event) && is_heard && !is_own
         });
-        fit.map(|(name, _)| name.as_str()).collect()
+        fit.map(|plan| plan.name.as_str()).collect()
     }
 }
 
-impl Target {
+impl SinkPlan {
+    /// Whether events are delivered in the same way, whichever they are.
     fn is_same(&self, other: &Self) -> bool {
         self.sink.is_same(&other.sink)
             && self.group_for == other.group_for
@@ -141,17 +137,12 @@ impl Dispatch {
             target.send_replace(None);
         }
         lock(&self.working).clone_from(&names);
-        let mut filters = Vec::new();
-        for plan in sinks {
+        let mut of_events = Vec::new();
+        for plan in sinks.into_iter().map(Arc::new) {
             let is_heartbeat = plan.sink.every().is_some();
             if !is_heartbeat {
-                filters.push((plan.name.clone(), plan.filter));
+                of_events.push(Arc::clone(&plan));
             }
-            let target = Some(Arc::new(Target {
-                sink: plan.sink,
-                group_for: plan.group_for,
-                fallback: plan.fallback,
-            }));
             // One that becomes a heartbeat, or no heartbeat any more, is another one.
             let known = self.sinks.get(&plan.name).filter(|known| {
                 let before = known.borrow();
@@ -159,21 +150,22 @@ impl Dispatch {
                 every == Some(is_heartbeat)
             });
             if let Some(known) = known {
-                known.send_replace(target);
+                known.send_replace(Some(plan));
             } else {
-                let sender = watch::Sender::new(target);
-                self.start_worker(plan.name.clone(), sender.subscribe());
-                self.sinks.insert(plan.name, sender);
+                let name = plan.name.clone();
+                let sender = watch::Sender::new(Some(plan));
+                self.start_worker(name.clone(), sender.subscribe());
+                self.sinks.insert(name, sender);
             }
         }
         self.filters = Arc::new(Filters {
-            sinks: filters,
+            sinks: of_events,
             shared: Arc::clone(&self.parts.shared),
         });
         self.warn_of_unconfigured(&names).await;
     }
 
-    fn start_worker(&mut self, name: String, configured: watch::Receiver<Option<Arc<Target>>>) {
+    fn start_worker(&mut self, name: String, configured: watch::Receiver<Option<Arc<SinkPlan>>>) {
         let (parts, drain) = (Arc::clone(&self.parts), self.drain.subscribe());
         let every = configured
             .borrow()
@@ -245,17 +237,11 @@ impl Dispatch {
     pub(super) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
     }
-
-    /// Something may wait that did not before.
-    pub(super) fn wake(&self) {
-        self.parts.shared.wake_deliveries();
-    }
-
     /// What gives up events that are too old and wait for a sink that takes nothing.
     pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
         let working = lock(&self.working).clone();
         let timeout = self.parts.delivery_timeout;
-        let fallback = |(name, target): (&String, &watch::Sender<Option<Arc<Target>>>)| {
+        let fallback = |(name, target): (&String, &watch::Sender<Option<Arc<SinkPlan>>>)| {
             Some((name.clone(), target.borrow().as_ref()?.fallback.clone()?))
         };
         let fallbacks: BTreeMap<_, _> = self.sinks.iter().filter_map(fallback).collect();
@@ -308,10 +294,6 @@ impl Dispatch {
             warn!("deliveries took too long: what is left waits for the next start");
         }
     }
-}
-
-fn lock(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
-    names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

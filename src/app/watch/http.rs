@@ -45,23 +45,6 @@ use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::core::fleet::{Origin, PublicUrl};
 
-/// What can be asked for.
-const PATHS: [&str; 14] = [
-    "/",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    "/v1/agents",
-    "/v1/rollouts",
-    "/v1/events",
-    "/v1/stats",
-    "/v1/dead-letters",
-    "/v1/dead-letters/redeliver",
-    "/v1/overview",
-    "/v1/rollout",
-    "/v1/rollout/logs",
-    "/badge/AGENT.svg",
-];
 /// The most that the head of a request may take.
 const MAX_HEAD: usize = 16 * 1024;
 /// How long to wait when no more connections can be had, of the system's open files for example.

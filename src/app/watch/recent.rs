@@ -1,11 +1,12 @@
 //! The latest rollouts of agents, as the page shows them, kept in memory: they change only when a rollout ends.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::shared::lock;
 use crate::adapters::store::{Reader, StoreError};
 use crate::core::fleet::{RolloutSummary, Stats};
 use crate::core::rollout::Verdict;
@@ -65,7 +66,7 @@ impl RecentRollouts {
         reader: &Reader,
     ) -> Result<Vec<Arc<Recent>>, StoreError> {
         let (unknown, forgotten) = {
-            let known = self.lock();
+            let known = lock(&self.0);
             let unknown = agents.iter().copied();
             let unknown = unknown.filter(|agent| !known.agents.contains_key(*agent));
             (unknown.collect::<Vec<_>>(), known.forgotten)
@@ -77,7 +78,7 @@ impl RecentRollouts {
         };
         let read = read.iter().map(|latest| Arc::new(Recent::of(latest)));
         let read: HashMap<&str, Arc<Recent>> = unknown.iter().copied().zip(read).collect();
-        let mut known = self.lock();
+        let mut known = lock(&self.0);
         if known.forgotten == forgotten {
             let read = read.iter();
             let read = read.map(|(agent, recent)| ((*agent).to_owned(), Arc::clone(recent)));
@@ -92,13 +93,9 @@ impl RecentRollouts {
 
     /// Another rollout of an agent has ended.
     pub(crate) fn forget(&self, agent: &str) {
-        let mut known = self.lock();
+        let mut known = lock(&self.0);
         known.agents.remove(agent);
         known.forgotten += 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -96,11 +96,7 @@ impl Shared {
 
     /// A loop is alive.
     pub(super) fn beat(&self, name: &str) {
-        let mut heartbeats = lock(&self.heartbeats);
-        match heartbeats.get_mut(name) {
-            Some(at) => *at = Instant::now(),
-            None => drop(heartbeats.insert(name.to_owned(), Instant::now())),
-        }
+        lock(&self.heartbeats).insert(name.to_owned(), Instant::now());
     }
 
     /// A loop has ended as it should.
@@ -218,6 +214,6 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

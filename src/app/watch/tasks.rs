@@ -106,13 +106,7 @@ impl Tasks {
     }
 
     /// Checks an agent once.
-    pub(super) fn check(
-        &mut self,
-        check: TaskId,
-        agent: AgentName,
-        route: Route,
-        urgency: Urgency,
-    ) {
+    pub(super) fn check(&mut self, check: TaskId, route: Route, urgency: Urgency) {
         let api = self.api.clone();
         let priority = match urgency {
             Urgency::Urgent => Priority::Normal,
@@ -120,25 +114,19 @@ impl Tasks {
         };
         self.spawn(Task::Check(check.clone()), async move {
             api.connection.acquire(priority).await;
-            let observation = api.observe(&agent, MAX_REQUEST, route).await;
+            let observation = api.observe(&check.agent, MAX_REQUEST, route).await;
             Input::Checked { check, observation }
         });
     }
 
     /// Follows a rollout to its end.
-    pub(super) fn follow(
-        &mut self,
-        id: TaskId,
-        agent: AgentName,
-        deployment_id: String,
-        limits: Limits,
-    ) {
+    pub(super) fn follow(&mut self, id: TaskId, deployment_id: String, limits: Limits) {
         let (api, stop) = (self.api.clone(), self.stop.clone());
         self.spawn(Task::Follow(id.clone()), async move {
             let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
             let machine = Machine::new(policy.expect("the configuration has been checked"));
             let permit = || api.connection.acquire(Priority::Normal);
-            let fetch = |limit, route| api.observe(&agent, limit, route);
+            let fetch = |limit, route| api.observe(&id.agent, limit, route);
             let emit = |_, event| {
                 // Once nobody listens the program ends.
                 let _ = api.inputs.send(Input::Progressed(id.clone(), event));
@@ -211,7 +199,7 @@ mod tests {
     async fn a_panic_in_a_task_is_reported_with_what_the_task_did() {
         let mut tasks = tasks();
         let id = TaskId {
-            agent: "a".to_owned(),
+            agent: "a".parse().unwrap(),
             number: 7,
         };
         tasks.spawn(Task::Follow(id.clone()), async { panic!("on purpose") });

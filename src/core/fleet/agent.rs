@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock::{Moment, ServerClock, is_before};
 use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
+use super::filter::FINAL;
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
 use crate::core::rollout::{
     Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, whole_millis,
@@ -31,6 +32,8 @@ pub(super) struct Agent {
     unready_at: Vec<Duration>,
     /// Since when it is down, where that was while the program ran.
     down_since: Option<Duration>,
+    /// What happened to it, until that is passed on.
+    pub(super) events: Vec<FleetEvent>,
 }
 
 /// A rollout that is being followed.
@@ -75,15 +78,12 @@ impl Agent {
             ready_again: None,
             unready_at: Vec::new(),
             down_since: None,
+            events: Vec::new(),
         }
     }
 
     /// The agent has come.
-    pub(super) fn added(
-        &mut self,
-        now: Moment,
-        deployment: Option<&KnownDeployment>,
-    ) -> Vec<FleetEvent> {
+    pub(super) fn added(&mut self, now: Moment, deployment: Option<&KnownDeployment>) {
         let data = EventData {
             deployment_id: deployment.map(|deployment| deployment.id.clone()),
             deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
@@ -91,28 +91,21 @@ impl Agent {
             commit: deployment.and_then(|deployment| deployment.commit.clone()),
             ..EventData::default()
         };
-        vec![self.event(EventKind::AgentAdded, now, data)]
+        self.emit(EventKind::AgentAdded, now, data);
     }
 
     /// The agent was deleted: whatever is open ends with it.
-    pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) -> Vec<FleetEvent> {
-        let mut events = Vec::new();
+    pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) {
         if let AgentState::RollingOut { deployment, .. } = &self.record.state {
             let summary = "the agent was deleted while the deployment was rolled out".to_owned();
             let outcome = ended_unseen(Verdict::NotFound, &deployment.id, "Deleted", summary);
-            events.extend(self.finished(now, &outcome, clock));
+            self.finished(now, &outcome, clock);
         }
-        events.push(self.event(EventKind::AgentRemoved, now, EventData::default()));
-        events
+        self.emit(EventKind::AgentRemoved, now, EventData::default());
     }
 
     /// Something happened in the rollout that is followed.
-    pub(super) fn progressed(
-        &mut self,
-        now: Moment,
-        event: &Event,
-        clock: &ServerClock,
-    ) -> Vec<FleetEvent> {
+    pub(super) fn progressed(&mut self, now: Moment, event: &Event, clock: &ServerClock) {
         self.record.live.note(event);
         match event {
             Event::TargetFound {
@@ -120,7 +113,7 @@ impl Agent {
                 created_at,
             } => self.target_found(now, deployment_id, *created_at, clock),
             Event::PhaseChanged { phase, .. } => self.phase_changed(now, *phase, clock),
-            _ => Vec::new(),
+            _ => {}
         }
     }
 
@@ -131,8 +124,7 @@ impl Agent {
         id: &str,
         created_at: Option<Timestamp>,
         clock: &ServerClock,
-    ) -> Vec<FleetEvent> {
-        let mut events = Vec::new();
+    ) {
         let rolling_out = match &self.record.state {
             AgentState::RollingOut { deployment, .. } => Some(deployment.id.clone()),
             AgentState::Idle { .. } | AgentState::Unready { .. } => None,
@@ -140,14 +132,14 @@ impl Agent {
         if let Some(before) = rolling_out.as_deref().filter(|before| *before != id) {
             let summary = format!("deployment {id} took its place while nobody watched");
             let outcome = ended_unseen(Verdict::Superseded, before, "Superseded", summary);
-            events.extend(self.finished(now, &outcome, clock));
+            self.finished(now, &outcome, clock);
         }
         let Some(follow) = &mut self.follow else {
-            return events;
+            return;
         };
         follow.found_at = Some(now.at);
         if rolling_out.as_deref() == Some(id) {
-            return events;
+            return;
         }
         let started_at = follow.started_at;
         let deployment = KnownDeployment {
@@ -181,20 +173,19 @@ impl Agent {
             observed_late,
             ..EventData::default()
         };
-        events.push(self.event(EventKind::RolloutStarted, now, data));
-        events
+        self.emit(EventKind::RolloutStarted, now, data);
     }
 
     /// The rollout has entered a phase. Each is reported once, however often a rollout goes back and forth.
-    fn phase_changed(&mut self, now: Moment, phase: Phase, clock: &ServerClock) -> Vec<FleetEvent> {
+    fn phase_changed(&mut self, now: Moment, phase: Phase, clock: &ServerClock) {
         let AgentState::RollingOut {
             phases, started_at, ..
         } = &mut self.record.state
         else {
-            return Vec::new();
+            return;
         };
         if phase == Phase::Waiting || phases.iter().any(|entry| entry.phase == phase) {
-            return Vec::new();
+            return;
         }
         let since = clock.since(now.at, *started_at).unwrap_or_default();
         phases.push(PhaseEntry {
@@ -205,17 +196,12 @@ impl Agent {
             phase: Some(phase),
             ..EventData::default()
         };
-        vec![self.event(EventKind::RolloutPhaseChanged, now, data)]
+        self.emit(EventKind::RolloutPhaseChanged, now, data);
     }
 
     /// The rollout has ended. Nothing happens where it had not begun, or where it says nothing about the
     /// deployment: then the rollout goes on.
-    pub(super) fn finished(
-        &mut self,
-        now: Moment,
-        outcome: &Outcome,
-        clock: &ServerClock,
-    ) -> Vec<FleetEvent> {
+    pub(super) fn finished(&mut self, now: Moment, outcome: &Outcome, clock: &ServerClock) {
         self.record.live.conclude(outcome);
         let AgentState::RollingOut {
             deployment,
@@ -225,10 +211,12 @@ impl Agent {
             ..
         } = &self.record.state
         else {
-            return Vec::new();
+            return;
         };
-        if outcome.deployment_id.as_ref() != Some(&deployment.id) || !is_final(outcome.verdict) {
-            return Vec::new();
+        if outcome.deployment_id.as_ref() != Some(&deployment.id)
+            || !FINAL.contains(&outcome.verdict)
+        {
+            return;
         }
         let timing = self.timing(now, *started_at, *observed_late, outcome, clock);
         let data = EventData {
@@ -269,7 +257,7 @@ impl Agent {
                 };
             }
         }
-        vec![event]
+        self.events.push(event);
     }
 
     /// How long the rollout took, from its start on.
@@ -334,16 +322,16 @@ impl Agent {
     }
 
     /// A check found the agent ready.
-    pub(super) fn seen_ready(&mut self, now: Moment, unready_for: Duration) -> Vec<FleetEvent> {
+    pub(super) fn seen_ready(&mut self, now: Moment, unready_for: Duration) {
         self.not_ready = None;
         let AgentState::Unready { since, .. } = self.record.state else {
-            return Vec::new();
+            return;
         };
         let ready = Shown::again(self.ready_again, now.at);
         self.ready_again = Some(ready);
         let hold = self.hold(now, unready_for);
         if !hold.is_zero() && !ready.meets(lasting(hold)) {
-            return Vec::new();
+            return;
         }
         let since = self.record.incident.as_ref().map_or(since, |i| i.since);
         let elapsed = match self.down_since.take() {
@@ -356,11 +344,10 @@ impl Agent {
             elapsed_ms: Some(whole_millis(elapsed)),
             ..EventData::default()
         };
-        let event = self.event(EventKind::AgentRecovered, now, data);
+        self.emit(EventKind::AgentRecovered, now, data);
         self.record.incident = None;
         self.record.state = AgentState::Idle { since: now.wall };
         self.ready_again = None;
-        vec![event]
     }
 
     /// A check found the agent not ready.
@@ -369,15 +356,15 @@ impl Agent {
         now: Moment,
         reason: Option<&Reason>,
         unready_for: Duration,
-    ) -> Vec<FleetEvent> {
+    ) {
         self.ready_again = None;
         if !matches!(self.record.state, AgentState::Idle { .. }) {
-            return Vec::new();
+            return;
         }
         let shown = Shown::again(self.not_ready, now.at);
         self.not_ready = Some(shown);
         if !shown.meets(lasting(unready_for)) {
-            return Vec::new();
+            return;
         }
         let lasted = now.at.saturating_sub(shown.first_at());
         let since = SignedDuration::try_from(lasted)
@@ -397,7 +384,7 @@ impl Agent {
         self.record.state = AgentState::Unready { since, reason };
         self.not_ready = None;
         self.unready_at.push(now.at);
-        vec![event]
+        self.events.push(event);
     }
 
     /// How long the agent has to be ready until that is a recovery: the longer the more often it has not
@@ -432,6 +419,11 @@ impl Agent {
             dedup_key: event.dedup_key.clone(),
             since: event.data.started_at.unwrap_or(now.wall),
         });
+    }
+
+    fn emit(&mut self, kind: EventKind, now: Moment, data: EventData) {
+        let event = self.event(kind, now, data);
+        self.events.push(event);
     }
 
     fn event(&self, kind: EventKind, now: Moment, data: EventData) -> FleetEvent {
@@ -547,11 +539,6 @@ fn is_last_phase(phase: Option<&str>, verdict: Verdict) -> bool {
         _ => return false,
     };
     phase.is_some_and(|phase| phase.eq_ignore_ascii_case(last))
-}
-
-/// Whether a verdict is about the deployment, and not about the watch.
-fn is_final(verdict: Verdict) -> bool {
-    is_ready(verdict).is_some() || matches!(verdict, Verdict::Superseded | Verdict::NotFound)
 }
 
 /// The end of a rollout that nobody followed to it.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::event::{EventData, EventKind, own_event, recovered};
+use super::event::{EventKind, opened, recovered};
 use super::{Fleet, Moment, Step};
-use crate::core::rollout::Reason;
 
 /// What `dedupkey` begins with where the watcher is blind.
 const WATCHER: &str = "watcher/";
@@ -38,20 +37,9 @@ impl Fleet {
                         let since = now.wall.checked_sub(failing_for).unwrap_or(now.wall);
                         let summary = self.sources.fault(name, source, now.at);
                         self.blind.insert(key.clone(), since);
-                        events.push(own_event(
-                            EventKind::WatcherBlind,
-                            now.wall,
-                            key,
-                            EventData {
-                                reason: Some(Reason {
-                                    code: format!("{word}-unreadable"),
-                                    summary: summary.unwrap_or_default(),
-                                    message: None,
-                                }),
-                                started_at: Some(since),
-                                ..EventData::default()
-                            },
-                        ));
+                        let (kind, code) = (EventKind::WatcherBlind, format!("{word}-unreadable"));
+                        let summary = summary.unwrap_or_default();
+                        events.push(opened(kind, now.wall, key, since, &code, summary));
                     }
                 }
                 (None, Some(&since))

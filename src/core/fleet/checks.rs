@@ -73,10 +73,9 @@ impl Fleet {
         self.checks += 1;
         Some(Action::Check {
             check: TaskId {
-                agent: name.to_owned(),
+                agent: parsed,
                 number,
             },
-            agent: parsed,
             route: if confirms {
                 Route::Fresh
             } else {
@@ -99,7 +98,7 @@ impl Fleet {
         step: &mut Step,
     ) {
         self.note_check_ended(check);
-        let name = &check.agent;
+        let name = check.agent.as_str();
         match &observation {
             Observation::Failed(failure) => _ = self.sources.details.failed(now.at, failure),
             Observation::Details { .. } | Observation::Absent(_) => {
@@ -146,20 +145,21 @@ impl Fleet {
             }
             Task::Check(check) => {
                 self.note_check_ended(&check);
-                if let Some(entry) = self.agents.get_mut(&check.agent)
+                if let Some(entry) = self.agents.get_mut(check.agent.as_str())
                     && entry.check.map(|check| check.number) == Some(check.number)
                 {
                     entry.check = None;
                     entry.note_gaps(now.at);
-                    self.schedule.again(now.at, &check.agent, NextCheck::Soon);
+                    self.schedule
+                        .again(now.at, check.agent.as_str(), NextCheck::Soon);
                 }
-                format!("{} was being checked", one_line(&check.agent))
+                format!("{} was being checked", one_line(check.agent.as_str()))
             }
             Task::Follow(follow) => {
                 self.lose_follow(now, &follow);
                 format!(
                     "a rollout of {} was being followed",
-                    one_line(&follow.agent)
+                    one_line(follow.agent.as_str())
                 )
             }
         };
@@ -252,17 +252,13 @@ impl Fleet {
             // So far nothing, or nothing but the list, has spoken of it.
             is_known = self.is_settled(now, &details, was_there);
             let settled = is_known.then(|| deployment.clone());
-            self.change(name, step, |agent, _| {
-                agent.record.deployment = settled;
-                Vec::new()
-            });
+            self.change(name, step, |agent, _| agent.record.deployment = settled);
         }
         self.change(name, step, |agent, _| {
             note(&mut agent.record, &details, is_known.then_some(&deployment));
             if let Some(id) = hint.and_then(|hint| hint.id) {
                 agent.record.service_id = Some(id);
             }
-            Vec::new()
         });
         let Some(agent) = self.agent_mut(name) else {
             return;
@@ -309,7 +305,7 @@ impl Fleet {
             match is_ready(outcome.verdict) {
                 Some(true) => agent.seen_ready(now, unready_for),
                 Some(false) => agent.seen_not_ready(now, outcome.reason.as_ref(), unready_for),
-                None => Vec::new(),
+                None => {}
             }
         });
     }
@@ -350,8 +346,8 @@ impl Fleet {
         // What is older was there already, out of scope or not to be read.
         let is_new = !entry.was_there && created_at.is_none_or(|date| date > since);
         if is_new {
-            let added = agent.added(now, deployment.as_ref());
-            step.change.events.extend(added);
+            agent.added(now, deployment.as_ref());
+            step.change.events.append(&mut agent.events);
         }
         let record = Some(agent.record.clone());
         step.change.agents.insert(name.to_owned(), record);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use strum::IntoStaticStr;
 
 use super::public_url::{PublicUrl, url_part};
 use crate::core::rollout::{
@@ -92,7 +93,8 @@ event_kinds! {
 }
 
 /// What an event does to an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum IncidentChange {
     /// It opens one, or goes on in it.
     Opens,
@@ -259,23 +261,29 @@ impl Origin {
     }
 }
 
-/// An event about the sidecar itself.
+/// An event about the sidecar itself: what is wrong, and since when.
 #[must_use]
-pub fn own_event(
+pub fn opened(
     kind: EventKind,
     time: Timestamp,
     dedup_key: String,
-    data: EventData,
+    since: Timestamp,
+    code: &str,
+    summary: String,
 ) -> FleetEvent {
-    FleetEvent {
-        kind,
-        time,
-        dedup_key,
-        data,
-    }
+    let reason = Reason {
+        code: code.to_owned(),
+        summary,
+        message: None,
+    };
+    let data = EventData {
+        reason: Some(reason),
+        ..EventData::default()
+    };
+    own_event(kind, time, dedup_key, since, data)
 }
 
-/// An event that says that what was wrong with the sidecar itself since then is over.
+/// An event about the sidecar itself: what was wrong since a moment is over.
 #[must_use]
 pub fn recovered(
     kind: EventKind,
@@ -285,12 +293,30 @@ pub fn recovered(
 ) -> FleetEvent {
     let took = Duration::try_from(time.duration_since(since)).unwrap_or_default();
     let data = EventData {
-        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
-        started_at: Some(since),
         elapsed_ms: Some(whole_millis(took)),
         ..EventData::default()
     };
-    own_event(kind, time, dedup_key, data)
+    own_event(kind, time, dedup_key, since, data)
+}
+
+fn own_event(
+    kind: EventKind,
+    time: Timestamp,
+    dedup_key: String,
+    since: Timestamp,
+    data: EventData,
+) -> FleetEvent {
+    let data = EventData {
+        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
+        started_at: Some(since),
+        ..data
+    };
+    FleetEvent {
+        kind,
+        time,
+        dedup_key,
+        data,
+    }
 }
 
 impl FleetEvent {
@@ -314,11 +340,8 @@ impl FleetEvent {
 impl IncidentChange {
     /// The change in a word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opens => "opens",
-            Self::Closes => "closes",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -43,31 +43,23 @@ pub enum BadFilter {
     #[error(transparent)]
     Pattern(#[from] BadPattern),
     /// A pattern fits no event that there is.
-    #[error("events: {word:?} fits no event{}; there are {}", meant(word, kinds()), kinds().join(", "))]
-    NoSuchEvent {
-        /// The pattern.
-        word: String,
-    },
+    #[error("events: {:?} fits no event{}; there are {}", .0, meant(.0, kinds()), kinds().join(", "))]
+    NoSuchEvent(String),
     /// There is no such verdict, or no rollout ends with it.
-    #[error("verdicts: no rollout ends with {word:?}{}", meant(word, FINAL.map(Verdict::as_str)))]
-    NoSuchVerdict {
-        /// The word.
-        word: String,
-    },
+    #[error("verdicts: no rollout ends with {:?}{}", .0, meant(.0, FINAL.map(Verdict::as_str)))]
+    NoSuchVerdict(String),
     /// There is no such severity.
     #[error(
-        "severities: no event is {word:?}{}; there are {}",
-        meant(word, Severity::ALL.map(Severity::as_str)),
+        "severities: no event is {:?}{}; there are {}",
+        .0,
+        meant(.0, Severity::ALL.map(Severity::as_str)),
         Severity::ALL.map(Severity::as_str).join(", ")
     )]
-    NoSuchSeverity {
-        /// The word.
-        word: String,
-    },
+    NoSuchSeverity(String),
 }
 
 /// The verdicts with which the sidecar's rollouts end.
-const FINAL: [Verdict; 7] = [
+pub(super) const FINAL: [Verdict; 7] = [
     Verdict::Ready,
     Verdict::Failed,
     Verdict::Stalled,
@@ -87,14 +79,12 @@ impl Filter {
             let word = pattern.strip_prefix('!').unwrap_or(pattern);
             let set = Patterns::new(&[word.to_owned()])?;
             if !EventKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
-                return Err(BadFilter::NoSuchEvent {
-                    word: word.to_owned(),
-                });
+                return Err(BadFilter::NoSuchEvent(word.to_owned()));
             }
         }
         let severity = |word: &String| {
             let found = Severity::ALL.into_iter().find(|one| one.as_str() == word);
-            found.ok_or_else(|| BadFilter::NoSuchSeverity { word: word.clone() })
+            found.ok_or_else(|| BadFilter::NoSuchSeverity(word.clone()))
         };
         let verdicts = wanted.verdicts.iter().map(|word| final_verdict(word));
         Ok(Self {
@@ -142,9 +132,7 @@ impl Filter {
 /// When it cannot; perhaps another word was meant.
 pub fn final_verdict(word: &str) -> Result<Verdict, BadFilter> {
     let found = FINAL.into_iter().find(|verdict| verdict.as_str() == word);
-    found.ok_or_else(|| BadFilter::NoSuchVerdict {
-        word: word.to_owned(),
-    })
+    found.ok_or_else(|| BadFilter::NoSuchVerdict(word.to_owned()))
 }
 
 fn meant<const WORDS: usize>(word: &str, there: [&str; WORDS]) -> String {

@@ -45,7 +45,7 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskId {
     /// The agent.
-    pub agent: String,
+    pub agent: AgentName,
     /// Given once.
     pub number: u64,
 }
@@ -70,8 +70,6 @@ pub enum Action {
     Check {
         /// Which check.
         check: TaskId,
-        /// The agent.
-        agent: AgentName,
         /// By which way.
         route: Route,
         /// Whether it can wait for whatever else is to be asked.
@@ -81,8 +79,6 @@ pub enum Action {
     Follow {
         /// Which.
         follow: TaskId,
-        /// The agent.
-        agent: AgentName,
         /// The deployment that is rolled out.
         deployment_id: String,
         /// The limits that are left.

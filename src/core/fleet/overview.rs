@@ -151,10 +151,7 @@ pub fn census<'a>(agents: impl Iterator<Item = &'a AgentRecord>) -> Census {
             .entry(agent.status().0.as_str())
             .or_default() += 1;
         if let Some(region) = &agent.region {
-            match census.by_region.get_mut(region) {
-                Some(count) => *count += 1,
-                None => drop(census.by_region.insert(region.clone(), 1)),
-            }
+            *census.by_region.entry(region.clone()).or_default() += 1;
         }
     }
     census

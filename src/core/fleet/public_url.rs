@@ -1,8 +1,8 @@
 //! Where people find the page, and its addresses of what events are about.
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
 /// The address under which people reach the page, without a slash at its end.
@@ -96,16 +96,12 @@ impl FromStr for PublicUrl {
 /// A text as a part of an address, with all but letters, digits, `-`, `.`, `_` and `~` escaped.
 #[must_use]
 pub fn url_part(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 #[cfg(test)]

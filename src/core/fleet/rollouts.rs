@@ -53,10 +53,9 @@ impl Fleet {
         self.schedule.remove(name);
         step.actions.push(Action::Follow {
             follow: TaskId {
-                agent: name.to_owned(),
+                agent: parsed,
                 number,
             },
-            agent: parsed,
             deployment_id,
             limits,
         });
@@ -70,8 +69,8 @@ impl Fleet {
         step: &mut Step,
     ) {
         if self.is_followed(follow) {
-            self.change(&follow.agent, step, |agent, clock| {
-                agent.progressed(now, event, clock)
+            self.change(follow.agent.as_str(), step, |agent, clock| {
+                agent.progressed(now, event, clock);
             });
         }
     }
@@ -87,11 +86,10 @@ impl Fleet {
         if !self.is_followed(follow) {
             return;
         }
-        let name = &follow.agent;
+        let name = follow.agent.as_str();
         self.change(name, step, |agent, clock| {
-            let events = agent.finished(now, outcome, clock);
+            agent.finished(now, outcome, clock);
             agent.follow = None;
-            events
         });
         match outcome.verdict {
             Verdict::NotFound => return self.remove(now, name, step),
@@ -113,17 +111,18 @@ impl Fleet {
     pub(super) fn lose_follow(&mut self, now: Moment, follow: &TaskId) {
         self.follows -= 1;
         if self.is_followed(follow)
-            && let Some(agent) = self.agent_mut(&follow.agent)
+            && let Some(agent) = self.agent_mut(follow.agent.as_str())
         {
             agent.follow = None;
-            self.schedule.again(now.at, &follow.agent, NextCheck::Soon);
+            self.schedule
+                .again(now.at, follow.agent.as_str(), NextCheck::Soon);
         }
     }
 
     /// Whether this is the rollout that is followed of the agent that has this name now.
     fn is_followed(&self, follow: &TaskId) -> bool {
         self.agents
-            .get(&follow.agent)
+            .get(follow.agent.as_str())
             .and_then(|entry| entry.agent.as_ref()?.follow.as_ref())
             .is_some_and(|known| known.number == follow.number)
     }

@@ -23,7 +23,7 @@ pub(super) enum NextCheck {
 }
 
 /// Which checks go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// Something is known to have happened, or has to be confirmed: nothing holds it up.
     Urgent,
@@ -37,10 +37,10 @@ pub(super) struct Schedule {
     interval: Duration,
     /// Checks a second at most.
     budget: f64,
-    urgent: BTreeSet<(Duration, String)>,
-    regular: BTreeSet<(Duration, String)>,
-    /// When each agent is due, in one of the two.
-    of_agent: BTreeMap<String, (Duration, Urgency)>,
+    /// What is due, and when.
+    due: BTreeSet<(Urgency, Duration, String)>,
+    /// Where each agent is among that; it may have been taken out.
+    of_agent: BTreeMap<String, (Urgency, Duration)>,
     /// Those whose checks are not spread yet.
     unspread: BTreeSet<String>,
 }
@@ -51,8 +51,7 @@ impl Schedule {
         Self {
             interval,
             budget: f64::from(max_rps.get()) / 2.0,
-            urgent: BTreeSet::new(),
-            regular: BTreeSet::new(),
+            due: BTreeSet::new(),
             of_agent: BTreeMap::new(),
             unspread: BTreeSet::new(),
         }
@@ -65,11 +64,11 @@ impl Schedule {
         let interval = self.interval();
         let limit = at.saturating_add(interval);
         let late: Vec<String> = self
-            .regular
+            .due
             .iter()
             .rev()
-            .take_while(|(due, _)| *due > limit)
-            .map(|(_, agent)| agent.clone())
+            .take_while(|(urgency, due, _)| *urgency == Urgency::Regular && *due > limit)
+            .map(|(_, _, agent)| agent.clone())
             .collect();
         for agent in late {
             let place = interval.mul_f64(place(&agent));
@@ -125,25 +124,25 @@ impl Schedule {
 
     /// When the next check of this urgency is due.
     pub(super) fn next(&self, urgency: Urgency) -> Option<Duration> {
-        let of_urgency = match urgency {
-            Urgency::Urgent => &self.urgent,
-            Urgency::Regular => &self.regular,
-        };
-        of_urgency.first().map(|(due, _)| *due)
+        self.first(urgency).map(|(_, due, _)| *due)
     }
 
     /// Takes out an agent that is due at `at` with this urgency. It has to be put back by [`Schedule::again`].
     pub(super) fn take(&mut self, at: Duration, urgency: Urgency) -> Option<String> {
-        self.next(urgency).filter(|due| *due <= at)?;
-        let (_, agent) = self.of(urgency).pop_first()?;
-        Some(agent)
+        let first = self
+            .first(urgency)
+            .filter(|(_, due, _)| *due <= at)?
+            .clone();
+        self.due.remove(&first);
+        Some(first.2)
     }
 
-    fn of(&mut self, urgency: Urgency) -> &mut BTreeSet<(Duration, String)> {
-        match urgency {
-            Urgency::Urgent => &mut self.urgent,
-            Urgency::Regular => &mut self.regular,
-        }
+    fn first(&self, urgency: Urgency) -> Option<&(Urgency, Duration, String)> {
+        let from = (urgency, Duration::ZERO, String::new());
+        self.due
+            .range(from..)
+            .next()
+            .filter(|first| first.0 == urgency)
     }
 
     /// How long a check of every agent takes.
@@ -153,16 +152,16 @@ impl Schedule {
     }
 
     fn take_out(&mut self, agent: &str) {
-        if let Some((due, urgency)) = self.of_agent.remove(agent) {
-            self.of(urgency).remove(&(due, agent.to_owned()));
+        if let Some((urgency, due)) = self.of_agent.remove(agent) {
+            self.due.remove(&(urgency, due, agent.to_owned()));
         }
     }
 
     /// Has an agent checked at a time.
     pub(super) fn put(&mut self, due: Duration, agent: &str, urgency: Urgency) {
         self.take_out(agent);
-        self.of_agent.insert(agent.to_owned(), (due, urgency));
-        self.of(urgency).insert((due, agent.to_owned()));
+        self.of_agent.insert(agent.to_owned(), (urgency, due));
+        self.due.insert((urgency, due, agent.to_owned()));
     }
 }
 

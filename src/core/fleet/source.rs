@@ -62,13 +62,10 @@ impl Sources {
             format!("the {name} could be read last {age} s ago{because}")
         })
     }
-
-    pub(super) fn set_interval(&mut self, interval: Duration) {
-        self.patience = patience(interval);
-    }
 }
 
-fn patience(interval: Duration) -> Duration {
+/// How long a source may fail, if it is read once an interval, before that is a fault.
+pub(super) fn patience(interval: Duration) -> Duration {
     interval.saturating_mul(4).max(MIN_PATIENCE)
 }
 
@@ -104,10 +101,6 @@ impl Source {
     #[must_use]
     pub fn failure(&self) -> Option<&Failing> {
         self.failure.as_ref()
-    }
-
-    pub(super) fn is_failing(&self) -> bool {
-        self.failure.is_some()
     }
 }
 

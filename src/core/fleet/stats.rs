@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
+use super::agent::is_ready;
 use super::history::RolloutSummary;
 use crate::core::rollout::Verdict;
 
@@ -62,18 +63,7 @@ pub enum Period {
 
 /// Whether a rollout with this verdict is a success; none where it says nothing of what was deployed.
 fn judge(verdict: Verdict) -> Option<bool> {
-    match verdict {
-        Verdict::Ready => Some(true),
-        Verdict::Failed | Verdict::Stalled | Verdict::Timeout => Some(false),
-        Verdict::Unauthorized
-        | Verdict::NotFound
-        | Verdict::Unavailable
-        | Verdict::Superseded
-        | Verdict::Unchanged
-        | Verdict::Infrastructure
-        | Verdict::CommandFailed(_)
-        | Verdict::Interrupted(_) => None,
-    }
+    is_ready(verdict).filter(|_| verdict != Verdict::Infrastructure)
 }
 
 impl Stats {

@@ -308,21 +308,21 @@ impl Sidecar {
                     urgency: Urgency::Regular,
                     ..
                 } if self.is_saturated => {}
-                Action::Check { check, agent, .. } => {
-                    self.checked.push((self.at, agent.as_str().to_owned()));
-                    let observation = self.observe(agent.as_str());
+                Action::Check { check, .. } => {
+                    let agent = check.agent.as_str();
+                    self.checked.push((self.at, agent.to_owned()));
+                    let observation = self.observe(agent);
                     self.handle(Input::Checked { check, observation });
                 }
                 Action::Follow {
                     follow,
-                    agent,
                     deployment_id,
                     limits,
                 } => {
                     let policy = Policy::new(TargetRule::Deployment(deployment_id), limits);
                     self.follows.push(Followed {
+                        agent: follow.agent.as_str().to_owned(),
                         id: follow,
-                        agent: agent.as_str().to_owned(),
                         machine: Machine::new(policy.unwrap()),
                         began: self.at,
                         polled: None,

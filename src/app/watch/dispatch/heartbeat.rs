@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::{Parts, TICK, Target};
+use super::{Parts, SinkPlan, TICK};
 use crate::adapters::metrics::DeliveryOutcome;
 use crate::core::fleet::test_events;
 use crate::core::messages::Notification;
@@ -17,7 +17,7 @@ use crate::core::messages::Notification;
 pub(super) async fn run(
     name: String,
     parts: Arc<Parts>,
-    mut configured: watch::Receiver<Option<Arc<Target>>>,
+    mut configured: watch::Receiver<Option<Arc<SinkPlan>>>,
     mut drain: watch::Receiver<bool>,
 ) {
     parts.metrics.sink_added(&name);

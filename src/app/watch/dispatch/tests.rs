@@ -161,7 +161,7 @@ impl Place {
             store.apply(Timestamp::now(), &change, |event| filters.sinks_of(event))
         };
         self.store.with(apply).await.unwrap();
-        self.dispatch.wake();
+        self.dispatch.parts.shared.wake_deliveries();
     }
 
     /// Makes every retry due, until there is enough.
@@ -172,7 +172,7 @@ impl Place {
             self.database
                 .execute("UPDATE queues SET next_at = 0", [])
                 .unwrap();
-            self.dispatch.wake();
+            self.dispatch.parts.shared.wake_deliveries();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -11,16 +11,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use super::{Parts, TICK, Target, Working, lock};
+use super::{Parts, SinkPlan, TICK, Working, lock};
 use crate::adapters::delivery::DeliveryError;
 use crate::adapters::metrics::DeliveryOutcome;
 use crate::adapters::store::{Delivery, Due, Outcome, Settled, Store, StoreError, Unreadable};
 use crate::app::error::chain;
 use crate::core::fleet::{
-    DeliveryFailure, EventData, EventKind, Retry, SinkHealth, StoredEvent, own_event, recovered,
+    DeliveryFailure, EventKind, Retry, SinkHealth, StoredEvent, opened, recovered,
 };
 use crate::core::messages::Notification;
-use crate::core::rollout::Reason;
 
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
@@ -31,9 +30,9 @@ const MAX_GROUP: usize = 200;
 pub(super) struct Worker {
     name: String,
     parts: Arc<Parts>,
-    configured: watch::Receiver<Option<Arc<Target>>>,
+    configured: watch::Receiver<Option<Arc<SinkPlan>>>,
     /// Where it delivers to; none where the sink is not configured any more, or wants no more.
-    target: Option<Arc<Target>>,
+    target: Option<Arc<SinkPlan>>,
     wake: watch::Receiver<()>,
     drain: watch::Receiver<bool>,
     working: Working,
@@ -56,7 +55,7 @@ pub(super) struct Worker {
 struct Attempt {
     /// One, or those of a group.
     deliveries: Vec<Delivery>,
-    target: Arc<Target>,
+    target: Arc<SinkPlan>,
     /// When it began.
     sent: Duration,
     result: Result<(), DeliveryError>,
@@ -66,7 +65,7 @@ impl Worker {
     pub(super) fn new(
         name: String,
         parts: Arc<Parts>,
-        mut configured: watch::Receiver<Option<Arc<Target>>>,
+        mut configured: watch::Receiver<Option<Arc<SinkPlan>>>,
         wake: watch::Receiver<()>,
         drain: watch::Receiver<bool>,
         working: Working,
@@ -249,7 +248,7 @@ impl Worker {
         next
     }
 
-    fn attempt(&mut self, target: &Arc<Target>, deliveries: Vec<Delivery>) {
+    fn attempt(&mut self, target: &Arc<SinkPlan>, deliveries: Vec<Delivery>) {
         let agents = deliveries.iter().map(|one| &one.event.event.data.agent);
         self.under_way.extend(agents.cloned());
         let (target, parts) = (Arc::clone(target), Arc::clone(&self.parts));
@@ -297,10 +296,10 @@ impl Worker {
             let StoredEvent { number, event, .. } = event;
             let agent = event.data.agent;
             // A queue as a whole is tried again.
-            let is_told = matches!(outcome, Some(Outcome::Retry(_)))
+            let is_noted = matches!(outcome, Some(Outcome::Retry(_)))
                 && self.settled.iter().any(|settled| settled.agent == agent);
             match outcome.clone() {
-                Some(outcome) if !is_told => self.settled.push(Settled {
+                Some(outcome) if !is_noted => self.settled.push(Settled {
                     agent,
                     number,
                     outcome,
@@ -347,17 +346,9 @@ impl Worker {
         let now = self.parts.shared.now().wall;
         let since = now.checked_sub(failing_for).unwrap_or(now);
         self.reported = Some(since);
-        let data = EventData {
-            sink: Some(self.name.clone()),
-            reason: Some(Reason {
-                code: "sink-failing".to_owned(),
-                summary: self.problem.clone().unwrap_or_default(),
-                message: None,
-            }),
-            started_at: Some(since),
-            ..EventData::default()
-        };
-        let event = own_event(EventKind::SinkFailing, now, sink_key(&self.name), data);
+        let (kind, key) = (EventKind::SinkFailing, sink_key(&self.name));
+        let why = self.problem.clone().unwrap_or_default();
+        let event = opened(kind, now, key, since, "sink-failing", why);
         // Once nobody listens the program ends.
         let _ = self.parts.reports.send(event);
     }

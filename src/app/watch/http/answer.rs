@@ -73,12 +73,3 @@ pub(super) fn answer(
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
-
-/// Adds to every answer that nobody keeps it, nor takes it for something else.
-pub(super) fn add_security_headers(headers: &mut HeaderMap) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-}

@@ -24,15 +24,6 @@ pub(super) type Refusal = (StatusCode, &'static str);
 const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 const FORWARDED_PREFIX: &str = "x-forwarded-";
 
-/// By which name a request came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
-    /// This machine's, on its loopback, from nobody whom a proxy speaks for.
-    Local,
-    /// The public one, or any where it listens beyond loopback.
-    Public,
-}
-
 /// Whether a request that came to `listening` may be answered, and how much it may do.
 ///
 /// # Errors
@@ -44,9 +35,9 @@ pub(super) async fn admit(
 ) -> Result<Trust, Response> {
     let headers = &request.headers;
     let public = access.public_url.as_ref().map(PublicUrl::authority);
-    let name = check_name(listening, public, request.version, &request.uri, headers);
-    let name = name.map_err(|(status, why)| error(status, why))?;
-    match (&access.token, name) {
+    let of_name = check_name(listening, public, request.version, &request.uri, headers);
+    let of_name = of_name.map_err(|(status, why)| error(status, why))?;
+    match (&access.token, of_name) {
         (Some(_), _) if is_bare_probe(request) => Ok(Trust::StatusOnly),
         (Some(token), _) if token.admits(headers).await => Ok(Trust::Full),
         (Some(_), _) => {
@@ -58,8 +49,7 @@ pub(super) async fn admit(
             headers.insert(header::WWW_AUTHENTICATE, challenge);
             Err(refused)
         }
-        (None, Name::Local) => Ok(Trust::Full),
-        (None, Name::Public) => Ok(Trust::ReadOnly),
+        (None, of_name) => Ok(of_name),
     }
 }
 
@@ -98,19 +88,21 @@ fn is_bare_probe(request: &Parts) -> bool {
     PROBED.contains(&request.uri.path()) && !request.headers.contains_key(header::AUTHORIZATION)
 }
 
+/// How much a request may do by the name that it came by: this machine's, on its loopback and from nobody
+/// whom a proxy speaks for, or the public one, or any where it listens beyond loopback.
 fn check_name(
     listening: IpAddr,
     public: Option<&str>,
     version: Version,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<Name, Refusal> {
+) -> Result<Trust, Refusal> {
     if has_body(headers) {
         let why = "no endpoint takes a body";
         return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
     }
     if !listening.to_canonical().is_loopback() {
-        return Ok(Name::Public);
+        return Ok(Trust::ReadOnly);
     }
     let mut given = headers.get_all(header::HOST).iter();
     let host = match (given.next(), given.next()) {
@@ -120,22 +112,22 @@ fn check_name(
     };
     let of = |name: &Authority| {
         if is_ours(name.host(), listening) {
-            Some(Name::Local)
+            Some(Trust::Full)
         } else {
             let is_public = public.is_some_and(|public| name.as_str().eq_ignore_ascii_case(public));
-            is_public.then_some(Name::Public)
+            is_public.then_some(Trust::ReadOnly)
         }
     };
     let host = match host {
         Some(host) => Authority::try_from(host).ok().and_then(|name| of(&name)),
-        None => Some(Name::Local),
+        None => Some(Trust::Full),
     };
     let target = uri.authority().map_or(host, of);
     if let (Some(host), Some(target)) = (host, target)
         && host == target
     {
         return Ok(if is_forwarded(headers) {
-            Name::Public
+            Trust::ReadOnly
         } else {
             host
         });
@@ -183,7 +175,7 @@ mod tests {
         let admitted = check_name(listening, public, version, &uri, &headers);
         admitted.map_or_else(
             |(status, _)| status.as_u16(),
-            |name| if name == Name::Local { 200 } else { 203 },
+            |name| if name == Trust::Full { 200 } else { 203 },
         )
     }
 
@@ -242,7 +234,7 @@ mod tests {
             headers.insert(&name, "203.0.113.7".parse().unwrap());
             let (listening, uri) = ("127.0.0.1".parse().unwrap(), "/".parse().unwrap());
             let admitted = check_name(listening, None, Version::HTTP_11, &uri, &headers);
-            assert_eq!(admitted, Ok(Name::Public), "{name}");
+            assert_eq!(admitted, Ok(Trust::ReadOnly), "{name}");
         }
     }
 

@@ -9,11 +9,12 @@ use super::query::{
     AgentsQuery, DeadLettersQuery, EventsQuery, Moment, NoQuery, RolloutQuery, RolloutsQuery,
     StatsQuery,
 };
-use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView, event};
+use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView};
 use crate::adapters::store::{EventQuery, RolloutQuery as Selection, StoreError};
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, EventKind, FinishedRollout, Order, Stats, attention_first, census,
+    AgentRecord, AgentState, EventKind, FinishedRollout, Order, Stats, StoredEvent,
+    attention_first, census,
 };
 
 /// How long a page may be, in bytes as they are kept.
@@ -34,11 +35,10 @@ pub(super) enum Trust {
     StatusOnly,
 }
 
-pub(super) fn overview(
-    endpoints: &Endpoints,
-    _: &NoQuery,
-    trust: Trust,
-) -> Result<Value, StoreError> {
+/// What is answered to a query.
+pub(super) type Answer = Result<Value, StoreError>;
+
+pub(super) fn overview(endpoints: &Endpoints, _: &NoQuery, trust: Trust) -> Answer {
     let shared = &endpoints.shared;
     let now = shared.now();
     let faults = shared.faults();
@@ -79,11 +79,7 @@ pub(super) fn overview(
     }))
 }
 
-pub(super) fn agents(
-    endpoints: &Endpoints,
-    query: &AgentsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn agents(endpoints: &Endpoints, query: &AgentsQuery, _: Trust) -> Answer {
     let fleet = endpoints.shared.fleet();
     let filter = &query.filter;
     let total = fleet.agents().filter(|agent| filter.holds(agent)).count();
@@ -108,11 +104,7 @@ pub(super) fn agents(
     Ok(json!({ "agents": value(&views), "total": total, "next": next }))
 }
 
-pub(super) fn rollouts(
-    endpoints: &Endpoints,
-    query: &RolloutsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn rollouts(endpoints: &Endpoints, query: &RolloutsQuery, _: Trust) -> Answer {
     let selection = Selection {
         before: query.before,
         verdicts: query.verdict.into_iter().collect(),
@@ -125,36 +117,32 @@ pub(super) fn rollouts(
     Ok(json!({ "rollouts": views, "next": next }))
 }
 
-pub(super) fn rollout(
-    endpoints: &Endpoints,
-    query: &RolloutQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn rollout(endpoints: &Endpoints, query: &RolloutQuery, _: Trust) -> Answer {
     let (agent, id) = (query.agent.as_str(), query.deployment.as_str());
     let reader = endpoints.store.reader();
-    let ended = |id: &str| -> Result<Option<FinishedRollout>, StoreError> {
-        let found = reader.events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE)?;
-        let mut latest = found.found.into_iter();
-        let latest = latest.find(|stored| stored.event.kind == EventKind::RolloutFinished);
-        Ok(latest.map(Into::into))
+    let latest_first = |id| {
+        let found = reader.events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE);
+        found.map(|page| page.found)
     };
-    let mut events = reader
-        .events_of_rollout(agent, id, MAX_EVENTS, MAX_PAGE)?
-        .found;
+    let mut events = latest_first(id)?;
+    let finished = end_of(&events);
     events.reverse();
     let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
     let mut deliveries = reader.deliveries_of(&numbers)?;
-    let before = events.iter().rev().find_map(|stored| {
-        let id = stored.event.data.previous_deployment_id.as_deref();
-        id.map(str::to_owned)
-    });
+    let before = events
+        .iter()
+        .rev()
+        .find_map(|stored| stored.event.data.previous_deployment_id.as_deref());
     let now = endpoints.shared.fleet().agent(agent).cloned();
     Ok(value(&RolloutView {
         agent: agent.to_owned(),
         deployment_id: id.to_owned(),
-        finished: ended(id)?,
+        finished,
         now: views(endpoints, now.as_slice())?.pop(),
-        before: before.map_or(Ok(None), |id| ended(&id))?,
+        before: match before {
+            Some(id) => end_of(&latest_first(id)?),
+            None => None,
+        },
         events: events
             .iter()
             .map(|stored| RolloutEvent::of(stored, &mut deliveries))
@@ -162,11 +150,7 @@ pub(super) fn rollout(
     }))
 }
 
-pub(super) fn events(
-    endpoints: &Endpoints,
-    query: &EventsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn events(endpoints: &Endpoints, query: &EventsQuery, _: Trust) -> Answer {
     let selection = EventQuery {
         after: query.after,
         agent: query.agent.clone(),
@@ -174,16 +158,13 @@ pub(super) fn events(
     };
     let reader = endpoints.store.reader();
     let page = reader.events(&selection, query.limit.0, MAX_PAGE)?;
-    let views = page.found.iter();
-    let views = views.map(|stored| event(stored, &endpoints.origin));
+    let views = page.found.iter().map(
+        |stored| json!({ "number": stored.number, "event": stored.cloud_event(&endpoints.origin) }),
+    );
     Ok(json!({ "events": views.collect::<Vec<_>>(), "next": page.next() }))
 }
 
-pub(super) fn stats(
-    endpoints: &Endpoints,
-    query: &StatsQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn stats(endpoints: &Endpoints, query: &StatsQuery, _: Trust) -> Answer {
     let selection = selection(query.agent.as_deref(), query.since, query.until);
     let rollouts = endpoints.store.reader().summaries(&selection)?;
     let periods = query.by.map(|period| {
@@ -203,13 +184,16 @@ pub(super) fn stats(
     Ok(body)
 }
 
-pub(super) fn dead_letters(
-    endpoints: &Endpoints,
-    query: &DeadLettersQuery,
-    _: Trust,
-) -> Result<Value, StoreError> {
+pub(super) fn dead_letters(endpoints: &Endpoints, query: &DeadLettersQuery, _: Trust) -> Answer {
     let found = endpoints.store.reader().dead_letters(query.limit.0)?;
     Ok(json!({ "deadLetters": found }))
+}
+
+/// The end of a rollout, if it is among its events, the latest first.
+fn end_of(events: &[StoredEvent]) -> Option<FinishedRollout> {
+    let mut events = events.iter();
+    let end = events.find(|stored| stored.event.kind == EventKind::RolloutFinished);
+    end.cloned().map(Into::into)
 }
 
 /// Agents as they are shown, with their latest rollouts.

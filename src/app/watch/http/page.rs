@@ -51,9 +51,11 @@ impl File {
     }
 }
 
-/// Adds what a browser may do with an answer, whichever it is.
+/// Adds to every answer what a browser may do with it: nobody keeps it, nor takes it for something else.
 pub(super) fn add_browser_headers(headers: &mut HeaderMap) {
     for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -1,6 +1,7 @@
 //! The paths of the endpoints, and what each answers.
 
 use std::io::Write as _;
+use std::iter;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,13 +22,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::actions;
-use super::answer::{add_security_headers, answer, error, json_answer, json_unless_known};
+use super::answer::{answer, error, json_answer, json_unless_known};
 use super::badge::badge;
 use super::guard::admit;
 use super::lists::{self, Trust};
 use super::page::{FILES, File, add_browser_headers};
 use super::query::Strict;
-use super::{Access, Endpoints, PATHS};
+use super::{Access, Endpoints};
 use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::StoreError;
 use crate::app::error::chain;
@@ -62,32 +63,35 @@ pub(super) fn router(endpoints: Arc<Endpoints>, listening: IpAddr, time: Duratio
         lists: Arc::new(Semaphore::new(PLACES)),
         logs: Arc::new(Semaphore::new(1)),
     };
-    let page = FILES.into_iter().fold(Router::new(), |router, one| {
-        router.route(one.path, file(one))
-    });
-    page.route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/v1/agents", list(lists::agents))
-        .route("/v1/rollouts", list(lists::rollouts))
-        .route("/v1/events", list(lists::events))
-        .route("/v1/stats", list(lists::stats))
-        .route("/v1/dead-letters", list(lists::dead_letters))
-        .route("/v1/dead-letters/redeliver", post(actions::redeliver))
-        .route("/v1/overview", list(lists::overview))
-        .route("/v1/rollout", list(lists::rollout))
-        .route("/v1/rollout/logs", get(actions::logs))
-        .route("/badge/{file}", get(agent_badge))
+    let endpoints = [
+        ("/livez", get(livez)),
+        ("/readyz", get(readyz)),
+        ("/metrics", get(metrics)),
+        ("/v1/agents", list(lists::agents)),
+        ("/v1/rollouts", list(lists::rollouts)),
+        ("/v1/events", list(lists::events)),
+        ("/v1/stats", list(lists::stats)),
+        ("/v1/dead-letters", list(lists::dead_letters)),
+        ("/v1/dead-letters/redeliver", post(actions::redeliver)),
+        ("/v1/overview", list(lists::overview)),
+        ("/v1/rollout", list(lists::rollout)),
+        ("/v1/rollout/logs", get(actions::logs)),
+        ("/badge/{file}", get(agent_badge)),
+    ];
+    let paths = endpoints.iter().map(|(path, _)| *path);
+    let paths: Vec<&str> = iter::once("/").chain(paths).collect();
+    let not_found = format!("there are {}", paths.join(", ")).replace("{file}", "AGENT.svg");
+    let files = FILES.map(|one| (one.path, file(one)));
+    let router = files.into_iter().chain(endpoints);
+    router
+        .fold(Router::new(), |router, (path, endpoint)| {
+            router.route(path, endpoint)
+        })
         .method_not_allowed_fallback(|| async {
             let what = "GET and HEAD are allowed, and POST to send dead letters again";
             error(StatusCode::METHOD_NOT_ALLOWED, what)
         })
-        .fallback(|| async {
-            error(
-                StatusCode::NOT_FOUND,
-                &format!("there are {}", PATHS.join(", ")),
-            )
-        })
+        .fallback(|| async move { error(StatusCode::NOT_FOUND, &not_found) })
         .layer(middleware::from_fn(move |request, next| {
             guard(Arc::clone(&access), listening, request, next)
         }))
@@ -103,7 +107,6 @@ async fn guard(access: Arc<Access>, listening: IpAddr, request: Request, next: N
         }
         Err(refused) => refused,
     };
-    add_security_headers(response.headers_mut());
     add_browser_headers(response.headers_mut());
     response
 }

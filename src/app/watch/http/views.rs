@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::adapters::store::EventDelivery;
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Origin, Status, StoredEvent,
+    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Status, StoredEvent,
 };
 use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
 
@@ -196,9 +195,4 @@ impl RolloutEvent {
             deliveries: deliveries.remove(&stored.number).unwrap_or_default(),
         }
     }
-}
-
-/// An event in `/v1/events`: its number, and what sinks get of it.
-pub(super) fn event(stored: &StoredEvent, origin: &Origin) -> Value {
-    json!({ "number": stored.number, "event": stored.cloud_event(origin) })
 }
