@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test};
-use crate::server::{Server, agent, answer, details, play, send};
+use crate::harness::Test;
+use crate::server::{Server, agent, details, play};
+use crate::support::http::{answer, send};
+use crate::support::{KEY, make_fifo};
 
 /// An address at which nobody listens: whatever is refused must be refused before any request.
 const NOWHERE: &str = "http://127.0.0.1:9/v1";
@@ -294,8 +296,7 @@ fn the_vendor_s_address_is_a_host() {
             .env(variable, url(&server))
             .stdout_any()
             .run();
-        let head = server.requests().remove(0).head;
-        head.split(' ').nth(1).unwrap().to_owned()
+        server.requests().remove(0).path
     };
     let host = |server: &Server| server.url().replace("/v1", "");
     for variable in ["PIPECAT_API_URL", "PIPECAT_API_HOST"] {
@@ -681,11 +682,8 @@ fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
             fs::set_permissions(folder.join(name), Permissions::from_mode(0o755)).unwrap();
         }
         test.env("PATH", &folder).run();
-        let head = &server.requests()[0].head;
-        assert!(
-            head.starts_with(&format!("GET /v1/agents/{agent} ")),
-            "{head}"
-        );
+        let asked = format!("GET /v1/agents/{agent}");
+        assert_eq!(server.requests()[0].line(), asked);
     }
 }
 
@@ -796,8 +794,7 @@ fn a_pipe_is_written_to_where_somebody_reads_it() {
     let server = Server::start(|_, stream| send(stream, &agent(true)));
     let pipe = |test: &Test| {
         let path = test.folder().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
+        make_fifo(&path);
         path
     };
     let arguments = "wait my-agent --progress none --report-file pipe";

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::Test;
-use crate::server::{Server, answer, send};
+use crate::server::Server;
+use crate::support::http::{answer, send};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -56,17 +57,13 @@ fn a_rollout_is_sent_as_opentelemetrys_variables_say() {
         .env("TRACEPARENT", PARENT)
         .run();
     let request = &collector.requests()[0];
-    assert!(
-        request.head.starts_with("POST /v1/traces HTTP/1.1"),
-        "{}",
-        request.head
-    );
-    for header in [
-        "content-type: application/json",
-        "x-team: one",
-        "authorization: Bearer 5ecret",
+    assert_eq!(request.line(), "POST /v1/traces");
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("x-team", "one"),
+        ("authorization", "Bearer 5ecret"),
     ] {
-        assert!(request.head.contains(header), "{}", request.head);
+        assert_eq!(request.header(name), Some(value));
     }
     let body: Value = serde_json::from_str(&request.body).unwrap();
     let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
@@ -100,7 +97,7 @@ fn the_address_of_traces_is_taken_as_it_is_and_a_switch_wins() {
         .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &path)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", base(&typed))
         .run();
-    assert!(exact.requests()[0].head.starts_with("POST /custom "));
+    assert_eq!(exact.requests()[0].line(), "POST /custom");
     assert!(typed.requests().is_empty());
     rehearsal(&format!("wait a b --otlp-endpoint {}/", base(&typed)))
         .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &path)
@@ -182,7 +179,7 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
             .stdout("a: ready after TIME, deployment ID\n")
             .stderr_any()
     };
-    let warning = |left: &crate::harness::Left| {
+    let warning = |left: &crate::support::process::Ended| {
         let last = left.stderr.lines().last().unwrap().to_owned();
         assert_eq!(left.stderr.matches("trace").count(), 1, "{}", left.stderr);
         last
@@ -201,11 +198,8 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
     let said = warning(&test(base(&partial)).run());
     assert!(said.ends_with("rejected spans: too old"), "{said}");
     // What a receiver repeats is not shown, as it was given nor as it was sent, and no more than a line of the rest.
-    let parrot = Server::start_by_head(|head| {
-        let value = head
-            .lines()
-            .find_map(|line| line.strip_prefix("authorization: "));
-        let value = value.unwrap().trim();
+    let parrot = Server::answering(|request| {
+        let value = request.header("authorization").unwrap();
         let why = format!(
             "{value} / Bearer%20T0Ken_9 / T0Ken_9 / k3y-in-query {}",
             "x".repeat(300)
@@ -228,10 +222,9 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
             "x".repeat(200 + "rejected spans: ".len() - words.len())
         )
     );
-    assert!(
-        parrot.requests()[0]
-            .head
-            .starts_with("POST /v1/traces?k=k3y-in-query ")
+    assert_eq!(
+        parrot.requests()[0].line(),
+        "POST /v1/traces?k=k3y-in-query"
     );
     let said = warning(&test("http://127.0.0.1:1".to_owned()).run());
     assert!(said.contains("cannot reach 127.0.0.1:1: "), "{said}");

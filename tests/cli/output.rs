@@ -5,8 +5,11 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Left, Test, normal, project};
-use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision};
+use crate::harness::{Test, normal};
+use crate::server::{Server, agent, crashing, details, hostile, play, revision};
+use crate::support::http::answer;
+use crate::support::process::Ended;
+use crate::support::validate;
 
 /// The deployments of an eventful rollout.
 const OLD: &str = "deployment-old";
@@ -84,23 +87,8 @@ fn progress_in_plain_lines() {
         .run();
 }
 
-/// Fails unless a value is as the schema of this name has it.
-pub(crate) fn validate(schema: &str, value: &Value) {
-    let text = std::fs::read_to_string(project("config/schema").join(schema)).unwrap();
-    let schema = serde_json::from_str(&text).unwrap();
-    let validator = jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "{value:#}\n{errors:#?}");
-}
-
 /// The log lines of a run, each as the schema has it.
-pub(crate) fn log_lines(left: &Left) -> Vec<Value> {
+pub(crate) fn log_lines(left: &Ended) -> Vec<Value> {
     let lines: Vec<Value> = left
         .stderr
         .lines()

@@ -7,9 +7,9 @@ use std::fs;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::project;
-use crate::readme::{parse, texts};
-use crate::rehearsal::Simulator;
+use crate::readme::texts;
+use crate::support::simulator::Simulator;
+use crate::support::{project_text, yaml};
 use crate::workflow::{Ended, Runner, our_action};
 
 /// The vendor's command, as far as these recipes need it: it deploys what its file or the folder's names.
@@ -82,19 +82,22 @@ impl Scenario {
 
 /// The workflows of the page, by their names.
 fn workflows() -> BTreeMap<String, Value> {
-    let page = fs::read_to_string(project("docs/ci.md")).unwrap();
+    let page = project_text("docs/ci.md");
     let block = Regex::new(r"(?s)```yaml\n# \.github/workflows/([a-z-]+)\.yml\n(.*?)```").unwrap();
     block
         .captures_iter(&page)
-        .map(|found| (found[1].to_owned(), parse(&found[2])))
+        .map(|found| (found[1].to_owned(), yaml(&found[2])))
         .collect()
 }
 
 fn simulator(scenario: &str) -> Simulator {
     let agents = AGENTS.map(|(_, agent)| format!("--agent={agent}"));
-    let mut arguments = vec!["simulate", scenario, "--speed", "20"];
-    arguments.extend(agents.iter().map(String::as_str));
-    Simulator::with(&arguments)
+    let arguments = [scenario, "--speed", "20"];
+    Simulator::start(
+        arguments
+            .into_iter()
+            .chain(agents.iter().map(String::as_str)),
+    )
 }
 
 fn runner(url: &str) -> Runner {
@@ -187,8 +190,7 @@ fn approval_by_a_person() {
 fn a_push_deploys() {
     let workflow = &workflows()["rollout"];
     let pushed = Scenario::of(PUSHED);
-    let simulator = Simulator::with(&[
-        "simulate",
+    let simulator = Simulator::start([
         pushed.path(),
         "--agent=my-agent",
         "--autoplay",

@@ -1,41 +1,36 @@
 //! The first signal ends the watch with its report, a later one the process; a reader that reads
 //! nothing delays neither.
 
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
 use std::sync::mpsc;
 
-use crate::harness::{Test, finish, normal};
-use crate::server::{Server, agent, read_head, send};
-
-pub(crate) fn signal(child: &Child, number: i32) {
-    let status = std::process::Command::new("kill")
-        .args([format!("-{number}"), child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
+use crate::harness::{Test, normal};
+use crate::server::{Server, agent};
+use crate::support::http::send;
+use crate::support::process::Signal;
+use crate::support::{make_fifo, wait_until};
 
 #[test]
 fn an_interrupted_watch_still_reports() {
-    for (number, word, code) in [
-        (1, "by SIGHUP (the terminal is gone)", 129),
-        (2, "by SIGINT", 130),
-        (15, "by SIGTERM", 143),
+    for (signal, word, code) in [
+        (Signal::HUP, "by SIGHUP (the terminal is gone)", 129),
+        (Signal::INT, "by SIGINT", 130),
+        (Signal::TERM, "by SIGTERM", 143),
     ] {
         let (asked, first_poll) = mpsc::channel();
         let server = Server::start(move |_, stream| {
             send(stream, &agent(false));
             let _ = asked.send(());
         });
-        let (child, folder) =
+        let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
         // With the second poll the first answer has been taken in.
         first_poll.recv().unwrap();
         first_poll.recv().unwrap();
-        signal(&child, number);
-        let (status, left) = finish(child);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        process.signal(signal);
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert_eq!(
             normal(&left.stdout),
             format!("my-agent: interrupted after TIME, deployment new: {word}, while validating\n")
@@ -56,13 +51,13 @@ fn a_request_under_way_does_not_delay_it() {
     let (asked, first_poll) = mpsc::channel();
     let server = Server::start(move |_, stream| {
         let _ = asked.send(());
-        let _ = read_head(&*stream);
+        let _ = stream.read(&mut [0]);
     });
-    let (child, _folder) = Test::against(&server.url(), "status my-agent --output json").start();
+    let (process, _folder) = Test::against(&server.url(), "status my-agent --output json").start();
     first_poll.recv().unwrap();
-    signal(&child, 15);
-    let (status, left) = finish(child);
-    assert_eq!(status.code(), Some(143), "{left:?}");
+    process.signal(Signal::TERM);
+    let left = process.end();
+    assert_eq!(left.code(), 143, "{left:?}");
     assert!(left.stdout.starts_with("{\"exitCode\":143,"), "{left:?}");
     assert_eq!(server.requests().len(), 1);
 }
@@ -70,19 +65,23 @@ fn a_request_under_way_does_not_delay_it() {
 #[test]
 fn a_second_signal_at_once_changes_nothing() {
     // GNU timeout sends one to the process, and then one to its group.
-    for (first, second, code) in [(15, 15, 143), (2, 15, 130), (1, 2, 129)] {
+    for (first, second, code) in [
+        (Signal::TERM, Signal::TERM, 143),
+        (Signal::INT, Signal::TERM, 130),
+        (Signal::HUP, Signal::INT, 129),
+    ] {
         let (asked, first_poll) = mpsc::channel();
         let server = Server::start(move |_, stream| {
             send(stream, &agent(false));
             let _ = asked.send(());
         });
-        let (child, folder) =
+        let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
         first_poll.recv().unwrap();
-        signal(&child, first);
-        signal(&child, second);
-        let (status, left) = finish(child);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        process.signal(first);
+        process.signal(second);
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert_eq!(files(folder.path()), ["report.json"]);
     }
 }
@@ -95,12 +94,10 @@ fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() 
         "wait my-agent --report-file report.json --junit fifo --progress none",
     );
     let fifo = test.folder().join("fifo");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.unwrap().success());
+    make_fifo(&fifo);
     let (filled, is_full) = mpsc::channel();
     // Who reads so slowly keeps it for a minute and more.
     std::thread::spawn(move || {
-        use std::io::Read as _;
         let mut reader = std::fs::File::open(fifo).unwrap();
         fill(&reader);
         filled.send(()).unwrap();
@@ -109,21 +106,15 @@ fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() 
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     });
-    let (mut child, folder) = test.start();
+    let (mut process, folder) = test.start();
     is_full.recv().unwrap();
-    while server.requests().is_empty() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
+    server.wait_for_requests(1);
     let began = std::time::Instant::now();
-    let status = loop {
+    let status = wait_until("it has ended", || {
         // The first ends the watch; those that come too early after it do not count.
-        signal(&child, 15);
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
+        process.signal(Signal::TERM);
+        process.child.try_wait().unwrap()
+    });
     assert_eq!(status.signal(), Some(15), "{status}");
     assert!(began.elapsed() >= std::time::Duration::from_secs(2));
     assert_eq!(files(folder.path()), ["fifo", "report.json"]);
@@ -159,19 +150,16 @@ fn a_hangup_ends_the_watch_unless_it_is_ignored() {
     let arguments = [
         "-c",
         "trap '' HUP; exec \"$0\" wait my-agent --progress none --output json --timeout 3s",
-        crate::harness::PROGRAM,
+        crate::support::process::PROGRAM,
     ];
-    let (mut child, _folder) = Test::of("/bin/sh", arguments)
+    let (process, _folder) = Test::of("/bin/sh", arguments)
         .env("PIPECAT_API_URL", server.url())
-        .env("PIPECAT_API_KEY", crate::harness::KEY)
+        .env("PIPECAT_API_KEY", crate::support::KEY)
         .start();
-    while server.requests().is_empty() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
-    signal(&child, 1);
-    let (status, left) = finish(child);
-    assert_eq!(status.code(), Some(124), "{left:?}");
+    server.wait_for_requests(1);
+    process.signal(Signal::HUP);
+    let left = process.end();
+    assert_eq!(left.code(), 124, "{left:?}");
 }
 
 /// Writes so much to stderr that a pipe that nobody reads is soon full.
@@ -179,46 +167,42 @@ const NOISY: &str = "wait my-agent --poll-interval 1ms --max-rps 1000 -vv --prog
 
 #[test]
 fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
-    for (number, timeout) in [(None, "6s"), (Some(15), "1h")] {
+    for (signal, timeout, code) in [(None, "6s", 124), (Some(Signal::TERM), "1h", 143)] {
         let server = Server::start(|_, stream| send(stream, &agent(false)));
-        let (mut child, folder) =
+        let (unread, stderr) = std::io::pipe().unwrap();
+        let (process, folder) =
             Test::against(&server.url(), &format!("{NOISY} --timeout {timeout}"))
                 .arg("--report-file=r.json")
+                .stderr_to(stderr)
                 .start();
-        let stderr = child.stderr.take().unwrap();
-        wait_until_full(&stderr);
-        if let Some(number) = number {
-            signal(&child, number);
+        wait_until_full(&unread);
+        if let Some(signal) = signal {
+            process.signal(signal);
         }
-        let (status, left) = finish(child);
-        let code = number.map_or(124, |number| 128 + number);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert!(left.stdout.starts_with("my-agent: "), "{left:?}");
         assert!(folder.path().join("r.json").exists());
-        drop(stderr);
+        drop(unread);
     }
 }
 
 #[test]
 fn lines_that_nobody_read_in_time_are_counted() {
-    use std::io::Read as _;
     let server = Server::start(|_, stream| send(stream, &agent(false)));
-    let (mut child, _folder) = Test::against(&server.url(), NOISY).start();
-    let mut stderr = child.stderr.take().unwrap();
-    wait_until_full(&stderr);
+    let (mut unread, stderr) = std::io::pipe().unwrap();
+    let run = Test::against(&server.url(), NOISY).stderr_to(stderr);
+    let (process, _folder) = run.start();
+    wait_until_full(&unread);
     // As many again as fit into the queue behind the pipe.
-    let polled = server.requests().len();
-    while server.requests().len() < polled + 2000 {
-        std::thread::yield_now();
-    }
-    signal(&child, 15);
+    server.wait_for_requests(server.times().len() + 2000);
+    process.signal(Signal::TERM);
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
-        stderr.read_to_string(&mut text).unwrap();
+        unread.read_to_string(&mut text).unwrap();
         text
     });
-    let (status, _) = finish(child);
-    assert_eq!(status.code(), Some(143));
+    assert_eq!(process.end().code(), 143);
     let text = reader.join().unwrap();
     let lines = text
         .lines()
@@ -252,7 +236,6 @@ fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
 
 #[test]
 fn a_slow_reader_gets_the_whole_result() {
-    use std::io::Read as _;
     let message = "x".repeat(300_000);
     let server =
         Server::start(move |_, stream| send(stream, &crate::server::crashing(4, &message)));
@@ -288,17 +271,11 @@ fn fill_pipe(writer: &mut std::io::PipeWriter) {
 
 /// Waits until a pipe that nobody reads holds no more.
 fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
-    use rustix::io::ioctl_fionread;
-    let mut before = 0;
-    let mut same = 0;
-    while same < 20 {
-        let now = ioctl_fionread(pipe).unwrap();
-        same = if now == before && now > 48 * 1024 {
-            same + 1
-        } else {
-            0
-        };
-        before = now;
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let (mut before, mut same) = (0, 0);
+    wait_until("a pipe is full", || {
+        let now = rustix::io::ioctl_fionread(pipe).unwrap();
+        let is_full = now == before && now > 48 * 1024;
+        (before, same) = (now, if is_full { same + 1 } else { 0 });
+        (same == 20).then_some(())
+    });
 }

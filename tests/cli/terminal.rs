@@ -4,9 +4,11 @@ use std::sync::mpsc;
 
 use serde_json::json;
 
-use crate::harness::{Test, finish};
+use crate::harness::Test;
 use crate::output::terminal;
-use crate::server::{Server, agent, crashing, details, play, revision, send};
+use crate::server::{Server, agent, crashing, details, play, revision};
+use crate::support::http::send;
+use crate::support::process::Signal;
 
 /// What a terminal gets that takes all of it.
 const GHOSTTY: [(&str, &str); 2] = [("TERM", "xterm-ghostty"), ("TERM_PROGRAM", "ghostty")];
@@ -65,7 +67,7 @@ fn a_bar_shows_what_goes_wrong() {
 
 #[test]
 fn a_bar_is_taken_away_when_a_signal_ends_it() {
-    for (number, status) in [(2, 130), (15, 143)] {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let (asked, first_poll) = mpsc::channel();
         let server = Server::start(move |_, stream| {
             send(stream, &agent(false));
@@ -76,10 +78,10 @@ fn a_bar_is_taken_away_when_a_signal_ends_it() {
         for (name, value) in GHOSTTY {
             run = run.env(name, value);
         }
-        let (child, _folder) = run.start();
+        let (process, _folder) = run.start();
         first_poll.recv().unwrap();
-        crate::signals::signal(&child, number);
-        assert_eq!(finish(child).0.code(), Some(status));
+        process.signal(signal);
+        assert_eq!(process.end().code(), status);
         let text = reader.join().unwrap();
         assert!(text.contains(BAR) && text.contains(NO_BAR), "{text:?}");
         assert!(

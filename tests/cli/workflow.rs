@@ -10,10 +10,9 @@ use regex_lite::{Captures, Regex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{KEY, SECRET, project};
-use crate::readme::yaml;
 use crate::release::{Fault, executable, publish, target};
 use crate::runner::outputs;
+use crate::support::{KEY, SECRET, project, project_text, yaml};
 
 /// What our action is called in a workflow, before the `@`.
 pub(crate) fn our_action() -> &'static str {
@@ -165,7 +164,7 @@ impl Runner {
 
     /// Our action, from its YAML.
     fn our_action(&mut self, step: &Value) -> Ended {
-        let action = yaml("action.yml");
+        let action = yaml(&project_text("action.yml"));
         let given = step["with"].as_object().cloned().unwrap_or_default();
         for input in given.keys() {
             assert!(action["inputs"][input].is_object(), "no input {input}");

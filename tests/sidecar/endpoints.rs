@@ -1,14 +1,11 @@
 //! What the endpoints say while it runs.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::thread;
-
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::harness::{Place, Sidecar, wait_until};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get};
+use crate::support::http::{answer, send};
+use crate::support::{http, wait_until};
 
 fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
     let (status, body) = get(sidecar.endpoints(), path).unwrap();
@@ -46,17 +43,10 @@ fn the_health_check_bears_the_token_of_its_configuration() {
 
 #[test]
 fn another_server_that_answers_is_no_healthy_sidecar() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap().to_string();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let _ = stream.read(&mut [0; 1024]).unwrap();
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n";
-        stream.write_all(answer.as_bytes()).unwrap();
-    });
+    let server = http::serve(|_, stream| send(stream, &answer("200 OK", "", "hello\n")));
+    let at = server.to_string();
     let place = Place::at("http://127.0.0.1:9/v1");
     let health = place.other(&["watch", "--health", "--listen", &at]);
-    server.join().unwrap();
     assert_eq!(health.code(), 1, "{health:?}");
     let why = format!("not healthy: what answers at {at} is no sidecar");
     assert!(health.stderr.contains(&why), "{health:?}");

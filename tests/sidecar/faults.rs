@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::crash::number;
-use crate::harness::{Place, Sidecar, Simulator, wait_within};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get};
 use crate::proxy::Proxy;
+use crate::support::simulator::Simulator;
+use crate::support::{number, wait_within};
 
 /// What is played, how that ends, and the exit code that says so. None of it lags by itself: with the
 /// proxy's own stale answers that could make three in a row, which have to be believed.
@@ -44,14 +44,10 @@ fn agents(rollouts: u64) -> Vec<(String, usize)> {
 }
 
 fn simulator(agents: &[(String, usize)], speed: &str) -> Simulator {
-    let cast = agents.iter().flat_map(|(name, script)| {
-        [
-            "--agent".to_owned(),
-            format!("{name}={}", SCRIPTS[*script].0),
-        ]
-    });
-    let speed = ["--speed".to_owned(), speed.to_owned()];
-    Simulator::start(&cast.chain(speed).collect::<Vec<_>>())
+    let cast = agents
+        .iter()
+        .map(|(name, script)| format!("--agent={name}={}", SCRIPTS[*script].0));
+    Simulator::start(cast.chain([format!("--speed={speed}")]))
 }
 
 #[test]
@@ -137,7 +133,7 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
     // Those that another took the place of before any list showed them.
     let mut unseen = Vec::new();
     let found = wait_within(MAX_WAIT, "every rollout has ended", || {
-        let desired = simulator.desired();
+        let desired = desired(&simulator);
         let settled = settled(&sidecar)?;
         let found = ended(&sidecar)?;
         unseen = expected
@@ -190,6 +186,16 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// The deployments that are desired, by agent.
+fn desired(simulator: &Simulator) -> BTreeMap<String, String> {
+    let (_, list) = simulator.ask("GET", "/agents");
+    let services = list["services"].as_array().unwrap().iter();
+    let word = |service: &Value, key: &str| service[key].as_str().unwrap().to_owned();
+    services
+        .map(|service| (word(service, "name"), word(service, "desiredDeploymentId")))
+        .collect()
 }
 
 type Ended = BTreeMap<String, Vec<(String, String)>>;

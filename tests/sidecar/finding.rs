@@ -1,8 +1,9 @@
 //! What the sidecar finds by itself, and what it reports.
 
 use crate::api::Api;
-use crate::harness::{Place, project};
+use crate::harness::Place;
 use crate::receiver::Receiver;
+use crate::support::{validate, wait_until};
 
 #[test]
 fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
@@ -24,8 +25,6 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
         ],
         "and nothing of b, which rests"
     );
-    let schema = std::fs::read_to_string(project("config/schema/event.schema.json")).unwrap();
-    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     api.deploy("b", "d2");
     hook.wait_for_line("b d2 rollout.started");
     api.fail("b");
@@ -54,11 +53,7 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
     hook.wait_for_line("a d2 agent.removed");
     sidecar.stop();
     for one in hook.received() {
-        let errors: Vec<String> = schema
-            .iter_errors(&one.event)
-            .map(|error| error.to_string())
-            .collect();
-        assert!(errors.is_empty(), "{errors:?}: {}", one.event);
+        validate("event.schema.json", &one.event);
     }
 }
 
@@ -175,7 +170,7 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
     api.outage("503 Service Unavailable", "");
     sidecar.wait_for_log("the list of agents cannot be read");
     let before = api.requests().len();
-    crate::harness::wait_until("several lists", || {
+    wait_until("several lists", || {
         (api.requests().len() > before + 5).then_some(())
     });
     api.recover();

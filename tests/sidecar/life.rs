@@ -4,12 +4,14 @@ use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
 
 use crate::api::Api;
-use crate::harness::{Place, wait_until};
+use crate::harness::Place;
 use crate::receiver::{Received, Receiver};
+use crate::support::process::Signal;
+use crate::support::{make_fifo, wait_until};
 
 #[test]
 fn sigterm_and_ctrl_c_finish_deliveries_and_end_well() {
-    for signal in ["TERM", "INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let (api, hook) = (Api::with(&["a"]), Receiver::start());
         let sidecar = Place::of(&api)
             .webhook("hook", &hook.url())
@@ -56,8 +58,7 @@ fn a_key_from_a_pipe_is_read_once_and_holds_nothing_up() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let key = place.path("key");
-    let made = std::process::Command::new("mkfifo").arg(&key).status();
-    assert!(made.unwrap().success());
+    make_fifo(&key);
     api.rekey("sk_first_5ecret");
     let place = place.args(&format!("--api-key-file {}", key.display()));
     let sidecar = place.start();
@@ -208,7 +209,7 @@ fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
     wait_for("STATUS=watching 1 agent");
     wait_for("WATCHDOG=1");
     wait_for("WATCHDOG=1");
-    sidecar.signal("TERM");
+    sidecar.signal(Signal::TERM);
     wait_for("STOPPING=1");
     assert_eq!(sidecar.end().code(), 0);
 }
@@ -261,7 +262,7 @@ fn its_arguments_show_no_key() {
     let path = format!("/proc/{}/cmdline", sidecar.id());
     if let Ok(mut file) = std::fs::File::open(path) {
         file.read_to_string(&mut line).unwrap();
-        assert!(!line.contains(crate::harness::KEY), "{line}");
+        assert!(!line.contains(crate::support::KEY), "{line}");
     }
     sidecar.stop();
 }

@@ -1,8 +1,8 @@
 //! Agents that are named: each is read by itself, and one that cannot be read blocks no other.
 
 use crate::api::Api;
-use crate::harness::{Place, Sidecar, wait_until};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get};
+use crate::support::wait_until;
 
 const BROKEN: &str = "500 Internal Server Error";
 const UNREADABLE: &str = "b cannot be read: ";

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::harness::{Place, wait_until};
-use crate::http::{self, answer};
+use crate::harness::{Place, get};
 use crate::receiver::{Receiver, Reply};
+use crate::support::http::{answer, send};
+use crate::support::{http, wait_until};
 
 #[test]
 fn a_sink_that_is_tried_says_what_came_back() {
@@ -150,15 +151,15 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
     let ping = Arc::clone(&pinged);
     let switch = http::serve(move |request, stream| {
         assert_eq!(
-            (request.method.as_str(), request.body.as_str()),
-            ("POST", "")
+            (request.line(), request.body.as_str()),
+            ("POST /".to_owned(), "")
         );
         let status = if ping.swap(true, Ordering::SeqCst) {
             "200 OK"
         } else {
             "404 Not Found"
         };
-        answer(stream, status, "", "");
+        send(stream, &answer(status, "", ""));
     });
     let sink = format!(
         "[[sink]]\nname = \"alive\"\nkind = \"heartbeat\"\nurl = \"http://{switch}/\"\nevery = \"1s\"\n\
@@ -223,11 +224,11 @@ fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
     let line = sidecar.wait_for_log("quiet: rollout ready");
     assert!(line.contains(" (muted)\""), "{line}");
     hook.wait_for_line("loud d2 rollout.finished ready");
-    let (_, readyz) = http::get(sidecar.endpoints(), "/readyz").unwrap();
+    let (_, readyz) = get(sidecar.endpoints(), "/readyz").unwrap();
     let readyz: Value = serde_json::from_str(&readyz).unwrap();
     assert_eq!(readyz["muted"][0]["what"], muted);
     assert!(readyz["muted"][0]["events"].as_u64() >= Some(2), "{readyz}");
-    let (_, metrics) = http::get(sidecar.endpoints(), "/metrics").unwrap();
+    let (_, metrics) = get(sidecar.endpoints(), "/metrics").unwrap();
     assert!(metrics.contains("\npipecat_rollout_mutes 1\n"), "{metrics}");
     sidecar.stop();
     assert!(

@@ -2,14 +2,12 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::http::{self, Request, answer};
-
-/// How long something that has to come may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::support::http::{Request, answer, send};
+use crate::support::{PATIENCE, http};
 
 /// What a receiver does with a request.
 #[derive(Debug, Clone)]
@@ -142,16 +140,12 @@ fn serve(
     shared.more.notify_all();
     drop(received);
     match reply {
-        Reply::Take => answer(stream, "204 No Content", "", ""),
-        Reply::Status(status, headers) => answer(stream, status, &headers, ""),
+        Reply::Take => send(stream, &answer("204 No Content", "", "")),
+        Reply::Status(status, headers) => send(stream, &answer(status, &headers, "")),
         Reply::Repeat => {
             let body = format!("Cannot POST {path}");
-            answer(
-                stream,
-                "404 Not Found",
-                "content-type: text/plain\r\n",
-                &body,
-            );
+            let plain = "content-type: text/plain\r\n";
+            send(stream, &answer("404 Not Found", plain, &body));
         }
         Reply::Hang => loop {
             std::thread::park();

@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use crate::api::Api;
-use crate::harness::{KEY, Place};
-use crate::http::get;
+use crate::harness::{Place, get};
 use crate::receiver::{Receiver, Reply};
+use crate::support::KEY;
 
 const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TOKEN: &str = "pcc_pat_5ecret_of_the_cli";

@@ -7,6 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
+use crate::support::http::read_request;
+
 /// A server of one agent, `my-agent`, at an address.
 pub(crate) struct Station {
     address: SocketAddr,
@@ -95,8 +97,8 @@ impl Station {
 impl Shared {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(path) = read_path(&mut reader) {
-            let body = self.answer(&path).to_string();
+        while let Some(request) = read_request(&mut reader) {
+            let body = self.answer(&request.path).to_string();
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
@@ -127,19 +129,4 @@ pub(crate) fn details(deployment: &str, ready: bool) -> Value {
         "id": "id-of-my-agent", "name": "my-agent", "ready": ready,
         "desiredDeploymentId": deployment, "reconciledDeploymentId": deployment,
     })
-}
-
-fn read_path(reader: &mut impl std::io::BufRead) -> Option<String> {
-    let mut first = String::new();
-    reader.read_line(&mut first).ok()?;
-    let path = first.split(' ').nth(1)?.to_owned();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line.trim().is_empty() {
-            return Some(path);
-        }
-    }
 }

@@ -3,9 +3,10 @@
 use std::fs;
 
 use crate::api::Api;
-use crate::harness::{Ended, Place, wait_until};
-use crate::http;
+use crate::harness::{Place, get};
 use crate::receiver::Receiver;
+use crate::support::process::{Ended, Signal};
+use crate::support::wait_until;
 
 fn refused(ended: &Ended, code: i32, words: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
@@ -85,7 +86,7 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
     store.execute_batch(refusing).unwrap();
     api.deploy("a", "d2");
     sidecar.wait_for_log("the store cannot be written");
-    sidecar.signal("TERM");
+    sidecar.signal(Signal::TERM);
     let ended = sidecar.end();
     assert_eq!(ended.code(), 1, "{ended:?}");
     let words = "what happened last could not be written down, and is lost: ";
@@ -126,7 +127,7 @@ fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be
     api.deploy("a", "d2");
     sidecar.wait_for_log("was replaced while it was in use");
     let body = wait_until("not ready", || {
-        let (status, body) = http::get(sidecar.endpoints(), "/readyz")?;
+        let (status, body) = get(sidecar.endpoints(), "/readyz")?;
         (status == 503).then_some(body)
     });
     assert!(body.contains("start the sidecar again"), "{body}");
@@ -147,7 +148,7 @@ fn a_store_that_another_program_holds_stops_no_endpoint_and_loses_nothing() {
     api.deploy("a", "d3");
     sidecar.wait_for_log("the store cannot be written");
     for path in ["/livez", "/metrics", "/v1/agents", "/v1/rollouts"] {
-        let (status, body) = http::get(sidecar.endpoints(), path).unwrap();
+        let (status, body) = get(sidecar.endpoints(), path).unwrap();
         assert_eq!(status, 200, "{path}: {body}");
     }
     api.ready("a");
