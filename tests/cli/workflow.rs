@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::release::{Fault, executable, publish, target};
-use crate::runner::outputs;
+use crate::runner::{FILES, outputs};
 use crate::support::{KEY, SECRET, project, project_text, yaml};
 
 /// What our action is called in a workflow, before the `@`.
@@ -296,19 +296,19 @@ impl Runner {
         }
         let status = command.status().unwrap();
         let read = |file: &str| fs::read_to_string(files.join(file)).unwrap();
-        let paths: Vec<String> = read("path").lines().map(str::to_owned).collect();
+        let paths: Vec<String> = read("add_path").lines().map(str::to_owned).collect();
         self.added_to_path.splice(0..0, paths);
         let ended = Ended {
             code: status.code().unwrap(),
             log: read("log"),
-            summary: read("summary"),
+            summary: read("step_summary"),
         };
         assert!(
             !ended.log.contains(SECRET),
             "a secret is in the log: {}",
             ended.log
         );
-        (ended, outputs(&read("output")))
+        (ended, outputs(&read("set_output")))
     }
 
     /// A text with its expressions replaced.
@@ -335,11 +335,3 @@ impl Runner {
         expression.replace_all(text, value).into_owned()
     }
 }
-
-const FILES: [(&str, &str); 5] = [
-    ("GITHUB_OUTPUT", "output"),
-    ("GITHUB_STEP_SUMMARY", "summary"),
-    ("GITHUB_ENV", "env"),
-    ("GITHUB_PATH", "path"),
-    ("GITHUB_STATE", "state"),
-];
