@@ -1,7 +1,6 @@
 //! `run` around deploy commands that misbehave, fail, or are interrupted.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -193,29 +192,6 @@ fn a_command_that_fails_after_its_deploy_has_the_deployment_judged() {
     ready.expect("ready", 3, 3);
     // The agent's own code is its verdict's.
     assert_eq!(ready.agent()["exitCode"], 0, "{ready}");
-}
-
-#[test]
-fn a_command_that_cannot_be_started_is_reported() {
-    for (command, mode, code) in [
-        ("./missing", None, 127),
-        ("./plain", Some(0o644), 126),
-        ("./folder/command", None, 127),
-    ] {
-        let rehearsal = Rehearsal::of("rolling-update").switches("--appear-timeout 1s");
-        if let Some(mode) = mode {
-            let path = rehearsal.folder().join(command);
-            fs::write(&path, "text").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        }
-        let rehearsed = rehearsal.around(&[command]).end();
-        rehearsed.expect("command-failed", code, code);
-        assert!(
-            rehearsed.output.contains(command),
-            "it names what cannot be run\n{rehearsed}"
-        );
-        assert_eq!(rehearsed.deployment(), None, "{rehearsed}");
-    }
 }
 
 #[test]

@@ -108,11 +108,6 @@ impl Rehearsal {
         }
     }
 
-    /// The folder in which `run` and the command run.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.test.folder()
-    }
-
     /// Starts it around a command that deploys and then waits as the vendor's CLI does.
     pub(crate) fn around_the_vendor_cli(self) -> Running {
         self.around(&["/bin/sh", "deploy"])

@@ -1,15 +1,16 @@
 //! `run` beside its command: what goes through to the command, what is shown, and what ends both.
 
+use std::fs;
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::Test;
 use crate::output::log_lines;
 use crate::server::{Server, details, play};
 use crate::support::http::answer;
 use crate::support::process::Signal;
-use crate::support::{KEY, wait_until};
+use crate::support::{KEY, validate, wait_until};
 
 /// A run on the simulator, around a shell script.
 fn simulated(scenario: &str, switches: &str, script: &str) -> Test {
@@ -90,8 +91,9 @@ fn log_lines_of_run_match_the_schema() {
 #[test]
 fn a_command_that_cannot_be_started_is_127_or_126() {
     let start = |command: &str, code: i32, why: &str| {
-        Test::new("run a --simulate rolling-update --")
-            .file("plain", "text")
+        let test = Test::new("run a --simulate rolling-update --report-file report.json --");
+        let report = test.folder().join("report.json");
+        test.file("plain", "text")
             .arg(command)
             .status(code)
             .stdout(&format!(
@@ -103,9 +105,19 @@ fn a_command_that_cannot_be_started_is_127_or_126() {
                  a: the deploy command failed after TIME (exit code {code})\n\
                  \x20 next        read what the deploy command printed"
             ))
+            .afterwards(move || {
+                let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+                validate("report.schema.json", &report);
+                let agent = &report["agents"][0];
+                assert_eq!(agent["verdict"], "command-failed");
+                assert_eq!(agent["command"]["exitCode"], code);
+                assert_eq!(agent["deploymentId"], Value::Null);
+            })
             .run();
     };
-    start("./missing", 127, "No such file or directory (os error 2)");
+    for missing in ["./missing", "./folder/command"] {
+        start(missing, 127, "No such file or directory (os error 2)");
+    }
     start("./plain", 126, "Permission denied (os error 13)");
 }
 
@@ -163,7 +175,7 @@ fn a_signal_ends_run_with_its_own_code_whatever_the_command_exits_with() {
         let left = process.end();
         assert_eq!(left.code(), 143, "{left:?}");
         let report = left.stdout.strip_prefix("caught\n").expect(&left.stdout);
-        let report: serde_json::Value = serde_json::from_str(report).unwrap();
+        let report: Value = serde_json::from_str(report).unwrap();
         assert_eq!(report["agents"][0]["verdict"], "interrupted");
         assert_eq!(report["agents"][0]["command"]["exitCode"], code);
     }

@@ -1,6 +1,5 @@
 //! How it begins, changes its key, makes a single pass, and ends.
 
-use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
 
 use crate::api::Api;
@@ -252,17 +251,4 @@ fn an_address_that_is_taken_is_said() {
     let other = Place::of(&api).args("--listen off").start_watching();
     let ended = other.stop();
     assert!(!ended.stderr.contains("endpoints on"), "{}", ended.stderr);
-}
-
-#[test]
-fn its_arguments_show_no_key() {
-    let api = Api::with(&["a"]);
-    let sidecar = Place::of(&api).start_watching();
-    let mut line = String::new();
-    let path = format!("/proc/{}/cmdline", sidecar.id());
-    if let Ok(mut file) = std::fs::File::open(path) {
-        file.read_to_string(&mut line).unwrap();
-        assert!(!line.contains(crate::support::KEY), "{line}");
-    }
-    sidecar.stop();
 }

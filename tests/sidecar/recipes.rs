@@ -156,28 +156,6 @@ fn each_recipe_is_what_its_service_documents() {
 }
 
 #[test]
-fn a_rollout_that_fails_opens_an_alert_and_the_next_that_is_ready_closes_it() {
-    let api = Api::with(&["voice"]);
-    let service = Service::start("202 Accepted", pagerduty);
-    let sidecar = place(&api, &recipes()["pagerduty"], "R0UT1NGKEY", &service).start_watching();
-    api.deploy("voice", "d2");
-    sidecar.wait_for_log("voice: rollout of d2 started");
-    api.fail("voice");
-    let is_open = |is_open: bool| {
-        let open = service.open.lock().unwrap();
-        (open.opened > 0 && open.keys.is_empty() != is_open).then_some(())
-    };
-    wait_until("an alert is open", || is_open(true));
-    api.deploy("voice", "d3");
-    sidecar.wait_for_log("voice: rollout of d3 started");
-    api.ready("voice");
-    wait_until("it is closed", || is_open(false));
-    sidecar.stop();
-    assert_eq!(*service.problems.lock().unwrap(), [""; 0]);
-    assert_eq!(service.open.lock().unwrap().opened, 1);
-}
-
-#[test]
 fn the_page_leads_from_nothing_to_an_alert_that_opens_and_closes() {
     let page = project_text("docs/sidecar.md");
     let (_, page) = page.split_once("\n### From nothing to an alert\n").unwrap();
