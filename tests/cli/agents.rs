@@ -118,7 +118,7 @@ fn all_agents_share_one_limit_on_requests() {
 }
 
 #[test]
-fn a_limit_on_requests_that_is_too_low_for_so_many_agents_is_warned_of() {
+fn warns_where_max_rps_is_too_low_for_so_many_agents() {
     let warning = |arguments: &str| {
         let server = Server::answering(|request| {
             let name = request.path.split('/').nth(3).unwrap();

@@ -138,7 +138,7 @@ fn a_secret_is_known_by_its_form_wherever_it_is() {
 }
 
 #[test]
-fn a_public_key_is_passed_over_with_a_word() {
+fn a_public_key_is_ignored_with_a_warning() {
     let server = platform();
     let test = check(&server).env("PIPECAT_API_KEY", "pk_5ecret_of_a_page");
     logged_in(test, login("org = \"acme\""))
@@ -578,7 +578,7 @@ fn no_secret_is_shown_at_any_level_though_the_server_repeats_them_all() {
 }
 
 #[test]
-fn what_is_asked_with_is_said_on_request() {
+fn verbose_shows_which_credential_is_used() {
     let server = platform();
     let left = check(&server)
         .env("PIPECAT_TOKEN", LOGIN)

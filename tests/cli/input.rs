@@ -37,7 +37,7 @@ fn refused_by_clap(arguments: &[&str], lines: &str) {
 }
 
 #[test]
-fn agent_names() {
+fn agent_names_are_checked() {
     refused(&["wait", ""], "\"\" cannot be an agent name: it is empty");
     refused(
         &["wait", ".."],
@@ -58,7 +58,7 @@ fn agent_names() {
 }
 
 #[test]
-fn times() {
+fn durations_are_checked() {
     refused(
         &["wait", "a", "--timeout", "0"],
         "--timeout must be longer than zero; for a single check use `status`",
@@ -102,7 +102,7 @@ fn times() {
 }
 
 #[test]
-fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
+fn an_invalid_duration_variable_is_refused_and_an_empty_one_ignored() {
     Test::against(NOWHERE, "wait a")
         .env("PIPECAT_ROLLOUT_TIMEOUT", "soon")
         .status(2)
@@ -184,7 +184,7 @@ fn what_a_variable_gives_wrongly_is_named_by_it() {
 }
 
 #[test]
-fn contradictions() {
+fn switches_that_contradict_each_other_are_refused() {
     refused_by_clap(
         &["wait", "a", "--deployment", ID, "--not-deployment", ID],
         "error: --not-deployment and --deployment exclude each other: give only one",
@@ -264,7 +264,7 @@ fn an_option_without_effect_is_refused_where_it_is_typed() {
 }
 
 #[test]
-fn addresses() {
+fn api_urls_are_checked() {
     for (url, words) in [
         (
             "http://example.com/v1",
@@ -865,7 +865,7 @@ fn a_read_only_report_file_is_refused() {
 }
 
 #[test]
-fn filters_and_scenarios() {
+fn log_filters_and_scenario_names_are_checked() {
     Test::against(NOWHERE, "wait a")
         .env("RUST_LOG", "pipecat_rollout=loud")
         .status(2)

@@ -152,7 +152,7 @@ fn run_hands_its_span_on_to_the_command() {
 }
 
 #[test]
-fn what_is_not_to_be_recorded_is_not_sent() {
+fn unsampled_and_disabled_traces_are_not_sent() {
     let collector = accepting();
     let not_sampled = PARENT.replace("-01", "-00");
     for (name, value) in [
@@ -171,7 +171,7 @@ fn what_is_not_to_be_recorded_is_not_sent() {
 }
 
 #[test]
-fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
+fn a_trace_receiver_that_fails_is_a_warning_and_changes_nothing() {
     let test = |endpoint: String| {
         Test::new("wait a --simulate rolling-update --speed 50 --progress plain")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -289,7 +289,7 @@ fn a_wrong_address_is_an_error_where_it_is_typed_and_a_warning_elsewhere() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_named_and_passed_over() {
+fn an_invalid_otel_setting_is_named_and_ignored() {
     let collector = accepting();
     for (name, value, why) in [
         (

@@ -139,12 +139,12 @@ fn passes_what_is_ready_and_stops_what_failed(workflow: &str, job: &str, region:
 }
 
 #[test]
-fn our_action_alone() {
+fn the_workflow_with_our_action_passes_ready_and_stops_failed_rollouts() {
     passes_what_is_ready_and_stops_what_failed("deploy", "deploy", "");
 }
 
 #[test]
-fn beside_the_vendors_action() {
+fn the_workflow_beside_the_vendors_action_waits_for_the_new_deployment() {
     passes_what_is_ready_and_stops_what_failed("deploy-image", "deploy", "");
     // What was ready before is not taken for what the action has deployed, while it still shows.
     let late = Scenario::of(LATE);
@@ -157,7 +157,7 @@ fn beside_the_vendors_action() {
 }
 
 #[test]
-fn several_regions() {
+fn the_workflow_for_several_regions_runs_one_after_the_other() {
     let workflows = workflows();
     let strategy = &workflows["deploy-regions"]["jobs"]["deploy"]["strategy"];
     assert_eq!(
@@ -170,7 +170,7 @@ fn several_regions() {
 }
 
 #[test]
-fn approval_by_a_person() {
+fn the_workflow_with_approval_judges_staging_and_production() {
     let workflow = &workflows()["promote"];
     assert_eq!(workflow["jobs"]["production"]["needs"], "staging");
     assert_eq!(workflow["jobs"]["production"]["environment"], "production");
@@ -187,7 +187,7 @@ fn approval_by_a_person() {
 }
 
 #[test]
-fn a_push_deploys() {
+fn the_workflow_on_push_follows_the_commit_through_its_build() {
     let workflow = &workflows()["rollout"];
     let pushed = Scenario::of(PUSHED);
     let simulator = Simulator::start([

@@ -42,7 +42,7 @@ impl Dice {
 }
 
 #[test]
-fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
+fn delivers_every_event_in_order_across_crashes() {
     let cycles = number("CRASH_CYCLES", 12);
     let seed = number("CRASH_SEED", u64::from(std::process::id()) + 1);
     println!("CRASH_CYCLES={cycles} CRASH_SEED={seed}");
@@ -66,7 +66,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
     let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
     for cycle in 0..cycles {
         let sidecar = place.start();
-        deploy_where_all_is_told(&simulator, &hook, &mut lines);
+        deploy_where_all_is_reported(&simulator, &hook, &mut lines);
         thread::sleep(Duration::from_millis(30 + dice.below(700)));
         sidecar.kill();
         // Some of what happens falls into the time when nobody watches.
@@ -101,7 +101,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
 }
 
 /// Deploys to the agents whose last rollout has been reported to its end.
-fn deploy_where_all_is_told(
+fn deploy_where_all_is_reported(
     simulator: &Simulator,
     hook: &Receiver,
     lines: &mut BTreeMap<&str, Line>,

@@ -13,7 +13,7 @@ fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
 }
 
 #[test]
-fn the_health_check_bears_the_token_of_its_configuration() {
+fn the_health_check_sends_the_token_of_its_configuration() {
     const TOKEN: &str = "a-token-0f-some-length";
     let place = Place::at("http://127.0.0.1:9/v1").file("token", TOKEN);
     let path = place.path("token");
@@ -93,7 +93,7 @@ fn agents_and_rollouts_are_listed_with_what_is_known() {
 }
 
 #[test]
-fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
+fn livez_is_ok_during_an_outage_and_readyz_once_the_api_has_answered() {
     let api = Api::with(&["a"]);
     api.outage("500 Internal Server Error", "");
     let sidecar = Place::of(&api).start();
@@ -115,7 +115,7 @@ fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
 }
 
 #[test]
-fn metrics_tell_of_rollouts_requests_and_deliveries_and_forget_agents_that_are_gone() {
+fn metrics_count_rollouts_and_deliveries_and_drop_removed_agents() {
     let api = Api::with(&["a", "b"]);
     let hook = crate::receiver::Receiver::start();
     let sidecar = Place::of(&api)

@@ -6,7 +6,7 @@ use crate::receiver::Receiver;
 use crate::support::{validate, wait_until};
 
 #[test]
-fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
+fn reports_a_rollout_from_its_start_to_its_verdict() {
     let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -58,7 +58,7 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
 }
 
 #[test]
-fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recovery() {
+fn reports_an_agent_that_becomes_unready_without_a_deploy_and_its_recovery() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -72,7 +72,7 @@ fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recove
 }
 
 #[test]
-fn agents_come_and_go() {
+fn reports_agents_that_are_added_and_removed() {
     let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -131,7 +131,7 @@ fn a_named_agent_is_watched_without_the_list() {
 }
 
 #[test]
-fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
+fn reports_rollouts_that_began_and_ended_while_it_was_down() {
     let (api, hook) = (Api::with(&["a", "b", "c"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -162,7 +162,7 @@ fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
+fn an_unreadable_list_is_logged_once_and_removes_no_agent() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -190,7 +190,7 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
 }
 
 #[test]
-fn another_agent_under_the_same_name_is_followed_anew() {
+fn a_new_agent_of_the_same_name_is_followed_from_its_start() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())

@@ -100,7 +100,7 @@ fn a_name_that_a_ci_runner_would_obey_begins_no_line() {
 }
 
 #[test]
-fn what_is_typed_wrong_is_named() {
+fn a_wrong_history_option_is_named() {
     let place = Place::of(&Api::with(&[]));
     for (arguments, shown) in [
         (vec!["history"], "there is no store at "),

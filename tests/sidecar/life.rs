@@ -34,7 +34,7 @@ fn sigterm_and_ctrl_c_finish_deliveries_and_end_well() {
 }
 
 #[test]
-fn a_key_that_was_exchanged_is_read_anew() {
+fn a_replaced_key_file_is_read_again() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).file("key", "sk_first_5ecret\n");
     api.rekey("sk_first_5ecret");
@@ -53,7 +53,7 @@ fn a_key_that_was_exchanged_is_read_anew() {
 }
 
 #[test]
-fn a_key_from_a_pipe_is_read_once_and_holds_nothing_up() {
+fn a_key_from_a_pipe_is_read_once_and_blocks_nothing() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let key = place.path("key");
@@ -72,7 +72,7 @@ fn a_key_from_a_pipe_is_read_once_and_holds_nothing_up() {
 }
 
 #[test]
-fn an_agent_that_no_request_can_ask_for_is_told_of_and_holds_nothing_up() {
+fn an_agent_with_an_impossible_name_is_logged_and_not_watched() {
     let api = Api::with(&["a"]);
     api.add("..");
     api.set("..", &serde_json::json!({"desiredDeploymentId": "d2"}));
@@ -83,7 +83,7 @@ fn an_agent_that_no_request_can_ask_for_is_told_of_and_holds_nothing_up() {
 }
 
 #[test]
-fn a_key_that_is_exchanged_in_good_time_is_not_even_noticed() {
+fn a_key_replaced_before_it_is_refused_causes_no_warning() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).file("key", "sk_first_5ecret\n");
     api.rekey("sk_first_5ecret");
@@ -160,7 +160,7 @@ fn a_run_for_one_agent_leaves_the_others_as_they_are() {
 }
 
 #[test]
-fn a_single_pass_that_comes_to_nothing_says_why() {
+fn a_single_pass_that_fails_reports_why() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).args("--once");
     api.outage("500 Internal Server Error", "");
@@ -184,7 +184,7 @@ fn a_single_pass_that_comes_to_nothing_says_why() {
 }
 
 #[test]
-fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
+fn systemd_is_notified_when_it_is_ready_alive_and_stopping() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let path = place.path("notify");
@@ -214,7 +214,7 @@ fn a_supervisor_is_told_when_it_is_ready_alive_and_about_to_end() {
 }
 
 #[test]
-fn patience_that_the_api_asks_for_is_had_by_everybody() {
+fn retry_after_pauses_the_requests_of_all_agents() {
     let api = Api::with(&["a", "b", "c"]);
     let sidecar = Place::of(&api).start_watching();
     api.outage("429 Too Many Requests", "retry-after: 3\r\n");
@@ -232,7 +232,7 @@ fn patience_that_the_api_asks_for_is_had_by_everybody() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_said() {
+fn a_listen_address_in_use_is_an_error() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let sidecar = place.start_watching();

@@ -56,7 +56,7 @@ fn agents_are_read_side_by_side() {
 }
 
 #[test]
-fn an_agent_that_is_remembered_and_cannot_be_read_is_not_missed() {
+fn a_known_agent_that_cannot_be_read_is_not_removed() {
     let api = Api::with(&["a", "b"]);
     let place = Place::of(&api).args("a b");
     let sidecar = place.start_watching();

@@ -13,7 +13,7 @@ use crate::support::http::{answer, send};
 use crate::support::{http, wait_until};
 
 #[test]
-fn a_sink_that_is_tried_says_what_came_back() {
+fn test_sink_shows_the_answer_of_the_sink() {
     let api = Api::with(&[]);
     let hook = Receiver::replying(|number, _| match number {
         0 => Reply::Take,
@@ -71,7 +71,7 @@ fn a_program_that_repeats_the_key_does_not_show_it() {
 }
 
 #[test]
-fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
+fn dead_letters_are_listed_and_redelivered_on_request() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let down = Receiver::replying(|_, _| Reply::HangUp);
     let place = Place::of(&api).webhook("ops", &down.url());
@@ -146,7 +146,7 @@ fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
 }
 
 #[test]
-fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
+fn a_heartbeat_is_sent_only_while_agents_can_be_read() {
     let pinged = Arc::new(AtomicBool::new(false));
     let ping = Arc::clone(&pinged);
     let switch = http::serve(move |request, stream| {
@@ -196,7 +196,7 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
 }
 
 #[test]
-fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
+fn muted_events_are_logged_and_counted_but_not_sent() {
     let (api, hook) = (Api::with(&["loud", "quiet"]), Receiver::start());
     let place = Place::of(&api)
         .config(
@@ -246,7 +246,7 @@ fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
 }
 
 #[test]
-fn that_the_store_cannot_be_written_is_announced_without_it() {
+fn a_store_that_cannot_be_written_is_announced_to_sinks() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();

@@ -8,7 +8,7 @@ use crate::receiver::Receiver;
 use crate::support::process::Signal;
 
 #[test]
-fn sinks_are_exchanged_without_a_restart() {
+fn sighup_replaces_sinks_without_a_restart() {
     let (api, first, second) = (Api::with(&["a"]), Receiver::start(), Receiver::start());
     let place = Place::of(&api).webhook("first", &first.url());
     let sidecar = place.start_watching();
@@ -37,7 +37,7 @@ fn sinks_are_exchanged_without_a_restart() {
 }
 
 #[test]
-fn a_wrong_file_keeps_the_configuration_and_says_so() {
+fn sighup_with_a_wrong_file_keeps_the_configuration() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();

@@ -14,7 +14,7 @@ const TOKEN: &str = "pcc_pat_5ecret_of_the_cli";
 const SECRET_PATH: &str = "T0000-s3cret-path";
 
 #[test]
-fn no_secret_is_in_what_it_tells_or_leaves() {
+fn no_secret_is_in_any_output_or_file() {
     let api = Api::with(&["a"]);
     // A server that repeats what it was sent, and a crash that lists its environment.
     api.set(

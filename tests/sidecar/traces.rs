@@ -48,7 +48,7 @@ fn each_rollout_that_has_ended_is_sent_as_a_trace() {
 }
 
 #[test]
-fn a_receiver_that_is_down_is_one_warning_and_no_more() {
+fn a_trace_receiver_that_is_down_is_one_warning() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let mut command = place.sidecar();
@@ -69,7 +69,7 @@ fn a_receiver_that_is_down_is_one_warning_and_no_more() {
 }
 
 #[test]
-fn what_a_receiver_that_hangs_never_took_is_said_at_the_end() {
+fn unsent_traces_are_counted_at_the_end() {
     let api = Api::with(&["a"]);
     // Nobody accepts.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
