@@ -8,7 +8,7 @@ use crate::release::{Fault, checked, fetched, ran, target};
 use crate::runner::{commands, names};
 use crate::server::{Server, crashing, details, play};
 use crate::support::http::answer;
-use crate::support::{KEY, project_text, yaml};
+use crate::support::{KEY, parse_yaml, project_text};
 use crate::workflow::{Ended, Runner, our_action};
 
 const BASELINE: &str = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
@@ -89,7 +89,7 @@ fn nothing_that_depends_on_who_uses_the_action_is_asked_of_github() {
         }
     }
     // Every file that the action needs lies beside it.
-    for step in yaml(&project_text("action.yml"))["runs"]["steps"]
+    for step in parse_yaml(&project_text("action.yml"))["runs"]["steps"]
         .as_array()
         .unwrap()
     {

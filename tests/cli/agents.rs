@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::Test;
 use crate::server::{Server, details};
@@ -50,7 +50,7 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     .stdout_starts("{\"exitCode\":10,")
     .stderr_any()
     .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     let verdicts: Vec<_> = report["agents"]
         .as_array()

@@ -145,7 +145,7 @@ fn a_baseline_that_lagged_is_not_replaced_by_what_was_there_before_the_command()
         .stdout_any()
         .stderr_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     assert_eq!(report["agents"][0]["verdict"], "unchanged");
     assert_eq!(report["agents"][0]["deploymentId"], Value::Null);
 }

@@ -372,7 +372,7 @@ fn refused_between(status: &'static str, body: &'static str, first: usize, end: 
 /// Runs it, and gives what is reported of its agent.
 fn reported(test: Test, status: i32) -> Value {
     let left = test.status(status).stdout_any().run();
-    let mut report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let mut report = left.json();
     report["agents"][0].take()
 }
 

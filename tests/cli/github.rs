@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Test, normal};
+use crate::harness::{Test, normal, read_json};
 use crate::runner::{Step, commands, names, outputs};
 use crate::server::{Server, agent, crashing, details, play, revision};
 use crate::support::make_fifo;
@@ -62,7 +62,7 @@ KeyError: 'access_token'
             let elapsed = found.remove("elapsed-ms").unwrap();
             assert!(elapsed.parse::<u64>().is_ok(), "{elapsed}");
             let path = step.folder().join("report.json");
-            let report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            let report = read_json(&path);
             assert_eq!(report["agents"][0]["elapsedMs"].to_string(), elapsed);
             let expected = [
                 ("deployment-id", "new"),

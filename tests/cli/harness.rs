@@ -1,13 +1,14 @@
 //! Runs the binary in a folder and an environment of its own, and compares all that it leaves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use regex_lite::Regex;
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::KEY;
 use crate::support::process::{Ended, PROGRAM, Process};
+use crate::support::{KEY, parse_json};
 
 /// What stderr must hold.
 enum Stderr {
@@ -216,6 +217,11 @@ impl Test {
             .stderr(self.stderr_to.unwrap_or_else(Stdio::piped));
         (Process::start(self.command), self.folder)
     }
+}
+
+/// A file with JSON.
+pub(crate) fn read_json(path: &Path) -> Value {
+    parse_json(&std::fs::read_to_string(path).unwrap())
 }
 
 /// Moments, times, deployment ids and ports by their names.

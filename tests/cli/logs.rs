@@ -42,7 +42,7 @@ fn the_last_lines_are_shown_oldest_first_and_reported() {
             "{LAST}\n  logs\n    | first\n    | second\n    | third ## [error]"
         ))
         .run();
-    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     assert_eq!(
         report["agents"][0]["logs"],
         json!(["first", "second\u{1b}[2J", "third ##[error]"])

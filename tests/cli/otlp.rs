@@ -28,7 +28,7 @@ fn base(receiver: &Server) -> String {
 fn spans(receiver: &Server) -> Vec<Value> {
     let requests = receiver.requests();
     assert_eq!(requests.len(), 1, "{requests:#?}");
-    let body: Value = serde_json::from_str(&requests[0].body).unwrap();
+    let body = requests[0].json();
     let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
     spans.as_array().unwrap().clone()
 }
@@ -65,7 +65,7 @@ fn a_rollout_is_sent_as_opentelemetrys_variables_say() {
     ] {
         assert_eq!(request.header(name), Some(value));
     }
-    let body: Value = serde_json::from_str(&request.body).unwrap();
+    let body = request.json();
     let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
     for part in [
         r#"{"key":"service.name","value":{"stringValue":"deploys"}}"#,
@@ -127,8 +127,7 @@ fn run_hands_its_span_on_to_the_command() {
             test = test.env("TRACEPARENT", parent);
         }
         let left = test.run();
-        let body = collector.requests().pop().unwrap().body;
-        let body: Value = serde_json::from_str(&body).unwrap();
+        let body = collector.requests().pop().unwrap().json();
         let root = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         let of_root = |key: &str| root[key].as_str().unwrap();
         let handed_on = format!(

@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::harness::Test;
-use crate::support::{project, project_text, yaml};
+use crate::support::{parse_yaml, project, project_text};
 
 /// Every text in a tree of YAML.
 pub(crate) fn texts(value: &Value) -> Vec<&str> {
@@ -193,16 +193,16 @@ fn the_pages_use_inputs_and_a_job_that_are_there() {
     let readme = project_text("README.md");
     let (_, steps) = readme.split_once("```yaml\n").unwrap();
     let (steps, _) = steps.split_once("```").unwrap();
-    let steps = yaml(steps);
-    let action = yaml(&project_text("action.yml"));
+    let steps = parse_yaml(steps);
+    let action = parse_yaml(&project_text("action.yml"));
     let ours = steps.as_array().unwrap().last().unwrap();
     for input in ours["with"].as_object().unwrap().keys() {
         assert!(action["inputs"][input].is_object(), "no input {input}");
     }
     let page = project_text("docs/ci.md");
     let (_, pipeline) = page.split_once("# .gitlab-ci.yml\n").unwrap();
-    let pipeline = yaml(pipeline.split_once("```").unwrap().0);
-    let template = yaml(&project_text("config/ci/gitlab.yml"));
+    let pipeline = parse_yaml(pipeline.split_once("```").unwrap().0);
+    let template = parse_yaml(&project_text("config/ci/gitlab.yml"));
     let job = &pipeline["deploy"];
     let parent = &template[job["extends"].as_str().unwrap()];
     for variable in job["variables"].as_object().unwrap().keys() {

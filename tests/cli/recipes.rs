@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::readme::texts;
 use crate::support::simulator::Simulator;
-use crate::support::{project_text, yaml};
+use crate::support::{parse_yaml, project_text};
 use crate::workflow::{Ended, Runner, our_action};
 
 /// The vendor's command, as far as these recipes need it: it deploys what its file or the folder's names.
@@ -86,7 +86,7 @@ fn workflows() -> BTreeMap<String, Value> {
     let block = Regex::new(r"(?s)```yaml\n# \.github/workflows/([a-z-]+)\.yml\n(.*?)```").unwrap();
     block
         .captures_iter(&page)
-        .map(|found| (found[1].to_owned(), yaml(&found[2])))
+        .map(|found| (found[1].to_owned(), parse_yaml(&found[2])))
         .collect()
 }
 

@@ -1,11 +1,10 @@
 //! `run` beside its command: what goes through to the command, what is shown, and what ends both.
 
-use std::fs;
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::Test;
+use crate::harness::{Test, read_json};
 use crate::output::log_lines;
 use crate::server::{Server, details, play};
 use crate::support::http::answer;
@@ -106,7 +105,7 @@ fn a_command_that_cannot_be_started_is_127_or_126() {
                  \x20 next        read what the deploy command printed"
             ))
             .afterwards(move || {
-                let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+                let report = read_json(&report);
                 validate("report.schema.json", &report);
                 let agent = &report["agents"][0];
                 assert_eq!(agent["verdict"], "command-failed");

@@ -188,7 +188,7 @@ fn a_rehearsal_takes_the_same_course_at_any_speed() {
         .stderr_any()
         .run();
     let took = began.elapsed().as_secs();
-    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     let elapsed = report["agents"][0]["elapsedMs"].as_u64().unwrap();
     assert!(elapsed >= 30_000, "{elapsed}");
     assert!((6..30).contains(&took), "{took}");

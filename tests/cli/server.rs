@@ -1,18 +1,19 @@
 //! An API that answers as a test wants, and remembers what it was asked.
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::support::http;
 use crate::support::http::{Request, answer, send};
-use crate::support::{http, wait_until};
+use crate::support::shared::Shared;
 
 /// A server on loopback that hands the `n`th request, from 0 on, to a test's handler.
 pub(crate) struct Server {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<(Instant, Request)>>>,
+    seen: Arc<Shared<Vec<(Instant, Request)>>>,
 }
 
 impl Server {
@@ -28,14 +29,13 @@ impl Server {
     fn start_with(
         handler: impl Fn(usize, &Request, &mut TcpStream) + Send + Sync + 'static,
     ) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Shared::<Vec<_>>::default());
         let shared = Arc::clone(&seen);
         let address = http::serve(move |request, stream| {
-            let number = {
-                let mut seen = shared.lock().unwrap();
+            let number = shared.change(|seen| {
                 seen.push((Instant::now(), request.clone()));
                 seen.len() - 1
-            };
+            });
             handler(number, &request, stream);
         });
         Self { address, seen }
@@ -47,20 +47,22 @@ impl Server {
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        let seen = self.seen.lock().unwrap();
+        let seen = self.seen.lock();
         seen.iter().map(|(_, request)| request.clone()).collect()
     }
 
     /// When each request came.
     pub(crate) fn times(&self) -> Vec<Instant> {
-        let seen = self.seen.lock().unwrap();
+        let seen = self.seen.lock();
         seen.iter().map(|(at, _)| *at).collect()
     }
 
     /// Waits until there were so many requests.
     pub(crate) fn wait_for_requests(&self, count: usize) {
-        let asked = || (self.seen.lock().unwrap().len() >= count).then_some(());
-        wait_until(&format!("{count} requests"), asked);
+        self.seen.wait_for(
+            |seen| (seen.len() >= count).then_some(()),
+            |seen| format!("{} requests came, and {count} were to", seen.len()),
+        );
     }
 }
 

@@ -5,11 +5,11 @@ use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::sync::mpsc;
 
-use crate::harness::{Test, normal};
+use crate::harness::{Test, normal, read_json};
 use crate::server::{Server, agent};
 use crate::support::http::send;
 use crate::support::process::Signal;
-use crate::support::{make_fifo, wait_until};
+use crate::support::{make_fifo, parse_json, wait_until};
 
 #[test]
 fn an_interrupted_watch_still_reports() {
@@ -39,8 +39,7 @@ fn an_interrupted_watch_still_reports() {
             left.stderr.lines().last().unwrap(),
             "  next        the rollout itself goes on: pipecat-rollout status my-agent"
         );
-        let report = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
-        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let report = read_json(&folder.path().join("report.json"));
         assert_eq!(report["exitCode"], code);
         assert_eq!(report["agents"][0]["verdict"], "interrupted");
     }
@@ -204,10 +203,7 @@ fn lines_that_nobody_read_in_time_are_counted() {
     });
     assert_eq!(process.end().code(), 143);
     let text = reader.join().unwrap();
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line));
-    let lines: Vec<serde_json::Value> = lines.collect();
+    let lines: Vec<serde_json::Value> = text.lines().map(parse_json).collect();
     let note = |line: &&serde_json::Value| {
         let message = line["message"].as_str().unwrap();
         message.contains("left out here: nobody read them in time")

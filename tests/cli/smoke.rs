@@ -88,7 +88,7 @@ fn a_session_is_started_checked_and_ended() {
             "DELETE /v1/agents/my-agent/sessions/session-1",
         ]
     );
-    let body: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
+    let body = server.requests()[1].json();
     assert_eq!(
         body,
         json!({"createDailyRoom": false, "body": {"greet": true}})
@@ -105,7 +105,7 @@ fn fails(session: Session, switches: &[&str], code: i32) -> (Value, Vec<String>)
         .stdout_any()
         .stderr_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     (report["agents"][0]["reason"].clone(), asked(&server))
 }

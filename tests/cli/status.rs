@@ -1,11 +1,10 @@
 //! `status`: what it shows of an agent that is ready, and of all agents of an organization.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::Test;
+use crate::harness::{Test, read_json};
 use crate::output::terminal;
 use crate::server::{Server, details, play};
 use crate::support::http::answer;
@@ -125,7 +124,7 @@ fn all_agents_are_a_table_and_the_worst_decides() {
         .status(10)
         .stdout_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     let agents = report["agents"].as_array().unwrap();
     let found: Vec<_> = agents
@@ -208,7 +207,7 @@ fn no_agents_to_check_is_an_error_of_its_own() {
                 "error: the list of agents cannot be read: {words}\n"
             ))
             .afterwards(move || {
-                let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+                let report = read_json(&report);
                 assert_eq!(report, json!({"exitCode": code, "agents": []}));
                 validate("report.schema.json", &report);
             })
@@ -337,6 +336,6 @@ fn a_watched_table_is_redrawn_until_a_signal() {
         rows[5].ends_with("3 agents: 1 failed, 1 still progressing, 1 ready"),
         "{rows:#?}"
     );
-    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let report = read_json(&report);
     assert_eq!(report["exitCode"], 130);
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::release::{Fault, executable, publish, target};
 use crate::runner::{FILES, outputs};
-use crate::support::{KEY, SECRET, project, project_text, yaml};
+use crate::support::{KEY, SECRET, parse_yaml, project, project_text};
 
 /// What our action is called in a workflow, before the `@`.
 pub(crate) fn our_action() -> &'static str {
@@ -164,7 +164,7 @@ impl Runner {
 
     /// Our action, from its YAML.
     fn our_action(&mut self, step: &Value) -> Ended {
-        let action = yaml(&project_text("action.yml"));
+        let action = parse_yaml(&project_text("action.yml"));
         let given = step["with"].as_object().cloned().unwrap_or_default();
         for input in given.keys() {
             assert!(action["inputs"][input].is_object(), "no input {input}");

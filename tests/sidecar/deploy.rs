@@ -11,7 +11,7 @@ use crate::support::{self, project_text, wait_until};
 
 fn yaml(name: &str) -> Vec<Value> {
     let text = project_text(&format!("config/deploy/{name}"));
-    text.split("\n---\n").map(support::yaml).collect()
+    text.split("\n---\n").map(support::parse_yaml).collect()
 }
 
 /// The document of a kind.

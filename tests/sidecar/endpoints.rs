@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::harness::{Place, Sidecar, get};
 use crate::support::http::{answer, send};
-use crate::support::{http, wait_until};
+use crate::support::{http, parse_json, wait_until};
 
 fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
     let (status, body) = get(sidecar.endpoints(), path).unwrap();
-    (status, serde_json::from_str(&body).unwrap())
+    (status, parse_json(&body))
 }
 
 #[test]

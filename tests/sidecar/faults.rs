@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Place, Sidecar, get};
+use crate::harness::{Place, Sidecar, get_json};
 use crate::proxy::Proxy;
 use crate::support::simulator::Simulator;
 use crate::support::{number, wait_within};
@@ -84,7 +84,7 @@ fn a_wait_comes_to_the_right_verdict_through_all_faults() {
                         "--logs",
                         "0",
                     ]);
-                    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+                    let report = ended.json();
                     let reported = &report["agents"][0];
                     let elapsed = reported["elapsedMs"].as_u64().unwrap();
                     // Another one may have taken its place before any answer came through: then all
@@ -205,7 +205,10 @@ fn ended(sidecar: &Sidecar) -> Option<Ended> {
     let mut found = Ended::new();
     let mut before = String::new();
     loop {
-        let page = page(sidecar, &format!("/v1/rollouts?limit=1000{before}"))?;
+        let page = get_json(
+            sidecar.endpoints(),
+            &format!("/v1/rollouts?limit=1000{before}"),
+        )?;
         for rollout in page["rollouts"].as_array().unwrap() {
             let word = |key: &str| rollout[key].as_str().unwrap().to_owned();
             let of_agent = found.entry(word("agent")).or_default();
@@ -228,7 +231,10 @@ fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
     let mut settled = BTreeMap::new();
     let mut after = String::new();
     loop {
-        let page = page(sidecar, &format!("/v1/agents?limit=1000{after}"))?;
+        let page = get_json(
+            sidecar.endpoints(),
+            &format!("/v1/agents?limit=1000{after}"),
+        )?;
         for agent in page["agents"].as_array().unwrap() {
             if agent["state"] != "rolling-out"
                 && let Some(deployment) = agent["deploymentId"].as_str()
@@ -242,9 +248,4 @@ fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
             None => return Some(settled),
         }
     }
-}
-
-fn page(sidecar: &Sidecar, path: &str) -> Option<Value> {
-    let body = get(sidecar.endpoints(), path)?.1;
-    Some(serde_json::from_str(&body).unwrap())
 }

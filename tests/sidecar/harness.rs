@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::support::process::{Ended, PROGRAM, Process, Signal};
-use crate::support::{KEY, http};
+use crate::support::{KEY, http, parse_json};
 
 /// A folder with the store and the configuration of a sidecar.
 pub(crate) struct Place {
@@ -140,8 +140,11 @@ impl Sidecar {
     /// Where its endpoints are.
     pub(crate) fn endpoints(&self) -> SocketAddr {
         let line = self.wait_for_log("endpoints on");
-        let line: Value = serde_json::from_str(&line).unwrap();
-        line["address"].as_str().unwrap().parse().unwrap()
+        parse_json(&line)["address"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -176,4 +179,9 @@ impl Sidecar {
 /// What a GET is answered: its status and its body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     http::ask(address, "GET", path, "")
+}
+
+/// The JSON that a GET is answered.
+pub(crate) fn get_json(address: SocketAddr, path: &str) -> Option<Value> {
+    Some(parse_json(&get(address, path)?.1))
 }

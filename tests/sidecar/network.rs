@@ -4,9 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Place, Sidecar, get};
+use crate::harness::{Place, Sidecar, get_json};
 use crate::receiver::Receiver;
 use crate::station::{Station, details};
 use crate::support::http::{Request, answer};
@@ -57,8 +57,7 @@ fn a_sidecar_goes_on_when_the_server_is_started_anew_and_finds_what_was_deployed
     sidecar.wait_for_log("cannot be read");
     let station = Station::ready_at(address, "d2");
     let rollouts = wait_until("the rollout is reported", || {
-        let page = get(sidecar.endpoints(), "/v1/rollouts")?.1;
-        let page: Value = serde_json::from_str(&page).unwrap();
+        let page = get_json(sidecar.endpoints(), "/v1/rollouts")?;
         let rollouts = page["rollouts"].as_array().unwrap().clone();
         (!rollouts.is_empty()).then_some(rollouts)
     });
@@ -175,8 +174,7 @@ fn a_sidecar_outlives_a_certificate_that_ran_out_and_ends_its_rollouts_after() {
     *shown.lock().unwrap() = ("d2", true);
     server.present(|_| ());
     let ended = wait_until("the rollout has ended", || {
-        let page: Value =
-            serde_json::from_str(&get(sidecar.endpoints(), "/v1/rollouts")?.1).unwrap();
+        let page = get_json(sidecar.endpoints(), "/v1/rollouts")?;
         let rollouts = page["rollouts"].as_array().unwrap().clone();
         (!rollouts.is_empty()).then_some(rollouts)
     });

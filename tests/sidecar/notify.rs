@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
-
 use crate::api::Api;
-use crate::harness::{Place, get};
+use crate::harness::{Place, get, get_json};
 use crate::receiver::{Receiver, Reply};
 use crate::support::http::{answer, send};
 use crate::support::{http, wait_until};
@@ -107,8 +105,7 @@ fn dead_letters_are_listed_and_redelivered_on_request() {
     );
     let json = place
         .other(&["history", "--undelivered", "--output", "json"])
-        .stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
+        .json();
     let letters = json["deadLetters"].as_array().unwrap();
     assert!(
         letters
@@ -224,8 +221,7 @@ fn muted_events_are_logged_and_counted_but_not_sent() {
     let line = sidecar.wait_for_log("quiet: rollout ready");
     assert!(line.contains(" (muted)\""), "{line}");
     hook.wait_for_line("loud d2 rollout.finished ready");
-    let (_, readyz) = get(sidecar.endpoints(), "/readyz").unwrap();
-    let readyz: Value = serde_json::from_str(&readyz).unwrap();
+    let readyz = get_json(sidecar.endpoints(), "/readyz").unwrap();
     assert_eq!(readyz["muted"][0]["what"], muted);
     assert!(readyz["muted"][0]["events"].as_u64() >= Some(2), "{readyz}");
     let (_, metrics) = get(sidecar.endpoints(), "/metrics").unwrap();
@@ -289,8 +285,7 @@ fn the_history_can_be_had_whole_as_json_and_csv() {
     sidecar.stop();
     let text = place.other(&["history"]).stdout;
     assert!(text.contains("(20 of 23; --limit shows more)"), "{text}");
-    let json = place.other(&["history", "-o", "json"]).stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
+    let json = place.other(&["history", "-o", "json"]).json();
     assert_eq!(json["rollouts"].as_array().unwrap().len(), 23);
     assert_eq!(json["stats"]["count"], 23);
     let csv = place.other(&["history", "-o", "csv"]).stdout;

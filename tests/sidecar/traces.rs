@@ -16,7 +16,7 @@ fn receiver() -> (String, mpsc::Receiver<Value>) {
     let (sender, bodies) = mpsc::channel();
     let address = http::serve(move |request, stream| {
         send(stream, &answer("200 OK", "", "{}"));
-        let _ = sender.send(serde_json::from_str(&request.body).unwrap());
+        let _ = sender.send(request.json());
     });
     (format!("http://{address}"), bodies)
 }

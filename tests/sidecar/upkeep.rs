@@ -8,7 +8,7 @@ use crate::harness::Place;
 /// The deployments of the history, the latest first.
 fn history(place: &Place) -> Vec<String> {
     let ended = place.other(&["history", "--output", "json"]);
-    let shown: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let shown = ended.json();
     let rollouts = shown["rollouts"].as_array().unwrap().iter();
     rollouts
         .map(|rollout| rollout["deploymentId"].as_str().unwrap().to_owned())

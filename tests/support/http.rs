@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::parse_json;
+
 /// A request, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -23,6 +27,11 @@ impl Request {
     /// Its method and path, separated by a blank.
     pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+
+    /// Its body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        parse_json(&self.body)
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 pub(crate) mod http;
 pub(crate) mod process;
+pub(crate) mod shared;
 pub(crate) mod simulator;
 pub(crate) mod tls;
 
@@ -16,7 +17,7 @@ pub(crate) const KEY: &str = "sk_test_5ecret";
 pub(crate) const SECRET: &str = "5ecret";
 
 /// How long something that has to come may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// The time between two checks of what is waited for.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -52,8 +53,13 @@ pub(crate) fn project_text(path: &str) -> String {
     read.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// JSON as a value.
+pub(crate) fn parse_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
 /// YAML as a value.
-pub(crate) fn yaml(text: &str) -> Value {
+pub(crate) fn parse_yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 

@@ -2,15 +2,17 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, kill_process};
+use serde_json::Value;
 
 pub(crate) use rustix::process::Signal;
 
-use super::{PATIENCE, SECRET, wait_within};
+use super::shared::Shared;
+use super::{SECRET, parse_json, wait_within};
 
 /// Our binary.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
@@ -36,14 +38,8 @@ pub(crate) struct Ended {
 /// What a process has written so far; nothing where that goes elsewhere.
 #[derive(Default)]
 pub(crate) struct Output {
-    written: Arc<Written>,
+    written: Arc<Shared<String>>,
     reader: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Written {
-    text: Mutex<String>,
-    more: Condvar,
 }
 
 impl Process {
@@ -92,11 +88,16 @@ impl Ended {
     pub(crate) fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("{self:?}"))
     }
+
+    /// Its stdout as JSON.
+    pub(crate) fn json(&self) -> Value {
+        parse_json(&self.stdout)
+    }
 }
 
 impl Output {
     fn of(pipe: impl Read + Send + 'static) -> Self {
-        let written = Arc::new(Written::default());
+        let written = Arc::new(Shared::default());
         let shared = Arc::clone(&written);
         let reader = thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
@@ -104,8 +105,7 @@ impl Output {
             while pipe.read_until(b'\n', &mut line).unwrap() > 0 {
                 let read = String::from_utf8(std::mem::take(&mut line));
                 let read = read.expect("output is UTF-8");
-                shared.text.lock().unwrap().push_str(&read);
-                shared.more.notify_all();
+                shared.change(|text: &mut String| text.push_str(&read));
             }
         });
         Self {
@@ -116,22 +116,19 @@ impl Output {
 
     /// Waits for a line that holds this text.
     pub(crate) fn wait_for(&self, part: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut text = self.written.text.lock().unwrap();
-        loop {
-            if let Some(line) = text.lines().find(|line| line.contains(part)) {
-                return line.to_owned();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line with {part:?} in:\n{text}");
-            text = self.written.more.wait_timeout(text, left).unwrap().0;
-        }
+        self.written.wait_for(
+            |text| {
+                let mut lines = text.lines();
+                lines.find(|line| line.contains(part)).map(str::to_owned)
+            },
+            |text| format!("no line with {part:?} in:\n{text}"),
+        )
     }
 
     fn finish(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
-        std::mem::take(&mut self.written.text.lock().unwrap())
+        std::mem::take(&mut self.written.lock())
     }
 }

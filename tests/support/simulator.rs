@@ -5,9 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::KEY;
-use super::http;
 use super::process::{Ended, PROGRAM, Process, Signal};
+use super::{KEY, http, parse_json};
 
 pub(crate) struct Simulator {
     pub(crate) process: Process,
@@ -39,7 +38,7 @@ impl Simulator {
         let key = format!("authorization: Bearer {KEY}\r\n");
         let answer = http::ask(address, method, &format!("/{base}{path}"), &key);
         let (status, body) = answer.unwrap();
-        (status, serde_json::from_str(&body).unwrap())
+        (status, parse_json(&body))
     }
 
     /// Deploys to an agent; gives the deployment's id.
