@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::Test;
-use crate::server::{Server, details};
+use crate::server::{Server, details, play};
 use crate::support::http::{answer, send};
 use crate::support::validate;
 
@@ -17,8 +17,7 @@ a      ready    TIME   new
 
 #[test]
 fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
-    let server =
-        Server::start(|_, stream| send(stream, &details(&json!({"name": null, "ready": true}))));
+    let server = play(vec![details(&json!({"name": null, "ready": true}))]);
     let slow = Server::start(|number, stream| {
         send(
             stream,

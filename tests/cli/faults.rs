@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use crate::harness::{Test, normal};
-use crate::server::{Server, agent};
+use crate::server::{Server, agent, play};
 use crate::support::KEY;
 use crate::support::http::{answer, reset, send};
 
@@ -268,8 +268,8 @@ fn an_outage_ends_the_watch_after_outage_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let failing = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
-    let elsewhere = Server::start(|_, stream| send(stream, &answer("404 Not Found", "", "<p>")));
+    let failing = play(vec![answer("500 Oops", "", "")]);
+    let elsewhere = play(vec![answer("404 Not Found", "", "<p>")]);
     let cases = [
         (
             format!("http://{closed}/v1"),
@@ -432,16 +432,14 @@ fn three_refusals_in_less_than_five_seconds_are_retried() {
 fn a_key_that_the_server_repeats_is_not_shown() {
     // The harness searches all that a run writes for the key.
     let refused = format!(r#"{{"error":"no such key: {KEY}"}}"#);
-    let server =
-        Server::start(move |_, stream| send(stream, &answer("401 Unauthorized", "", &refused)));
+    let server = play(vec![answer("401 Unauthorized", "", &refused)]);
     Test::against(&server.url(), "status my-agent --progress none")
         .status(3)
         .stdout("my-agent: unauthorized: the API answered 401 Unauthorized: no such key: [the API key]; asked with the private API key in PIPECAT_API_KEY\n")
         .run();
     for key in [KEY, &KEY.replace('_', "%5F")] {
         let elsewhere = format!("Location: https://x/?key={key}\r\n");
-        let server =
-            Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
+        let server = play(vec![answer("302 Found", &elsewhere, "")]);
         Test::against(&server.url(), "status my-agent --progress none")
             .status(5)
             .stdout_starts("my-agent: unavailable: the API answered 302 Found, a redirect to https://x/?key=[the API key]")
@@ -461,7 +459,7 @@ fn a_key_in_a_crash_message_is_not_shown() {
                 "currentRevision":{{"deploymentID":"new","phase":"Failed",
                 "health":{{"state":"terminated","message":"KEY={written}."}}}}}}"#
         );
-        let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &body)));
+        let server = play(vec![answer("200 OK", "", &body)]);
         for switches in ["--progress plain", "--progress json --output json"] {
             let left = Test::against(&server.url(), &format!("wait my-agent -vv {switches}"))
                 .env("RUST_LOG", "trace")

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Test;
 use crate::server::{Server, agent, details, play};
-use crate::support::http::{answer, send};
+use crate::support::http::answer;
 use crate::support::{KEY, make_fifo};
 
 /// An address at which nobody listens: whatever is refused must be refused before any request.
@@ -111,7 +111,7 @@ fn an_invalid_duration_variable_is_refused_and_an_empty_one_ignored() {
              For more information, try '--help'.",
         )
         .run();
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(&server.url(), "wait my-agent --progress none")
         .env("PIPECAT_ROLLOUT_TIMEOUT", "")
         .env("PIPECAT_ROLLOUT_DEPLOYMENT", "")
@@ -491,7 +491,7 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
 
 #[test]
 fn the_vendor_s_file_names_the_agent() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(&server.url(), "wait --progress none")
         .file(
             "pcc-deploy.toml",
@@ -690,7 +690,7 @@ fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
 #[test]
 fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
     let long = "x".repeat(256);
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     for (path, words) in [
         (
             "missing/report.json",
@@ -720,7 +720,7 @@ fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
 
 #[test]
 fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let run = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file link.json",
@@ -752,7 +752,7 @@ fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
 
 #[test]
 fn a_link_to_nothing_is_followed_and_not_replaced() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let run = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file link.json",
@@ -791,7 +791,7 @@ fn a_link_to_nothing_is_followed_and_not_replaced() {
 
 #[test]
 fn a_pipe_is_written_to_where_somebody_reads_it() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let pipe = |test: &Test| {
         let path = test.folder().join("pipe");
         make_fifo(&path);
@@ -825,7 +825,7 @@ fn a_dash_is_no_report_file() {
 
 #[test]
 fn a_device_is_written_to_and_not_replaced() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file /dev/stdout",
@@ -837,7 +837,7 @@ fn a_device_is_written_to_and_not_replaced() {
 
 #[test]
 fn a_closed_stdout_is_no_error_and_a_full_one_is() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     Test::against(&server.url(), "wait my-agent --progress none")

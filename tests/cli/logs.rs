@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::harness::Test;
-use crate::server::{Server, agent};
-use crate::support::http::{answer, send};
+use crate::server::{Server, agent, play};
+use crate::support::http::answer;
 
 /// An agent whose revision has failed, and what its logs answer.
 fn failed(logs: impl Fn() -> String + Send + Sync + 'static) -> Server {
@@ -114,12 +114,12 @@ fn no_logs_are_asked_for_where_none_are_wanted_or_needed() {
         .stdout(FAILED)
         .run();
     assert_eq!(server.requests().len(), 1);
-    let ready = Server::start(|_, stream| send(stream, &agent(true)));
+    let ready = play(vec![agent(true)]);
     Test::against(&ready.url(), "wait my-agent --progress none")
         .stdout("my-agent: ready after TIME, deployment new\n")
         .run();
     assert_eq!(ready.requests().len(), 1);
-    let progressing = Server::start(|_, stream| send(stream, &agent(false)));
+    let progressing = play(vec![agent(false)]);
     Test::against(&progressing.url(), "status my-agent --progress none")
         .status(124)
         .stdout_starts("my-agent: still progressing")

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::harness::Test;
 use crate::server::{Server, agent, crashing, play};
-use crate::support::http::{answer, send};
+use crate::support::http::answer;
 use crate::support::process::Process;
 use crate::support::{KEY, SECRET};
 
@@ -419,9 +419,7 @@ fn history_is_that_of_the_store() {
     let (text, _, is_error) = client.call("history", &json!({"limit": 51}));
     let why = "wrong arguments: limit: it must be a whole number from 1 to 50";
     assert!(is_error && text == why, "{text}");
-    let api = Server::start(|_, stream| {
-        send(stream, &answer("404 Not Found", "", "{}"));
-    });
+    let api = play(vec![answer("404 Not Found", "", "{}")]);
     let run = Test::against(
         &api.url(),
         "watch --once --store rollouts.db my-agent --progress none",

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::Test;
-use crate::server::Server;
+use crate::server::{Server, play};
 use crate::support::http::{answer, send};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A receiver that answers every request so.
 fn receiver(status: &'static str, body: &'static str) -> Server {
-    Server::start(move |_, stream| send(stream, &answer(status, "", body)))
+    play(vec![answer(status, "", body)])
 }
 
 fn accepting() -> Server {

@@ -126,9 +126,8 @@ impl Rehearsal {
             scenario,
             speed,
         } = self;
-        let speed_of_simulator = speed.to_string();
         let simulator =
-            Simulator::start([&scenario, "--agent", AGENT, "--speed", &speed_of_simulator]);
+            Simulator::start([&scenario, "--agent", AGENT, "--speed", &speed.to_string()]);
         let folder = test.folder();
         let deploy = format!(
             "exec '{}' vendor_cli::deploys_and_waits --exact --nocapture --quiet\n",

@@ -6,8 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::mpsc;
 
 use crate::harness::{Test, normal, read_json};
-use crate::server::{Server, agent};
-use crate::support::http::send;
+use crate::server::{Server, agent, play};
 use crate::support::process::Signal;
 use crate::support::{make_fifo, parse_json, wait_until};
 
@@ -18,16 +17,11 @@ fn an_interrupted_watch_still_reports() {
         (Signal::INT, "by SIGINT", 130),
         (Signal::TERM, "by SIGTERM", 143),
     ] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
+        let server = play(vec![agent(false)]);
         let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
         // With the second poll the first answer has been taken in.
-        first_poll.recv().unwrap();
-        first_poll.recv().unwrap();
+        server.wait_for_requests(2);
         process.signal(signal);
         let left = process.end();
         assert_eq!(left.code(), code, "{left:?}");
@@ -47,13 +41,9 @@ fn an_interrupted_watch_still_reports() {
 
 #[test]
 fn a_request_under_way_does_not_delay_it() {
-    let (asked, first_poll) = mpsc::channel();
-    let server = Server::start(move |_, stream| {
-        let _ = asked.send(());
-        let _ = stream.read(&mut [0]);
-    });
+    let server = Server::start(|_, stream| drop(stream.read(&mut [0])));
     let (process, _folder) = Test::against(&server.url(), "status my-agent --output json").start();
-    first_poll.recv().unwrap();
+    server.wait_for_requests(1);
     process.signal(Signal::TERM);
     let left = process.end();
     assert_eq!(left.code(), 143, "{left:?}");
@@ -69,14 +59,10 @@ fn a_second_signal_at_once_changes_nothing() {
         (Signal::INT, Signal::TERM, 130),
         (Signal::HUP, Signal::INT, 129),
     ] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
+        let server = play(vec![agent(false)]);
         let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
-        first_poll.recv().unwrap();
+        server.wait_for_requests(1);
         process.signal(first);
         process.signal(second);
         let left = process.end();
@@ -87,7 +73,7 @@ fn a_second_signal_at_once_changes_nothing() {
 
 #[test]
 fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() {
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     let test = Test::against(
         &server.url(),
         "wait my-agent --report-file report.json --junit fifo --progress none",
@@ -145,7 +131,7 @@ fn files(folder: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn a_hangup_ends_the_watch_unless_it_is_ignored() {
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     let arguments = [
         "-c",
         "trap '' HUP; exec \"$0\" wait my-agent --progress none --output json --timeout 3s",
@@ -167,7 +153,7 @@ const NOISY: &str = "wait my-agent --poll-interval 1ms --max-rps 1000 -vv --prog
 #[test]
 fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
     for (signal, timeout, code) in [(None, "6s", 124), (Some(Signal::TERM), "1h", 143)] {
-        let server = Server::start(|_, stream| send(stream, &agent(false)));
+        let server = play(vec![agent(false)]);
         let (unread, stderr) = std::io::pipe().unwrap();
         let (process, folder) =
             Test::against(&server.url(), &format!("{NOISY} --timeout {timeout}"))
@@ -188,7 +174,7 @@ fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
 
 #[test]
 fn lines_that_nobody_read_in_time_are_counted() {
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     let (mut unread, stderr) = std::io::pipe().unwrap();
     let run = Test::against(&server.url(), NOISY).stderr_to(stderr);
     let (process, _folder) = run.start();
@@ -216,7 +202,7 @@ fn lines_that_nobody_read_in_time_are_counted() {
 fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     fill_pipe(&mut writer);
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let test = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file r.json",
@@ -233,8 +219,7 @@ fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
 #[test]
 fn a_slow_reader_gets_the_whole_result() {
     let message = "x".repeat(300_000);
-    let server =
-        Server::start(move |_, stream| send(stream, &crate::server::crashing(4, &message)));
+    let server = play(vec![crate::server::crashing(4, &message)]);
     for flags in [rustix::fs::OFlags::empty(), rustix::fs::OFlags::NONBLOCK] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         rustix::fs::fcntl_setfl(&writer, flags).unwrap();

@@ -1,13 +1,9 @@
 //! What a terminal shows beside its lines: a bar, links, a note at the end; and where it does not.
-
-use std::sync::mpsc;
-
 use serde_json::json;
 
 use crate::harness::Test;
 use crate::output::terminal;
-use crate::server::{Server, agent, crashing, details, play, revision};
-use crate::support::http::send;
+use crate::server::{agent, crashing, details, play, revision};
 use crate::support::process::Signal;
 
 /// What a terminal gets that takes all of it.
@@ -68,18 +64,15 @@ fn a_bar_shows_what_goes_wrong() {
 #[test]
 fn a_bar_is_taken_away_when_a_signal_ends_it() {
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
+        let server = play(vec![agent(false)]);
         let (slave, reader) = terminal();
         let mut run = Test::against(&server.url(), "wait my-agent").stdio_to(slave);
         for (name, value) in GHOSTTY {
             run = run.env(name, value);
         }
         let (process, _folder) = run.start();
-        first_poll.recv().unwrap();
+        // With the second poll the first answer has been taken in.
+        server.wait_for_requests(2);
         process.signal(signal);
         assert_eq!(process.end().code(), status);
         let text = reader.join().unwrap();
