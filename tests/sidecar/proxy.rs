@@ -39,10 +39,10 @@ pub(crate) enum Fault {
 /// A proxy before a simulator.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<State>,
 }
 
-struct Shared {
+struct State {
     upstream: String,
     seed: u64,
     paths: Mutex<BTreeMap<String, Past>>,
@@ -61,7 +61,7 @@ impl Proxy {
     /// A proxy before the API at `url`.
     pub(crate) fn before(url: &str, seed: u64) -> Self {
         let upstream = url.strip_prefix("http://").unwrap();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(State {
             upstream: upstream.split('/').next().unwrap().to_owned(),
             seed,
             paths: Mutex::default(),
@@ -82,7 +82,7 @@ impl Proxy {
     }
 }
 
-impl Shared {
+impl State {
     fn serve(&self, request: &Request, stream: &mut TcpStream) {
         let Some(whole) = self.fetch(&request.path) else {
             return;

@@ -12,12 +12,12 @@ use crate::support::http::read_request;
 /// A server of one agent, `my-agent`, at an address.
 pub(crate) struct Station {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<State>,
     door: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct State {
     shown: Mutex<Shown>,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -45,7 +45,7 @@ impl Station {
     fn open(address: SocketAddr, deployment: &'static str, ready: bool) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(State::default());
         {
             let mut shown = shared.shown.lock().unwrap();
             shown.deployment = deployment;
@@ -94,7 +94,7 @@ impl Station {
     }
 }
 
-impl Shared {
+impl State {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         while let Some(request) = read_request(&mut reader) {

@@ -60,7 +60,7 @@ pub(crate) fn serve(
     address
 }
 
-/// The next request, if a whole one comes. What were left unread of it would reset the connection.
+/// The next request, if a whole one comes. It is read to its end: what is left unread resets the connection.
 pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
