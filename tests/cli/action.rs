@@ -4,11 +4,11 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, project};
-use crate::readme::yaml;
 use crate::release::{Fault, checked, fetched, ran, target};
 use crate::runner::{commands, names};
-use crate::server::{Server, answer, crashing, details, play};
+use crate::server::{Server, crashing, details, play};
+use crate::support::http::answer;
+use crate::support::{KEY, parse_yaml, project_text};
 use crate::workflow::{Ended, Runner, our_action};
 
 const BASELINE: &str = "59c8ceba-6c7e-4ccd-a5bd-6cd7a4e4cfa3";
@@ -75,7 +75,7 @@ fn the_action_runs_and_proves_the_release_of_its_own_version() {
 
 #[test]
 fn nothing_that_depends_on_who_uses_the_action_is_asked_of_github() {
-    let text = fs::read_to_string(project("action.yml")).unwrap();
+    let text = project_text("action.yml");
     // Within a composite action, these are the outer one's.
     for name in [
         "github.action_",
@@ -84,12 +84,15 @@ fn nothing_that_depends_on_who_uses_the_action_is_asked_of_github() {
         "GITHUB_ACTION_REF",
     ] {
         for script in ["action.yml", "config/ci/install.sh", "config/ci/action.sh"] {
-            let text = fs::read_to_string(project(script)).unwrap();
+            let text = project_text(script);
             assert!(!text.contains(name), "{script}: {name}");
         }
     }
     // Every file that the action needs lies beside it.
-    for step in yaml("action.yml")["runs"]["steps"].as_array().unwrap() {
+    for step in parse_yaml(&project_text("action.yml"))["runs"]["steps"]
+        .as_array()
+        .unwrap()
+    {
         assert_eq!(step["shell"], "bash");
         assert!(
             step["run"]

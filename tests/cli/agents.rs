@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Test, finish};
-use crate::output::validate;
-use crate::server::{Server, answer, details, send};
+use crate::harness::Test;
+use crate::server::{Server, details, play};
+use crate::support::http::{answer, send};
+use crate::support::validate;
 
 const BOTH: &str = "\
 AGENT  VERDICT  AFTER  DEPLOYMENT  REASON
@@ -16,8 +17,7 @@ a      ready    TIME   new
 
 #[test]
 fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
-    let server =
-        Server::start(|_, stream| send(stream, &details(&json!({"name": null, "ready": true}))));
+    let server = play(vec![details(&json!({"name": null, "ready": true}))]);
     let slow = Server::start(|number, stream| {
         send(
             stream,
@@ -30,7 +30,7 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     Test::against(&slow.url(), "wait b a --progress none --poll-interval 1ms")
         .stdout(BOTH)
         .run();
-    let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
+    let mixed = Server::answering(|request| match request.path.as_str() {
         "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
         "/v1/agents/bad" => details(
             &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
@@ -49,7 +49,7 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
     .stdout_starts("{\"exitCode\":10,")
     .stderr_any()
     .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     let verdicts: Vec<_> = report["agents"]
         .as_array()
@@ -66,8 +66,8 @@ fn several_agents_are_judged_side_by_side_and_the_worst_decides() {
 
 #[test]
 fn fail_fast_stops_the_others() {
-    let server = Server::start_by_head(|head| {
-        let failed = head.starts_with("GET /v1/agents/bad ");
+    let server = Server::answering(|request| {
+        let failed = request.path == "/v1/agents/bad";
         let details = json!({
             "ready": false, "desiredDeploymentId": "new", "reconciledDeploymentId": "new",
             "currentRevision": {"deploymentID": "new", "phase": if failed { "Failed" } else { "Creating" }},
@@ -108,7 +108,7 @@ fn all_agents_share_one_limit_on_requests() {
     )
     .stdout_starts("{\"exitCode\":0,")
     .run();
-    let at: Vec<_> = server.requests().iter().map(|request| request.at).collect();
+    let at = server.times();
     // Four at once, then four a second, less what requests may differ in how long they are under way.
     for together in at.windows(5) {
         let spread = together[4] - together[0];
@@ -117,17 +117,17 @@ fn all_agents_share_one_limit_on_requests() {
 }
 
 #[test]
-fn a_limit_on_requests_that_is_too_low_for_so_many_agents_is_warned_of() {
+fn warns_where_max_rps_is_too_low_for_so_many_agents() {
     let warning = |arguments: &str| {
-        let server = Server::start_by_head(|head| {
-            let name = head.split([' ', '/']).nth(4).unwrap();
+        let server = Server::answering(|request| {
+            let name = request.path.split('/').nth(3).unwrap();
             details(
                 &json!({"name": name, "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),
             )
         });
         let line = format!("{arguments} --max-rps 1 --logs 0 --progress plain");
-        let (child, _folder) = Test::against(&server.url(), &line).start();
-        let (_, left) = finish(child);
+        let (process, _folder) = Test::against(&server.url(), &line).start();
+        let left = process.end();
         let warning = left.stderr.lines().find(|line| line.contains(" WARN "));
         let words = warning.map(|line| line.split_once(" WARN ").unwrap().1);
         words.map(str::to_owned)

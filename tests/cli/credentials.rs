@@ -7,8 +7,10 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use crate::harness::{KEY, SECRET, Test};
-use crate::server::{Server, agent, answer};
+use crate::harness::Test;
+use crate::server::{Server, agent};
+use crate::support::http::{Request, answer};
+use crate::support::{KEY, SECRET};
 
 /// An address at which nobody listens: whatever is refused must be refused before any request.
 const NOWHERE: &str = "http://127.0.0.1:9/v1";
@@ -32,8 +34,8 @@ fn logged_in(test: Test, content: impl AsRef<[u8]>) -> Test {
 
 /// The platform as the vendor's CLI asks it: details in `body`, the first organization the default.
 fn platform() -> Server {
-    Server::start_by_head(|head| {
-        let path = head.split(' ').nth(1).unwrap();
+    Server::answering(|request| {
+        let path = request.path.as_str();
         if path == "/v1/organizations" {
             let list = json!({"organizations": [{"name": "first", "verboseName": "First"}, {"name": "second"}]});
             return answer("200 OK", "", &list.to_string());
@@ -51,14 +53,16 @@ fn platform() -> Server {
 /// What was asked: each path, and with which secret.
 fn asked(server: &Server) -> Vec<(String, String)> {
     let requests = server.requests();
-    let heads = requests.iter().map(|request| request.head.as_str());
-    heads
-        .map(|head| {
-            let bearer = head.lines().find_map(|line| line.split_once("Bearer "));
-            let path = head.split(' ').nth(1).unwrap();
-            (path.to_owned(), bearer.unwrap().1.to_owned())
-        })
+    let asked = requests.iter();
+    asked
+        .map(|request| (request.path.clone(), bearer(request).to_owned()))
         .collect()
+}
+
+/// The secret that a request bears.
+fn bearer(request: &Request) -> &str {
+    let header = request.header("authorization").unwrap();
+    header.strip_prefix("Bearer ").unwrap()
 }
 
 fn check(server: &Server) -> Test {
@@ -134,7 +138,7 @@ fn a_secret_is_known_by_its_form_wherever_it_is() {
 }
 
 #[test]
-fn a_public_key_is_passed_over_with_a_word() {
+fn a_public_key_is_ignored_with_a_warning() {
     let server = platform();
     let test = check(&server).env("PIPECAT_API_KEY", "pk_5ecret_of_a_page");
     logged_in(test, login("org = \"acme\""))
@@ -186,11 +190,11 @@ fn the_organization_is_that_of_the_variable_then_of_the_file_then_the_first_one(
 
 #[test]
 fn the_first_organization_is_asked_for_once() {
-    let server = Server::start_by_head(|head| {
-        if head.contains("/organizations ") {
+    let server = Server::answering(|request| {
+        if request.path.ends_with("/organizations") {
             return answer("200 OK", "", r#"{"organizations": [{"name": "first"}]}"#);
         }
-        if head.contains("/logs?") {
+        if request.path.contains("/logs?") {
             return answer("200 OK", "", r#"{"logs": [{"log": "what it logged"}]}"#);
         }
         let details = json!({"body": {
@@ -214,7 +218,7 @@ fn the_first_organization_is_asked_for_once() {
 
 /// What a refusal says, which these are asked with.
 fn refused(status: &'static str, give: impl FnOnce(Test) -> Test) -> String {
-    let server = Server::start_by_head(move |_| answer(status, "", ""));
+    let server = Server::answering(move |_| answer(status, "", ""));
     let test = Test::new("status my-agent --progress none").env("PIPECAT_API_URL", server.url());
     let left = give(test).status(3).stdout_any().run();
     let line = left.stdout.trim_end();
@@ -277,8 +281,8 @@ fn a_refusal_says_what_was_asked_with_and_where_it_was_found() {
 
 #[test]
 fn an_agent_that_is_not_there_may_be_in_another_organization() {
-    let server = Server::start_by_head(|head| {
-        if head.contains("/organizations ") {
+    let server = Server::answering(|request| {
+        if request.path.ends_with("/organizations") {
             return answer("200 OK", "", r#"{"organizations": [{"name": "first"}]}"#);
         }
         answer("404 Not Found", "", r#"{"error": "Service not found"}"#)
@@ -313,7 +317,7 @@ fn an_account_without_an_organization_is_no_agent_that_is_not_there() {
             "the body is not the JSON of a list of organizations: it starts with {}",
         ),
     ] {
-        let server = Server::start_by_head(move |_| answer(status, "", body));
+        let server = Server::answering(move |_| answer(status, "", body));
         let left = Test::new("status my-agent --progress none")
             .env("PIPECAT_API_URL", server.url())
             .env("PIPECAT_TOKEN", LOGIN)
@@ -328,8 +332,8 @@ fn an_account_without_an_organization_is_no_agent_that_is_not_there() {
 fn a_login_that_is_renewed_meanwhile_is_used() {
     let renewed = "renewed_5ecret_of_the_cli";
     let file: &'static Mutex<Option<std::path::PathBuf>> = Box::leak(Box::default());
-    let server = Server::start_by_head(move |head| {
-        if head.contains(renewed) {
+    let server = Server::answering(move |request| {
+        if bearer(request) == renewed {
             let details = r#"{"body": {"name": "my-agent", "ready": true,
                 "desiredDeploymentId": "new", "reconciledDeploymentId": "new"}}"#;
             return answer("200 OK", "", details);
@@ -510,10 +514,9 @@ fn a_login_file_that_others_can_read_is_used_with_a_warning() {
 
 #[test]
 fn no_secret_is_shown_at_any_level_though_the_server_repeats_them_all() {
-    let echo = |head: &str, renewal: &str| {
-        let bearer = head.lines().find_map(|line| line.split_once("Bearer "));
-        let words = format!("{} {renewal}", bearer.unwrap().1);
-        if head.contains("/organizations ") {
+    let echo = |request: &Request, renewal: &str| {
+        let words = format!("{} {renewal}", bearer(request));
+        if request.path.ends_with("/organizations") {
             let list = json!({"organizations": [{"name": format!("of {words}")}]});
             return answer("200 OK", "", &list.to_string());
         }
@@ -523,7 +526,7 @@ fn no_secret_is_shown_at_any_level_though_the_server_repeats_them_all() {
                 "state": "terminated", "message": words,
             }},
         });
-        let details = if head.contains("/agents/") {
+        let details = if request.path.contains("/agents/") {
             details
         } else {
             json!({ "body": details })
@@ -548,7 +551,7 @@ fn no_secret_is_shown_at_any_level_though_the_server_repeats_them_all() {
     for (index, give) in gives.into_iter().enumerate() {
         // Where only a variable is set, nobody knows what would renew it.
         let renewal = if index < 2 { "" } else { RENEWAL };
-        let server = Server::start_by_head(move |head| echo(head, renewal));
+        let server = Server::answering(move |request| echo(request, renewal));
         for switches in [
             "-vv --progress plain",
             "-vv --progress json --output json",
@@ -575,7 +578,7 @@ fn no_secret_is_shown_at_any_level_though_the_server_repeats_them_all() {
 }
 
 #[test]
-fn what_is_asked_with_is_said_on_request() {
+fn verbose_shows_which_credential_is_used() {
     let server = platform();
     let left = check(&server)
         .env("PIPECAT_TOKEN", LOGIN)

@@ -1,15 +1,17 @@
 //! `run` around deploy commands that misbehave, fail, or are interrupted.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test};
+use crate::harness::Test;
 use crate::rehearsal::{AGENT, Rehearsal, id};
-use crate::server::{Server, answer, send};
+use crate::server::Server;
+use crate::support::KEY;
+use crate::support::http::{answer, send};
+use crate::support::process::Signal;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -143,7 +145,7 @@ fn a_baseline_that_lagged_is_not_replaced_by_what_was_there_before_the_command()
         .stdout_any()
         .stderr_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     assert_eq!(report["agents"][0]["verdict"], "unchanged");
     assert_eq!(report["agents"][0]["deploymentId"], Value::Null);
 }
@@ -193,51 +195,29 @@ fn a_command_that_fails_after_its_deploy_has_the_deployment_judged() {
 }
 
 #[test]
-fn a_command_that_cannot_be_started_is_reported() {
-    for (command, mode, code) in [
-        ("./missing", None, 127),
-        ("./plain", Some(0o644), 126),
-        ("./folder/command", None, 127),
-    ] {
-        let rehearsal = Rehearsal::of("rolling-update").switches("--appear-timeout 1s");
-        if let Some(mode) = mode {
-            let path = rehearsal.folder().join(command);
-            fs::write(&path, "text").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        }
-        let rehearsed = rehearsal.around(&[command]).end();
-        rehearsed.expect("command-failed", code, code);
-        assert!(
-            rehearsed.output.contains(command),
-            "it names what cannot be run\n{rehearsed}"
-        );
-        assert_eq!(rehearsed.deployment(), None, "{rehearsed}");
-    }
-}
-
-#[test]
 fn sigint_goes_on_to_all_processes_of_the_command() {
-    signal_goes_on("INT", 2, 130);
+    signal_goes_on("INT", Signal::INT);
 }
 
 #[test]
 fn sigterm_goes_on_to_all_processes_of_the_command() {
-    signal_goes_on("TERM", 15, 143);
+    signal_goes_on("TERM", Signal::TERM);
 }
 
 #[test]
 fn sighup_goes_on_to_all_processes_of_the_command() {
-    signal_goes_on("HUP", 1, 129);
+    signal_goes_on("HUP", Signal::HUP);
 }
 
-fn signal_goes_on(name: &str, number: i32, code: i32) {
+fn signal_goes_on(name: &str, signal: Signal) {
+    let code = 128 + signal.as_raw();
     // The shell's own trap runs once its child has ended, so each must have had the signal.
     let script = "trap 'touch parent; trap - NAME; kill -NAME $$' NAME; \
                   sh -c 'trap \"touch child; exit\" NAME; touch started; while :; do sleep 0.1; done'; \
                   while :; do sleep 0.1; done";
     let mut running = Rehearsal::of("stuck").around_a_script(&script.replace("NAME", name));
     running.wait_for_file("started");
-    running.signal(number);
+    running.signal(signal);
     let rehearsed = running.end();
     rehearsed.expect("interrupted", code, code);
     for process in ["parent", "child"] {
@@ -256,9 +236,9 @@ fn a_second_signal_ends_a_stubborn_command_at_once_and_the_report_is_written() {
                   while :; do sleep 0.1; done";
     let mut running = Rehearsal::of("stuck").around_a_script(script);
     running.wait_for_file("started");
-    running.signal(2);
+    running.signal(Signal::INT);
     running.wait_for_file("due");
-    running.signal(15);
+    running.signal(Signal::TERM);
     let rehearsed = running.end();
     rehearsed.expect("interrupted", 130, 137);
     rehearsed.expect_no_process_left();
@@ -268,7 +248,7 @@ fn a_second_signal_ends_a_stubborn_command_at_once_and_the_report_is_written() {
 fn a_signal_while_the_vendor_cli_waits_still_reports_the_deployment() {
     let mut running = Rehearsal::of("stuck").around_the_vendor_cli();
     running.wait_for_output(&id("new"));
-    running.signal(15);
+    running.signal(Signal::TERM);
     let rehearsed = running.end();
     rehearsed.expect("interrupted", 143, 143);
     assert_eq!(rehearsed.deployment(), Some(&*id("new")), "{rehearsed}");

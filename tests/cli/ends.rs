@@ -4,7 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEY, PROGRAM, Test};
+use crate::harness::Test;
+use crate::support::KEY;
+use crate::support::process::PROGRAM;
 
 /// Has the next port 53 be a resolver that never answers, and the shell's arguments run.
 const DEAD_RESOLVER: &str = r#"

@@ -1,6 +1,6 @@
 //! Failed polls are retried whatever a socket does, and none of them is taken for an answer.
 
-use std::io::Write;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -9,8 +9,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use crate::harness::{KEY, Test, normal};
-use crate::server::{Server, agent, answer, read_head, reset, send};
+use crate::harness::{Test, normal};
+use crate::server::{Server, agent, play};
+use crate::support::KEY;
+use crate::support::http::{answer, reset, send};
 
 const CLOSED: &str = "the connection broke: connection closed before message completed";
 const CUT: &str = "the answer was cut short";
@@ -147,7 +149,7 @@ fn retries_after_ten_seconds_without_a_whole_answer() {
     retries_after_each(&[
         (&["no answer from 127.0.0.1:PORT within TIME"], |stream| {
             // Until the client hangs up.
-            let _ = read_head(&*stream);
+            let _ = stream.read(&mut [0]);
         }),
         (&["the answer was not complete within TIME"], |stream| {
             send(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
@@ -254,7 +256,7 @@ fn retry_after_in_both_forms_is_honoured() {
              [TIME] my-agent: ready after TIME",
         )
         .run();
-    let at: Vec<_> = server.requests().iter().map(|request| request.at).collect();
+    let at = server.times();
     assert!(at[1] - at[0] >= Duration::from_secs(2));
     assert!(at[2] - at[1] >= Duration::from_secs(3));
     assert_eq!(at.len(), 3);
@@ -266,8 +268,8 @@ fn an_outage_ends_the_watch_after_outage_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let failing = Server::start(|_, stream| send(stream, &answer("500 Oops", "", "")));
-    let elsewhere = Server::start(|_, stream| send(stream, &answer("404 Not Found", "", "<p>")));
+    let failing = play(vec![answer("500 Oops", "", "")]);
+    let elsewhere = play(vec![answer("404 Not Found", "", "<p>")]);
     let cases = [
         (
             format!("http://{closed}/v1"),
@@ -318,10 +320,9 @@ fn a_redirect_is_not_followed_and_the_key_stays() {
     other.set_nonblocking(true).unwrap();
     assert!(other.accept().is_err(), "the other host was asked");
     for request in server.requests() {
-        let line = "GET /v1/agents/my-agent HTTP/1.1\r\n";
-        assert!(request.head.starts_with(line), "{}", request.head);
-        let key = format!("uthorization: Bearer {KEY}\r\n");
-        assert!(request.head.contains(&key));
+        assert_eq!(request.line(), "GET /v1/agents/my-agent");
+        let key = format!("Bearer {KEY}");
+        assert_eq!(request.header("authorization"), Some(key.as_str()));
     }
 }
 
@@ -371,7 +372,7 @@ fn refused_between(status: &'static str, body: &'static str, first: usize, end: 
 /// Runs it, and gives what is reported of its agent.
 fn reported(test: Test, status: i32) -> Value {
     let left = test.status(status).stdout_any().run();
-    let mut report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let mut report = left.json();
     report["agents"][0].take()
 }
 
@@ -431,16 +432,14 @@ fn three_refusals_in_less_than_five_seconds_are_retried() {
 fn a_key_that_the_server_repeats_is_not_shown() {
     // The harness searches all that a run writes for the key.
     let refused = format!(r#"{{"error":"no such key: {KEY}"}}"#);
-    let server =
-        Server::start(move |_, stream| send(stream, &answer("401 Unauthorized", "", &refused)));
+    let server = play(vec![answer("401 Unauthorized", "", &refused)]);
     Test::against(&server.url(), "status my-agent --progress none")
         .status(3)
         .stdout("my-agent: unauthorized: the API answered 401 Unauthorized: no such key: [the API key]; asked with the private API key in PIPECAT_API_KEY\n")
         .run();
     for key in [KEY, &KEY.replace('_', "%5F")] {
         let elsewhere = format!("Location: https://x/?key={key}\r\n");
-        let server =
-            Server::start(move |_, stream| send(stream, &answer("302 Found", &elsewhere, "")));
+        let server = play(vec![answer("302 Found", &elsewhere, "")]);
         Test::against(&server.url(), "status my-agent --progress none")
             .status(5)
             .stdout_starts("my-agent: unavailable: the API answered 302 Found, a redirect to https://x/?key=[the API key]")
@@ -460,7 +459,7 @@ fn a_key_in_a_crash_message_is_not_shown() {
                 "currentRevision":{{"deploymentID":"new","phase":"Failed",
                 "health":{{"state":"terminated","message":"KEY={written}."}}}}}}"#
         );
-        let server = Server::start(move |_, stream| send(stream, &answer("200 OK", "", &body)));
+        let server = play(vec![answer("200 OK", "", &body)]);
         for switches in ["--progress plain", "--progress json --output json"] {
             let left = Test::against(&server.url(), &format!("wait my-agent -vv {switches}"))
                 .env("RUST_LOG", "trace")

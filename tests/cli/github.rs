@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Test, normal};
+use crate::harness::{Test, normal, read_json};
 use crate::runner::{Step, commands, names, outputs};
 use crate::server::{Server, agent, crashing, details, play, revision};
+use crate::support::make_fifo;
+use crate::support::process::Signal;
 
 /// A rollout that crashes after it was seen to create.
 fn failing(message: &str) -> Server {
@@ -61,7 +62,7 @@ KeyError: 'access_token'
             let elapsed = found.remove("elapsed-ms").unwrap();
             assert!(elapsed.parse::<u64>().is_ok(), "{elapsed}");
             let path = step.folder().join("report.json");
-            let report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            let report = read_json(&path);
             assert_eq!(report["agents"][0]["elapsedMs"].to_string(), elapsed);
             let expected = [
                 ("deployment-id", "new"),
@@ -148,7 +149,7 @@ fn a_success_is_annotated_only_where_the_old_code_goes_on_serving() {
 
 #[test]
 fn several_agents_share_a_group_and_have_an_annotation_each() {
-    let mixed = Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
+    let mixed = Server::answering(|request| match request.path.as_str() {
         "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
         "/v1/agents/slow" => details(&json!({"name": "slow", "ready": false})),
         _ => details(
@@ -189,18 +190,12 @@ fn several_agents_share_a_group_and_have_an_annotation_each() {
 fn an_interruption_is_a_warning_and_leaves_its_files() {
     let server = play(vec![agent(false)]);
     let (test, step) = Step::around(Test::against(&server.url(), "wait my-agent"));
-    let (mut child, folder) = test.start();
+    let (process, folder) = test.start();
     // Its first request shows that it watches.
-    while server.requests().is_empty() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
-    let kill = std::process::Command::new("kill")
-        .arg(child.id().to_string())
-        .status();
-    assert!(kill.unwrap().success());
-    let (status, left) = crate::harness::finish(child);
-    assert_eq!(status.code(), Some(143));
+    server.wait_for_requests(1);
+    process.signal(Signal::TERM);
+    let left = process.end();
+    assert_eq!(left.code(), 143);
     assert_eq!(
         names(&commands(&left.stderr)),
         ["group", "endgroup", "warning"]
@@ -324,8 +319,7 @@ fn files_of_the_step_may_be_pipes_and_devices() {
     let piped = |server: &Server| {
         let test = step(server).env("GITHUB_OUTPUT", "pipe");
         let path = test.folder().join("pipe");
-        let made = Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(made.success());
+        make_fifo(&path);
         (test, path)
     };
     let server_of_the_pipe = server();

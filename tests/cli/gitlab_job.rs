@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test};
-use crate::readme::{texts, yaml};
+use crate::harness::Test;
+use crate::readme::texts;
 use crate::release::{Fault, executable, fetched, publish, ran, target};
 use crate::server::{Server, agent, details, play};
+use crate::support::{KEY, parse_yaml, project_text};
 
 /// The lines of a script, with what they refer to.
 fn lines(template: &Value, script: &Value) -> String {
@@ -25,7 +26,7 @@ fn lines(template: &Value, script: &Value) -> String {
 
 /// A job that extends the template's: its keys take the place of those.
 fn extended(server: &Server, job: &Value, fault: Fault) -> Test {
-    let template = yaml("config/ci/gitlab.yml");
+    let template = parse_yaml(&project_text("config/ci/gitlab.yml"));
     let base = &template[".pipecat-rollout"];
     let before = job.get("before_script").cloned().unwrap_or(json!([]));
     // One shell, as the runner has it.
@@ -68,7 +69,8 @@ fn it_survives_a_before_script_and_leaves_the_artifacts_that_it_names() {
         let archive = format!("{from}/pipecat-rollout-{}.tar.gz", target());
         assert_eq!(fetched(&folder), [archive, format!("{from}/SHA256SUMS")]);
         assert_eq!(ran(&folder).unwrap(), "wait-for-ready -- my-agent other");
-        let artifacts = &yaml("config/ci/gitlab.yml")[".pipecat-rollout"]["artifacts"];
+        let artifacts =
+            &parse_yaml(&project_text("config/ci/gitlab.yml"))[".pipecat-rollout"]["artifacts"];
         assert_eq!(artifacts["when"], "always");
         let named = [texts(&artifacts["paths"]), texts(&artifacts["reports"])].concat();
         assert_eq!(named.len(), 3);

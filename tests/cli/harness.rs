@@ -1,12 +1,14 @@
 //! Runs the binary in a folder and an environment of its own, and compares all that it leaves.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 
 use regex_lite::Regex;
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::process::{Ended, PROGRAM, Process};
+use crate::support::{KEY, parse_json};
 
 /// What stderr must hold.
 enum Stderr {
@@ -33,13 +35,6 @@ pub(crate) struct Test {
     stderr_to: Option<Stdio>,
     stderr: Stderr,
     afterwards: Option<Box<dyn FnOnce()>>,
-}
-
-/// What a run left, as it was.
-#[derive(Debug)]
-pub(crate) struct Left {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 impl Test {
@@ -185,70 +180,48 @@ impl Test {
     }
 
     /// Runs the binary, compares what it left, and hands it on.
-    pub(crate) fn run(self) -> Left {
-        let (expected, stdout, stderr) = (self.status, self.stdout.clone(), &self.stderr);
-        let mut command = self.command;
-        let child = command
-            .stdout(self.stdout_to.unwrap_or_else(Stdio::piped))
-            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped))
-            .spawn()
-            .unwrap();
-        // Where they went may only come to its end once nothing here holds it open.
-        drop(command);
-        let (status, left) = finish(child);
+    pub(crate) fn run(mut self) -> Ended {
+        let (stdout, stdout_is_whole) = (std::mem::take(&mut self.stdout), self.stdout_whole);
+        let stderr = std::mem::replace(&mut self.stderr, Stderr::Any);
+        let (status, afterwards) = (self.status, self.afterwards.take());
+        let (process, _folder) = self.start();
+        let left = process.end();
         let context = format!("stdout:\n{}\nstderr:\n{}", left.stdout, left.stderr);
-        assert_eq!(status.code(), Some(expected), "{status}\n{context}");
+        assert_eq!(
+            left.status.code(),
+            Some(status),
+            "{}\n{context}",
+            left.status
+        );
         let found = normal(&left.stdout);
-        if self.stdout_whole {
+        if stdout_is_whole {
             assert_eq!(found, stdout, "{context}");
         } else {
             assert!(found.starts_with(&stdout), "{context}");
         }
         match stderr {
             Stderr::Any => {}
-            Stderr::Exactly(expected) => assert_eq!(&normal(&left.stderr), expected, "{context}"),
-            Stderr::Lines(expected) => assert_lines(&normal(&left.stderr), expected),
+            Stderr::Exactly(expected) => assert_eq!(normal(&left.stderr), expected, "{context}"),
+            Stderr::Lines(expected) => assert_lines(&normal(&left.stderr), &expected),
         }
-        if let Some(check) = self.afterwards {
+        if let Some(check) = afterwards {
             check();
         }
         left
     }
 
-    /// Starts the binary, for a test that has something to do meanwhile.
-    pub(crate) fn start(mut self) -> (Child, TempDir) {
-        let child = self
-            .command
+    /// Starts the binary, for a test that has something to do meanwhile, in its folder.
+    pub(crate) fn start(mut self) -> (Process, TempDir) {
+        self.command
             .stdout(self.stdout_to.unwrap_or_else(Stdio::piped))
-            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped))
-            .spawn()
-            .unwrap();
-        (child, self.folder)
+            .stderr(self.stderr_to.unwrap_or_else(Stdio::piped));
+        (Process::start(self.command), self.folder)
     }
 }
 
-/// Our binary.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pipecat-rollout");
-
-/// The key of all tests. It must appear nowhere, nor any other secret, all of which hold [`SECRET`].
-pub(crate) const KEY: &str = "sk_test_5ecret";
-pub(crate) const SECRET: &str = "5ecret";
-
-/// Waits for the end of a run and gathers what it wrote.
-pub(crate) fn finish(mut child: Child) -> (ExitStatus, Left) {
-    let stdout = child.stdout.take().map(|pipe| thread::spawn(|| read(pipe)));
-    let stderr = child.stderr.take().map(|pipe| thread::spawn(|| read(pipe)));
-    let status = child.wait().unwrap();
-    let text = |reader: Option<thread::JoinHandle<String>>| {
-        reader.map_or(String::new(), |reader| reader.join().unwrap())
-    };
-    let left = Left {
-        stdout: text(stdout),
-        stderr: text(stderr),
-    };
-    assert!(!left.stdout.contains(SECRET), "a secret is on stdout");
-    assert!(!left.stderr.contains(SECRET), "a secret is on stderr");
-    (status, left)
+/// A file with JSON.
+pub(crate) fn read_json(path: &Path) -> Value {
+    parse_json(&std::fs::read_to_string(path).unwrap())
 }
 
 /// Moments, times, deployment ids and ports by their names.
@@ -268,11 +241,6 @@ pub(crate) fn normal(text: &str) -> String {
         })
 }
 
-/// The path of a file of the project.
-pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 fn assert_lines(text: &str, expected: &[String]) {
     let mut lines = text.lines();
     for wanted in expected {
@@ -286,10 +254,4 @@ fn assert_lines(text: &str, expected: &[String]) {
         None,
         "more lines than expected at the end of:\n{text}"
     );
-}
-
-fn read(mut pipe: impl Read) -> String {
-    let mut bytes = Vec::new();
-    pipe.read_to_end(&mut bytes).unwrap();
-    String::from_utf8(bytes).expect("output is UTF-8")
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::harness::Test;
 use crate::runner::{Step, commands, names, outputs};
-use crate::server::{Server, answer, crashing, hostile, play, revision};
+use crate::server::{Server, crashing, hostile, play, revision};
+use crate::support::http::answer;
 
 /// What is outside of fences, in Markdown.
 fn outside_fences(page: &str) -> String {
@@ -102,8 +103,8 @@ fn hostile_logs_do_no_harm_either() {
         .take(500)
         .map(|line| json!({"log": format!("{line}\n````\n::error::x"), "deploymentId": "new"}))
         .collect();
-    let server = Server::start_by_head(move |head| {
-        if head.contains("/logs?") {
+    let server = Server::answering(move |request| {
+        if request.path.contains("/logs?") {
             return answer("200 OK", "", &json!({"logs": logs}).to_string());
         }
         revision("Failed", &json!(null))

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test};
-use crate::server::{Server, agent, answer, details, play, send};
+use crate::harness::Test;
+use crate::server::{Server, agent, details, play};
+use crate::support::http::answer;
+use crate::support::{KEY, make_fifo};
 
 /// An address at which nobody listens: whatever is refused must be refused before any request.
 const NOWHERE: &str = "http://127.0.0.1:9/v1";
@@ -35,7 +37,7 @@ fn refused_by_clap(arguments: &[&str], lines: &str) {
 }
 
 #[test]
-fn agent_names() {
+fn agent_names_are_checked() {
     refused(&["wait", ""], "\"\" cannot be an agent name: it is empty");
     refused(
         &["wait", ".."],
@@ -56,7 +58,7 @@ fn agent_names() {
 }
 
 #[test]
-fn times() {
+fn durations_are_checked() {
     refused(
         &["wait", "a", "--timeout", "0"],
         "--timeout must be longer than zero; for a single check use `status`",
@@ -100,7 +102,7 @@ fn times() {
 }
 
 #[test]
-fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
+fn an_invalid_duration_variable_is_refused_and_an_empty_one_ignored() {
     Test::against(NOWHERE, "wait a")
         .env("PIPECAT_ROLLOUT_TIMEOUT", "soon")
         .status(2)
@@ -109,7 +111,7 @@ fn a_bad_time_in_the_environment_is_refused_and_an_empty_one_passed_over() {
              For more information, try '--help'.",
         )
         .run();
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(&server.url(), "wait my-agent --progress none")
         .env("PIPECAT_ROLLOUT_TIMEOUT", "")
         .env("PIPECAT_ROLLOUT_DEPLOYMENT", "")
@@ -182,7 +184,7 @@ fn what_a_variable_gives_wrongly_is_named_by_it() {
 }
 
 #[test]
-fn contradictions() {
+fn switches_that_contradict_each_other_are_refused() {
     refused_by_clap(
         &["wait", "a", "--deployment", ID, "--not-deployment", ID],
         "error: --not-deployment and --deployment exclude each other: give only one",
@@ -262,7 +264,7 @@ fn an_option_without_effect_is_refused_where_it_is_typed() {
 }
 
 #[test]
-fn addresses() {
+fn api_urls_are_checked() {
     for (url, words) in [
         (
             "http://example.com/v1",
@@ -294,8 +296,7 @@ fn the_vendor_s_address_is_a_host() {
             .env(variable, url(&server))
             .stdout_any()
             .run();
-        let head = server.requests().remove(0).head;
-        head.split(' ').nth(1).unwrap().to_owned()
+        server.requests().remove(0).path
     };
     let host = |server: &Server| server.url().replace("/v1", "");
     for variable in ["PIPECAT_API_URL", "PIPECAT_API_HOST"] {
@@ -490,7 +491,7 @@ fn a_baseline_that_is_no_report_of_this_agent_is_refused() {
 
 #[test]
 fn the_vendor_s_file_names_the_agent() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(&server.url(), "wait --progress none")
         .file(
             "pcc-deploy.toml",
@@ -681,18 +682,15 @@ fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
             fs::set_permissions(folder.join(name), Permissions::from_mode(0o755)).unwrap();
         }
         test.env("PATH", &folder).run();
-        let head = &server.requests()[0].head;
-        assert!(
-            head.starts_with(&format!("GET /v1/agents/{agent} ")),
-            "{head}"
-        );
+        let asked = format!("GET /v1/agents/{agent}");
+        assert_eq!(server.requests()[0].line(), asked);
     }
 }
 
 #[test]
 fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
     let long = "x".repeat(256);
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     for (path, words) in [
         (
             "missing/report.json",
@@ -722,7 +720,7 @@ fn a_report_file_that_cannot_be_written_is_found_out_before_the_wait() {
 
 #[test]
 fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let run = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file link.json",
@@ -754,7 +752,7 @@ fn a_report_replaces_a_file_in_one_piece_and_keeps_a_link() {
 
 #[test]
 fn a_link_to_nothing_is_followed_and_not_replaced() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let run = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file link.json",
@@ -793,11 +791,10 @@ fn a_link_to_nothing_is_followed_and_not_replaced() {
 
 #[test]
 fn a_pipe_is_written_to_where_somebody_reads_it() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let pipe = |test: &Test| {
         let path = test.folder().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
+        make_fifo(&path);
         path
     };
     let arguments = "wait my-agent --progress none --report-file pipe";
@@ -828,7 +825,7 @@ fn a_dash_is_no_report_file() {
 
 #[test]
 fn a_device_is_written_to_and_not_replaced() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file /dev/stdout",
@@ -840,7 +837,7 @@ fn a_device_is_written_to_and_not_replaced() {
 
 #[test]
 fn a_closed_stdout_is_no_error_and_a_full_one_is() {
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     Test::against(&server.url(), "wait my-agent --progress none")
@@ -868,7 +865,7 @@ fn a_read_only_report_file_is_refused() {
 }
 
 #[test]
-fn filters_and_scenarios() {
+fn log_filters_and_scenario_names_are_checked() {
     Test::against(NOWHERE, "wait a")
         .env("RUST_LOG", "pipecat_rollout=loud")
         .status(2)

@@ -8,11 +8,12 @@ use serde_json::json;
 
 use crate::harness::{Test, normal};
 use crate::runner::{Step, commands, names, outputs};
-use crate::server::{Server, agent, answer, details, play};
+use crate::server::{Server, agent, details, play};
+use crate::support::http::answer;
 
 /// Judges three agents, of which one is ready.
 fn three() -> Server {
-    Server::start_by_head(|head| match head.split_whitespace().nth(1).unwrap() {
+    Server::answering(|request| match request.path.as_str() {
         "/v1/agents/good" => details(&json!({"name": "good", "ready": true})),
         "/v1/agents/bad" => details(
             &json!({"name": "bad", "currentRevision": {"deploymentID": "new", "phase": "Failed"}}),

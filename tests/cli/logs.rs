@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use crate::harness::Test;
-use crate::server::{Server, answer};
+use crate::server::{Server, agent, play};
+use crate::support::http::answer;
 
 /// An agent whose revision has failed, and what its logs answer.
 fn failed(logs: impl Fn() -> String + Send + Sync + 'static) -> Server {
-    Server::start_by_head(move |head| {
-        if head.contains("/logs?") {
+    Server::answering(move |request| {
+        if request.path.contains("/logs?") {
             return logs();
         }
         let details = json!({
@@ -41,15 +42,15 @@ fn the_last_lines_are_shown_oldest_first_and_reported() {
             "{LAST}\n  logs\n    | first\n    | second\n    | third ## [error]"
         ))
         .run();
-    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     assert_eq!(
         report["agents"][0]["logs"],
         json!(["first", "second\u{1b}[2J", "third ##[error]"])
     );
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
-    let asked = "GET /v1/agents/my-agent/logs?deploymentId=n%2Fw&limit=7&order=desc HTTP/1.1\r\n";
-    assert!(requests[1].head.starts_with(asked), "{}", requests[1].head);
+    let asked = "GET /v1/agents/my-agent/logs?deploymentId=n%2Fw&limit=7&order=desc";
+    assert_eq!(requests[1].line(), asked);
 }
 
 #[test]
@@ -113,13 +114,12 @@ fn no_logs_are_asked_for_where_none_are_wanted_or_needed() {
         .stdout(FAILED)
         .run();
     assert_eq!(server.requests().len(), 1);
-    let ready = Server::start(|_, stream| crate::server::send(stream, &crate::server::agent(true)));
+    let ready = play(vec![agent(true)]);
     Test::against(&ready.url(), "wait my-agent --progress none")
         .stdout("my-agent: ready after TIME, deployment new\n")
         .run();
     assert_eq!(ready.requests().len(), 1);
-    let progressing =
-        Server::start(|_, stream| crate::server::send(stream, &crate::server::agent(false)));
+    let progressing = play(vec![agent(false)]);
     Test::against(&progressing.url(), "status my-agent --progress none")
         .status(124)
         .stdout_starts("my-agent: still progressing")
@@ -129,11 +129,11 @@ fn no_logs_are_asked_for_where_none_are_wanted_or_needed() {
 
 #[test]
 fn where_many_requests_wait_the_verdict_does_not_wait_for_the_logs() {
-    let server = Server::start_by_head(|head| {
-        if head.contains("/logs?") {
+    let server = Server::answering(|request| {
+        if request.path.contains("/logs?") {
             return page();
         }
-        let name = head.split([' ', '/']).nth(4).unwrap();
+        let name = request.path.split('/').nth(3).unwrap();
         let details = json!({
             "name": name, "ready": name != "bad", "desiredDeploymentId": "n/w", "reconciledDeploymentId": "n/w",
             "currentRevision": {"deploymentID": "n/w", "phase": if name == "bad" { "Failed" } else { "Active" }},
@@ -149,5 +149,5 @@ fn where_many_requests_wait_the_verdict_does_not_wait_for_the_logs() {
     let warning = " WARN the logs of bad cannot be read: too many requests are waiting\n";
     assert!(left.stderr.contains(warning), "{}", left.stderr);
     let asked = server.requests();
-    assert!(!asked.iter().any(|request| request.head.contains("/logs?")));
+    assert!(!asked.iter().any(|request| request.path.contains("/logs?")));
 }

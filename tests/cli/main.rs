@@ -36,10 +36,11 @@ mod server;
 mod signals;
 mod smoke;
 mod status;
+#[path = "../support/mod.rs"]
+mod support;
 mod target;
 mod terminal;
 mod tls;
-mod tls_server;
 mod vendor_cli;
 #[cfg(target_os = "linux")]
 mod workflow;

@@ -172,7 +172,7 @@ fn there_is_a_manual_page_of_each_command() {
 }
 
 #[test]
-fn a_page_that_nobody_reads_is_no_error() {
+fn completions_into_a_closed_pipe_are_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     Test::new("completions zsh").stdout_to(writer).run();

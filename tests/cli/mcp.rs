@@ -1,29 +1,33 @@
 //! The MCP server as a client meets it: lines on stdin and stdout.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{KEY, SECRET, Test};
-use crate::server::{Server, agent, answer, crashing, play, send};
+use crate::harness::Test;
+use crate::server::{Server, agent, crashing, play};
+use crate::support::http::answer;
+use crate::support::process::Process;
+use crate::support::{KEY, SECRET};
 
 /// A client without manners: it sends what a test wants.
 struct Client {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    process: Process,
+    stdin: PipeWriter,
+    stdout: BufReader<PipeReader>,
     _folder: TempDir,
 }
 
 impl Client {
     fn start(test: Test) -> Self {
-        let (mut child, folder) = test.stdin_from(Stdio::piped()).start();
+        let (its_stdin, stdin) = std::io::pipe().unwrap();
+        let (stdout, its_stdout) = std::io::pipe().unwrap();
+        let (process, folder) = test.stdin_from(its_stdin).stdout_to(its_stdout).start();
         Self {
-            stdin: child.stdin.take().unwrap(),
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            child,
+            process,
+            stdin,
+            stdout: BufReader::new(stdout),
             _folder: folder,
         }
     }
@@ -68,9 +72,9 @@ impl Client {
     }
 
     /// Closes stdin, and gives the exit code.
-    fn close(mut self) -> Option<i32> {
+    fn close(self) -> i32 {
         drop(self.stdin);
-        self.child.wait().unwrap().code()
+        self.process.end().code()
     }
 }
 
@@ -108,7 +112,7 @@ fn a_rollout_is_waited_for_with_progress_that_grows() {
     assert!(result["structuredContent"]["logs"][0].is_null());
     let text = result["content"][0]["text"].as_str().unwrap();
     assert!(text.starts_with("verdict: ready\na: ready"), "{text}");
-    assert_eq!(client.close(), Some(0));
+    assert_eq!(client.close(), 0);
 }
 
 #[test]
@@ -138,7 +142,7 @@ fn what_a_deployment_says_is_harmless_and_cut_wherever_it_stands() {
             assert!(!text.contains(obeyed), "{text:?}");
         }
     }
-    assert_eq!(client.close(), Some(0));
+    assert_eq!(client.close(), 0);
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn a_call_that_is_cancelled_is_ended_and_never_answered() {
         &json!({"agent": "a", "timeout_seconds": 600}),
     );
     assert_eq!(client.receive()["params"]["progressToken"], 3);
-    assert_eq!(client.close(), Some(0));
+    assert_eq!(client.close(), 0);
 }
 
 #[test]
@@ -329,7 +333,7 @@ fn garbage_is_refused_line_by_line_and_serves_on() {
             "{description}"
         );
     }
-    assert_eq!(client.close(), Some(0));
+    assert_eq!(client.close(), 0);
 }
 
 #[test]
@@ -340,7 +344,7 @@ fn what_was_asked_before_stdin_ends_is_answered() {
     drop(client.stdin);
     let answers = BufRead::lines(client.stdout).map(Result::unwrap);
     assert_eq!(answers.count(), 2);
-    assert_eq!(client.child.wait().unwrap().code(), Some(0));
+    assert_eq!(client.process.end().code(), 0);
 }
 
 #[test]
@@ -415,16 +419,14 @@ fn history_is_that_of_the_store() {
     let (text, _, is_error) = client.call("history", &json!({"limit": 51}));
     let why = "wrong arguments: limit: it must be a whole number from 1 to 50";
     assert!(is_error && text == why, "{text}");
-    let api = Server::start(|_, stream| {
-        send(stream, &answer("404 Not Found", "", "{}"));
-    });
+    let api = play(vec![answer("404 Not Found", "", "{}")]);
     let run = Test::against(
         &api.url(),
         "watch --once --store rollouts.db my-agent --progress none",
     );
     let store = run.folder().join("rollouts.db");
-    let (mut child, _folder) = run.start();
-    child.wait().unwrap();
+    let (process, _folder) = run.start();
+    process.end();
     let mut client = Client::start(Test::new("mcp --store").arg(&store));
     let (text, structured, is_error) = client.call("history", &json!({"agent": "my-agent"}));
     assert!(!is_error && text.contains("no rollouts"), "{text}");

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::Test;
-use crate::server::{Server, answer, send};
+use crate::server::{Server, play};
+use crate::support::http::{answer, send};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A receiver that answers every request so.
 fn receiver(status: &'static str, body: &'static str) -> Server {
-    Server::start(move |_, stream| send(stream, &answer(status, "", body)))
+    play(vec![answer(status, "", body)])
 }
 
 fn accepting() -> Server {
@@ -27,7 +28,7 @@ fn base(receiver: &Server) -> String {
 fn spans(receiver: &Server) -> Vec<Value> {
     let requests = receiver.requests();
     assert_eq!(requests.len(), 1, "{requests:#?}");
-    let body: Value = serde_json::from_str(&requests[0].body).unwrap();
+    let body = requests[0].json();
     let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
     spans.as_array().unwrap().clone()
 }
@@ -56,19 +57,15 @@ fn a_rollout_is_sent_as_opentelemetrys_variables_say() {
         .env("TRACEPARENT", PARENT)
         .run();
     let request = &collector.requests()[0];
-    assert!(
-        request.head.starts_with("POST /v1/traces HTTP/1.1"),
-        "{}",
-        request.head
-    );
-    for header in [
-        "content-type: application/json",
-        "x-team: one",
-        "authorization: Bearer 5ecret",
+    assert_eq!(request.line(), "POST /v1/traces");
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("x-team", "one"),
+        ("authorization", "Bearer 5ecret"),
     ] {
-        assert!(request.head.contains(header), "{}", request.head);
+        assert_eq!(request.header(name), Some(value));
     }
-    let body: Value = serde_json::from_str(&request.body).unwrap();
+    let body = request.json();
     let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
     for part in [
         r#"{"key":"service.name","value":{"stringValue":"deploys"}}"#,
@@ -100,7 +97,7 @@ fn the_address_of_traces_is_taken_as_it_is_and_a_switch_wins() {
         .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &path)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", base(&typed))
         .run();
-    assert!(exact.requests()[0].head.starts_with("POST /custom "));
+    assert_eq!(exact.requests()[0].line(), "POST /custom");
     assert!(typed.requests().is_empty());
     rehearsal(&format!("wait a b --otlp-endpoint {}/", base(&typed)))
         .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &path)
@@ -130,8 +127,7 @@ fn run_hands_its_span_on_to_the_command() {
             test = test.env("TRACEPARENT", parent);
         }
         let left = test.run();
-        let body = collector.requests().pop().unwrap().body;
-        let body: Value = serde_json::from_str(&body).unwrap();
+        let body = collector.requests().pop().unwrap().json();
         let root = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         let of_root = |key: &str| root[key].as_str().unwrap();
         let handed_on = format!(
@@ -155,7 +151,7 @@ fn run_hands_its_span_on_to_the_command() {
 }
 
 #[test]
-fn what_is_not_to_be_recorded_is_not_sent() {
+fn unsampled_and_disabled_traces_are_not_sent() {
     let collector = accepting();
     let not_sampled = PARENT.replace("-01", "-00");
     for (name, value) in [
@@ -174,7 +170,7 @@ fn what_is_not_to_be_recorded_is_not_sent() {
 }
 
 #[test]
-fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
+fn a_trace_receiver_that_fails_is_a_warning_and_changes_nothing() {
     let test = |endpoint: String| {
         Test::new("wait a --simulate rolling-update --speed 50 --progress plain")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -182,7 +178,7 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
             .stdout("a: ready after TIME, deployment ID\n")
             .stderr_any()
     };
-    let warning = |left: &crate::harness::Left| {
+    let warning = |left: &crate::support::process::Ended| {
         let last = left.stderr.lines().last().unwrap().to_owned();
         assert_eq!(left.stderr.matches("trace").count(), 1, "{}", left.stderr);
         last
@@ -201,11 +197,8 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
     let said = warning(&test(base(&partial)).run());
     assert!(said.ends_with("rejected spans: too old"), "{said}");
     // What a receiver repeats is not shown, as it was given nor as it was sent, and no more than a line of the rest.
-    let parrot = Server::start_by_head(|head| {
-        let value = head
-            .lines()
-            .find_map(|line| line.strip_prefix("authorization: "));
-        let value = value.unwrap().trim();
+    let parrot = Server::answering(|request| {
+        let value = request.header("authorization").unwrap();
         let why = format!(
             "{value} / Bearer%20T0Ken_9 / T0Ken_9 / k3y-in-query {}",
             "x".repeat(300)
@@ -228,10 +221,9 @@ fn a_receiver_that_fails_is_a_warning_and_changes_nothing() {
             "x".repeat(200 + "rejected spans: ".len() - words.len())
         )
     );
-    assert!(
-        parrot.requests()[0]
-            .head
-            .starts_with("POST /v1/traces?k=k3y-in-query ")
+    assert_eq!(
+        parrot.requests()[0].line(),
+        "POST /v1/traces?k=k3y-in-query"
     );
     let said = warning(&test("http://127.0.0.1:1".to_owned()).run());
     assert!(said.contains("cannot reach 127.0.0.1:1: "), "{said}");
@@ -296,7 +288,7 @@ fn a_wrong_address_is_an_error_where_it_is_typed_and_a_warning_elsewhere() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_named_and_passed_over() {
+fn an_invalid_otel_setting_is_named_and_ignored() {
     let collector = accepting();
     for (name, value, why) in [
         (

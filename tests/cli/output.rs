@@ -5,8 +5,11 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Left, Test, normal, project};
-use crate::server::{Server, agent, answer, crashing, details, hostile, play, revision};
+use crate::harness::{Test, normal};
+use crate::server::{Server, agent, crashing, details, hostile, play, revision};
+use crate::support::http::answer;
+use crate::support::process::Ended;
+use crate::support::{parse_json, validate};
 
 /// The deployments of an eventful rollout.
 const OLD: &str = "deployment-old";
@@ -84,28 +87,9 @@ fn progress_in_plain_lines() {
         .run();
 }
 
-/// Fails unless a value is as the schema of this name has it.
-pub(crate) fn validate(schema: &str, value: &Value) {
-    let text = std::fs::read_to_string(project("config/schema").join(schema)).unwrap();
-    let schema = serde_json::from_str(&text).unwrap();
-    let validator = jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "{value:#}\n{errors:#?}");
-}
-
 /// The log lines of a run, each as the schema has it.
-pub(crate) fn log_lines(left: &Left) -> Vec<Value> {
-    let lines: Vec<Value> = left
-        .stderr
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line))
-        .collect();
+pub(crate) fn log_lines(left: &Ended) -> Vec<Value> {
+    let lines: Vec<Value> = left.stderr.lines().map(parse_json).collect();
     for line in &lines {
         validate("log-line.schema.json", line);
     }
@@ -169,10 +153,7 @@ fn log_lines_of_failures_holds_and_debugging() {
     .stdout_starts("{\"exitCode\":10,")
     .stderr_any()
     .run();
-    validate(
-        "report.schema.json",
-        &serde_json::from_str(&left.stdout).unwrap(),
-    );
+    validate("report.schema.json", &left.json());
     let lines = log_lines(&left);
     let has = |event: &str| lines.iter().any(|line| line["event"] == event);
     assert!(has("holding") && has("ready-lost"), "{}", left.stderr);
@@ -236,7 +217,7 @@ fn in_json_foreign_text_is_whole_and_still_harmless() {
         .run();
     assert_harmless(&left.stdout);
     assert_harmless(&left.stderr);
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     assert_eq!(report["agents"][0]["reason"]["message"], hostile());
     assert_eq!(
@@ -252,7 +233,7 @@ fn the_report_holds_all_that_is_known() {
         .arg("--progress=none")
         .stdout_starts("{")
         .run();
-    let mut report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let mut report = left.json();
     validate("report.schema.json", &report);
     let agent = &mut report["agents"][0];
     for phase in agent["phases"].as_array_mut().unwrap() {

@@ -7,16 +7,8 @@ use std::process::Command;
 use regex_lite::Regex;
 use serde_json::Value;
 
-use crate::harness::{Test, project};
-
-/// A file of the project's as YAML.
-pub(crate) fn yaml(path: &str) -> Value {
-    parse(&fs::read_to_string(project(path)).unwrap())
-}
-
-pub(crate) fn parse(text: &str) -> Value {
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
+use crate::harness::Test;
+use crate::support::{parse_yaml, project, project_text};
 
 /// Every text in a tree of YAML.
 pub(crate) fn texts(value: &Value) -> Vec<&str> {
@@ -41,9 +33,7 @@ fn scripts() -> Vec<String> {
         "docs/troubleshooting.md",
         "python/README.md",
     ];
-    let text = pages
-        .map(|page| fs::read_to_string(project(page)).unwrap())
-        .concat();
+    let text = pages.map(project_text).concat();
     let block = Regex::new(r"(?s)```sh\n(.*?)```").unwrap();
     let inline = Regex::new(r"`(pipecat-rollout [^`]+)`").unwrap();
     let found = |pattern: &Regex| {
@@ -179,7 +169,7 @@ fn every_command_line_of_the_documents_is_understood() {
 
 #[test]
 fn every_switch_that_the_documents_name_is_one() {
-    let page = fs::read_to_string(project("docs/configuration.md")).unwrap();
+    let page = project_text("docs/configuration.md");
     let (_, table) = page.split_once("| switch | default | meaning |").unwrap();
     let help = ["wait-for-ready", "run"].map(|command| {
         let help = Test::new(&format!("{command} --help")).stdout_any().run();
@@ -200,19 +190,19 @@ fn every_switch_that_the_documents_name_is_one() {
 
 #[test]
 fn the_pages_use_inputs_and_a_job_that_are_there() {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let readme = project_text("README.md");
     let (_, steps) = readme.split_once("```yaml\n").unwrap();
     let (steps, _) = steps.split_once("```").unwrap();
-    let steps = parse(steps);
-    let action = yaml("action.yml");
+    let steps = parse_yaml(steps);
+    let action = parse_yaml(&project_text("action.yml"));
     let ours = steps.as_array().unwrap().last().unwrap();
     for input in ours["with"].as_object().unwrap().keys() {
         assert!(action["inputs"][input].is_object(), "no input {input}");
     }
-    let page = fs::read_to_string(project("docs/ci.md")).unwrap();
+    let page = project_text("docs/ci.md");
     let (_, pipeline) = page.split_once("# .gitlab-ci.yml\n").unwrap();
-    let pipeline = parse(pipeline.split_once("```").unwrap().0);
-    let template = yaml("config/ci/gitlab.yml");
+    let pipeline = parse_yaml(pipeline.split_once("```").unwrap().0);
+    let template = parse_yaml(&project_text("config/ci/gitlab.yml"));
     let job = &pipeline["deploy"];
     let parent = &template[job["extends"].as_str().unwrap()];
     for variable in job["variables"].as_object().unwrap().keys() {

@@ -7,9 +7,9 @@ use std::fs;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::project;
-use crate::readme::{parse, texts};
-use crate::rehearsal::Simulator;
+use crate::readme::texts;
+use crate::support::simulator::Simulator;
+use crate::support::{parse_yaml, project_text};
 use crate::workflow::{Ended, Runner, our_action};
 
 /// The vendor's command, as far as these recipes need it: it deploys what its file or the folder's names.
@@ -82,19 +82,22 @@ impl Scenario {
 
 /// The workflows of the page, by their names.
 fn workflows() -> BTreeMap<String, Value> {
-    let page = fs::read_to_string(project("docs/ci.md")).unwrap();
+    let page = project_text("docs/ci.md");
     let block = Regex::new(r"(?s)```yaml\n# \.github/workflows/([a-z-]+)\.yml\n(.*?)```").unwrap();
     block
         .captures_iter(&page)
-        .map(|found| (found[1].to_owned(), parse(&found[2])))
+        .map(|found| (found[1].to_owned(), parse_yaml(&found[2])))
         .collect()
 }
 
 fn simulator(scenario: &str) -> Simulator {
     let agents = AGENTS.map(|(_, agent)| format!("--agent={agent}"));
-    let mut arguments = vec!["simulate", scenario, "--speed", "20"];
-    arguments.extend(agents.iter().map(String::as_str));
-    Simulator::with(&arguments)
+    let arguments = [scenario, "--speed", "20"];
+    Simulator::start(
+        arguments
+            .into_iter()
+            .chain(agents.iter().map(String::as_str)),
+    )
 }
 
 fn runner(url: &str) -> Runner {
@@ -136,12 +139,12 @@ fn passes_what_is_ready_and_stops_what_failed(workflow: &str, job: &str, region:
 }
 
 #[test]
-fn our_action_alone() {
+fn the_workflow_with_our_action_passes_ready_and_stops_failed_rollouts() {
     passes_what_is_ready_and_stops_what_failed("deploy", "deploy", "");
 }
 
 #[test]
-fn beside_the_vendors_action() {
+fn the_workflow_beside_the_vendors_action_waits_for_the_new_deployment() {
     passes_what_is_ready_and_stops_what_failed("deploy-image", "deploy", "");
     // What was ready before is not taken for what the action has deployed, while it still shows.
     let late = Scenario::of(LATE);
@@ -154,7 +157,7 @@ fn beside_the_vendors_action() {
 }
 
 #[test]
-fn several_regions() {
+fn the_workflow_for_several_regions_runs_one_after_the_other() {
     let workflows = workflows();
     let strategy = &workflows["deploy-regions"]["jobs"]["deploy"]["strategy"];
     assert_eq!(
@@ -167,7 +170,7 @@ fn several_regions() {
 }
 
 #[test]
-fn approval_by_a_person() {
+fn the_workflow_with_approval_judges_staging_and_production() {
     let workflow = &workflows()["promote"];
     assert_eq!(workflow["jobs"]["production"]["needs"], "staging");
     assert_eq!(workflow["jobs"]["production"]["environment"], "production");
@@ -184,11 +187,10 @@ fn approval_by_a_person() {
 }
 
 #[test]
-fn a_push_deploys() {
+fn the_workflow_on_push_follows_the_commit_through_its_build() {
     let workflow = &workflows()["rollout"];
     let pushed = Scenario::of(PUSHED);
-    let simulator = Simulator::with(&[
-        "simulate",
+    let simulator = Simulator::start([
         pushed.path(),
         "--agent=my-agent",
         "--autoplay",

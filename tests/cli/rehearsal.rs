@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +12,10 @@ use roxmltree::Document;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{KEY, PROGRAM, Test, project};
+use crate::harness::Test;
+use crate::support::process::{Process, Signal};
+use crate::support::simulator::Simulator;
+use crate::support::{KEY, validate, wait_within};
 
 /// The agent that every rehearsal deploys.
 pub(crate) const AGENT: &str = "my-agent";
@@ -34,7 +36,7 @@ pub(crate) struct Rehearsal {
 
 /// A rehearsal whose `run` has been started.
 pub(crate) struct Running {
-    child: Child,
+    process: Process,
     place: Place,
     began: Instant,
 }
@@ -106,11 +108,6 @@ impl Rehearsal {
         }
     }
 
-    /// The folder in which `run` and the command run.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.test.folder()
-    }
-
     /// Starts it around a command that deploys and then waits as the vendor's CLI does.
     pub(crate) fn around_the_vendor_cli(self) -> Running {
         self.around(&["/bin/sh", "deploy"])
@@ -129,7 +126,8 @@ impl Rehearsal {
             scenario,
             speed,
         } = self;
-        let simulator = Simulator::start(&scenario, speed);
+        let simulator =
+            Simulator::start([&scenario, "--agent", AGENT, "--speed", &speed.to_string()]);
         let folder = test.folder();
         let deploy = format!(
             "exec '{}' vendor_cli::deploys_and_waits --exact --nocapture --quiet\n",
@@ -146,9 +144,9 @@ impl Rehearsal {
         for word in command {
             test = test.arg(word);
         }
-        let (child, folder) = test.stdio_to(output).start();
+        let (process, folder) = test.stdio_to(output).start();
         Running {
-            child,
+            process,
             place: Place {
                 folder,
                 _simulator: simulator,
@@ -190,7 +188,7 @@ impl Running {
     fn poll(&mut self) -> Option<ExitStatus> {
         assert!(self.began.elapsed() < PATIENCE, "hangs:\n{}", self.output());
         thread::sleep(Duration::from_millis(10));
-        self.child.try_wait().unwrap()
+        self.process.child.try_wait().unwrap()
     }
 
     /// Makes an empty file in the folder of the rehearsal.
@@ -199,11 +197,8 @@ impl Running {
     }
 
     /// Sends a signal to `run` alone.
-    pub(crate) fn signal(&self, number: i32) {
-        let status = Command::new("kill")
-            .args([format!("-{number}"), self.child.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Waits for the end, and checks what holds of every ending.
@@ -292,24 +287,15 @@ impl Rehearsed {
 
     /// Fails where the command, or anything that it started, is still there.
     pub(crate) fn expect_no_process_left(&self) {
-        let patience = Instant::now() + Duration::from_secs(10);
         // What was just killed takes a moment to go.
-        while !self.place.processes().is_empty() && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(20));
-        }
-        let left: Vec<String> = self.place.processes().into_values().collect();
-        assert_eq!(left, Vec::<String>::new(), "{self}");
+        let limit = Duration::from_secs(10);
+        wait_within(limit, &format!("no process is left\n{self}"), || {
+            self.place.processes().is_empty().then_some(())
+        });
     }
 
     fn check_report(&self) {
-        let text = fs::read_to_string(project("config/schema/report.schema.json")).unwrap();
-        let schema = serde_json::from_str(&text).unwrap();
-        let validator = jsonschema::draft202012::new(&schema).unwrap();
-        let errors: Vec<String> = validator
-            .iter_errors(&self.report)
-            .map(|error| error.to_string())
-            .collect();
-        assert!(errors.is_empty(), "{errors:#?}\n{self}");
+        validate("report.schema.json", &self.report);
         assert_eq!(self.report["exitCode"], self.code, "{self}");
         let everything = format!("{self}");
         assert!(!everything.contains(KEY), "the key is in what it wrote");
@@ -409,54 +395,5 @@ impl Drop for Place {
         for id in self.processes().into_keys() {
             let _ = Command::new("kill").args(["-9", &id]).status();
         }
-    }
-}
-
-/// The simulator, as a process of its own.
-pub(crate) struct Simulator {
-    child: Child,
-    pub(crate) url: String,
-}
-
-impl Simulator {
-    fn start(scenario: &str, speed: u64) -> Self {
-        Self::with(&[
-            "simulate",
-            scenario,
-            "--agent",
-            AGENT,
-            "--speed",
-            &speed.to_string(),
-        ])
-    }
-
-    /// A simulator with these arguments.
-    pub(crate) fn with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
-            .args(["--listen", "127.0.0.1:0"])
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .strip_prefix("listening on ")
-            .unwrap()
-            .trim()
-            .to_owned();
-        Self { child, url }
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,13 +1,15 @@
 //! `run` beside its command: what goes through to the command, what is shown, and what ends both.
 
-use std::path::Path;
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test, finish};
+use crate::harness::{Test, read_json};
 use crate::output::log_lines;
-use crate::server::{Server, answer, details, play};
+use crate::server::{Server, details, play};
+use crate::support::http::answer;
+use crate::support::process::Signal;
+use crate::support::{KEY, validate, wait_until};
 
 /// A run on the simulator, around a shell script.
 fn simulated(scenario: &str, switches: &str, script: &str) -> Test {
@@ -88,8 +90,9 @@ fn log_lines_of_run_match_the_schema() {
 #[test]
 fn a_command_that_cannot_be_started_is_127_or_126() {
     let start = |command: &str, code: i32, why: &str| {
-        Test::new("run a --simulate rolling-update --")
-            .file("plain", "text")
+        let test = Test::new("run a --simulate rolling-update --report-file report.json --");
+        let report = test.folder().join("report.json");
+        test.file("plain", "text")
             .arg(command)
             .status(code)
             .stdout(&format!(
@@ -101,9 +104,19 @@ fn a_command_that_cannot_be_started_is_127_or_126() {
                  a: the deploy command failed after TIME (exit code {code})\n\
                  \x20 next        read what the deploy command printed"
             ))
+            .afterwards(move || {
+                let report = read_json(&report);
+                validate("report.schema.json", &report);
+                let agent = &report["agents"][0];
+                assert_eq!(agent["verdict"], "command-failed");
+                assert_eq!(agent["command"]["exitCode"], code);
+                assert_eq!(agent["deploymentId"], Value::Null);
+            })
             .run();
     };
-    start("./missing", 127, "No such file or directory (os error 2)");
+    for missing in ["./missing", "./folder/command"] {
+        start(missing, 127, "No such file or directory (os error 2)");
+    }
     start("./plain", 126, "Permission denied (os error 13)");
 }
 
@@ -146,7 +159,7 @@ fn a_signal_ends_run_with_its_own_code_whatever_the_command_exits_with() {
             "ready": true, "desiredDeploymentId": "old", "reconciledDeploymentId": "old",
             "deployment": {"id": "old", "createdAt": made},
         }));
-        let server = Server::start_by_head(move |_| before.clone());
+        let server = Server::answering(move |_| before.clone());
         let script = format!(
             "trap 'echo caught; exit {code}' TERM; touch started; while :; do sleep 0.1; done"
         );
@@ -155,28 +168,14 @@ fn a_signal_ends_run_with_its_own_code_whatever_the_command_exits_with() {
             .env("PIPECAT_API_URL", server.url())
             .env("PIPECAT_API_KEY", KEY);
         let started = test.folder().join("started");
-        let (child, _folder) = test.start();
-        wait_for(&started);
-        terminate(&child);
-        let (status, left) = finish(child);
-        assert_eq!(status.code(), Some(143), "{left:?}");
+        let (process, _folder) = test.start();
+        wait_until("the command has started", || started.exists().then_some(()));
+        process.signal(Signal::TERM);
+        let left = process.end();
+        assert_eq!(left.code(), 143, "{left:?}");
         let report = left.stdout.strip_prefix("caught\n").expect(&left.stdout);
-        let report: serde_json::Value = serde_json::from_str(report).unwrap();
+        let report: Value = serde_json::from_str(report).unwrap();
         assert_eq!(report["agents"][0]["verdict"], "interrupted");
         assert_eq!(report["agents"][0]["command"]["exitCode"], code);
     }
-}
-
-/// Waits until a file is there.
-fn wait_for(file: &Path) {
-    while !file.exists() {
-        thread::yield_now();
-    }
-}
-
-fn terminate(child: &std::process::Child) {
-    let status = std::process::Command::new("kill")
-        .arg(child.id().to_string())
-        .status();
-    assert!(status.unwrap().success());
 }

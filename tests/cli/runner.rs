@@ -121,7 +121,8 @@ impl Step {
     }
 }
 
-const FILES: [(&str, &str); 5] = [
+/// The files of a step: the variables that name them, and what they are called here.
+pub(crate) const FILES: [(&str, &str); 5] = [
     ("GITHUB_OUTPUT", "set_output"),
     ("GITHUB_STEP_SUMMARY", "step_summary"),
     ("GITHUB_ENV", "set_env"),

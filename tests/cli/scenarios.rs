@@ -1,12 +1,10 @@
 //! Every built-in scenario ends in the verdict that its name says, and the simulator serves.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-
 use pipecat_rollout::fuzzing::simulator::Scenario;
 
-use crate::harness::{KEY, Test, finish, project};
-use crate::rehearsal::Simulator;
+use crate::harness::Test;
+use crate::support::simulator::Simulator;
+use crate::support::{KEY, project_text};
 
 /// A scenario at twenty times its speed: limits, in its time, exit code, stdout, and lines that stderr
 /// has in this order, the last at its end. All of them follow from how the scenario ends, whenever the
@@ -190,7 +188,7 @@ fn a_rehearsal_takes_the_same_course_at_any_speed() {
         .stderr_any()
         .run();
     let took = began.elapsed().as_secs();
-    let report: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     let elapsed = report["agents"][0]["elapsedMs"].as_u64().unwrap();
     assert!(elapsed >= 30_000, "{elapsed}");
     assert!((6..30).contains(&took), "{took}");
@@ -214,7 +212,7 @@ fn a_status_of_a_simulated_agent_is_its_first_state() {
 
 #[test]
 fn a_scenario_of_one_s_own_is_played_from_a_path() {
-    let text = std::fs::read_to_string(project("config/scenarios/phase-failed.toml")).unwrap();
+    let text = project_text("config/scenarios/phase-failed.toml");
     Test::new("wait a --progress none --speed 50 --simulate own.toml")
         .file("own.toml", &text)
         .status(10)
@@ -242,59 +240,25 @@ fn the_scenarios_are_listed_with_their_verdicts() {
     assert_eq!(left.stdout.lines().count(), ENDINGS.len());
 }
 
-/// Sends a request to a simulator and gives status line and body.
-fn ask(address: &str, request: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "{request} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer any\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
-}
-
 #[test]
 fn the_simulator_serves_until_a_signal_ends_it() {
-    let (mut child, _folder) = Test::new(
-        "simulate rolling-update --agent a --agent b=crash-loop --listen 127.0.0.1:0 --speed 50",
-    )
-    .start();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let url = line
-        .strip_prefix("listening on ")
-        .unwrap()
-        .trim()
-        .to_owned();
-    let address = url
-        .strip_prefix("http://")
-        .unwrap()
-        .strip_suffix("/v1")
-        .unwrap();
-
-    for variables in ["PIPECAT_API_URL=", "PIPECAT_API_HOST="] {
-        line.clear();
-        stdout.read_line(&mut line).unwrap();
-        let start = format!("export {variables}http://{address}");
-        assert!(line.starts_with(&start), "{line}");
+    let arguments = "rolling-update --agent a --agent b=crash-loop --speed 50";
+    let simulator = Simulator::start(arguments.split(' '));
+    let url = simulator.url.as_str();
+    let host = url.strip_suffix("/v1").unwrap();
+    for variable in ["PIPECAT_API_URL", "PIPECAT_API_HOST"] {
+        let line = format!("export {variable}={host}");
+        simulator.process.stdout.wait_for(&line);
     }
-    let ready = |body: &str| body.contains("\"ready\":true");
-    let (status, body) = ask(address, "GET /v1/agents/a");
-    assert!(
-        status == "HTTP/1.1 200 OK" && ready(&body),
-        "{status} {body}"
-    );
-    Test::against(&url, "status a --progress none")
+    let (status, details) = simulator.ask("GET", "/agents/a");
+    assert_eq!((status, details["ready"].as_bool()), (200, Some(true)));
+    Test::against(url, "status a --progress none")
         .stdout_starts("a: ready, deployment ID\n  image ")
         .run();
     for agent in ["a", "b"] {
-        let (status, _) = ask(address, &format!("POST /v1/agents/{agent}"));
-        assert_eq!(status, "HTTP/1.1 200 OK");
+        simulator.deploy(agent);
     }
-    let left = Test::against(&url, "wait a b --progress none")
+    let left = Test::against(url, "wait a b --progress none")
         .status(10)
         .stdout_starts("AGENT  VERDICT  AFTER  DEPLOYMENT")
         .run();
@@ -304,30 +268,22 @@ fn the_simulator_serves_until_a_signal_ends_it() {
     });
     assert_eq!(rows.collect::<Vec<_>>(), ["a ready", "b failed"]);
     assert!(left.stdout.contains("its code crashes: CrashLoopBackOff"));
-    let (status, body) = ask(address, "GET /v1/agents/missing");
-    assert!(
-        status.starts_with("HTTP/1.1 404") && body.contains("\"error\""),
-        "{status} {body}"
-    );
+    let (status, body) = simulator.ask("GET", "/agents/missing");
+    assert!(status == 404 && body["error"].is_string(), "{body}");
 
-    let kill = std::process::Command::new("kill")
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(kill.success());
-    let (status, left) = finish(child);
-    assert_eq!((status.code(), left.stderr.as_str()), (Some(0), ""));
+    let ended = simulator.stop();
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
 }
 
 #[test]
 fn a_simulator_takes_only_the_key_that_it_is_given() {
-    let simulator = Simulator::with(&["simulate", "--agent", "a", "--accept-key", KEY]);
+    let simulator = Simulator::start(["--agent", "a", "--accept-key", KEY]);
     let check = || Test::against(&simulator.url, "status a --progress none").stdout_any();
     check().run();
     let other = check().env("PIPECAT_API_KEY", "sk_other").status(3).run();
     let words = "a: unauthorized: the API answered 401 Unauthorized";
     assert!(other.stdout.starts_with(words), "{}", other.stdout);
-    let any = Simulator::with(&["simulate", "--agent", "a"]);
+    let any = Simulator::start(["--agent", "a"]);
     Test::against(&any.url, "status a --progress none")
         .env("PIPECAT_API_KEY", "sk_other")
         .stdout_any()

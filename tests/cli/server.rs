@@ -1,26 +1,19 @@
-//! A server that answers as a test wants, down to the bytes and resets.
+//! An API that answers as a test wants, and remembers what it was asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) at: Instant,
-    /// Request line and headers.
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
+use crate::support::http;
+use crate::support::http::{Request, answer, send};
+use crate::support::shared::Shared;
 
 /// A server on loopback that hands the `n`th request, from 0 on, to a test's handler.
 pub(crate) struct Server {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<Request>>>,
+    seen: Arc<Shared<Vec<(Instant, Request)>>>,
 }
 
 impl Server {
@@ -28,23 +21,24 @@ impl Server {
         Self::start_with(move |number, _, stream| handler(number, stream))
     }
 
-    /// A server that answers by the head of a request.
-    pub(crate) fn start_by_head(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::start_with(move |_, head, stream| send(stream, &answer(head)))
+    /// A server whose answer depends on the request.
+    pub(crate) fn answering(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Self {
+        Self::start_with(move |_, request, stream| send(stream, &answer(request)))
     }
 
-    fn start_with(handler: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, handler) = (Arc::clone(&requests), Arc::new(handler));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (seen, handler) = (Arc::clone(&seen), Arc::clone(&handler));
-                thread::spawn(move || serve(stream, &seen, &*handler));
-            }
+    fn start_with(
+        handler: impl Fn(usize, &Request, &mut TcpStream) + Send + Sync + 'static,
+    ) -> Self {
+        let seen = Arc::new(Shared::<Vec<_>>::default());
+        let shared = Arc::clone(&seen);
+        let address = http::serve(move |request, stream| {
+            let number = shared.change(|seen| {
+                seen.push((Instant::now(), request.clone()));
+                seen.len() - 1
+            });
+            handler(number, &request, stream);
         });
-        Self { address, requests }
+        Self { address, seen }
     }
 
     /// The address of the API.
@@ -53,64 +47,23 @@ impl Server {
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
+        let seen = self.seen.lock();
+        seen.iter().map(|(_, request)| request.clone()).collect()
     }
-}
 
-/// One request a connection: the answers say that it closes.
-fn serve(
-    mut stream: TcpStream,
-    seen: &Mutex<Vec<Request>>,
-    handler: &impl Fn(usize, &str, &mut TcpStream),
-) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let Some(head) = read_head_from(&mut reader) else {
-        return;
-    };
-    // What is left unread would reset the connection.
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        let is_length = name.eq_ignore_ascii_case("content-length");
-        is_length.then(|| value.parse::<usize>().unwrap())
-    });
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body).unwrap();
-    let body = String::from_utf8(body).unwrap();
-    let number = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(Request {
-            at: Instant::now(),
-            head: head.clone(),
-            body,
-        });
-        seen.len() - 1
-    };
-    handler(number, &head, &mut stream);
-}
-
-pub(crate) fn read_head(stream: impl Read) -> Option<String> {
-    read_head_from(&mut BufReader::new(stream))
-}
-
-fn read_head_from(reader: &mut impl BufRead) -> Option<String> {
-    let mut head = String::new();
-    loop {
-        let start = head.len();
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-        if head[start..].trim().is_empty() {
-            return Some(head);
-        }
+    /// When each request came.
+    pub(crate) fn times(&self) -> Vec<Instant> {
+        let seen = self.seen.lock();
+        seen.iter().map(|(at, _)| *at).collect()
     }
-}
 
-/// An answer with this status line, these headers (each ended by CRLF) and this body.
-pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    /// Waits until there were so many requests.
+    pub(crate) fn wait_for_requests(&self, count: usize) {
+        self.seen.wait_for(
+            |seen| (seen.len() >= count).then_some(()),
+            |seen| format!("{} requests came, and {count} were to", seen.len()),
+        );
+    }
 }
 
 /// The answer of an agent that is ready, or not yet.
@@ -184,15 +137,4 @@ pub(crate) fn hostile() -> String {
         lines.push(line.to_owned());
     }
     lines.join("\n")
-}
-
-/// Sends text; that the client has hung up is its own affair.
-pub(crate) fn send(stream: &mut TcpStream, text: &str) {
-    let _ = stream.write_all(text.as_bytes());
-}
-
-/// Ends a connection with a reset instead of a farewell.
-pub(crate) fn reset(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
-    socket.set_linger(Some(Duration::ZERO)).unwrap();
 }

@@ -1,41 +1,30 @@
 //! The first signal ends the watch with its report, a later one the process; a reader that reads
 //! nothing delays neither.
 
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
 use std::sync::mpsc;
 
-use crate::harness::{Test, finish, normal};
-use crate::server::{Server, agent, read_head, send};
-
-pub(crate) fn signal(child: &Child, number: i32) {
-    let status = std::process::Command::new("kill")
-        .args([format!("-{number}"), child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
+use crate::harness::{Test, normal, read_json};
+use crate::server::{Server, agent, play};
+use crate::support::process::Signal;
+use crate::support::{make_fifo, parse_json, wait_until};
 
 #[test]
 fn an_interrupted_watch_still_reports() {
-    for (number, word, code) in [
-        (1, "by SIGHUP (the terminal is gone)", 129),
-        (2, "by SIGINT", 130),
-        (15, "by SIGTERM", 143),
+    for (signal, word, code) in [
+        (Signal::HUP, "by SIGHUP (the terminal is gone)", 129),
+        (Signal::INT, "by SIGINT", 130),
+        (Signal::TERM, "by SIGTERM", 143),
     ] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
-        let (child, folder) =
+        let server = play(vec![agent(false)]);
+        let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
         // With the second poll the first answer has been taken in.
-        first_poll.recv().unwrap();
-        first_poll.recv().unwrap();
-        signal(&child, number);
-        let (status, left) = finish(child);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        server.wait_for_requests(2);
+        process.signal(signal);
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert_eq!(
             normal(&left.stdout),
             format!("my-agent: interrupted after TIME, deployment new: {word}, while validating\n")
@@ -44,8 +33,7 @@ fn an_interrupted_watch_still_reports() {
             left.stderr.lines().last().unwrap(),
             "  next        the rollout itself goes on: pipecat-rollout status my-agent"
         );
-        let report = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
-        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let report = read_json(&folder.path().join("report.json"));
         assert_eq!(report["exitCode"], code);
         assert_eq!(report["agents"][0]["verdict"], "interrupted");
     }
@@ -53,16 +41,12 @@ fn an_interrupted_watch_still_reports() {
 
 #[test]
 fn a_request_under_way_does_not_delay_it() {
-    let (asked, first_poll) = mpsc::channel();
-    let server = Server::start(move |_, stream| {
-        let _ = asked.send(());
-        let _ = read_head(&*stream);
-    });
-    let (child, _folder) = Test::against(&server.url(), "status my-agent --output json").start();
-    first_poll.recv().unwrap();
-    signal(&child, 15);
-    let (status, left) = finish(child);
-    assert_eq!(status.code(), Some(143), "{left:?}");
+    let server = Server::start(|_, stream| drop(stream.read(&mut [0])));
+    let (process, _folder) = Test::against(&server.url(), "status my-agent --output json").start();
+    server.wait_for_requests(1);
+    process.signal(Signal::TERM);
+    let left = process.end();
+    assert_eq!(left.code(), 143, "{left:?}");
     assert!(left.stdout.starts_with("{\"exitCode\":143,"), "{left:?}");
     assert_eq!(server.requests().len(), 1);
 }
@@ -70,37 +54,35 @@ fn a_request_under_way_does_not_delay_it() {
 #[test]
 fn a_second_signal_at_once_changes_nothing() {
     // GNU timeout sends one to the process, and then one to its group.
-    for (first, second, code) in [(15, 15, 143), (2, 15, 130), (1, 2, 129)] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
-        let (child, folder) =
+    for (first, second, code) in [
+        (Signal::TERM, Signal::TERM, 143),
+        (Signal::INT, Signal::TERM, 130),
+        (Signal::HUP, Signal::INT, 129),
+    ] {
+        let server = play(vec![agent(false)]);
+        let (process, folder) =
             Test::against(&server.url(), "wait my-agent --report-file report.json").start();
-        first_poll.recv().unwrap();
-        signal(&child, first);
-        signal(&child, second);
-        let (status, left) = finish(child);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        server.wait_for_requests(1);
+        process.signal(first);
+        process.signal(second);
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert_eq!(files(folder.path()), ["report.json"]);
     }
 }
 
 #[test]
 fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() {
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     let test = Test::against(
         &server.url(),
         "wait my-agent --report-file report.json --junit fifo --progress none",
     );
     let fifo = test.folder().join("fifo");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.unwrap().success());
+    make_fifo(&fifo);
     let (filled, is_full) = mpsc::channel();
     // Who reads so slowly keeps it for a minute and more.
     std::thread::spawn(move || {
-        use std::io::Read as _;
         let mut reader = std::fs::File::open(fifo).unwrap();
         fill(&reader);
         filled.send(()).unwrap();
@@ -109,21 +91,15 @@ fn a_second_signal_after_two_seconds_ends_the_process_whatever_it_is_stuck_in() 
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     });
-    let (mut child, folder) = test.start();
+    let (mut process, folder) = test.start();
     is_full.recv().unwrap();
-    while server.requests().is_empty() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
+    server.wait_for_requests(1);
     let began = std::time::Instant::now();
-    let status = loop {
+    let status = wait_until("it has ended", || {
         // The first ends the watch; those that come too early after it do not count.
-        signal(&child, 15);
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
+        process.signal(Signal::TERM);
+        process.child.try_wait().unwrap()
+    });
     assert_eq!(status.signal(), Some(15), "{status}");
     assert!(began.elapsed() >= std::time::Duration::from_secs(2));
     assert_eq!(files(folder.path()), ["fifo", "report.json"]);
@@ -155,23 +131,20 @@ fn files(folder: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn a_hangup_ends_the_watch_unless_it_is_ignored() {
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
+    let server = play(vec![agent(false)]);
     let arguments = [
         "-c",
         "trap '' HUP; exec \"$0\" wait my-agent --progress none --output json --timeout 3s",
-        crate::harness::PROGRAM,
+        crate::support::process::PROGRAM,
     ];
-    let (mut child, _folder) = Test::of("/bin/sh", arguments)
+    let (process, _folder) = Test::of("/bin/sh", arguments)
         .env("PIPECAT_API_URL", server.url())
-        .env("PIPECAT_API_KEY", crate::harness::KEY)
+        .env("PIPECAT_API_KEY", crate::support::KEY)
         .start();
-    while server.requests().is_empty() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
-    signal(&child, 1);
-    let (status, left) = finish(child);
-    assert_eq!(status.code(), Some(124), "{left:?}");
+    server.wait_for_requests(1);
+    process.signal(Signal::HUP);
+    let left = process.end();
+    assert_eq!(left.code(), 124, "{left:?}");
 }
 
 /// Writes so much to stderr that a pipe that nobody reads is soon full.
@@ -179,51 +152,44 @@ const NOISY: &str = "wait my-agent --poll-interval 1ms --max-rps 1000 -vv --prog
 
 #[test]
 fn a_stderr_that_nobody_reads_delays_neither_deadline_nor_signal() {
-    for (number, timeout) in [(None, "6s"), (Some(15), "1h")] {
-        let server = Server::start(|_, stream| send(stream, &agent(false)));
-        let (mut child, folder) =
+    for (signal, timeout, code) in [(None, "6s", 124), (Some(Signal::TERM), "1h", 143)] {
+        let server = play(vec![agent(false)]);
+        let (unread, stderr) = std::io::pipe().unwrap();
+        let (process, folder) =
             Test::against(&server.url(), &format!("{NOISY} --timeout {timeout}"))
                 .arg("--report-file=r.json")
+                .stderr_to(stderr)
                 .start();
-        let stderr = child.stderr.take().unwrap();
-        wait_until_full(&stderr);
-        if let Some(number) = number {
-            signal(&child, number);
+        wait_until_full(&unread);
+        if let Some(signal) = signal {
+            process.signal(signal);
         }
-        let (status, left) = finish(child);
-        let code = number.map_or(124, |number| 128 + number);
-        assert_eq!(status.code(), Some(code), "{left:?}");
+        let left = process.end();
+        assert_eq!(left.code(), code, "{left:?}");
         assert!(left.stdout.starts_with("my-agent: "), "{left:?}");
         assert!(folder.path().join("r.json").exists());
-        drop(stderr);
+        drop(unread);
     }
 }
 
 #[test]
 fn lines_that_nobody_read_in_time_are_counted() {
-    use std::io::Read as _;
-    let server = Server::start(|_, stream| send(stream, &agent(false)));
-    let (mut child, _folder) = Test::against(&server.url(), NOISY).start();
-    let mut stderr = child.stderr.take().unwrap();
-    wait_until_full(&stderr);
+    let server = play(vec![agent(false)]);
+    let (mut unread, stderr) = std::io::pipe().unwrap();
+    let run = Test::against(&server.url(), NOISY).stderr_to(stderr);
+    let (process, _folder) = run.start();
+    wait_until_full(&unread);
     // As many again as fit into the queue behind the pipe.
-    let polled = server.requests().len();
-    while server.requests().len() < polled + 2000 {
-        std::thread::yield_now();
-    }
-    signal(&child, 15);
+    server.wait_for_requests(server.times().len() + 2000);
+    process.signal(Signal::TERM);
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
-        stderr.read_to_string(&mut text).unwrap();
+        unread.read_to_string(&mut text).unwrap();
         text
     });
-    let (status, _) = finish(child);
-    assert_eq!(status.code(), Some(143));
+    assert_eq!(process.end().code(), 143);
     let text = reader.join().unwrap();
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line));
-    let lines: Vec<serde_json::Value> = lines.collect();
+    let lines: Vec<serde_json::Value> = text.lines().map(parse_json).collect();
     let note = |line: &&serde_json::Value| {
         let message = line["message"].as_str().unwrap();
         message.contains("left out here: nobody read them in time")
@@ -236,7 +202,7 @@ fn lines_that_nobody_read_in_time_are_counted() {
 fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     fill_pipe(&mut writer);
-    let server = Server::start(|_, stream| send(stream, &agent(true)));
+    let server = play(vec![agent(true)]);
     let test = Test::against(
         &server.url(),
         "wait my-agent --progress none --report-file r.json",
@@ -252,10 +218,8 @@ fn a_stdout_that_nobody_reads_ends_in_exit_1_with_all_files() {
 
 #[test]
 fn a_slow_reader_gets_the_whole_result() {
-    use std::io::Read as _;
     let message = "x".repeat(300_000);
-    let server =
-        Server::start(move |_, stream| send(stream, &crate::server::crashing(4, &message)));
+    let server = play(vec![crate::server::crashing(4, &message)]);
     for flags in [rustix::fs::OFlags::empty(), rustix::fs::OFlags::NONBLOCK] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         rustix::fs::fcntl_setfl(&writer, flags).unwrap();
@@ -288,17 +252,11 @@ fn fill_pipe(writer: &mut std::io::PipeWriter) {
 
 /// Waits until a pipe that nobody reads holds no more.
 fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
-    use rustix::io::ioctl_fionread;
-    let mut before = 0;
-    let mut same = 0;
-    while same < 20 {
-        let now = ioctl_fionread(pipe).unwrap();
-        same = if now == before && now > 48 * 1024 {
-            same + 1
-        } else {
-            0
-        };
-        before = now;
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let (mut before, mut same) = (0, 0);
+    wait_until("a pipe is full", || {
+        let now = rustix::io::ioctl_fionread(pipe).unwrap();
+        let is_full = now == before && now > 48 * 1024;
+        (before, same) = (now, if is_full { same + 1 } else { 0 });
+        (same == 20).then_some(())
+    });
 }

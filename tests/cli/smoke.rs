@@ -5,9 +5,10 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test};
-use crate::output::validate;
-use crate::server::{Server, agent, answer};
+use crate::harness::Test;
+use crate::server::{Server, agent};
+use crate::support::http::answer;
+use crate::support::{KEY, validate};
 
 const PUBLIC_KEY: &str = "pk_test_5ecret";
 
@@ -32,10 +33,9 @@ const GOOD: Session = Session {
 };
 
 fn platform(session: Session) -> Server {
-    Server::start_by_head(move |head| {
-        let (method, path) = head.split_once(' ').unwrap();
-        let path = path.split([' ', '?']).next().unwrap();
-        match (method, path) {
+    Server::answering(move |request| {
+        let path = request.path.split('?').next().unwrap();
+        match (request.method.as_str(), path) {
             ("POST", "/v1/public/my-agent/start") => answer(session.start.0, "", session.start.1),
             ("GET", "/v1/agents/my-agent/sessions/session-1") => {
                 answer(session.shown.0, "", session.shown.1)
@@ -58,11 +58,11 @@ fn asked(server: &Server) -> Vec<String> {
     let requests = server.requests().into_iter();
     requests
         .map(|request| {
-            let line = request.head.lines().next().unwrap();
-            let public = request.head.contains(PUBLIC_KEY);
-            assert!(public != request.head.contains(KEY));
-            let line = line.trim_end_matches(" HTTP/1.1");
-            format!("{line}{}", if public { " (public key)" } else { "" })
+            let headers = format!("{:?}", request.headers);
+            let public = headers.contains(PUBLIC_KEY);
+            assert!(public != headers.contains(KEY));
+            let key = if public { " (public key)" } else { "" };
+            format!("{} {}{key}", request.method, request.path)
         })
         .collect()
 }
@@ -88,7 +88,7 @@ fn a_session_is_started_checked_and_ended() {
             "DELETE /v1/agents/my-agent/sessions/session-1",
         ]
     );
-    let body: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
+    let body = server.requests()[1].json();
     assert_eq!(
         body,
         json!({"createDailyRoom": false, "body": {"greet": true}})
@@ -105,7 +105,7 @@ fn fails(session: Session, switches: &[&str], code: i32) -> (Value, Vec<String>)
         .stdout_any()
         .stderr_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     (report["agents"][0]["reason"].clone(), asked(&server))
 }
@@ -247,15 +247,15 @@ fn what_the_api_does_not_answer_about_the_session_is_unknown() {
 #[test]
 fn a_question_about_the_session_that_fails_now_and_then_is_asked_again() {
     let asked = Mutex::new(HashSet::new());
-    let server = Server::start_by_head(move |head| {
-        let path = head.split([' ', '?']).nth(1).unwrap().to_owned();
+    let server = Server::answering(move |request| {
+        let path = request.path.split('?').next().unwrap().to_owned();
         let is_first = asked.lock().unwrap().insert(path);
-        match head.split(' ').next().unwrap() {
+        match request.method.as_str() {
             "POST" => answer(GOOD.start.0, "", GOOD.start.1),
             "DELETE" => answer(GOOD.end, "", ""),
-            _ if head.contains("my-agent ") => agent(true),
+            _ if request.path.ends_with("my-agent") => agent(true),
             _ if is_first => answer("502 Bad Gateway", "", ""),
-            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
+            _ if request.path.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
             _ => answer("200 OK", "", GOOD.shown.1),
         }
     });
@@ -268,17 +268,17 @@ fn a_question_about_the_session_that_fails_now_and_then_is_asked_again() {
 fn a_busy_agent_is_waited_for_and_a_session_that_cannot_be_ended_is_named() {
     let started = std::sync::atomic::AtomicUsize::new(0);
     let good = platform(GOOD);
-    let server = Server::start_by_head(move |head| {
+    let server = Server::answering(move |request| {
         let first = started.fetch_add(
-            usize::from(head.starts_with("POST")),
+            usize::from(request.method == "POST"),
             std::sync::atomic::Ordering::Relaxed,
         );
-        match head.split(' ').next().unwrap() {
+        match request.method.as_str() {
             "POST" if first == 0 => answer("429 Too Many Requests", "Retry-After: 1\r\n", ""),
             "POST" => answer(GOOD.start.0, "", GOOD.start.1),
             "DELETE" => answer("500 Internal Server Error", "", ""),
-            _ if head.contains("/sessions/") => answer("200 OK", "", GOOD.shown.1),
-            _ if head.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
+            _ if request.path.contains("/sessions/") => answer("200 OK", "", GOOD.shown.1),
+            _ if request.path.contains("/logs?") => answer("200 OK", "", GOOD.logs.1),
             _ => agent(true),
         }
     });

@@ -1,13 +1,15 @@
 //! `status`: what it shows of an agent that is ready, and of all agents of an organization.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Test, finish};
-use crate::output::{terminal, validate};
-use crate::server::{Server, answer, details, play};
+use crate::harness::{Test, read_json};
+use crate::output::terminal;
+use crate::server::{Server, details, play};
+use crate::support::http::answer;
+use crate::support::process::Signal;
+use crate::support::{KEY, validate};
 
 #[test]
 fn an_agent_that_is_ready_is_shown_with_all_that_is_known() {
@@ -45,8 +47,8 @@ fn an_agent_that_is_ready_is_shown_with_all_that_is_known() {
 
 /// An organization of these agents: name, region, and what else their details say.
 fn organization(agents: Vec<(&'static str, &'static str, Value)>) -> Server {
-    Server::start_by_head(move |head| {
-        let path = head.split(' ').nth(1).unwrap();
+    Server::answering(move |request| {
+        let path = request.path.as_str();
         let Some((_, name)) = path.split_once("/agents/") else {
             let services = agents.iter().map(|(name, region, details)| {
                 json!({"name": name, "region": region, "deletedAt": details["deletedAt"]})
@@ -106,7 +108,7 @@ fn all_agents_are_a_table_and_the_worst_decides() {
     let mut paths: Vec<String> = server
         .requests()
         .iter()
-        .map(|request| request.head.split(' ').nth(1).unwrap().to_owned())
+        .map(|request| request.path.clone())
         .collect();
     paths[1..].sort();
     assert_eq!(
@@ -122,7 +124,7 @@ fn all_agents_are_a_table_and_the_worst_decides() {
         .status(10)
         .stdout_any()
         .run();
-    let report: Value = serde_json::from_str(&left.stdout).unwrap();
+    let report = left.json();
     validate("report.schema.json", &report);
     let agents = report["agents"].as_array().unwrap();
     let found: Vec<_> = agents
@@ -205,7 +207,7 @@ fn no_agents_to_check_is_an_error_of_its_own() {
                 "error: the list of agents cannot be read: {words}\n"
             ))
             .afterwards(move || {
-                let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+                let report = read_json(&report);
                 assert_eq!(report, json!({"exitCode": code, "agents": []}));
                 validate("report.schema.json", &report);
             })
@@ -311,20 +313,16 @@ fn a_watched_table_is_redrawn_until_a_signal() {
     let (slave, reader) = terminal();
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
-    let (child, _folder) = Test::new("status --all --watch --report-file")
+    let (process, _folder) = Test::new("status --all --watch --report-file")
         .arg(&report)
         .env("PIPECAT_API_URL", server.url())
         .env("PIPECAT_API_KEY", KEY)
         .env("TERM", "xterm-256color")
         .stdio_to(slave)
         .start();
-    while server.requests().len() < 8 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let id = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-    let (status, _) = finish(child);
-    assert_eq!(status.code(), Some(130));
+    server.wait_for_requests(8);
+    process.signal(Signal::INT);
+    assert_eq!(process.end().code(), 130);
     let drawn = reader.join().unwrap();
     let frames: Vec<&str> = drawn.split("\u{1b}[H\u{1b}[2J").collect();
     assert!(frames.len() >= 2, "{drawn:?}");
@@ -338,6 +336,6 @@ fn a_watched_table_is_redrawn_until_a_signal() {
         rows[5].ends_with("3 agents: 1 failed, 1 still progressing, 1 ready"),
         "{rows:#?}"
     );
-    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let report = read_json(&report);
     assert_eq!(report["exitCode"], 130);
 }

@@ -4,8 +4,10 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::harness::{KEY, Test};
-use crate::server::{Server, answer, details, play};
+use crate::harness::Test;
+use crate::server::{Server, details, play};
+use crate::support::KEY;
+use crate::support::http::answer;
 
 const OLD: &str = "deployment-old";
 const NEW: &str = "deployment-new";
@@ -239,8 +241,8 @@ fn a_commit_that_never_deploys_is_unchanged() {
 /// An agent that is ready, with a previous revision or not, whose sessions are answered with this.
 fn draining(sessions: &'static [(&'static str, &'static str)], previous: bool) -> Server {
     let answered = std::sync::atomic::AtomicUsize::new(0);
-    Server::start_by_head(move |head| {
-        if !head.contains("/sessions?status=active&limit=1000 ") {
+    Server::answering(move |request| {
+        if !request.path.ends_with("/sessions?status=active&limit=1000") {
             let previous = previous.then(|| json!({"deploymentID": "old", "readyReplicas": 1}));
             return details(&json!({"ready": true, "previousRevision": previous}));
         }

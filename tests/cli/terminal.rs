@@ -1,12 +1,10 @@
 //! What a terminal shows beside its lines: a bar, links, a note at the end; and where it does not.
-
-use std::sync::mpsc;
-
 use serde_json::json;
 
-use crate::harness::{Test, finish};
+use crate::harness::Test;
 use crate::output::terminal;
-use crate::server::{Server, agent, crashing, details, play, revision, send};
+use crate::server::{agent, crashing, details, play, revision};
+use crate::support::process::Signal;
 
 /// What a terminal gets that takes all of it.
 const GHOSTTY: [(&str, &str); 2] = [("TERM", "xterm-ghostty"), ("TERM_PROGRAM", "ghostty")];
@@ -65,21 +63,18 @@ fn a_bar_shows_what_goes_wrong() {
 
 #[test]
 fn a_bar_is_taken_away_when_a_signal_ends_it() {
-    for (number, status) in [(2, 130), (15, 143)] {
-        let (asked, first_poll) = mpsc::channel();
-        let server = Server::start(move |_, stream| {
-            send(stream, &agent(false));
-            let _ = asked.send(());
-        });
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let server = play(vec![agent(false)]);
         let (slave, reader) = terminal();
         let mut run = Test::against(&server.url(), "wait my-agent").stdio_to(slave);
         for (name, value) in GHOSTTY {
             run = run.env(name, value);
         }
-        let (child, _folder) = run.start();
-        first_poll.recv().unwrap();
-        crate::signals::signal(&child, number);
-        assert_eq!(finish(child).0.code(), Some(status));
+        let (process, _folder) = run.start();
+        // With the second poll the first answer has been taken in.
+        server.wait_for_requests(2);
+        process.signal(signal);
+        assert_eq!(process.end().code(), status);
         let text = reader.join().unwrap();
         assert!(text.contains(BAR) && text.contains(NO_BAR), "{text:?}");
         assert!(

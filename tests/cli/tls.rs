@@ -1,14 +1,16 @@
 //! Whom we trust, and the way through a proxy.
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rcgen::CertificateParams;
 
-use crate::harness::{KEY, Test};
-use crate::server::{agent, read_head};
-use crate::tls_server::{Fault, HOST, TlsServer, expired};
+use crate::harness::Test;
+use crate::server::agent;
+use crate::support::KEY;
+use crate::support::http::{Request, read_request};
+use crate::support::tls::{Fault, HOST, TlsServer, expired};
 
 const READY: &str = "my-agent: ready after TIME, deployment new\n";
 const NEXT: &str =
@@ -167,36 +169,39 @@ fn unusable_authorities_are_a_usage_error() {
     );
 }
 
-#[test]
-fn https_goes_through_the_proxy_and_the_proxy_sees_no_key() {
-    let server = presenting(|_| ());
+/// A proxy with a tunnel for one connection to this server: its address, and what it was asked.
+fn tunnel_to(server: &TlsServer) -> (String, JoinHandle<Request>) {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = proxy.local_addr().unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
     let to = server.port;
     let tunnel = thread::spawn(move || {
         let (client, _) = proxy.accept().unwrap();
-        let head = read_head(&client).unwrap();
+        let request = read_request(&mut BufReader::new(&client)).unwrap();
         let upstream = TcpStream::connect(("127.0.0.1", to)).unwrap();
         (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         let (mut from, mut into) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
         thread::spawn(move || std::io::copy(&mut from, &mut into));
         let _ = std::io::copy(&mut &upstream, &mut &client);
-        head
+        request
     });
+    (address, tunnel)
+}
+
+#[test]
+fn https_goes_through_the_proxy_and_the_proxy_sees_no_key() {
+    let server = presenting(|_| ());
+    let (proxy, tunnel) = tunnel_to(&server);
     Test::against(
         &format!("https://{HOST}/v1"),
         "wait my-agent --progress none --ca-file ca.pem",
     )
     .file("ca.pem", &server.authority)
-    .env("HTTPS_PROXY", format!("http://{address}"))
+    .env("HTTPS_PROXY", proxy)
     .stdout(READY)
     .run();
-    let head = tunnel.join().unwrap();
-    assert!(
-        head.starts_with(&format!("CONNECT {HOST}:443 HTTP/1.1\r\n")),
-        "{head}"
-    );
-    assert!(!head.contains(KEY), "{head}");
+    let request = tunnel.join().unwrap();
+    assert_eq!(request.line(), format!("CONNECT {HOST}:443"));
+    assert!(!format!("{request:?}").contains(KEY), "{request:?}");
 }
 
 #[test]
@@ -284,7 +289,7 @@ fn a_proxy_that_opens_no_tunnel_is_named() {
         let value = format!("http://{}", proxy.local_addr().unwrap());
         thread::spawn(move || {
             let (client, _) = proxy.accept().unwrap();
-            let _ = read_head(&client);
+            let _ = read_request(&mut BufReader::new(&client));
             (&client).write_all(answered.as_bytes()).unwrap();
         });
         check_through("HTTPS_PROXY", &value)
@@ -299,19 +304,8 @@ fn a_proxy_that_opens_no_tunnel_is_named() {
 fn a_certificate_behind_a_proxy_names_the_proxy() {
     // As one that inspects TLS presents it.
     let server = presenting(|_| ());
-    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
-    let value = format!("http://{}", proxy.local_addr().unwrap());
-    let to = server.port;
-    thread::spawn(move || {
-        let (client, _) = proxy.accept().unwrap();
-        let _ = read_head(&client);
-        let upstream = TcpStream::connect(("127.0.0.1", to)).unwrap();
-        (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        let (mut from, mut into) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
-        thread::spawn(move || std::io::copy(&mut from, &mut into));
-        let _ = std::io::copy(&mut &upstream, &mut &client);
-    });
-    check_through("HTTPS_PROXY", &value)
+    let (proxy, _tunnel) = tunnel_to(&server);
+    check_through("HTTPS_PROXY", &proxy)
         .stdout("my-agent: unavailable: the certificate of api.example.test through the proxy 127.0.0.1:PORT (HTTPS_PROXY) is not trusted: its issuer is unknown; if that is an authority of your own, give its certificate with --ca-file\n")
         .run();
 }

@@ -2,8 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -11,8 +9,8 @@ use std::time::Duration;
 use pipecat_rollout::fuzzing::simulator::Scenario;
 use serde_json::Value;
 
-use crate::harness::project;
 use crate::rehearsal::{AGENT, Rehearsal, Rehearsed, epoch_ms, id};
+use crate::support::{http, number, project_text};
 
 /// How a rehearsal of a built-in scenario ends.
 struct Ending {
@@ -206,7 +204,7 @@ errors = [{{ code = "PCC_IMAGE_NOT_FOUND", message = "image not found" }}]
 
 #[test]
 fn a_first_deploy_that_crashes_fails_while_the_command_waits() {
-    let text = fs::read_to_string(project("config/scenarios/crash-loop.toml")).unwrap();
+    let text = project_text("config/scenarios/crash-loop.toml");
     let (head, rest) = text.split_once("[before]").unwrap();
     let (_, states) = rest.split_once("[[state]]").unwrap();
     let (before, rest) = states.split_once("[state.previousRevision]").unwrap();
@@ -336,10 +334,6 @@ fn deploy_and_wait(api: &str) -> bool {
     available
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
-}
-
 /// An answer of the API.
 struct Answer {
     status: u16,
@@ -373,27 +367,8 @@ impl Answer {
 fn request(api: &str, method: &str) -> Option<Answer> {
     let key = env::var("PIPECAT_API_KEY").unwrap();
     let address = api.strip_prefix("http://")?.strip_suffix("/v1")?;
-    let exchange = || -> io::Result<String> {
-        let mut stream = TcpStream::connect(address)?;
-        write!(
-            stream,
-            "{method} /v1/agents/{AGENT} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
-             Connection: close\r\nContent-Length: 0\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = exchange().ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<usize>().ok())?
-    });
-    let whole = length.is_none_or(|length| length == body.len());
-    whole.then_some(Answer {
-        status: head.split_whitespace().nth(1)?.parse().ok()?,
-        body: body.to_owned(),
-    })
+    let path = format!("/v1/agents/{AGENT}");
+    let key = format!("authorization: Bearer {key}\r\n");
+    let (status, body) = http::ask(address, method, &path, &key)?;
+    Some(Answer { status, body })
 }

@@ -10,10 +10,9 @@ use regex_lite::{Captures, Regex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{KEY, SECRET, project};
-use crate::readme::yaml;
 use crate::release::{Fault, executable, publish, target};
-use crate::runner::outputs;
+use crate::runner::{FILES, outputs};
+use crate::support::{KEY, SECRET, parse_yaml, project, project_text};
 
 /// What our action is called in a workflow, before the `@`.
 pub(crate) fn our_action() -> &'static str {
@@ -165,7 +164,7 @@ impl Runner {
 
     /// Our action, from its YAML.
     fn our_action(&mut self, step: &Value) -> Ended {
-        let action = yaml("action.yml");
+        let action = parse_yaml(&project_text("action.yml"));
         let given = step["with"].as_object().cloned().unwrap_or_default();
         for input in given.keys() {
             assert!(action["inputs"][input].is_object(), "no input {input}");
@@ -297,19 +296,19 @@ impl Runner {
         }
         let status = command.status().unwrap();
         let read = |file: &str| fs::read_to_string(files.join(file)).unwrap();
-        let paths: Vec<String> = read("path").lines().map(str::to_owned).collect();
+        let paths: Vec<String> = read("add_path").lines().map(str::to_owned).collect();
         self.added_to_path.splice(0..0, paths);
         let ended = Ended {
             code: status.code().unwrap(),
             log: read("log"),
-            summary: read("summary"),
+            summary: read("step_summary"),
         };
         assert!(
             !ended.log.contains(SECRET),
             "a secret is in the log: {}",
             ended.log
         );
-        (ended, outputs(&read("output")))
+        (ended, outputs(&read("set_output")))
     }
 
     /// A text with its expressions replaced.
@@ -336,11 +335,3 @@ impl Runner {
         expression.replace_all(text, value).into_owned()
     }
 }
-
-const FILES: [(&str, &str); 5] = [
-    ("GITHUB_OUTPUT", "output"),
-    ("GITHUB_STEP_SUMMARY", "summary"),
-    ("GITHUB_ENV", "env"),
-    ("GITHUB_PATH", "path"),
-    ("GITHUB_STATE", "state"),
-];

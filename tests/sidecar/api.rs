@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::harness::KEY;
-use crate::http::{self, Request, answer};
+use crate::support::http::{Request, answer, send};
+use crate::support::{KEY, http};
 
 /// An API, and what it shows.
 pub(crate) struct Api {
@@ -195,7 +195,7 @@ fn serve(shown: &Mutex<Shown>, request: &Request, stream: &mut TcpStream) {
     }
     let date = httpdate::fmt_http_date(std::time::SystemTime::now());
     let headers = format!("{headers}content-type: application/json\r\ndate: {date}\r\n");
-    answer(stream, &status, &headers, &body.to_string());
+    send(stream, &answer(&status, &headers, &body.to_string()));
 }
 
 /// What the list shows of an agent.

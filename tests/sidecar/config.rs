@@ -1,7 +1,8 @@
 //! The configuration: where it comes from, and what is wrong with it.
 
 use crate::api::Api;
-use crate::harness::{Place, project};
+use crate::harness::Place;
+use crate::support::project_text;
 
 fn place() -> Place {
     Place::of(&Api::with(&["a"]))
@@ -80,7 +81,7 @@ fn switches_come_before_variables_and_those_before_the_file() {
     command
         .arg("--check-config")
         .env_remove("PIPECAT_ROLLOUT_STORE");
-    let store = |ended: crate::harness::Ended| {
+    let store = |ended: crate::support::process::Ended| {
         let line = ended
             .stdout
             .lines()
@@ -110,7 +111,7 @@ fn switches_come_before_variables_and_those_before_the_file() {
 
 #[test]
 fn every_key_of_the_example_is_a_variable_and_a_switch() {
-    let example = std::fs::read_to_string(project("config/pipecat-rollout.toml")).unwrap();
+    let example = project_text("config/pipecat-rollout.toml");
     let help = place().other(&["watch", "--help"]).stdout;
     let (own, _sinks) = example.split_once("# [[sink]]").unwrap();
     let mut keys = 0;
@@ -143,10 +144,10 @@ fn every_key_of_the_example_is_a_variable_and_a_switch() {
 
 #[test]
 fn the_schema_takes_the_example_and_no_unknown_key() {
-    let schema = std::fs::read_to_string(project("config/schema/config.schema.json")).unwrap();
-    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let text = project_text("config/schema/config.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let example = std::fs::read_to_string(project("config/pipecat-rollout.toml")).unwrap();
+    let example = project_text("config/pipecat-rollout.toml");
     let keys = example.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if key.contains(" = ") || key.starts_with("[[") => key,
         _ => line,

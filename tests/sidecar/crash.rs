@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Place, Simulator};
+use crate::harness::Place;
 use crate::receiver::{Received, Receiver, Reply};
+use crate::support::number;
+use crate::support::simulator::Simulator;
 
 /// Agents, what each plays, and how that ends.
 const CAST: [(&str, &str, &str); 6] = [
@@ -27,10 +29,6 @@ struct Line {
     deployments: Vec<String>,
 }
 
-pub(crate) fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
-}
-
 /// A cheap sequence of numbers that a seed decides.
 struct Dice(u64);
 
@@ -44,17 +42,17 @@ impl Dice {
 }
 
 #[test]
-fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
+fn delivers_every_event_in_order_across_crashes() {
     let cycles = number("CRASH_CYCLES", 12);
     let seed = number("CRASH_SEED", u64::from(std::process::id()) + 1);
     println!("CRASH_CYCLES={cycles} CRASH_SEED={seed}");
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let cast: Vec<String> = CAST
         .iter()
-        .flat_map(|(agent, scenario, _)| ["--agent".to_owned(), format!("{agent}={scenario}")])
-        .chain(["--speed".to_owned(), "40".to_owned()])
+        .map(|(agent, scenario, _)| format!("--agent={agent}={scenario}"))
+        .chain(["--speed=40".to_owned()])
         .collect();
-    let simulator = Simulator::start(&cast);
+    let simulator = Simulator::start(cast);
     // A third fails, by number: whether one is tried again and when is chance enough.
     let hook = Receiver::replying(|number, _| match number % 9 {
         1 => Reply::Status("500 Internal Server Error", String::new()),
@@ -68,7 +66,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
     let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
     for cycle in 0..cycles {
         let sidecar = place.start();
-        deploy_where_all_is_told(&simulator, &hook, &mut lines);
+        deploy_where_all_is_reported(&simulator, &hook, &mut lines);
         thread::sleep(Duration::from_millis(30 + dice.below(700)));
         sidecar.kill();
         // Some of what happens falls into the time when nobody watches.
@@ -93,6 +91,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
     });
     println!("all reported {:?} after the last start", begun.elapsed());
     sidecar.stop();
+    assert_eq!(simulator.stop().code(), 0);
     let rollouts = check(&received, &lines);
     println!(
         "{cycles} cycles, {rollouts} rollouts, {} deliveries tried",
@@ -102,7 +101,7 @@ fn whatever_happens_is_told_though_it_is_killed_again_and_again() {
 }
 
 /// Deploys to the agents whose last rollout has been reported to its end.
-fn deploy_where_all_is_told(
+fn deploy_where_all_is_reported(
     simulator: &Simulator,
     hook: &Receiver,
     lines: &mut BTreeMap<&str, Line>,

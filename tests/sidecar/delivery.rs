@@ -8,9 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
 use crate::api::Api;
-use crate::harness::{Place, wait_until};
+use crate::harness::Place;
 use crate::receiver::{Received, Receiver, Reply};
-use crate::tls_server::TlsServer;
+use crate::support::tls::TlsServer;
+use crate::support::wait_until;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -60,7 +61,7 @@ fn events_are_signed_as_standard_webhooks_has_it() {
 }
 
 #[test]
-fn what_fails_is_tried_again_in_order_and_holds_up_no_other_agent() {
+fn failed_deliveries_are_retried_in_order_and_block_no_other_agent() {
     let api = Api::with(&["a", "b"]);
     // The first of a's fails in every way that there is before it is taken.
     let hook = Receiver::replying(|number, event| match number {
@@ -96,7 +97,7 @@ fn what_fails_is_tried_again_in_order_and_holds_up_no_other_agent() {
 }
 
 #[test]
-fn a_sink_that_hangs_holds_up_no_other() {
+fn a_sink_that_hangs_blocks_no_other() {
     let api = Api::with(&["a"]);
     let (stuck, well) = (Receiver::replying(|_, _| Reply::Hang), Receiver::start());
     let place = Place::of(&api)
@@ -124,7 +125,7 @@ fn a_sink_that_hangs_holds_up_no_other() {
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
+fn a_sink_that_answers_410_gets_no_more_until_the_next_start() {
     let api = Api::with(&["a"]);
     let hook = Receiver::replying(|number, _| match number {
         0 => Reply::Status("410 Gone", String::new()),
@@ -144,7 +145,7 @@ fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
 }
 
 #[test]
-fn what_waits_for_a_sink_that_was_renamed_is_said_and_sent_when_there_is_one_of_the_name() {
+fn events_of_a_removed_sink_are_kept_until_there_is_one_of_its_name() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let hung = Receiver::replying(|_, _| Reply::HangUp);
     let former = Place::of(&api).webhook("former", &hung.url());
@@ -179,7 +180,7 @@ fn what_waits_for_a_sink_that_was_renamed_is_said_and_sent_when_there_is_one_of_
 }
 
 #[test]
-fn each_sink_is_told_what_it_asked_for() {
+fn each_sink_gets_only_its_events_and_agents() {
     let api = Api::with(&["prod-a", "dev-a"]);
     let (all, failures) = (Receiver::start(), Receiver::start());
     let place = Place::of(&api)
@@ -201,7 +202,7 @@ fn each_sink_is_told_what_it_asked_for() {
 }
 
 #[test]
-fn a_program_and_slack_are_told_as_well() {
+fn exec_and_slack_sinks_get_events() {
     let (api, slack) = (Api::with(&["a"]), crate::receiver::Receiver::start());
     let place = Place::of(&api);
     let (received, url) = (place.path("received"), place.path("url"));
@@ -249,12 +250,12 @@ fn each_sink_has_a_timeout_of_its_own() {
 }
 
 #[test]
-fn authorities_are_read_again_when_their_file_changes() {
+fn the_ca_file_is_reloaded_when_it_changes() {
     let api = Api::with(&["a"]);
-    let heads = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&heads);
-    let server = TlsServer::start(&[], move |head| {
-        seen.lock().unwrap().push(head.to_owned());
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&lines);
+    let server = TlsServer::start(&[], move |request| {
+        seen.lock().unwrap().push(request.line());
         "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
     });
     let other = TlsServer::start(&[], |_| String::new());
@@ -267,9 +268,8 @@ fn authorities_are_read_again_when_their_file_changes() {
     sidecar.wait_for_log("hook: a delivery failed: cannot connect to localhost:");
     std::fs::write(place.path("ca.pem"), &server.authority).unwrap();
     wait_until("an event was sent", || {
-        let heads = heads.lock().unwrap();
-        let is_sent = heads.iter().any(|head| head.starts_with("POST /v1 "));
-        is_sent.then_some(())
+        let lines = lines.lock().unwrap();
+        lines.contains(&"POST /v1".to_owned()).then_some(())
     });
     sidecar.stop();
 }

@@ -5,15 +5,13 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::harness::{PROGRAM, Place, project, wait_until};
-use crate::http;
+use crate::harness::{Place, get};
+use crate::support::process::PROGRAM;
+use crate::support::{self, project_text, wait_until};
 
 fn yaml(name: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(project("config/deploy").join(name)).unwrap();
-    let documents = text.split("\n---\n");
-    documents
-        .map(|document| serde_saphyr::from_str(document).unwrap())
-        .collect()
+    let text = project_text(&format!("config/deploy/{name}"));
+    text.split("\n---\n").map(support::parse_yaml).collect()
 }
 
 /// The document of a kind.
@@ -92,14 +90,14 @@ fn the_manifests_run_what_there_is() {
         assert_eq!(security["allowPrivilegeEscalation"], false);
         assert_eq!(security["capabilities"]["drop"][0], "ALL");
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            let get = &container[probe]["httpGet"];
-            if get.is_null() {
+            let asked = &container[probe]["httpGet"];
+            if asked.is_null() {
                 assert_eq!((probe, container), ("readinessProbe", sidecar));
                 continue;
             }
-            assert_eq!(get["port"], container["ports"][0]["name"]);
+            assert_eq!(asked["port"], container["ports"][0]["name"]);
             let answers = || {
-                let answer = http::get(running.endpoints(), get["path"].as_str().unwrap());
+                let answer = get(running.endpoints(), asked["path"].as_str().unwrap());
                 (answer.unwrap().0 == 200).then_some(())
             };
             wait_until(probe, answers);
@@ -162,7 +160,7 @@ fn the_unit_passes_systemds_own_check() {
         return;
     };
     assert!(found.status.success());
-    let unit = std::fs::read_to_string(project("config/deploy/pipecat-rollout.service")).unwrap();
+    let unit = project_text("config/deploy/pipecat-rollout.service");
     assert!(unit.contains("ExecStart=/usr/local/bin/pipecat-rollout watch "));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipecat-rollout.service");

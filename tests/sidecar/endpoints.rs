@@ -1,22 +1,19 @@
 //! What the endpoints say while it runs.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::thread;
-
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::harness::{Place, Sidecar, wait_until};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get};
+use crate::support::http::{answer, send};
+use crate::support::{http, parse_json, wait_until};
 
 fn json(sidecar: &Sidecar, path: &str) -> (u16, Value) {
     let (status, body) = get(sidecar.endpoints(), path).unwrap();
-    (status, serde_json::from_str(&body).unwrap())
+    (status, parse_json(&body))
 }
 
 #[test]
-fn the_health_check_bears_the_token_of_its_configuration() {
+fn the_health_check_sends_the_token_of_its_configuration() {
     const TOKEN: &str = "a-token-0f-some-length";
     let place = Place::at("http://127.0.0.1:9/v1").file("token", TOKEN);
     let path = place.path("token");
@@ -46,17 +43,10 @@ fn the_health_check_bears_the_token_of_its_configuration() {
 
 #[test]
 fn another_server_that_answers_is_no_healthy_sidecar() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap().to_string();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let _ = stream.read(&mut [0; 1024]).unwrap();
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n";
-        stream.write_all(answer.as_bytes()).unwrap();
-    });
+    let server = http::serve(|_, stream| send(stream, &answer("200 OK", "", "hello\n")));
+    let at = server.to_string();
     let place = Place::at("http://127.0.0.1:9/v1");
     let health = place.other(&["watch", "--health", "--listen", &at]);
-    server.join().unwrap();
     assert_eq!(health.code(), 1, "{health:?}");
     let why = format!("not healthy: what answers at {at} is no sidecar");
     assert!(health.stderr.contains(&why), "{health:?}");
@@ -103,7 +93,7 @@ fn agents_and_rollouts_are_listed_with_what_is_known() {
 }
 
 #[test]
-fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
+fn livez_is_ok_during_an_outage_and_readyz_once_the_api_has_answered() {
     let api = Api::with(&["a"]);
     api.outage("500 Internal Server Error", "");
     let sidecar = Place::of(&api).start();
@@ -125,7 +115,7 @@ fn it_is_alive_whatever_the_api_does_and_ready_once_that_has_answered() {
 }
 
 #[test]
-fn metrics_tell_of_rollouts_requests_and_deliveries_and_forget_agents_that_are_gone() {
+fn metrics_count_rollouts_and_deliveries_and_drop_removed_agents() {
     let api = Api::with(&["a", "b"]);
     let hook = crate::receiver::Receiver::start();
     let sidecar = Place::of(&api)

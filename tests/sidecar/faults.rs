@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::crash::number;
-use crate::harness::{Place, Sidecar, Simulator, wait_within};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get_json};
 use crate::proxy::Proxy;
+use crate::support::simulator::Simulator;
+use crate::support::{number, wait_within};
 
 /// What is played, how that ends, and the exit code that says so. None of it lags by itself: with the
 /// proxy's own stale answers that could make three in a row, which have to be believed.
@@ -44,14 +44,10 @@ fn agents(rollouts: u64) -> Vec<(String, usize)> {
 }
 
 fn simulator(agents: &[(String, usize)], speed: &str) -> Simulator {
-    let cast = agents.iter().flat_map(|(name, script)| {
-        [
-            "--agent".to_owned(),
-            format!("{name}={}", SCRIPTS[*script].0),
-        ]
-    });
-    let speed = ["--speed".to_owned(), speed.to_owned()];
-    Simulator::start(&cast.chain(speed).collect::<Vec<_>>())
+    let cast = agents
+        .iter()
+        .map(|(name, script)| format!("--agent={name}={}", SCRIPTS[*script].0));
+    Simulator::start(cast.chain([format!("--speed={speed}")]))
 }
 
 #[test]
@@ -88,7 +84,7 @@ fn a_wait_comes_to_the_right_verdict_through_all_faults() {
                         "--logs",
                         "0",
                     ]);
-                    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+                    let report = ended.json();
                     let reported = &report["agents"][0];
                     let elapsed = reported["elapsedMs"].as_u64().unwrap();
                     // Another one may have taken its place before any answer came through: then all
@@ -137,7 +133,7 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
     // Those that another took the place of before any list showed them.
     let mut unseen = Vec::new();
     let found = wait_within(MAX_WAIT, "every rollout has ended", || {
-        let desired = simulator.desired();
+        let desired = desired(&simulator);
         let settled = settled(&sidecar)?;
         let found = ended(&sidecar)?;
         unseen = expected
@@ -192,6 +188,16 @@ fn the_sidecar_comes_to_the_right_verdicts_through_all_faults() {
     );
 }
 
+/// The deployments that are desired, by agent.
+fn desired(simulator: &Simulator) -> BTreeMap<String, String> {
+    let (_, list) = simulator.ask("GET", "/agents");
+    let services = list["services"].as_array().unwrap().iter();
+    let word = |service: &Value, key: &str| service[key].as_str().unwrap().to_owned();
+    services
+        .map(|service| (word(service, "name"), word(service, "desiredDeploymentId")))
+        .collect()
+}
+
 type Ended = BTreeMap<String, Vec<(String, String)>>;
 
 /// The rollouts that have ended, by agent: deployments and verdicts.
@@ -199,7 +205,10 @@ fn ended(sidecar: &Sidecar) -> Option<Ended> {
     let mut found = Ended::new();
     let mut before = String::new();
     loop {
-        let page = page(sidecar, &format!("/v1/rollouts?limit=1000{before}"))?;
+        let page = get_json(
+            sidecar.endpoints(),
+            &format!("/v1/rollouts?limit=1000{before}"),
+        )?;
         for rollout in page["rollouts"].as_array().unwrap() {
             let word = |key: &str| rollout[key].as_str().unwrap().to_owned();
             let of_agent = found.entry(word("agent")).or_default();
@@ -222,7 +231,10 @@ fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
     let mut settled = BTreeMap::new();
     let mut after = String::new();
     loop {
-        let page = page(sidecar, &format!("/v1/agents?limit=1000{after}"))?;
+        let page = get_json(
+            sidecar.endpoints(),
+            &format!("/v1/agents?limit=1000{after}"),
+        )?;
         for agent in page["agents"].as_array().unwrap() {
             if agent["state"] != "rolling-out"
                 && let Some(deployment) = agent["deploymentId"].as_str()
@@ -236,9 +248,4 @@ fn settled(sidecar: &Sidecar) -> Option<BTreeMap<String, String>> {
             None => return Some(settled),
         }
     }
-}
-
-fn page(sidecar: &Sidecar, path: &str) -> Option<Value> {
-    let body = get(sidecar.endpoints(), path)?.1;
-    Some(serde_json::from_str(&body).unwrap())
 }

@@ -1,11 +1,12 @@
 //! What the sidecar finds by itself, and what it reports.
 
 use crate::api::Api;
-use crate::harness::{Place, project};
+use crate::harness::Place;
 use crate::receiver::Receiver;
+use crate::support::{validate, wait_until};
 
 #[test]
-fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
+fn reports_a_rollout_from_its_start_to_its_verdict() {
     let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -24,8 +25,6 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
         ],
         "and nothing of b, which rests"
     );
-    let schema = std::fs::read_to_string(project("config/schema/event.schema.json")).unwrap();
-    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     api.deploy("b", "d2");
     hook.wait_for_line("b d2 rollout.started");
     api.fail("b");
@@ -54,16 +53,12 @@ fn a_rollout_is_found_followed_and_told_from_its_start_to_its_verdict() {
     hook.wait_for_line("a d2 agent.removed");
     sidecar.stop();
     for one in hook.received() {
-        let errors: Vec<String> = schema
-            .iter_errors(&one.event)
-            .map(|error| error.to_string())
-            .collect();
-        assert!(errors.is_empty(), "{errors:?}: {}", one.event);
+        validate("event.schema.json", &one.event);
     }
 }
 
 #[test]
-fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recovery() {
+fn reports_an_agent_that_becomes_unready_without_a_deploy_and_its_recovery() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -77,7 +72,7 @@ fn an_agent_that_stops_being_ready_without_a_deploy_is_told_and_so_is_its_recove
 }
 
 #[test]
-fn agents_come_and_go() {
+fn reports_agents_that_are_added_and_removed() {
     let (api, hook) = (Api::with(&["a", "b"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -136,7 +131,7 @@ fn a_named_agent_is_watched_without_the_list() {
 }
 
 #[test]
-fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
+fn reports_rollouts_that_began_and_ended_while_it_was_down() {
     let (api, hook) = (Api::with(&["a", "b", "c"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -167,7 +162,7 @@ fn what_began_and_ended_while_it_was_down_is_found_and_told_as_that() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
+fn an_unreadable_list_is_logged_once_and_removes_no_agent() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())
@@ -175,7 +170,7 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
     api.outage("503 Service Unavailable", "");
     sidecar.wait_for_log("the list of agents cannot be read");
     let before = api.requests().len();
-    crate::harness::wait_until("several lists", || {
+    wait_until("several lists", || {
         (api.requests().len() > before + 5).then_some(())
     });
     api.recover();
@@ -195,7 +190,7 @@ fn a_list_that_cannot_be_read_is_said_once_and_nobody_is_taken_for_gone() {
 }
 
 #[test]
-fn another_agent_under_the_same_name_is_followed_anew() {
+fn a_new_agent_of_the_same_name_is_followed_from_its_start() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let sidecar = Place::of(&api)
         .webhook("hook", &hook.url())

@@ -49,7 +49,7 @@ fn the_history_is_shown_while_the_sidecar_runs_and_after() {
     let json = place.other(&[
         "history", "b", "--output", "json", "--by", "agent", "--limit", "1",
     ]);
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let json = json.json();
     assert_eq!(json["stats"]["count"], 2);
     assert_eq!(json["stats"]["restores"], 1);
     assert_eq!(json["groups"][0]["name"], "b");
@@ -100,7 +100,7 @@ fn a_name_that_a_ci_runner_would_obey_begins_no_line() {
 }
 
 #[test]
-fn what_is_typed_wrong_is_named() {
+fn a_wrong_history_option_is_named() {
     let place = Place::of(&Api::with(&[]));
     for (arguments, shown) in [
         (vec!["history"], "there is no store at "),

@@ -13,7 +13,6 @@ mod faults;
 mod finding;
 mod harness;
 mod history;
-mod http;
 mod life;
 mod monitoring;
 mod named;
@@ -26,7 +25,7 @@ mod reload;
 mod security;
 mod station;
 mod store;
-#[path = "../cli/tls_server.rs"]
-mod tls_server;
+#[path = "../support/mod.rs"]
+mod support;
 mod traces;
 mod upkeep;

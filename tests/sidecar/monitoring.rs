@@ -7,9 +7,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::harness::{Place, Sidecar, project, wait_until};
-use crate::http;
+use crate::harness::{Place, Sidecar, get};
 use crate::receiver::{Receiver, Reply};
+use crate::support::process::Signal;
+use crate::support::{project, project_text, wait_until};
 
 /// The labels that a scrape adds.
 const SCRAPED: &str = "job=\"pipecat-rollout\",instance=\"sidecar:9464\"";
@@ -95,7 +96,7 @@ const ALERTS: [(&str, &str, Bad); 13] = [
 ];
 
 fn series(sidecar: &Sidecar) -> Series {
-    let (_, text) = http::get(sidecar.endpoints(), "/metrics").unwrap();
+    let (_, text) = get(sidecar.endpoints(), "/metrics").unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let mut series: Series = samples
         .map(|line| {
@@ -149,7 +150,7 @@ fn measure() -> (Series, Series) {
     api.fail("a");
     hook.wait_for_line("a d3 rollout.finished failed");
     std::fs::write(place.path("watch.toml"), "intervall = 3\n").unwrap();
-    sidecar.signal("HUP");
+    sidecar.signal(Signal::HUP);
     sidecar.wait_for_log("the configuration cannot be reloaded");
     let ill = series(&sidecar);
     sidecar.stop();
@@ -222,7 +223,7 @@ fn steady(value: f64) -> String {
 fn each_alert_fires_and_rests_on_the_series_of_a_real_sidecar_and_each_query_of_the_dashboard_finds_some()
  {
     let (well, ill) = measure();
-    let rules = std::fs::read_to_string(project("config/prometheus/rules.yaml")).unwrap();
+    let rules = project_text("config/prometheus/rules.yaml");
     let names = rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
@@ -285,7 +286,7 @@ fn dashboard() -> Vec<(String, Option<f64>)> {
             _ => {}
         }
     }
-    let text = std::fs::read_to_string(project("config/grafana/dashboard.json")).unwrap();
+    let text = project_text("config/grafana/dashboard.json");
     let dashboard: Value = serde_json::from_str(&text).unwrap();
     let mut found = Vec::new();
     queries(&dashboard, &mut found);

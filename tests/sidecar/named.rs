@@ -1,8 +1,8 @@
 //! Agents that are named: each is read by itself, and one that cannot be read blocks no other.
 
 use crate::api::Api;
-use crate::harness::{Place, Sidecar, wait_until};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get, get_json};
+use crate::support::wait_until;
 
 const BROKEN: &str = "500 Internal Server Error";
 const UNREADABLE: &str = "b cannot be read: ";
@@ -10,8 +10,7 @@ const UNREADABLE: &str = "b cannot be read: ";
 /// Waits until the sidecar knows these agents.
 fn wait_for_agents(sidecar: &Sidecar, names: &[&str]) {
     wait_until("these agents are known", || {
-        let (_, body) = get(sidecar.endpoints(), "/v1/agents")?;
-        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let answer = get_json(sidecar.endpoints(), "/v1/agents")?;
         let agents = answer["agents"].as_array().unwrap().iter();
         let known: Vec<&str> = agents
             .map(|agent| agent["name"].as_str().unwrap())
@@ -56,7 +55,7 @@ fn agents_are_read_side_by_side() {
 }
 
 #[test]
-fn an_agent_that_is_remembered_and_cannot_be_read_is_not_missed() {
+fn a_known_agent_that_cannot_be_read_is_not_removed() {
     let api = Api::with(&["a", "b"]);
     let place = Place::of(&api).args("a b");
     let sidecar = place.start_watching();

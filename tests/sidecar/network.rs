@@ -4,13 +4,14 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Place, Sidecar, wait_until};
-use crate::http::get;
+use crate::harness::{Place, Sidecar, get_json};
 use crate::receiver::Receiver;
 use crate::station::{Station, details};
-use crate::tls_server::{Fault, TlsServer, expired};
+use crate::support::http::{Request, answer};
+use crate::support::tls::{Fault, TlsServer, expired};
+use crate::support::wait_until;
 
 const WAIT: [&str; 5] = [
     "wait-for-ready",
@@ -56,8 +57,7 @@ fn a_sidecar_goes_on_when_the_server_is_started_anew_and_finds_what_was_deployed
     sidecar.wait_for_log("cannot be read");
     let station = Station::ready_at(address, "d2");
     let rollouts = wait_until("the rollout is reported", || {
-        let page = get(sidecar.endpoints(), "/v1/rollouts")?.1;
-        let page: Value = serde_json::from_str(&page).unwrap();
+        let page = get_json(sidecar.endpoints(), "/v1/rollouts")?;
         let rollouts = page["rollouts"].as_array().unwrap().clone();
         (!rollouts.is_empty()).then_some(rollouts)
     });
@@ -144,19 +144,15 @@ fn localhost_is_this_machine_whatever_the_resolver_says() {
 }
 
 /// What an API with this agent answers.
-fn api_answer(deployment: &str, ready: bool, head: &str) -> String {
+fn api_answer(deployment: &str, ready: bool, request: &Request) -> String {
     let details = details(deployment, ready);
-    let list = head.split(' ').nth(1).unwrap().ends_with("/agents");
+    let list = request.path.ends_with("/agents");
     let body = if list {
         json!({ "services": [details] })
     } else {
         details
     };
-    let body = body.to_string();
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    answer("200 OK", "", &body.to_string())
 }
 
 #[test]
@@ -164,9 +160,9 @@ fn a_sidecar_outlives_a_certificate_that_ran_out_and_ends_its_rollouts_after() {
     let shown = Arc::new(Mutex::new(("d1", true)));
     let showing = Arc::clone(&shown);
     let faults = &[Fault::CutHandshake, Fault::NoTls, Fault::CutAnswer];
-    let server = TlsServer::start(faults, move |head| {
+    let server = TlsServer::start(faults, move |request| {
         let (deployment, ready) = *showing.lock().unwrap();
-        api_answer(deployment, ready, head)
+        api_answer(deployment, ready, request)
     });
     let place = Place::at(&server.url()).file("ca.pem", &server.authority);
     let place = place.config("ca-file = \"ca.pem\"\n");
@@ -178,8 +174,7 @@ fn a_sidecar_outlives_a_certificate_that_ran_out_and_ends_its_rollouts_after() {
     *shown.lock().unwrap() = ("d2", true);
     server.present(|_| ());
     let ended = wait_until("the rollout has ended", || {
-        let page: Value =
-            serde_json::from_str(&get(sidecar.endpoints(), "/v1/rollouts")?.1).unwrap();
+        let page = get_json(sidecar.endpoints(), "/v1/rollouts")?;
         let rollouts = page["rollouts"].as_array().unwrap().clone();
         (!rollouts.is_empty()).then_some(rollouts)
     });

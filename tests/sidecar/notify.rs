@@ -4,15 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
-
 use crate::api::Api;
-use crate::harness::{Place, wait_until};
-use crate::http::{self, answer};
+use crate::harness::{Place, get, get_json};
 use crate::receiver::{Receiver, Reply};
+use crate::support::http::{answer, send};
+use crate::support::{http, wait_until};
 
 #[test]
-fn a_sink_that_is_tried_says_what_came_back() {
+fn test_sink_shows_the_answer_of_the_sink() {
     let api = Api::with(&[]);
     let hook = Receiver::replying(|number, _| match number {
         0 => Reply::Take,
@@ -70,7 +69,7 @@ fn a_program_that_repeats_the_key_does_not_show_it() {
 }
 
 #[test]
-fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
+fn dead_letters_are_listed_and_redelivered_on_request() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let down = Receiver::replying(|_, _| Reply::HangUp);
     let place = Place::of(&api).webhook("ops", &down.url());
@@ -106,8 +105,7 @@ fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
     );
     let json = place
         .other(&["history", "--undelivered", "--output", "json"])
-        .stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
+        .json();
     let letters = json["deadLetters"].as_array().unwrap();
     assert!(
         letters
@@ -145,20 +143,20 @@ fn what_was_not_taken_is_shown_and_sent_again_when_that_is_asked_for() {
 }
 
 #[test]
-fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
+fn a_heartbeat_is_sent_only_while_agents_can_be_read() {
     let pinged = Arc::new(AtomicBool::new(false));
     let ping = Arc::clone(&pinged);
     let switch = http::serve(move |request, stream| {
         assert_eq!(
-            (request.method.as_str(), request.body.as_str()),
-            ("POST", "")
+            (request.line(), request.body.as_str()),
+            ("POST /".to_owned(), "")
         );
         let status = if ping.swap(true, Ordering::SeqCst) {
             "200 OK"
         } else {
             "404 Not Found"
         };
-        answer(stream, status, "", "");
+        send(stream, &answer(status, "", ""));
     });
     let sink = format!(
         "[[sink]]\nname = \"alive\"\nkind = \"heartbeat\"\nurl = \"http://{switch}/\"\nevery = \"1s\"\n\
@@ -195,7 +193,7 @@ fn a_dead_mans_switch_hears_from_it_only_while_it_sees() {
 }
 
 #[test]
-fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
+fn muted_events_are_logged_and_counted_but_not_sent() {
     let (api, hook) = (Api::with(&["loud", "quiet"]), Receiver::start());
     let place = Place::of(&api)
         .config(
@@ -223,11 +221,10 @@ fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
     let line = sidecar.wait_for_log("quiet: rollout ready");
     assert!(line.contains(" (muted)\""), "{line}");
     hook.wait_for_line("loud d2 rollout.finished ready");
-    let (_, readyz) = http::get(sidecar.endpoints(), "/readyz").unwrap();
-    let readyz: Value = serde_json::from_str(&readyz).unwrap();
+    let readyz = get_json(sidecar.endpoints(), "/readyz").unwrap();
     assert_eq!(readyz["muted"][0]["what"], muted);
     assert!(readyz["muted"][0]["events"].as_u64() >= Some(2), "{readyz}");
-    let (_, metrics) = http::get(sidecar.endpoints(), "/metrics").unwrap();
+    let (_, metrics) = get(sidecar.endpoints(), "/metrics").unwrap();
     assert!(metrics.contains("\npipecat_rollout_mutes 1\n"), "{metrics}");
     sidecar.stop();
     assert!(
@@ -245,7 +242,7 @@ fn what_is_muted_is_logged_and_counted_and_sent_to_nobody() {
 }
 
 #[test]
-fn that_the_store_cannot_be_written_is_announced_without_it() {
+fn a_store_that_cannot_be_written_is_announced_to_sinks() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -288,8 +285,7 @@ fn the_history_can_be_had_whole_as_json_and_csv() {
     sidecar.stop();
     let text = place.other(&["history"]).stdout;
     assert!(text.contains("(20 of 23; --limit shows more)"), "{text}");
-    let json = place.other(&["history", "-o", "json"]).stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
+    let json = place.other(&["history", "-o", "json"]).json();
     assert_eq!(json["rollouts"].as_array().unwrap().len(), 23);
     assert_eq!(json["stats"]["count"], 23);
     let csv = place.other(&["history", "-o", "csv"]).stdout;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::KEY;
-use crate::http::{self, Request, answer};
+use crate::support::http::{Request, answer, reset, send};
+use crate::support::{KEY, http};
 
 /// How many answers in a row may be from the past: one less than what has to be believed.
 const MOST_STALE: usize = 2;
@@ -39,10 +39,10 @@ pub(crate) enum Fault {
 /// A proxy before a simulator.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<State>,
 }
 
-struct Shared {
+struct State {
     upstream: String,
     seed: u64,
     paths: Mutex<BTreeMap<String, Past>>,
@@ -61,7 +61,7 @@ impl Proxy {
     /// A proxy before the API at `url`.
     pub(crate) fn before(url: &str, seed: u64) -> Self {
         let upstream = url.strip_prefix("http://").unwrap();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(State {
             upstream: upstream.split('/').next().unwrap().to_owned(),
             seed,
             paths: Mutex::default(),
@@ -82,7 +82,7 @@ impl Proxy {
     }
 }
 
-impl Shared {
+impl State {
     fn serve(&self, request: &Request, stream: &mut TcpStream) {
         let Some(whole) = self.fetch(&request.path) else {
             return;
@@ -93,10 +93,10 @@ impl Shared {
         }
         let half = whole.len() / 2;
         match fault {
-            None | Some(Fault::Stale) => drop(stream.write_all(whole.as_bytes())),
+            None | Some(Fault::Stale) => send(stream, &whole),
             Some(Fault::Delay) => {
                 thread::sleep(Duration::from_millis(300));
-                let _ = stream.write_all(whole.as_bytes());
+                send(stream, &whole);
             }
             Some(Fault::Drip) => {
                 for part in whole.as_bytes().chunks(whole.len() / 20 + 1) {
@@ -107,30 +107,23 @@ impl Shared {
             Some(Fault::Cut) => drop(stream.write_all(&whole.as_bytes()[..half])),
             Some(Fault::Reset) => {
                 let _ = stream.write_all(&whole.as_bytes()[..half]);
-                let socket = socket2::SockRef::from(&*stream);
-                socket.set_linger(Some(Duration::ZERO)).unwrap();
+                reset(stream);
             }
             Some(Fault::HangUp) => {}
             Some(Fault::BlackHole) => thread::sleep(Duration::from_secs(15)),
-            Some(Fault::ServerError) => answer(stream, "502 Bad Gateway", "", "<html>"),
+            Some(Fault::ServerError) => send(stream, &answer("502 Bad Gateway", "", "<html>")),
             Some(Fault::Patience) => {
-                answer(stream, "429 Too Many Requests", "retry-after: 1\r\n", "{}");
+                let pause = "retry-after: 1\r\n";
+                send(stream, &answer("429 Too Many Requests", pause, "{}"));
             }
-            Some(Fault::Garbage) => answer(stream, "200 OK", "", "<html>not JSON</html>"),
+            Some(Fault::Garbage) => send(stream, &answer("200 OK", "", "<html>not JSON</html>")),
         }
     }
 
     /// What the simulator answers now.
     fn fetch(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(&self.upstream).ok()?;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\n\r\n",
-            self.upstream
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut whole = String::new();
-        stream.read_to_string(&mut whole).ok()?;
-        Some(whole)
+        let key = format!("authorization: Bearer {KEY}\r\n");
+        http::exchange(&self.upstream, "GET", path, &key)
     }
 
     /// What is done to this answer: that depends on the seed, the path, and how often it was asked

@@ -1,15 +1,13 @@
 //! A receiver of webhooks that answers as a test wants, and remembers what it was sent.
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::http::{self, Request, answer};
-
-/// How long something that has to come may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::support::http;
+use crate::support::http::{Request, answer, send};
+use crate::support::shared::Shared;
 
 /// What a receiver does with a request.
 #[derive(Debug, Clone)]
@@ -60,12 +58,7 @@ impl Received {
 /// A receiver.
 pub(crate) struct Receiver {
     address: SocketAddr,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    received: Mutex<Vec<Received>>,
-    more: Condvar,
+    received: Arc<Shared<Vec<Received>>>,
 }
 
 impl Receiver {
@@ -76,13 +69,10 @@ impl Receiver {
 
     /// A receiver that does with the `n`th event, from 0 on, what the test says.
     pub(crate) fn replying(reply: impl Fn(usize, &Value) -> Reply + Send + Sync + 'static) -> Self {
-        let shared = Arc::new(Shared {
-            received: Mutex::new(Vec::new()),
-            more: Condvar::new(),
-        });
-        let serving = Arc::clone(&shared);
+        let received = Arc::new(Shared::default());
+        let serving = Arc::clone(&received);
         let address = http::serve(move |request, stream| serve(&serving, &reply, request, stream));
-        Self { address, shared }
+        Self { address, received }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -91,19 +81,13 @@ impl Receiver {
 
     /// Waits until what was received fits; gives all of it.
     pub(crate) fn wait_for(&self, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut received = self.shared.received.lock().unwrap();
-        while !enough(&received) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let lines: Vec<String> = received.iter().map(Received::line).collect();
-            assert!(
-                !left.is_zero(),
-                "that never came; this did:\n{}",
-                lines.join("\n")
-            );
-            received = self.shared.more.wait_timeout(received, left).unwrap().0;
-        }
-        received.clone()
+        self.received.wait_for(
+            |received| enough(received).then(|| received.clone()),
+            |received| {
+                let lines: Vec<String> = received.iter().map(Received::line).collect();
+                format!("that never came; this did:\n{}", lines.join("\n"))
+            },
+        )
     }
 
     /// Waits until these have been taken, whatever else there was in between, and gives the lines
@@ -119,39 +103,35 @@ impl Receiver {
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.shared.received.lock().unwrap().clone()
+        self.received.lock().clone()
     }
 }
 
 fn serve(
-    shared: &Shared,
+    received: &Shared<Vec<Received>>,
     reply: &impl Fn(usize, &Value) -> Reply,
     request: Request,
     stream: &mut TcpStream,
 ) {
-    let event: Value = serde_json::from_str(&request.body).unwrap();
-    let mut received = shared.received.lock().unwrap();
-    let reply = reply(received.len(), &event);
-    let taken = matches!(reply, Reply::Take);
+    let event = request.json();
     let path = request.path.clone();
-    received.push(Received {
-        request,
-        event,
-        taken,
+    let reply = received.change(|received| {
+        let reply = reply(received.len(), &event);
+        let taken = matches!(reply, Reply::Take);
+        received.push(Received {
+            request,
+            event,
+            taken,
+        });
+        reply
     });
-    shared.more.notify_all();
-    drop(received);
     match reply {
-        Reply::Take => answer(stream, "204 No Content", "", ""),
-        Reply::Status(status, headers) => answer(stream, status, &headers, ""),
+        Reply::Take => send(stream, &answer("204 No Content", "", "")),
+        Reply::Status(status, headers) => send(stream, &answer(status, &headers, "")),
         Reply::Repeat => {
             let body = format!("Cannot POST {path}");
-            answer(
-                stream,
-                "404 Not Found",
-                "content-type: text/plain\r\n",
-                &body,
-            );
+            let plain = "content-type: text/plain\r\n";
+            send(stream, &answer("404 Not Found", plain, &body));
         }
         Reply::Hang => loop {
             std::thread::park();

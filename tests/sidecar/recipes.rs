@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value};
 
 use crate::api::Api;
-use crate::harness::{Place, Simulator, project, wait_until};
-use crate::http::{self, Request, answer};
+use crate::harness::Place;
+use crate::support::http::{Request, answer, send};
+use crate::support::simulator::Simulator;
+use crate::support::{http, project_text, wait_until};
 
 /// What a service says of a request: nothing, or what is wrong with it.
 type Check = fn(&Request, &mut Open) -> Result<(), String>;
@@ -60,16 +62,12 @@ impl Service {
         let address =
             http::serve(
                 move |request, stream| match check(&request, &mut state.lock().unwrap()) {
-                    Ok(()) => answer(stream, status, "", ""),
+                    Ok(()) => send(stream, &answer(status, "", "")),
                     Err(why) => {
                         let problem = format!("{why}: {request:?}");
                         found.lock().unwrap().push(problem);
-                        answer(
-                            stream,
-                            "400 Bad Request",
-                            "content-type: text/plain\r\n",
-                            &why,
-                        );
+                        let plain = "content-type: text/plain\r\n";
+                        send(stream, &answer("400 Bad Request", plain, &why));
                     }
                 },
             );
@@ -83,7 +81,7 @@ impl Service {
 
 /// The recipes of the page, by the name of their sink.
 fn recipes() -> BTreeMap<String, String> {
-    let page = std::fs::read_to_string(project("docs/sinks.md")).unwrap();
+    let page = project_text("docs/sinks.md");
     let (_, page) = page.split_once("\n## Recipes\n").unwrap();
     let blocks = page.split("```toml\n").skip(1);
     let texts = blocks.map(|block| block.split_once("```").unwrap().0);
@@ -158,33 +156,11 @@ fn each_recipe_is_what_its_service_documents() {
 }
 
 #[test]
-fn a_rollout_that_fails_opens_an_alert_and_the_next_that_is_ready_closes_it() {
-    let api = Api::with(&["voice"]);
-    let service = Service::start("202 Accepted", pagerduty);
-    let sidecar = place(&api, &recipes()["pagerduty"], "R0UT1NGKEY", &service).start_watching();
-    api.deploy("voice", "d2");
-    sidecar.wait_for_log("voice: rollout of d2 started");
-    api.fail("voice");
-    let is_open = |is_open: bool| {
-        let open = service.open.lock().unwrap();
-        (open.opened > 0 && open.keys.is_empty() != is_open).then_some(())
-    };
-    wait_until("an alert is open", || is_open(true));
-    api.deploy("voice", "d3");
-    sidecar.wait_for_log("voice: rollout of d3 started");
-    api.ready("voice");
-    wait_until("it is closed", || is_open(false));
-    sidecar.stop();
-    assert_eq!(*service.problems.lock().unwrap(), [""; 0]);
-    assert_eq!(service.open.lock().unwrap().opened, 1);
-}
-
-#[test]
 fn the_page_leads_from_nothing_to_an_alert_that_opens_and_closes() {
-    let page = std::fs::read_to_string(project("docs/sidecar.md")).unwrap();
+    let page = project_text("docs/sidecar.md");
     let (_, page) = page.split_once("\n### From nothing to an alert\n").unwrap();
     let (page, _) = page.split_once("\n### ").unwrap();
-    let simulator = Simulator::start(&words("crash-loop --speed 20"));
+    let simulator = Simulator::start(["crash-loop", "--speed", "20"]);
     let at = simulator.url.trim_end_matches("/v1");
     let service = Service::start("202 Accepted", pagerduty);
     let ever_opened = || service.open.lock().unwrap().opened;

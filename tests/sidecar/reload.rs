@@ -3,12 +3,12 @@
 use std::fs;
 
 use crate::api::Api;
-use crate::harness::Place;
-use crate::http::get;
+use crate::harness::{Place, get};
 use crate::receiver::Receiver;
+use crate::support::process::Signal;
 
 #[test]
-fn sinks_are_exchanged_without_a_restart() {
+fn sighup_replaces_sinks_without_a_restart() {
     let (api, first, second) = (Api::with(&["a"]), Receiver::start(), Receiver::start());
     let place = Place::of(&api).webhook("first", &first.url());
     let sidecar = place.start_watching();
@@ -23,7 +23,7 @@ fn sinks_are_exchanged_without_a_restart() {
             .replace(&first.url(), &second.url()),
     )
     .unwrap();
-    sidecar.signal("HUP");
+    sidecar.signal(Signal::HUP);
     sidecar.wait_for_log("the configuration was reloaded");
     let before = first.received().len();
     api.deploy("a", "d3");
@@ -37,7 +37,7 @@ fn sinks_are_exchanged_without_a_restart() {
 }
 
 #[test]
-fn a_wrong_file_keeps_the_configuration_and_says_so() {
+fn sighup_with_a_wrong_file_keeps_the_configuration() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -47,7 +47,7 @@ fn a_wrong_file_keeps_the_configuration_and_says_so() {
         format!("{config}\nintervall = 3\n"),
     )
     .unwrap();
-    sidecar.signal("HUP");
+    sidecar.signal(Signal::HUP);
     let line = sidecar.wait_for_log("the configuration cannot be reloaded, and stays as it was: ");
     assert!(
         line.contains("line ") && line.contains("intervall"),
@@ -60,7 +60,7 @@ fn a_wrong_file_keeps_the_configuration_and_says_so() {
     api.ready("a");
     hook.wait_for_line("a d2 rollout.finished ready");
     fs::write(place.path("watch.toml"), config).unwrap();
-    sidecar.signal("HUP");
+    sidecar.signal(Signal::HUP);
     sidecar.wait_for_log("the configuration was reloaded");
     sidecar.stop();
 }

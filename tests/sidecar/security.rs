@@ -5,16 +5,16 @@ use std::fs;
 use serde_json::json;
 
 use crate::api::Api;
-use crate::harness::{KEY, Place};
-use crate::http::get;
+use crate::harness::{Place, get};
 use crate::receiver::{Receiver, Reply};
+use crate::support::KEY;
 
 const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TOKEN: &str = "pcc_pat_5ecret_of_the_cli";
 const SECRET_PATH: &str = "T0000-s3cret-path";
 
 #[test]
-fn no_secret_is_in_what_it_tells_or_leaves() {
+fn no_secret_is_in_any_output_or_file() {
     let api = Api::with(&["a"]);
     // A server that repeats what it was sent, and a crash that lists its environment.
     api.set(

@@ -7,15 +7,17 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
+use crate::support::http::read_request;
+
 /// A server of one agent, `my-agent`, at an address.
 pub(crate) struct Station {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<State>,
     door: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct State {
     shown: Mutex<Shown>,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -43,7 +45,7 @@ impl Station {
     fn open(address: SocketAddr, deployment: &'static str, ready: bool) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(State::default());
         {
             let mut shown = shared.shown.lock().unwrap();
             shown.deployment = deployment;
@@ -92,11 +94,11 @@ impl Station {
     }
 }
 
-impl Shared {
+impl State {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(path) = read_path(&mut reader) {
-            let body = self.answer(&path).to_string();
+        while let Some(request) = read_request(&mut reader) {
+            let body = self.answer(&request.path).to_string();
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
@@ -127,19 +129,4 @@ pub(crate) fn details(deployment: &str, ready: bool) -> Value {
         "id": "id-of-my-agent", "name": "my-agent", "ready": ready,
         "desiredDeploymentId": deployment, "reconciledDeploymentId": deployment,
     })
-}
-
-fn read_path(reader: &mut impl std::io::BufRead) -> Option<String> {
-    let mut first = String::new();
-    reader.read_line(&mut first).ok()?;
-    let path = first.split(' ').nth(1)?.to_owned();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line.trim().is_empty() {
-            return Some(path);
-        }
-    }
 }

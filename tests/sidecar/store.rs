@@ -3,9 +3,10 @@
 use std::fs;
 
 use crate::api::Api;
-use crate::harness::{Ended, Place, wait_until};
-use crate::http;
+use crate::harness::{Place, get};
 use crate::receiver::Receiver;
+use crate::support::process::{Ended, Signal};
+use crate::support::wait_until;
 
 fn refused(ended: &Ended, code: i32, words: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
@@ -34,7 +35,7 @@ fn a_second_sidecar_on_the_same_store_is_refused() {
 }
 
 #[test]
-fn a_place_that_may_come_to_be_and_one_that_will_not_are_told_apart() {
+fn a_store_folder_that_cannot_be_made_exits_1_or_2() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).file("file", "");
     let file = place.path("file").join("deep/er");
@@ -47,7 +48,7 @@ fn a_place_that_may_come_to_be_and_one_that_will_not_are_told_apart() {
 }
 
 #[test]
-fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() {
+fn a_foreign_newer_or_damaged_store_is_refused_and_not_changed() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     place.start_watching().stop();
@@ -75,7 +76,7 @@ fn a_file_that_is_no_store_a_newer_one_and_a_damaged_one_are_left_as_they_are() 
 }
 
 #[test]
-fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
+fn exits_1_when_events_could_not_be_stored() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let sidecar = place.start_watching();
@@ -85,7 +86,7 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
     store.execute_batch(refusing).unwrap();
     api.deploy("a", "d2");
     sidecar.wait_for_log("the store cannot be written");
-    sidecar.signal("TERM");
+    sidecar.signal(Signal::TERM);
     let ended = sidecar.end();
     assert_eq!(ended.code(), 1, "{ended:?}");
     let words = "what happened last could not be written down, and is lost: ";
@@ -98,7 +99,7 @@ fn what_could_not_be_written_until_the_end_is_said_and_no_success() {
 }
 
 #[test]
-fn a_store_that_is_deleted_while_it_is_in_use_is_made_again() {
+fn a_store_deleted_while_in_use_is_created_again() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -117,7 +118,7 @@ fn a_store_that_is_deleted_while_it_is_in_use_is_made_again() {
 }
 
 #[test]
-fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be() {
+fn a_store_replaced_while_in_use_is_not_written_and_makes_it_not_ready() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let sidecar = place.start_watching();
@@ -126,7 +127,7 @@ fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be
     api.deploy("a", "d2");
     sidecar.wait_for_log("was replaced while it was in use");
     let body = wait_until("not ready", || {
-        let (status, body) = http::get(sidecar.endpoints(), "/readyz")?;
+        let (status, body) = get(sidecar.endpoints(), "/readyz")?;
         (status == 503).then_some(body)
     });
     assert!(body.contains("start the sidecar again"), "{body}");
@@ -135,7 +136,7 @@ fn a_store_that_is_replaced_while_it_is_in_use_is_not_written_and_said_not_to_be
 }
 
 #[test]
-fn a_store_that_another_program_holds_stops_no_endpoint_and_loses_nothing() {
+fn a_store_locked_by_another_program_stops_no_endpoint_and_loses_nothing() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
     let sidecar = place.start_watching();
@@ -147,7 +148,7 @@ fn a_store_that_another_program_holds_stops_no_endpoint_and_loses_nothing() {
     api.deploy("a", "d3");
     sidecar.wait_for_log("the store cannot be written");
     for path in ["/livez", "/metrics", "/v1/agents", "/v1/rollouts"] {
-        let (status, body) = http::get(sidecar.endpoints(), path).unwrap();
+        let (status, body) = get(sidecar.endpoints(), path).unwrap();
         assert_eq!(status, 200, "{path}: {body}");
     }
     api.ready("a");

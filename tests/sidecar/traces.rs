@@ -1,6 +1,5 @@
 //! The sidecar's rollouts as traces, and a receiver that is down.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -9,34 +8,17 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::harness::Place;
+use crate::support::http;
+use crate::support::http::{answer, send};
 
 /// A receiver of traces: its address, and the bodies that come.
 fn receiver() -> (String, mpsc::Receiver<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
     let (sender, bodies) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let (mut request, mut part) = (Vec::new(), [0; 4096]);
-            let body = loop {
-                let count = stream.read(&mut part).unwrap();
-                request.extend_from_slice(&part[..count]);
-                let text = String::from_utf8_lossy(&request).into_owned();
-                if let Some((_, body)) = text.split_once("\r\n\r\n")
-                    && let Ok(body) = serde_json::from_str(body)
-                {
-                    break body;
-                }
-                assert!(count > 0, "{text}");
-            };
-            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-            let _ = stream.write_all(answer.as_bytes());
-            if sender.send(body).is_err() {
-                return;
-            }
-        }
+    let address = http::serve(move |request, stream| {
+        send(stream, &answer("200 OK", "", "{}"));
+        let _ = sender.send(request.json());
     });
-    (address, bodies)
+    (format!("http://{address}"), bodies)
 }
 
 #[test]
@@ -66,7 +48,7 @@ fn each_rollout_that_has_ended_is_sent_as_a_trace() {
 }
 
 #[test]
-fn a_receiver_that_is_down_is_one_warning_and_no_more() {
+fn a_trace_receiver_that_is_down_is_one_warning() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api);
     let mut command = place.sidecar();
@@ -87,7 +69,7 @@ fn a_receiver_that_is_down_is_one_warning_and_no_more() {
 }
 
 #[test]
-fn what_a_receiver_that_hangs_never_took_is_said_at_the_end() {
+fn unsent_traces_are_counted_at_the_end() {
     let api = Api::with(&["a"]);
     // Nobody accepts.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -8,7 +8,7 @@ use crate::harness::Place;
 /// The deployments of the history, the latest first.
 fn history(place: &Place) -> Vec<String> {
     let ended = place.other(&["history", "--output", "json"]);
-    let shown: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let shown = ended.json();
     let rollouts = shown["rollouts"].as_array().unwrap().iter();
     rollouts
         .map(|rollout| rollout["deploymentId"].as_str().unwrap().to_owned())
@@ -16,7 +16,7 @@ fn history(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn the_history_loses_what_is_old_but_not_by_a_clock_that_is_far_ahead() {
+fn history_retention_deletes_old_rollouts_unless_the_clock_jumped() {
     let api = Api::with(&["a"]);
     let place = Place::of(&api).args("--once");
     assert_eq!(place.run().code(), 0);

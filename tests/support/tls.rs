@@ -1,6 +1,6 @@
 //! An https server whose certificate and faults a test chooses.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,6 +8,8 @@ use std::thread;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::http::{Request, read_request};
 
 /// A host name that no resolver knows.
 pub(crate) const HOST: &str = "api.example.test";
@@ -32,10 +34,10 @@ pub(crate) enum Fault {
 }
 
 impl TlsServer {
-    /// A server that answers by the head of a request, after it has done this to as many connections.
+    /// A server that answers each request so, after it has done this to as many connections.
     pub(crate) fn start(
         faults: &'static [Fault],
-        answer: impl Fn(&str) -> String + Send + 'static,
+        answer: impl Fn(&Request) -> String + Send + 'static,
     ) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
@@ -107,7 +109,7 @@ fn serve(
     mut stream: TcpStream,
     config: Arc<ServerConfig>,
     fault: Option<Fault>,
-    answer: &impl Fn(&str) -> String,
+    answer: &impl Fn(&Request) -> String,
 ) {
     // The beginning of the client's first message, so that it is an end and no refusal.
     let hello = |stream: &mut TcpStream| stream.read_exact(&mut [0; 16]);
@@ -121,10 +123,10 @@ fn serve(
     }
     let connection = ServerConnection::new(config).unwrap();
     let mut stream = StreamOwned::new(connection, stream);
-    let Some(head) = read_head(&mut stream) else {
+    let Some(request) = read_request(&mut BufReader::new(&mut stream)) else {
         return;
     };
-    let answer = answer(&head);
+    let answer = answer(&request);
     if matches!(fault, Some(Fault::CutAnswer)) {
         let _ = stream.write_all(&answer.as_bytes()[..answer.len() - 20]);
         return drop(stream.flush());
@@ -132,18 +134,4 @@ fn serve(
     let _ = stream.write_all(answer.as_bytes());
     stream.conn.send_close_notify();
     let _ = stream.flush();
-}
-
-fn read_head(stream: impl std::io::Read) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    loop {
-        let start = head.len();
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-        if head[start..].trim().is_empty() {
-            return Some(head);
-        }
-    }
 }
