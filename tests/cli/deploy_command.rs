@@ -42,6 +42,18 @@ fn what_the_command_started_ends_with_it() {
 }
 
 #[test]
+fn a_child_has_ten_seconds_to_clean_up_as_well() {
+    let cleans_up = "sh -c 'trap \"sleep 3; touch cleaned; exit\" TERM; while :; do sleep 0.1; done' & sh deploy; wait";
+    let rehearsed = Rehearsal::of("phase-failed")
+        .speed(20)
+        .around_a_script(cleans_up)
+        .end();
+    rehearsed.expect("failed", 10, 143);
+    rehearsed.expect_no_process_left();
+    assert!(rehearsed.path("cleaned").exists(), "{rehearsed}");
+}
+
+#[test]
 fn a_child_that_outlives_the_asked_command_is_killed() {
     let stubborn = "sh -c 'trap \"\" TERM; while :; do sleep 1; done' & sh deploy; wait";
     let rehearsed = Rehearsal::of("phase-failed")

@@ -8,7 +8,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, Signal, getpgrp, kill_process, kill_process_group, test_kill_process_group,
+    Pid, Signal, WaitOptions, getpgrp, kill_process, kill_process_group, test_kill_process_group,
+    waitpgid,
 };
 use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
@@ -26,9 +27,6 @@ use crate::core::trace::Root;
 
 /// How long the command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long what the command has started may outlive it then. (Where nobody reaps what has ended, it
-/// seems to live on.)
-const REST_GRACE: Duration = Duration::from_secs(1);
 /// How often to check whether what the command has started has ended.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
@@ -202,14 +200,13 @@ impl Deploy {
         let over = Instant::now() + GRACE;
         let ended = async {
             self.ended().await;
-            let rest = async {
-                while group == Group::Own && test_kill_process_group(id).is_ok() {
-                    sleep(BETWEEN_CHECKS).await;
-                }
-            };
-            timeout(REST_GRACE, rest).await.is_ok()
+            while group == Group::Own && test_kill_process_group(id).is_ok() {
+                // In a container this may be the process that orphans come to: they live on until it reaps them.
+                let _ = waitpgid(id, WaitOptions::NOHANG);
+                sleep(BETWEEN_CHECKS).await;
+            }
         };
-        if !timeout_at(over, ended).await.unwrap_or(false) {
+        if timeout_at(over, ended).await.is_err() {
             send(group, id, Signal::KILL);
             if self.is_running() {
                 self.ended().await;

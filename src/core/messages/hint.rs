@@ -93,6 +93,9 @@ const MEMORY: &str =
     "it needs more memory: choose a larger agent profile, or make the code use less";
 const NATIVE_CODE: &str = "native code crashed: check the packages that bring it";
 
+const LOGS: &str =
+    "read the deployment's logs in the dashboard, fix what they show, and deploy again";
+
 /// What an exit code of the agent's code means, as far as there is a convention.
 pub(crate) fn decode_exit_code(code: i64) -> Option<&'static str> {
     let mut known = EXIT_CODES.iter();
@@ -160,6 +163,10 @@ pub(crate) fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
         Verdict::Unchanged if outcome.deployment_id.is_some() => {
             "check the id: the deployment may be another agent's, or have been replaced before \
              the watch began"
+        }
+        Verdict::Unchanged if code == "CommitNotDeployed" => {
+            "check in the dashboard whether the push was to be deployed, from this branch, and what became of \
+             its build"
         }
         Verdict::Unchanged if outcome.baseline_deployment_id.is_none() => {
             "there is no deployment to wait for: deploy the agent first"

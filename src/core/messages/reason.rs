@@ -83,7 +83,13 @@ fn reason_of_time(verdict: Verdict, facts: &Facts<'_>) -> Option<Reason> {
     Some(match verdict {
         Verdict::Unauthorized | Verdict::Unavailable => unanswered(facts),
         Verdict::NotFound => absent("NotFound", not_found(facts), facts),
-        Verdict::Unchanged => plain("Unchanged", unchanged(facts)),
+        Verdict::Unchanged => plain(
+            match facts.rule {
+                TargetRule::Commit(_) | TargetRule::Pushed(_) => "CommitNotDeployed",
+                _ => "Unchanged",
+            },
+            unchanged(facts),
+        ),
         Verdict::CommandFailed(code) => plain(
             "CommandFailed",
             format!("the deploy command failed with exit code {code}, and no new deployment came"),

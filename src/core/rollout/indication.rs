@@ -44,6 +44,9 @@ pub(crate) enum Indication {
     Superseded { by: String, proof: Proof },
     /// The agent, seen before, does not exist.
     Deleted,
+    /// The target is desired again, after answers that were not confirmed had shown it replaced or deleted:
+    /// which of them lag, one more does not say.
+    Back,
     /// The answer goes back behind what was seen of the target.
     StepBack(StepBack),
     /// Nothing about the target has moved: how far it has come.
@@ -122,6 +125,7 @@ impl Indication {
                 proof: Proof::None,
                 ..
             } | Self::Deleted
+                | Self::Back
                 | Self::StepBack(_)
                 | Self::Contradiction
                 | Self::RevisionUnchanged { .. }
@@ -168,6 +172,7 @@ impl Indication {
             }
             | Self::PushFailed(_)
             | Self::Deleted
+            | Self::Back
             | Self::StepBack(_)
             | Self::FewerRestarts
             | Self::Unauthorized { first: false }
@@ -214,6 +219,7 @@ impl Indication {
             | Self::NotInView
             | Self::Absent
             | Self::FewerRestarts
+            | Self::Back
             | Self::StepBack(_) => return None,
         })
     }

@@ -109,8 +109,7 @@ pub struct Machine {
     absent: Option<String>,
     /// When the target was first the desired deployment in an answer that was believed.
     in_view_since: Option<Duration>,
-    /// Whether answers that were not confirmed have shown it replaced or deleted, and others then did not:
-    /// which of them lag, one more answer does not say.
+    /// Whether it has come back, and that is not confirmed.
     came_back: bool,
     known_problems: KnownProblems,
     pushes: Pushes,
@@ -371,9 +370,8 @@ impl Machine {
 
     /// Takes in the streaks of what an answer indicates.
     fn see(&mut self, at: Duration, indications: Vec<Indication>) {
-        let was_away = self.streaks.find(Indication::is_away).is_some();
         self.streaks.see(at, indications);
-        self.came_back |= was_away && self.streaks.find(Indication::is_away).is_none();
+        self.came_back &= !self.meets(|indication| *indication == Indication::Back);
         if self.meets(|indication| matches!(indication, Indication::Target(_))) {
             self.search.settle();
         }

@@ -69,13 +69,10 @@ impl Machine {
     fn is_final(&self, streak: &Streak) -> bool {
         match (&streak.indication, self.command) {
             (Indication::Ready, Command::Running) => false,
-            (Indication::Ready, _) if self.came_back && !streak.shown.meets(Needs::CONFIRMED) => {
-                false
-            }
             // Not before an answer from after the command: a deployment that came meanwhile would go
             // unseen.
             (Indication::Ready, Command::Ended(at, _)) if streak.shown.last_at() <= at => false,
-            (Indication::Ready, _) => self.ready_at.is_some(),
+            (Indication::Ready, _) => self.ready_at.is_some() && !self.came_back,
             // While something waits to be confirmed, that may be what moves.
             (Indication::Unmoved(_), _) => !self.streaks.iter().any(Indication::is_unconfirmed),
             _ => true,
@@ -246,7 +243,6 @@ impl Machine {
             || self.refusals.iter().next().is_some()
             // Others may be up to date, and have seen what came before the command ended.
             || self.view.stale
-            || self.came_back
             || matches!(self.command, Command::Ended(..))
             || self.streaks.due(limits).any(decides_soon)
             || appear.is_some_and(|moment| moment <= soon);

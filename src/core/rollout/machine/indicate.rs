@@ -71,7 +71,13 @@ impl Machine {
         if let Some(step_back) = self.step_back(details, &id) {
             found.push(Indication::StepBack(step_back));
             found.extend(self.unmoved());
-        } else if is_reconciled(details, &id) {
+            return found;
+        }
+        self.came_back |= self.streaks.find(Indication::is_away).is_some();
+        if self.came_back {
+            found.push(Indication::Back);
+        }
+        if is_reconciled(details, &id) {
             self.indicate_reconciled(details, &id, &mut found);
         } else {
             // Rule 1: all else in the answer speaks of an older deployment.

@@ -87,6 +87,9 @@ fn describe(indication: &Indication) -> &'static str {
             proof: Proof::None, ..
         } => "another deployment is desired, and nothing proves that it is newer (a roll-back)",
         Indication::Deleted => "the agent, seen before, does not exist (404)",
+        Indication::Back => {
+            "the target is desired again, after unconfirmed answers that it was replaced or deleted"
+        }
         Indication::FewerRestarts => "the target has fewer restarts than were seen",
         Indication::StepBack(StepBack::Reconciled) => "the target, once reconciled, is not",
         Indication::StepBack(StepBack::Phase) => {
@@ -109,6 +112,7 @@ fn then(indication: &Indication) -> &'static str {
         Indication::Target(_) => "it is the target",
         Indication::NotInView => "**unchanged**, or **command-failed**, at `--appear-timeout`",
         Indication::Absent => "the row above is **not-found**",
+        Indication::Back => "it can be **ready** or **stalled** again",
         Indication::FewerRestarts => "a replica was replaced: rises are counted from there",
         Indication::StepBack(_) => "it is believed, and what was seen before is void",
         _ => "it is shown",
@@ -155,6 +159,7 @@ fn samples() -> Vec<Indication> {
         Indication::Absent,
         Indication::Target(id()),
         Indication::Baseline(None),
+        Indication::Back,
         Indication::FewerRestarts,
         Indication::StepBack(StepBack::Reconciled),
         Indication::StepBack(StepBack::Phase),
@@ -183,7 +188,7 @@ mod tests {
             })
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
-        assert_eq!(kinds.len(), 17, "{kinds:?}");
+        assert_eq!(kinds.len(), 18, "{kinds:?}");
     }
 
     #[test]

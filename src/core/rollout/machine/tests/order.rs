@@ -79,6 +79,8 @@ fn an_answer_that_goes_back_counts_when_confirmed() {
             first: 0 new/old | 1..2 {back} | 3 new/new ready | 4..9 {back} => {verdict} 9
             first: 0 new/old | 1..5 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1..6 {back} | 30 new/new ready => {verdict} 6
+            first, stall 4: 0 new/old | 1 {back} | 2..3 new/old | 4 {back} | 5..6 new/old | 7 {back} | 8..9 new/old => goes on
+            first, stall 4: 0 new/old | 1 {back} | 2..9 new/old => stalled 8
             # Not fewer than three, and not within less than five seconds.
             first: 0 new/old | 1 {back} | 9 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1 {back} | 5.9 {back} | 6 {back} | 30 new/new ready => {verdict} 6
