@@ -93,9 +93,6 @@ const MEMORY: &str =
     "it needs more memory: choose a larger agent profile, or make the code use less";
 const NATIVE_CODE: &str = "native code crashed: check the packages that bring it";
 
-const LOGS: &str =
-    "read the deployment's logs in the dashboard, fix what they show, and deploy again";
-
 /// What an exit code of the agent's code means, as far as there is a convention.
 pub(crate) fn decode_exit_code(code: i64) -> Option<&'static str> {
     let mut known = EXIT_CODES.iter();

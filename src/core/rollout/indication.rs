@@ -44,8 +44,8 @@ pub(crate) enum Indication {
     Superseded { by: String, proof: Proof },
     /// The agent, seen before, does not exist.
     Deleted,
-    /// The target is desired again, after answers that were not confirmed had shown it replaced or deleted:
-    /// which of them lag, one more does not say.
+    /// The target is desired again, after several answers in a row had shown it replaced or deleted: which of
+    /// them lag, one more does not say.
     Back,
     /// The answer goes back behind what was seen of the target.
     StepBack(StepBack),

@@ -161,9 +161,19 @@ impl Search {
             return self.order.created_at(target).is_some() && self.deploy_began_at().is_some();
         }
         self.baseline_id().is_some_and(|baseline| {
-            self.order.is_older(baseline, target)
+            self.order.is_older(baseline, target) && !self.was_there(target)
                 || details.desired() == Some(target) && mentions(details, baseline)
         })
+    }
+
+    /// Whether a deployment seems to have been there when the baseline was noted: one that was rolled back is
+    /// newer than the baseline, too. (The clocks are those of two machines, so that this proves nothing.)
+    fn was_there(&self, id: &str) -> bool {
+        let noted_at = self.baseline.as_ref().and_then(|it| it.noted_at);
+        self.order
+            .created_at(id)
+            .zip(noted_at)
+            .is_some_and(|(created, noted)| noted.duration_since(created) > NOTED_SKEW)
     }
 
     /// Whether a deployment is known to be from before the deploy.
@@ -173,19 +183,12 @@ impl Search {
             .created_at(id)
             .zip(self.deploy_began_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
-        // Whatever was there when the baseline was noted is none that came after it.
-        let noted_at = self.baseline.as_ref().and_then(|it| it.noted_at);
-        let was_there = self
-            .order
-            .created_at(id)
-            .zip(noted_at)
-            .is_some_and(|(created, noted)| noted.duration_since(created) > NOTED_SKEW);
         let baseline = self.baseline_id();
         // It may be given by its first characters.
         baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
-            || was_there
+            || baseline.is_none() && self.was_there(id)
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that

@@ -73,7 +73,8 @@ impl Machine {
             found.extend(self.unmoved());
             return found;
         }
-        self.came_back |= self.streaks.find(Indication::is_away).is_some();
+        let away = self.streaks.find(Indication::is_away);
+        self.came_back |= away.is_some_and(|streak| streak.shown.answers() > 1);
         if self.came_back {
             found.push(Indication::Back);
         }

@@ -88,7 +88,7 @@ fn describe(indication: &Indication) -> &'static str {
         } => "another deployment is desired, and nothing proves that it is newer (a roll-back)",
         Indication::Deleted => "the agent, seen before, does not exist (404)",
         Indication::Back => {
-            "the target is desired again, after unconfirmed answers that it was replaced or deleted"
+            "the target is desired again, after several unconfirmed answers in a row that it was not"
         }
         Indication::FewerRestarts => "the target has fewer restarts than were seen",
         Indication::StepBack(StepBack::Reconciled) => "the target, once reconciled, is not",

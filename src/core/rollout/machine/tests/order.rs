@@ -74,13 +74,14 @@ fn an_answer_that_goes_back_counts_when_confirmed() {
             "superseded"
         };
         check(&format!("
-            # Which of them lags has to be confirmed, too.
-            first: 0 new/old | 1 {back} | 2..9 new/new ready => ready 7
+            # After one, the other is believed; after several, the return has to be confirmed, too.
+            first: 0 new/old | 1 {back} | 2 new/new ready => ready 2
+            first: 0 new/old | 1..2 {back} | 3..9 new/new ready => ready 8
             first: 0 new/old | 1..2 {back} | 3 new/new ready | 4..9 {back} => {verdict} 9
             first: 0 new/old | 1..5 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1..6 {back} | 30 new/new ready => {verdict} 6
-            first, stall 4: 0 new/old | 1 {back} | 2..3 new/old | 4 {back} | 5..6 new/old | 7 {back} | 8..9 new/old => goes on
-            first, stall 4: 0 new/old | 1 {back} | 2..9 new/old => stalled 8
+            first, stall 4: 0 new/old | 1..2 {back} | 3 new/old | 4..5 {back} | 6..7 new/old | 8..9 {back} | 10 new/old => goes on
+            first, stall 4: 0 new/old | 1..2 {back} | 3..9 new/old => stalled 9
             # Not fewer than three, and not within less than five seconds.
             first: 0 new/old | 1 {back} | 9 {back} | 30..39 new/new ready => ready 35
             first: 0 new/old | 1 {back} | 5.9 {back} | 6 {back} | 30 new/new ready => {verdict} 6

@@ -68,8 +68,8 @@ fn ready_has_to_hold_while_answers_show_it() {
         first, stable 3: 0..2 new/new ready | 3 new/new Active | 4..20 new/new ready => ready 7
         first, stable 3: 0..2 new/new ready | 3 new/old ready | 4..20 new/new ready => ready 7
         first, stable 3: 0..2 new/new ready Active | 3 new/new Creating | 4..20 new/new ready => ready 7
-        first, stable 3: 0..2 new/new ready | 3 404 | 4..20 new/new ready => ready 9
-        first, stable 3: 0..2 new/new ready | 3 old/old ready | 4..20 new/new ready => ready 9
+        first, stable 3: 0..2 new/new ready | 3 404 | 4..20 new/new ready => ready 7
+        first, stable 3: 0..2 new/new ready | 3 old/old ready | 4..20 new/new ready => ready 7
         first, stable 3: 0..2 new/new ready | 3 -/new ready | 4..20 new/new ready => ready 7
         first, stable 3: 0..2 new/new ready u960 | 3 new/new Active u959 | 4 new/new ready u960 => ready 4
         first, stable 3: 0..2 new/new ready u960 | 3 old/old u959 | 4 new/new ready u960 => ready 4

@@ -58,9 +58,10 @@ fn target_newer_than_the_baseline_by_dates_is_settled_at_once() {
         not base@500: 0 older/older Failed c100 | 1 new/new ready c900 => ready 1 new
         not base@500: 0..40 base/base ready c500 => unchanged 30 -
         not base@500: 0 new/old c900 | 1 new/new Failed c900 => failed 1 new
-        # What was rolled back before the baseline was noted is newer than it, and was there all the same.
+        # What was rolled back before the baseline was noted is newer than it, and proves nothing.
         not base@100, noted 1000: 0..3 older/older ready c500 | 4 new/new ready c1010 => ready 4 new
         not base@100, noted 1000: 0 older/older Failed c500 | 1..40 base/base ready c100 => unchanged 30 -
+        not base@100, noted 1000: 0..9 new/new ready c500 => ready 5 new
         not base@100, noted 1000: 0 new/new ready c941 => ready 0 new
         # Another spelling of the same: the baseline is dated by the answers.
         not base: 0 older/older c100 | 1 base/base ready c500 | 2..40 older/older ready c100 => unchanged 30 -
