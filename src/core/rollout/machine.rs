@@ -317,14 +317,13 @@ impl Machine {
         // A deploy may delete an agent and make it anew.
         let deploying = self.search.deploys() && self.in_view_since.is_none();
         let deleted = self.latest.is_some() && !deploying;
-        let mut indications = if self.search.awaits_baseline() {
+        let indications = if self.search.awaits_baseline() {
             vec![Self::baseline(None)]
         } else if deleted {
             vec![Indication::Deleted]
         } else {
             vec![Indication::NotInView, Indication::Absent]
         };
-        indications.extend(self.unmoved());
         self.see(at, indications);
         self.note_baseline(at, None);
         if !deleted && !self.search.awaits_baseline() {

@@ -52,17 +52,19 @@ impl Machine {
         };
         let mut found = Vec::new();
         if !is_desired(details, &id) {
-            found.push(match desired {
+            match desired {
                 Some(by) if self.in_view_since.is_some() && self.search.is_settled() => {
                     let newer = self.search.is_newer(by);
-                    Indication::Superseded {
+                    found.push(Indication::Superseded {
                         by: by.to_owned(),
                         proof: if newer { Proof::Newer } else { Proof::None },
-                    }
+                    });
                 }
-                None | Some(_) => Indication::NotInView,
-            });
-            found.extend(self.unmoved());
+                None | Some(_) => {
+                    found.push(Indication::NotInView);
+                    found.extend(self.unmoved());
+                }
+            }
             return found;
         }
         if !self.search.is_settled() {

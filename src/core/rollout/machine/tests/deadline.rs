@@ -89,6 +89,8 @@ fn a_target_about_which_nothing_moves_is_stalled() {
         first, stall 3, stable 20: 0..3 new/new ready | 4..9 -/new ready => stalled 7
         first, stall 5: 0..2 {stuck} | 3 new/old | 4 old/old | 5 404 => goes on
         not base, stall 3: 0..20 new/old => stalled 6
+        # Whether it moves meanwhile nobody knows.
+        first, stall 4: 0..1 {stuck} | 2 old/old | 3..4 {stuck} | 5 old/old | 6..7 {stuck} => goes on
     "
     ));
     // Ids, phase, counts, state and reason move it.
