@@ -8,7 +8,7 @@ use crate::world::{BASELINE, Dates, Ms, Revision, State, body_of, date, details_
 pub(crate) const TARGET: usize = BASELINE + 1;
 pub(crate) const NEWER: usize = BASELINE + 2;
 /// When the deployments were created: the baseline before the watch, the others in it.
-pub(crate) const CREATED: [Ms; 4] = [-900_000, -300_000, 30_000, 40_000];
+pub(crate) const CREATED: [Ms; 4] = [-900_000, -300_000, 1000, 1500];
 
 #[derive(Debug)]
 pub(crate) enum Brings {
@@ -78,7 +78,7 @@ pub(crate) fn alphabet() -> Vec<Letter> {
     };
     let dated = |state, order: Ms| {
         let state = State {
-            since: 50_000 + order,
+            since: 2000 + order,
             ..state
         };
         Brings::Agent { state, dated: true }
@@ -148,7 +148,7 @@ fn observation(brings: &Brings) -> Option<Observation> {
             };
             Observation::Details {
                 details: details_of(&body_of(state, &CREATED, dates, rising)),
-                // After the baseline was created, and before any other: no date is a minute ahead of it.
+                // After the baseline was created, and before any other: no date is three seconds ahead of it.
                 server_time: dated.then(|| date(0)),
             }
         }
