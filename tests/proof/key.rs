@@ -32,9 +32,15 @@ pub(crate) fn key(machine: &Machine, beside: impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// All that decides, but for what has failed and what the server's clock says.
+/// All that decides, but for what has failed, what the server's clock says, and whether time counts until the
+/// next answer: of several stale ones in a row it does not.
 pub(crate) fn known(machine: &Machine) -> String {
-    let beside = ["start", "last_answer", "ready_before_command_end"];
+    let beside = [
+        "start",
+        "last_answer",
+        "ready_before_command_end",
+        "has_gap",
+    ];
     written(machine, &[&DESCRIBES[..], &FAILING, &beside].concat())
 }
 
