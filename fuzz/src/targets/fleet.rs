@@ -83,7 +83,7 @@ impl Life {
             1 => self.handle(Input::ListFailed(failure())),
             2 | 3 if !self.checks.is_empty() => {
                 let check = self.checks.remove(who % self.checks.len());
-                let observation = observation(&check.agent, act);
+                let observation = observation(check.agent.as_str(), act);
                 self.handle(Input::Checked { check, observation });
             }
             4 | 5 if !self.follows.is_empty() => {
