@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -647,25 +648,7 @@ fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
             r#"{"error":"none","code":"404"}"#,
         )])
     };
-    for (switches, command, agent) in [
-        ("", "pcc deploy b", "b"),
-        ("b", "pcc deploy b", "b"),
-        ("", "pcc deploy", "production"),
-        ("", "pcc deploy --config-file staging.toml", "staging"),
-        (
-            "staging",
-            "pcc deploy --config-file staging.toml",
-            "staging",
-        ),
-        (
-            "--config-file staging.toml",
-            "pcc deploy staging",
-            "staging",
-        ),
-        // What it cannot read it says itself.
-        ("b", "pcc deploy --config-file torn.toml", "b"),
-        ("b", "uv run --directory elsewhere pcc deploy", "b"),
-    ] {
+    let judged = |(switches, command, agent): (&str, &str, &str)| {
         let server = nothing();
         let line = format!("run --progress none {switches} -- {command}");
         let test = Test::against(&server.url(), &line)
@@ -684,7 +667,33 @@ fn the_agent_of_the_vendor_s_command_line_is_the_one_that_is_judged() {
         test.env("PATH", &folder).run();
         let asked = format!("GET /v1/agents/{agent}");
         assert_eq!(server.requests()[0].line(), asked);
-    }
+    };
+    let lines = [
+        ("", "pcc deploy b", "b"),
+        ("b", "pcc deploy b", "b"),
+        ("", "pcc deploy", "production"),
+        ("", "pcc deploy --config-file staging.toml", "staging"),
+        (
+            "staging",
+            "pcc deploy --config-file staging.toml",
+            "staging",
+        ),
+        (
+            "--config-file staging.toml",
+            "pcc deploy staging",
+            "staging",
+        ),
+        // What it cannot read it says itself.
+        ("b", "pcc deploy --config-file torn.toml", "b"),
+        ("b", "uv run --directory elsewhere pcc deploy", "b"),
+    ];
+    // Each waits until it is sure that nothing has come.
+    let judged = &judged;
+    thread::scope(|scope| {
+        for line in lines {
+            scope.spawn(move || judged(line));
+        }
+    });
 }
 
 #[test]

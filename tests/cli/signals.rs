@@ -53,11 +53,12 @@ fn a_request_under_way_does_not_delay_it() {
 
 #[test]
 fn a_second_signal_at_once_changes_nothing() {
-    // GNU timeout sends one to the process, and then one to its group.
-    for (first, second, code) in [
-        (Signal::TERM, Signal::TERM, 143),
-        (Signal::INT, Signal::TERM, 130),
-        (Signal::HUP, Signal::INT, 129),
+    // GNU timeout sends one to the process, and then one to its group. Of two different ones either may be
+    // delivered first.
+    for (first, second, codes) in [
+        (Signal::TERM, Signal::TERM, [143, 143]),
+        (Signal::INT, Signal::TERM, [130, 143]),
+        (Signal::HUP, Signal::INT, [129, 130]),
     ] {
         let server = play(vec![agent(false)]);
         let (process, folder) =
@@ -66,7 +67,7 @@ fn a_second_signal_at_once_changes_nothing() {
         process.signal(first);
         process.signal(second);
         let left = process.end();
-        assert_eq!(left.code(), code, "{left:?}");
+        assert!(codes.contains(&left.code()), "{left:?}");
         assert_eq!(files(folder.path()), ["report.json"]);
     }
 }

@@ -169,7 +169,11 @@ fn our_own_addresses_are_links_where_the_terminal_takes_them() {
         let server = play(vec![details(
             &json!({"errors": [{"code": "PCC_IMAGE_NOT_FOUND", "message": "no image"}]}),
         )]);
-        let text = drawn(Test::against(&server.url(), "wait my-agent"), variables, 10);
+        let text = drawn(
+            Test::against(&server.url(), "wait my-agent --pull-grace 1s"),
+            variables,
+            10,
+        );
         assert!(text.contains(page), "{text:?}");
         assert_eq!(text.contains(&link), is_link, "{variables:?}: {text:?}");
     }
