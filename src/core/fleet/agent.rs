@@ -16,6 +16,7 @@ use crate::core::rollout::{
 const FLAPPING: Duration = Duration::from_hours(1);
 /// The longest that an agent that flaps has to be ready until its recovery is reported.
 const MAX_HOLD: Duration = Duration::from_mins(10);
+
 /// An agent, with what is known of it only while the program runs.
 #[derive(Debug, Clone)]
 pub(super) struct Agent {
