@@ -141,6 +141,10 @@ impl Indication {
                 let same_error = one.class != ProblemClass::Reported || one.code == two.code;
                 one.class == two.class && same_error
             }
+            // Whichever deployment is in its place, each answer says that the target is not.
+            (Self::Superseded { proof: one, .. }, Self::Superseded { proof: two, .. }) => {
+                one == two
+            }
             (one, two) => one == two,
         }
     }

@@ -15,6 +15,18 @@ const SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// How far the clock of the machine that noted a baseline may be ahead of the servers'.
 const NOTED_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
+/// What is known of the target.
+#[derive(Debug, Clone, PartialEq)]
+enum Target {
+    /// No answer has shown one yet.
+    Unknown,
+    /// Nothing proves that this is the one that is meant: another one may take its place, and nothing
+    /// about it ends the watch.
+    Candidate(String),
+    /// This is it, whatever is desired later.
+    Settled(String),
+}
+
 /// Finds the target.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
@@ -25,10 +37,7 @@ pub(super) struct Search {
     pub(super) baseline: Option<Baseline>,
     /// When the deploy command was started; the target is not older.
     pub(super) deploy_began: Option<Duration>,
-    target: Option<String>,
-    /// Whether the target is known to be the one that is meant; until then another one may take its
-    /// place, and nothing about it ends the watch.
-    settled: bool,
+    target: Target,
     /// Deployments that were desired or reconciled before the target: to see one again is to go back.
     before_target: BTreeSet<String>,
     /// Deployments that were desired before the deploy command was started, or while the commit was still
@@ -38,10 +47,10 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(rule: TargetRule) -> Self {
-        let (mut target, mut baseline) = (None, None);
+        let (mut target, mut baseline) = (Target::Unknown, None);
         let mut order = Order::default();
         match &rule {
-            TargetRule::Deployment(id) => target = Some(id.clone()),
+            TargetRule::Deployment(id) => target = Target::Settled(id.clone()),
             TargetRule::NewerThan(given) => {
                 if let (Some(id), Some(created_at)) = (&given.deployment_id, given.created_at) {
                     order.note_created(id, created_at);
@@ -58,7 +67,6 @@ impl Search {
             order,
             baseline,
             deploy_began: None,
-            settled: target.is_some(),
             target,
             before_target: BTreeSet::new(),
             before_deploy: BTreeSet::new(),
@@ -96,12 +104,15 @@ impl Search {
     }
 
     pub(super) fn target_id(&self) -> Option<&str> {
-        self.target.as_deref()
+        match &self.target {
+            Target::Unknown => None,
+            Target::Candidate(id) | Target::Settled(id) => Some(id),
+        }
     }
 
     /// Whether there is a target, and it is the one that is meant.
     pub(super) fn is_settled(&self) -> bool {
-        self.settled
+        matches!(self.target, Target::Settled(_))
     }
 
     /// Takes in which deployment an answer shows as desired: it may become the target, or replace one
@@ -112,58 +123,57 @@ impl Search {
             self.before_deploy.insert(desired.to_owned());
             return;
         }
-        if self.settled {
+        if self.is_settled() {
             return;
         }
-        if self.rule == TargetRule::FirstSeen {
-            self.target = Some(desired.to_owned());
-            return self.settle();
-        }
-        if let TargetRule::Commit(sha) = &self.rule {
-            if is_being_built(details, sha) {
-                self.before_deploy.insert(desired.to_owned());
+        match &self.rule {
+            TargetRule::FirstSeen => self.target = Target::Settled(desired.to_owned()),
+            TargetRule::Commit(sha) => {
+                if is_being_built(details, sha) {
+                    self.before_deploy.insert(desired.to_owned());
+                }
+                let is_new = !self.before_deploy.contains(desired);
+                if runs_commit(details, sha, is_new) {
+                    self.target = Target::Candidate(desired.to_owned());
+                } else if self.target_id() == Some(desired) {
+                    self.target = Target::Unknown;
+                }
             }
-            let is_new = !self.before_deploy.contains(desired);
-            if runs_commit(details, sha, is_new) {
-                self.target = Some(desired.to_owned());
-            } else if self.target_id() == Some(desired) {
-                self.target = None;
-            }
-            return;
+            TargetRule::Deploy
+            | TargetRule::NewerThan(_)
+            | TargetRule::Deployment(_)
+            | TargetRule::Pushed(_) => self.see_newer(desired),
         }
+    }
+
+    /// The same where the target is the first deployment that is newer than the baseline.
+    fn see_newer(&mut self, desired: &str) {
         // What was learned since may show that the target is an older one.
         let older = self.target_id().filter(|id| self.is_from_before(id));
         if let Some(id) = older.map(str::to_owned) {
             self.before_target.insert(id);
-            self.target = None;
+            self.target = Target::Unknown;
         }
         if self.is_from_before(desired) {
             self.note_older(desired);
-        } else if self
-            .target
-            .as_ref()
-            .is_none_or(|target| !self.order.is_older(desired, target))
-        {
-            self.target = Some(desired.to_owned());
+        } else if (self.target_id()).is_none_or(|target| !self.order.is_older(desired, target)) {
+            self.target = Target::Candidate(desired.to_owned());
         }
         // That it is new may be proven later: by the first answer that dates the baseline.
-        self.settled = self.is_proven(details);
+        if self.target_id().is_some_and(|id| self.is_proven(id)) {
+            self.settle();
+        }
     }
 
-    /// Whether the target is known to be new.
-    fn is_proven(&self, details: &AgentDetails) -> bool {
-        let Some(target) = self.target_id() else {
-            return false;
-        };
+    /// Whether dates prove that a deployment is new.
+    fn is_proven(&self, id: &str) -> bool {
         if self.deploys() {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
-            return self.order.created_at(target).is_some() && self.deploy_began_at().is_some();
+            return self.order.created_at(id).is_some() && self.deploy_began_at().is_some();
         }
-        self.baseline_id().is_some_and(|baseline| {
-            self.order.is_older(baseline, target) && !self.was_there(target)
-                || details.desired() == Some(target) && mentions(details, baseline)
-        })
+        let baseline = self.baseline_id();
+        baseline.is_some_and(|baseline| self.order.is_older(baseline, id)) && !self.was_there(id)
     }
 
     /// Whether a deployment seems to have been there when the baseline was noted: one that was rolled back is
@@ -207,14 +217,15 @@ impl Search {
 
     /// The target has been the desired one in a confirmed way.
     pub(super) fn settle(&mut self) {
-        self.settled = self.target.is_some();
+        if let Some(id) = self.target_id() {
+            self.target = Target::Settled(id.to_owned());
+        }
     }
 
     /// Judges the baseline instead, which is still desired.
     pub(super) fn accept_baseline(&mut self) {
         if let Some(id) = self.baseline_id() {
-            self.target = Some(id.to_owned());
-            self.settle();
+            self.target = Target::Settled(id.to_owned());
         }
     }
 
@@ -222,8 +233,7 @@ impl Search {
     fn drop_accepted_baseline(&mut self, desired: &str) {
         let baseline = self.baseline_id();
         if baseline.is_some() && self.target_id() == baseline && Some(desired) != baseline {
-            self.target = None;
-            self.settled = false;
+            self.target = Target::Unknown;
         }
     }
 
@@ -240,15 +250,4 @@ impl Search {
         !self.before_target.contains(id)
             && target.is_some_and(|target| self.order.is_older(target, id))
     }
-}
-
-/// Whether an answer that desires another deployment shows this one as what still runs or was
-/// reconciled. No answer from before that deployment can: what is desired came after it.
-fn mentions(details: &AgentDetails, id: &str) -> bool {
-    let revisions = [&details.current_revision, &details.previous_revision];
-    let of_revisions = revisions.into_iter().flatten().map(|r| &r.deployment_id);
-    let reconciled = &details.reconciled_deployment_id;
-    of_revisions
-        .chain([reconciled])
-        .any(|shown| shown.as_deref() == Some(id))
 }

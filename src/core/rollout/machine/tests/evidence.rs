@@ -172,7 +172,7 @@ fn new_errors_fail_on_the_second_answer_also_before_reconciliation() {
             "
             not old@500: 0 old/old c500 | 1 new/old c900 | 2..3 {before} c900 => failed 3
             not old@500: 0 old/old c500 | 1..2 {before} c900 => failed 2
-            not old: 0 old/old | 1..20 {before} => failed 2
+            not old: 0 old/old | 1..20 {before} => failed 6
             id new: 0 old/old | 1..2 {before} => failed 2
             id new: 0 old/old | 1 {before} | 2 {after} => failed 2
             first: 0 new/old | 1..2 {before} => failed 2

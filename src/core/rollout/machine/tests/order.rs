@@ -93,10 +93,12 @@ fn an_answer_that_goes_back_counts_when_confirmed() {
             first: 0 new/old | 1..3 {back} | 4 -/old | 5..8 {back} | 30..39 new/new ready => ready 35
         "));
     }
-    // Which deployment took its place has to be the same.
+    // Whichever deployment took its place, each answer says that it is gone.
     check(
         "
-        first: 0 new/old | 1..3 one/old | 4..8 two/old | 9 two/old => superseded 9 new
+        first: 0 new/old | 1..3 one/old | 4..8 two/old => superseded 6 new
+        first: 0 new/old | 1 one/old | 3 two/old | 5 one/old | 7 two/old => superseded 7 new
+        first: 0 new/old | 1..2 one/old | 3 new/old | 4..8 two/old => goes on
     ",
     );
 }

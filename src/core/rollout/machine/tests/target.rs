@@ -84,6 +84,8 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
         not base: 0 older/older Failed | 1..9 new/new ready => ready 6 new
         not base: 0 older/older | 1..9 new/new ready => ready 6 new
         not base: 0..3 older/older ready | 4..20 new/new Failed => failed 9 new
+        # One that was rolled back came after the baseline, too.
+        not base: 0..1 older/base err=PCC_X | 2..20 new/new ready => ready 7 new
         not base: 0 older/older Failed err=PCC_X | 1..40 base/base ready => unchanged 30 -
         not base: 0 older/older OOMKilled*9 | 1 OOM/OOM ready | 2..9 new/new ready => ready 7 new
         # Any other answer breaks the run; a failed poll does not, and its time does not count.
