@@ -38,6 +38,14 @@ pub(crate) struct Facts<'a> {
     pub(crate) absent_message: Option<&'a str>,
 }
 
+impl Facts<'_> {
+    /// Whether the target was ready last; it may have had to be more than that.
+    fn is_ready(&self) -> bool {
+        let is_said = self.latest.is_some_and(|details| details.ready);
+        is_said && matches!(self.view.phase, Phase::Active | Phase::Draining)
+    }
+}
+
 /// Why a watch ended so; none when ready.
 pub(crate) fn reason(ending: &Ending, facts: &Facts<'_>) -> Option<Reason> {
     let mut reason = match &ending.shown {
@@ -412,30 +420,29 @@ fn timed_out(facts: &Facts<'_>) -> String {
     let phase = facts.view.phase;
     let waited = short_duration(facts.report.elapsed);
     let stable_for = short_duration(limits.stable_for);
-    let ready = facts.latest.is_some_and(|details| details.ready) && phase == Phase::Active;
-    let ready_since = facts.view.ready_since;
-    match ready_since.map(|since| facts.at.saturating_sub(since)) {
+    let held = (facts.view.ready_since).map(|since| facts.at.saturating_sub(since));
+    match (held, facts.is_ready().then_some(limits.until)) {
         _ if !facts.settled => {
             "too few answers show that this is the new deployment and not one from before"
                 .to_owned()
         }
-        Some(_) if limits.until == Until::Drained && phase == Phase::Draining => {
-            format!("ready, but {} after {waited}", drains(facts))
-        }
-        Some(held) if held < limits.stable_for => {
+        (Some(held), _) if held < limits.stable_for => {
             format!("ready for only {} of {stable_for}", short_duration(held))
         }
-        Some(held) if !limits.stable_for.is_zero() => {
+        (Some(held), _) if !limits.stable_for.is_zero() => {
             let held = short_duration(held);
             format!("ready for {held}, but the answers do not show that it lasted for {stable_for}")
         }
-        Some(_) if limits.until == Until::Warm => {
+        (None, Some(Until::Drained)) if phase == Phase::Draining => {
+            format!("ready, but {} after {waited}", drains(facts))
+        }
+        (None, Some(Until::Warm)) => {
             "ready, but with fewer replicas than the agent keeps at least".to_owned()
         }
-        None if ready && limits.new_revision == NewRevision::Required => {
+        (None, Some(_)) if limits.new_revision == NewRevision::Required => {
             "ready, but no answer shows that it runs on a revision of its own".to_owned()
         }
-        Some(_) | None => {
+        _ => {
             let lasted = short_duration(facts.at.saturating_sub(facts.view.phase_since));
             format!("not ready after {waited}: {phase} for {lasted}")
         }
@@ -463,7 +470,7 @@ fn serving(reason: Reason, facts: &Facts<'_>) -> Reason {
         details.previous_revision.is_some() || reconciled.is_some() && reconciled != facts.target
     });
     let serving = match facts.report.available {
-        Some(true) if facts.view.ready_since.is_some() => "",
+        Some(true) if facts.is_ready() => "",
         Some(true) if old_is_there => "; the old version still serves",
         Some(true) => "; the agent still takes sessions",
         Some(false) => "; nothing serves: the agent takes no sessions",

@@ -172,6 +172,8 @@ impl Machine {
                 Observation::Absent(message) => machine.on_absent(at, message),
                 Observation::Failed(failure) => machine.on_failure(at, failure),
             }
+            machine.accept_unchanged(at);
+            machine.note_ready(at);
             machine.ending(at).or_else(|| machine.overdue(at))
         })
     }

@@ -10,7 +10,6 @@ use crate::core::rollout::assess::{
 };
 use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
-use crate::core::rollout::policy::Unchanged;
 use crate::core::rollout::problem::{Problem, ProblemClass};
 use crate::core::rollout::view::{Instead, View};
 use crate::core::wire::{AgentDetails, Health, Revision};
@@ -123,15 +122,6 @@ impl Machine {
         self.view.target = None;
         self.view.health = Health::default();
         self.forget_progress();
-    }
-
-    /// Where that is accepted, the baseline is judged once no new deployment has come in time.
-    pub(super) fn accepts_unchanged(&self) -> bool {
-        let desired = self.latest.as_ref().and_then(|details| details.desired());
-        self.limits.unchanged == Unchanged::Accept
-            && !self.is_absent()
-            && desired.is_some()
-            && desired == self.search.baseline_id()
     }
 
     /// What is to be seen at `at`, by the newest answer that was believed and what was indicated.

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::{Command, Machine, NextPoll};
-use crate::core::rollout::assess::is_complete;
 use crate::core::rollout::indication::{Ending, Indication};
 use crate::core::rollout::observation::{FailureClass, Route};
 use crate::core::rollout::pacing::Moment;
 use crate::core::rollout::policy::Unchanged;
 use crate::core::rollout::shown::Needs;
-use crate::core::rollout::streak::{Streak, Streaks};
+use crate::core::rollout::streak::Streak;
 use crate::core::rollout::verdict::Verdict;
 
 /// How long a target that was ready while the deploy command ran gets to be ready again, if its time is
@@ -17,57 +16,46 @@ use crate::core::rollout::verdict::Verdict;
 const READY_GRACE: Duration = Duration::from_secs(10);
 
 impl Machine {
-    /// What has all it needs to end the watch.
-    pub(super) fn ending(&mut self, at: Duration) -> Option<Ending> {
+    /// What ends the watch, if anything has all it needs: the worst verdict, and of its like the gravest.
+    pub(super) fn ending(&self, at: Duration) -> Option<Ending> {
         if !self.may_end() {
             return None;
         }
-        let refused = self.first_ending(&self.refusals, |_| true);
-        if refused.is_some() {
-            return refused;
-        }
-        // Nothing about a target that may be another's ends the watch.
-        let settled = self.search.is_settled() || self.is_single_check();
-        self.note_ready(at, settled);
-        let counts = |streak: &Streak| {
-            let of_another = matches!(
-                streak.indication,
-                Indication::Deleted | Indication::PushFailed(_)
-            );
-            (settled || of_another) && self.is_final(streak)
-        };
-        let ending = self.first_ending(&self.streaks, counts);
-        ending.or_else(|| self.not_appeared(at).map(Ending::from))
-    }
-
-    /// The first that has what it needs, counts and ends the watch.
-    fn first_ending(&self, of: &Streaks, counts: impl Fn(&Streak) -> bool) -> Option<Ending> {
-        let mut met = of.met(self.limits());
-        met.find_map(|streak| {
-            let verdict = streak.indication.verdict().filter(|_| counts(streak))?;
+        let limits = self.limits();
+        let met = self
+            .streaks
+            .met(limits)
+            .filter(|streak| self.counts(streak));
+        let endings = self.refusals.met(limits).chain(met).filter_map(|streak| {
             Some(Ending {
-                verdict,
+                verdict: streak.indication.verdict()?,
                 shown: Some((streak.indication.clone(), streak.shown.lasted())),
             })
-        })
+        });
+        let worst = endings.min_by_key(|ending| ending.verdict.rank());
+        worst.or_else(|| self.not_appeared(at).map(Ending::from))
     }
 
     /// Notes since when the target has been all that was waited for.
-    fn note_ready(&mut self, at: Duration, settled: bool) {
-        let shown = self.latest.as_deref().zip(self.search.target_id());
-        let is_complete = shown.is_some_and(|(details, id)| {
-            is_complete(details, id, self.own_revision(), self.limits().until)
-        });
-        let is_ready = settled && is_complete && self.meets(|i| *i == Indication::Ready);
+    pub(super) fn note_ready(&mut self, at: Duration) {
+        let is_ready = self.is_meant() && self.meets(|i| *i == Indication::Ready);
         self.ready_at = is_ready.then(|| self.ready_at.unwrap_or(at));
         if self.awaits_command() {
             self.ready_before_command_end = Some(at);
         }
     }
 
+    /// Whether what is known of the target is about the one that is meant, or nobody will know better.
+    fn is_meant(&self) -> bool {
+        self.search.is_settled() || self.is_single_check()
+    }
+
     /// Whether what this points at may end the watch now.
-    fn is_final(&self, streak: &Streak) -> bool {
+    fn counts(&self, streak: &Streak) -> bool {
         match (&streak.indication, self.command) {
+            (Indication::Deleted | Indication::PushFailed(_), _) => true,
+            // Nothing about a target that may be another's ends the watch.
+            _ if !self.is_meant() => false,
             (Indication::Ready, Command::Running) => false,
             // Not before an answer from after the command: a deployment that came meanwhile would go
             // unseen.
@@ -84,23 +72,37 @@ impl Machine {
         self.ready_at.is_some() && self.command == Command::Running
     }
 
-    /// The target has not appeared in the time that it may take; while polls fail nobody knows.
-    fn not_appeared(&mut self, at: Duration) -> Option<Verdict> {
-        let late = self
-            .appear_deadline()
-            .is_some_and(|deadline| at >= deadline);
-        let not_in_view = self.meets(|indication| *indication == Indication::NotInView);
-        if !late || !not_in_view || self.view.outage.is_some() {
-            return None;
-        }
-        if let Command::Ended(_, code @ 1..) = self.command {
-            return Some(Verdict::CommandFailed(code));
-        }
-        if self.accepts_unchanged() {
+    /// Judges the baseline where that is accepted, once no new deployment has come in time.
+    pub(super) fn accept_unchanged(&mut self, at: Duration) {
+        if self.is_late(at) && self.accepts_unchanged() {
             self.search.accept_baseline();
+        }
+    }
+
+    fn accepts_unchanged(&self) -> bool {
+        let desired = self.latest.as_ref().and_then(|details| details.desired());
+        self.limits.unchanged == Unchanged::Accept
+            && !matches!(self.command, Command::Ended(_, 1..))
+            && !self.is_absent()
+            && desired.is_some()
+            && desired == self.search.baseline_id()
+    }
+
+    /// The target has not appeared in the time that it may take.
+    fn not_appeared(&self, at: Duration) -> Option<Verdict> {
+        if !self.is_late(at) || self.accepts_unchanged() {
             return None;
         }
-        Some(self.not_in_view())
+        Some(match self.command {
+            Command::Ended(_, code @ 1..) => Verdict::CommandFailed(code),
+            Command::NotStarted | Command::Running | Command::Ended(..) => self.not_in_view(),
+        })
+    }
+
+    /// Whether it should have appeared, and has not; while polls fail nobody knows.
+    fn is_late(&self, at: Duration) -> bool {
+        let late = (self.appear_deadline()).is_some_and(|deadline| at >= deadline);
+        late && self.view.outage.is_none() && self.meets(|i| *i == Indication::NotInView)
     }
 
     fn not_in_view(&self) -> Verdict {

@@ -37,8 +37,9 @@ impl Machine {
         }
         let failed = self.pushes.see(at, latest, &self.search.rule)?;
         let target = self.search.target_id();
-        let in_view = target.is_some_and(|id| is_desired(details, id));
-        (!in_view).then_some(Indication::PushFailed(failed))
+        let was_there = self.in_view_since.is_some();
+        let is_there = was_there || target.is_some_and(|id| is_desired(details, id));
+        (!is_there).then_some(Indication::PushFailed(failed))
     }
 
     /// What an answer indicates, the gravest first; its restarts are counted.
@@ -137,12 +138,10 @@ impl Machine {
                 (None, NewRevision::Required) if own.is_none() => {
                     found.push(Indication::Unmoved(Box::new(progress)));
                 }
-                (None, _) | (_, NewRevision::Optional) => {
-                    found.push(Indication::Ready);
-                    if !is_complete(details, id, own, limits.until) {
-                        found.push(Indication::Unmoved(Box::new(progress)));
-                    }
+                _ if !is_complete(details, id, own, limits.until) => {
+                    found.push(Indication::Unmoved(Box::new(progress)));
                 }
+                (None, _) | (_, NewRevision::Optional) => found.push(Indication::Ready),
             }
             return;
         }

@@ -49,7 +49,7 @@ fn describe(indication: &Indication) -> &'static str {
         Indication::NotInView => "there is no agent, or the target is not the desired deployment",
         Indication::Absent => "there is no agent (404)",
         Indication::Ready => {
-            "desired = reconciled = target, and `ready` is true (for `--stable-for`)"
+            "desired = reconciled = target, `ready` is true, and so is what `--until` asks for (for `--stable-for`)"
         }
         Indication::Contradiction => {
             "`ready` is true, and the target's revision has the phase Failed"
@@ -119,7 +119,7 @@ fn then(indication: &Indication) -> &'static str {
     }
 }
 
-/// One indication of each kind.
+/// One indication of each kind, the worst first: of several that count, the first decides.
 fn samples() -> Vec<Indication> {
     let id = String::new;
     let problem = |class, message: &str| {
@@ -130,19 +130,19 @@ fn samples() -> Vec<Indication> {
         })
     };
     vec![
-        Indication::Ready,
         Indication::PhaseFailed,
         Indication::Contradiction,
-        Indication::RevisionUnchanged { running: id() },
-        problem(ProblemClass::Reported, ""),
-        problem(ProblemClass::ReportedBefore, ""),
         problem(ProblemClass::Crashing, ""),
+        problem(ProblemClass::Reported, ""),
         problem(ProblemClass::Unrecoverable, ""),
         problem(ProblemClass::NotPulling, ""),
         problem(ProblemClass::NotPulling, "timeout"),
         problem(ProblemClass::Degraded, ""),
-        problem(ProblemClass::Unknown, ""),
+        problem(ProblemClass::ReportedBefore, ""),
+        Indication::RevisionUnchanged { running: id() },
         Indication::PushFailed(LatestDeploy::default()),
+        Indication::Unmoved(Box::default()),
+        Indication::Deleted,
         Indication::Superseded {
             by: id(),
             proof: Proof::Newer,
@@ -151,10 +151,10 @@ fn samples() -> Vec<Indication> {
             by: id(),
             proof: Proof::None,
         },
-        Indication::Deleted,
-        Indication::Unmoved(Box::default()),
         Indication::Unauthorized { first: false },
         Indication::Refused { first: false },
+        Indication::Ready,
+        problem(ProblemClass::Unknown, ""),
         Indication::NotInView,
         Indication::Absent,
         Indication::Target(id()),
@@ -171,6 +171,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::core::rollout::verdict::Verdict;
 
     #[test]
     fn every_indication_has_a_row_of_its_own() {
@@ -189,6 +190,17 @@ mod tests {
             .collect();
         // The match in `describe` names them all; a new one needs a sample, too.
         assert_eq!(kinds.len(), 18, "{kinds:?}");
+    }
+
+    #[test]
+    fn the_worst_verdict_comes_first() {
+        let limits = Limits::default();
+        let ends = |sample: &Indication| sample.needs(&limits).and_then(|_| sample.verdict());
+        let verdicts: Vec<Verdict> = samples().iter().filter_map(ends).collect();
+        assert!(
+            verdicts.is_sorted_by_key(|verdict| verdict.rank()),
+            "{verdicts:?}"
+        );
     }
 
     #[test]

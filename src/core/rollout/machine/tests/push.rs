@@ -88,6 +88,7 @@ fn a_failed_push_fails_the_target_that_it_was_to_bring() {
         run: 0..6 old/old push=p:building:abc | 7 start | 8..40 old/old push=p:failed:abc => goes on
         # Once there is a deployment, its own revision decides.
         commit abc: 0..9 new/new deployed=abc push=p:failed:abc | 10..20 new/new ready deployed=abc => ready 10 new
+        commit abc: 0..9 new/new deployed=abc | 10..20 next/new deployed=fed push=p:failed:abc => superseded 15 new
         ",
     );
     let mut failed = watch("commit abc");

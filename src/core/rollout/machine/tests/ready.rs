@@ -92,6 +92,9 @@ fn until_warm_waits_for_as_many_replicas_as_the_agent_keeps() {
         first, until warm: 0..9 new/new Active readies=2 min=2 => goes on
         first, until warm: 0..9 new/new ready old:Active readies=2 min=2 => goes on
         first, until warm, stable 4: 0..2 new/new ready Active readies=1 min=1 | 3..9 new/new ready Active readies=2 min=1 => ready 4
+        # All that is waited for has to last.
+        first, until warm, stable 4: 0..2 new/new ready Active readies=1 min=2 | 3..9 new/new ready Active readies=2 min=2 => ready 7
+        first, until warm, stable 4: 0..2 new/new ready Active readies=2 min=2 | 3 new/new ready Active readies=1 min=2 | 4..9 new/new ready Active readies=2 min=2 => ready 8
         first, until warm, stall 5: 0..9 new/new ready Active readies=1 min=2 => stalled 5
     ");
 }
@@ -111,8 +114,7 @@ fn until_drained_waits_for_the_previous_revision_to_go() {
         first, until drained: 0..5 new/new Active | 6..9 new/new ready prev => goes on
         first, until drained: 0..5 new/new ready prev | 6 new/new ready prev=none-ready => ready 6
         first, until drained, timeout 9: 0..9 new/new ready prev => timeout 9
-        first, until drained, stable 4: 0..5 new/new ready prev | 6 new/new ready => ready 6
-        first, until drained, stable 9: 0..5 new/new ready prev | 6..20 new/new ready => ready 9
+        first, until drained, stable 4: 0..5 new/new ready prev | 6..20 new/new ready => ready 10
         first, until drained, stall 5: 0..4 new/new ready prev sessions=2 | 5..20 new/new ready prev sessions=1 => stalled 10
     ");
 }

@@ -18,7 +18,7 @@ fn every_ending_has_its_sentence() {
         first, timeout 20, until drained: 10..20 new/new ready older=1 prev up => DeadlineExceeded: ready, but 1 call still runs on the old version after 20.0s
         first, timeout 20, until drained: 10..20 new/new ready older=? up => DeadlineExceeded: ready, but it cannot be read whether calls still run on the old version after 20.0s
         first, timeout 20, until warm: 10..20 new/new ready min=2 up => DeadlineExceeded: ready, but with fewer replicas than the agent keeps at least
-        first, timeout 20, require-new: 10..20 new/new ready up => DeadlineExceeded: ready, but no answer shows that it runs on a revision of its own; the agent still takes sessions
+        first, timeout 20, require-new: 10..20 new/new ready up => DeadlineExceeded: ready, but no answer shows that it runs on a revision of its own
         not base, timeout 4: 0..4 new/new ready => DeadlineExceeded: too few answers show that this is the new deployment and not one from before
         first, check: 0 new/new down => NotReady: progressing; nothing serves: the agent takes no sessions
         first, check: 0 new/new Active down => NotReady: the platform says that it is not ready, although its revision is active; nothing serves: the agent takes no sessions
