@@ -31,6 +31,7 @@ mod policy;
 mod problem;
 mod push;
 mod report;
+mod restarts;
 mod shown;
 mod streak;
 mod target;

@@ -30,6 +30,7 @@ use super::policy::{Baseline, Limits, Policy};
 use super::problem::{KnownProblems, Problem};
 use super::push::Pushes;
 use super::report::Outcome;
+use super::restarts::Restarts;
 use super::streak::Streaks;
 use super::target::Search;
 use super::verdict::{Interruption, Verdict};
@@ -81,18 +82,6 @@ enum Command {
     Ended(Duration, u8),
 }
 
-/// What restarts count against the target (rules 6 and 8).
-#[derive(Debug, Clone, Default)]
-struct RestartCount {
-    /// The total of the newest answer.
-    newest: Option<u64>,
-    /// The total that is believed, and how much it has risen in all.
-    believed: Option<u64>,
-    rises: u64,
-    /// The fewest of totals that are lower than the believed one, until that is confirmed.
-    fallen: Option<u64>,
-}
-
 /// The rollout of one agent, from the first poll to the verdict.
 ///
 /// Times (`at`) are counted from the beginning of the watch and never run backwards.
@@ -113,7 +102,7 @@ pub struct Machine {
     came_back: bool,
     known_problems: KnownProblems,
     pushes: Pushes,
-    restarts: RestartCount,
+    restarts: Restarts,
     /// The last problem that the target had, also when it is over.
     last_problem: Option<Problem>,
     command: Command,
@@ -147,7 +136,7 @@ impl Machine {
             came_back: false,
             known_problems: KnownProblems::default(),
             pushes: Pushes::default(),
-            restarts: RestartCount::default(),
+            restarts: Restarts::default(),
             last_problem: None,
             command: Command::NotStarted,
             ready_at: None,

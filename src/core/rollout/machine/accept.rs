@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Machine, RestartCount};
+use super::Machine;
 use crate::core::messages;
 use crate::core::rollout::assess::{
     is_desired, is_reconciled, is_running, own_revision, phase_of, replicas_started,
@@ -11,6 +11,7 @@ use crate::core::rollout::assess::{
 use crate::core::rollout::indication::Indication;
 use crate::core::rollout::phase::Phase;
 use crate::core::rollout::problem::{Problem, ProblemClass};
+use crate::core::rollout::restarts::Restarts;
 use crate::core::rollout::view::{Instead, View};
 use crate::core::wire::{AgentDetails, Health, Revision};
 
@@ -118,7 +119,7 @@ impl Machine {
         self.came_back = false;
         // What was indicated of it says nothing of the next one.
         self.streaks.end(Indication::is_about_target);
-        self.restarts = RestartCount::default();
+        self.restarts = Restarts::default();
         self.view.target = None;
         self.view.health = Health::default();
         self.forget_progress();
@@ -142,7 +143,7 @@ impl Machine {
         });
         // The first answer with replicas of which none is ready is no news.
         let is_news = |(ready, _): &(u64, u64)| before.replicas.is_some() || *ready > 0;
-        let counted = health.filter(|_| self.restarts.fallen.is_none());
+        let counted = health.filter(|_| !self.restarts.has_fallen());
         let ready = self.streaks.find(|i| *i == Indication::Ready);
         let elsewhere = shown
             .filter(|(details, id)| details.ready && is_reconciled(details, id))

@@ -13,6 +13,7 @@ use crate::core::rollout::indication::{Indication, Progress, Proof, StepBack};
 use crate::core::rollout::phase::rank;
 use crate::core::rollout::policy::NewRevision;
 use crate::core::rollout::problem::{self, Problem, ProblemClass};
+use crate::core::rollout::restarts::First;
 use crate::core::wire::{AgentDetails, Revision};
 
 /// A target that was created this long before the watch, or later, has been restarted for the watch to see.
@@ -107,7 +108,7 @@ impl Machine {
             self.streaks
                 .end(|indication| *indication == Indication::Ready);
         }
-        if self.restarts.fallen.is_some() {
+        if self.restarts.has_fallen() {
             found.push(Indication::FewerRestarts);
         }
         if progress != self.progress() {
@@ -115,33 +116,20 @@ impl Machine {
             self.streaks
                 .end(|i| matches!(i, Indication::Problem(problem) if degraded(problem)));
         }
-        let limits = &self.limits;
-        match (has_failed(own), details.ready) {
-            (true, true) => found.push(Indication::Contradiction),
-            (true, false) => found.push(Indication::PhaseFailed),
-            (false, _) => {}
-        }
         let counts = restarted || !details.ready;
-        if counts && let Some(crash) = self.crash_loop(own, details.ready) {
-            found.push(Indication::Problem(crash));
+        let crash = self.crash_loop(own, details.ready).filter(|_| counts);
+        let failed = has_failed(own);
+        if failed {
+            found.push(if details.ready {
+                Indication::Contradiction
+            } else {
+                Indication::PhaseFailed
+            });
         }
+        found.extend(crash.map(Indication::Problem));
         if details.ready {
-            if has_failed(own) {
-                return;
-            }
-            let elsewhere = running_elsewhere(details, id).map(str::to_owned);
-            match (elsewhere, limits.new_revision) {
-                (Some(running), NewRevision::Required) => {
-                    found.push(Indication::RevisionUnchanged { running });
-                }
-                // No proof either way.
-                (None, NewRevision::Required) if own.is_none() => {
-                    found.push(Indication::Unmoved(Box::new(progress)));
-                }
-                _ if !is_complete(details, id, own, limits.until) => {
-                    found.push(Indication::Unmoved(Box::new(progress)));
-                }
-                (None, _) | (_, NewRevision::Optional) => found.push(Indication::Ready),
+            if !failed {
+                found.push(self.indicate_ready(details, id, own));
             }
             return;
         }
@@ -159,6 +147,26 @@ impl Machine {
                 });
         found.extend(weighed.map(Indication::Problem));
         found.push(Indication::Unmoved(Box::new(progress)));
+    }
+
+    /// What is ready is complete (rule 3), unless more was asked for.
+    fn indicate_ready(
+        &self,
+        details: &AgentDetails,
+        id: &str,
+        own: Option<&Revision>,
+    ) -> Indication {
+        let limits = self.limits();
+        let required = limits.new_revision == NewRevision::Required;
+        if required && let Some(running) = running_elsewhere(details, id) {
+            let running = running.to_owned();
+            Indication::RevisionUnchanged { running }
+        } else if required && own.is_none() || !is_complete(details, id, own, limits.until) {
+            // Nothing proves that it is all that was asked for.
+            Indication::Unmoved(Box::new(progress(details, id)))
+        } else {
+            Indication::Ready
+        }
     }
 
     /// The problems that an answer about the reconciled target shows, the gravest first. What is ready
@@ -211,40 +219,21 @@ impl Machine {
         in_view.then(|| Indication::Unmoved(Box::new(self.progress())))
     }
 
-    /// Counts the rises of the restarts since the target came into view, and says whether there is a
-    /// new one (rules 6 and 8). A fall is a replaced replica, or a reading from before the
-    /// last rise: it has to be confirmed, or replicas of the API that disagree would make rises.
+    /// Counts the restarts of an answer, and says whether there is a new one (rules 6 and 8).
     fn count_restarts(&mut self, own: Option<&Revision>, issue: bool) -> bool {
-        // What the platform's own problem has caused does not count.
-        let excused = issue || self.view.infrastructure_issue;
-        if excused {
-            self.restarts.rises = 0;
+        let total = restart_count(own);
+        if issue || self.view.infrastructure_issue {
+            self.restarts.excuse(total);
         }
-        let Some(count) = restart_count(own) else {
-            return false;
-        };
-        let newest = self.restarts.newest.replace(count);
-        let rose = newest.is_some_and(|newest| count > newest);
-        let is_new = self.is_new();
-        let replaced = self.meets(|indication| *indication == Indication::FewerRestarts);
-        let restarts = &mut self.restarts;
-        if replaced && let Some(fewest) = restarts.fallen.take() {
-            restarts.believed = Some(fewest);
+        if self.meets(|indication| *indication == Indication::FewerRestarts) {
+            self.restarts.confirm_fall();
         }
-        let risen = match restarts.believed {
-            _ if excused => 0,
-            Some(last) if count < last => {
-                restarts.fallen = Some(restarts.fallen.map_or(count, |fewest| fewest.min(count)));
-                return rose;
-            }
-            Some(last) => count - last,
-            None if is_new || own.is_some_and(problem::is_crash_loop) => count,
-            None => 0,
+        let first = if self.is_new() || own.is_some_and(problem::is_crash_loop) {
+            First::Counts
+        } else {
+            First::IsOld
         };
-        restarts.fallen = None;
-        restarts.believed = Some(count);
-        restarts.rises = restarts.rises.saturating_add(risen);
-        rose || risen > 0
+        total.is_some_and(|total| self.restarts.see(total, first))
     }
 
     /// Whether all restarts of the target are from after its first sight: it was created lately, or, where no
@@ -268,6 +257,6 @@ impl Machine {
         let allowed = u64::from(limits.max_restarts.get()).saturating_mul(replicas_started(own));
         let health = own?.health.as_ref()?;
         let weighed = !ready || !limits.stable_for.is_zero();
-        (weighed && self.restarts.rises >= allowed).then(|| problem::of_restarts(health))
+        (weighed && self.restarts.counted() >= allowed).then(|| problem::of_restarts(health))
     }
 }
