@@ -204,20 +204,14 @@ fn file_of(text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// The end of a file, from a whole character on.
+/// The end of a file.
 fn tail(mut file: File) -> io::Result<String> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(MAX_READ)))?;
     let mut end = Vec::new();
     // A child that was left behind may go on writing.
     file.take(MAX_READ).read_to_end(&mut end)?;
-    let is_within = |byte: &u8| byte & 0xc0 == 0x80;
-    let within = end
-        .iter()
-        .take(3)
-        .take_while(|byte| is_within(byte))
-        .count();
-    Ok(String::from_utf8_lossy(&end[within..]).into_owned())
+    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 #[cfg(test)]

@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
+use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::address::Address;
-use super::secret::read_text;
+use super::address::{Location, host, redaction};
 use super::{DeliveryError, DeliveryFailure, SinkError};
-use crate::core::fleet::url_part;
 use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
-use crate::core::text::template::Template;
+use crate::core::text::redact::Redaction;
 use crate::core::text::{lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
@@ -75,22 +73,6 @@ pub(super) struct Endpoint {
     network: Network,
 }
 
-/// A URL, which may have places for values behind its host.
-#[derive(Clone)]
-enum Location {
-    Text(String),
-    /// It is in this file.
-    File(PathBuf),
-}
-
-/// Why there is nowhere to send to.
-enum NoAddress {
-    /// The address makes no sense, or cannot be read.
-    Unusable(String),
-    /// The event has no value that fits.
-    Unfit(String),
-}
-
 impl Request {
     /// JSON in a POST.
     pub(super) fn post(body: String) -> Self {
@@ -131,9 +113,8 @@ impl Network {
         (self.0.without_key)(text)
     }
 
-    /// The client for this address, made again if whom to trust has changed.
-    fn client(&self, address: &Address) -> Result<Client, String> {
-        let is_https = address.is_https();
+    /// The client for https or for http, made again if whom to trust has changed.
+    fn client(&self, is_https: bool) -> Result<Client, String> {
         let authorities = match &self.0.ca_file {
             Some(path) if is_https => fs::read(path)
                 .map_err(|error| format!("cannot read the ca-file {}: {error}", path.display()))?,
@@ -178,16 +159,10 @@ impl Endpoint {
         };
         let checked = location.check(example);
         checked.map_err(|error| SinkError::new(key, error))?;
-        let address = location.address(network.0.plain_http, example);
-        let host = match address {
-            Ok(address) => address.host(),
-            Err(NoAddress::Unusable(why) | NoAddress::Unfit(why)) => {
-                return Err(SinkError::new(key, why));
-            }
-        };
+        let url = location.url(network.0.plain_http, example);
         Ok(Self {
             location,
-            host,
+            host: host(&url.map_err(|error| SinkError::new(key, error))?),
             network: network.clone(),
         })
     }
@@ -200,29 +175,22 @@ impl Endpoint {
     ) -> Result<(), DeliveryError> {
         let (location, network) = (self.location.clone(), self.network.clone());
         let prepared = spawn_blocking(move || {
-            let unusable = NoAddress::Unusable;
+            let unusable = |why: String| DeliveryError::unavailable(&why);
             let what = write().map_err(unusable)?;
-            let address = location.address(network.0.plain_http, &what.values)?;
-            let address = address.with_secrets(what.secrets);
-            let client = network.client(&address).map_err(unusable)?;
-            let request = client.request(what.method, address.url());
-            Ok((request.headers(what.headers).body(what.body), address))
+            let url = location.url(network.0.plain_http, &what.values)?;
+            let client = network.client(url.scheme() == "https").map_err(unusable)?;
+            let (host, redaction) = (host(&url), redaction(&url, what.secrets));
+            let request = client.request(what.method, url);
+            let request = request.headers(what.headers).body(what.body);
+            Ok((request, host, redaction))
         });
-        let prepared = prepared
-            .await
-            .unwrap_or_else(|error| Err(NoAddress::Unusable(error.to_string())));
-        let (request, address) = prepared.map_err(|error| match error {
-            NoAddress::Unusable(why) => DeliveryError::unavailable(&why),
-            NoAddress::Unfit(why) => DeliveryError::refused(&why),
+        let prepared = prepared.await;
+        let (request, host, redaction) =
+            prepared.unwrap_or_else(|error| Err(DeliveryError::unavailable(&error.to_string())))?;
+        let response = request.send().await.map_err(|error| {
+            let words = transport_words(error, &host);
+            DeliveryError::unavailable(&redaction.text(&words))
         })?;
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => {
-                return Err(DeliveryError::unavailable(&transport_words(
-                    error, &address,
-                )));
-            }
-        };
         let status = response.status();
         // What is said of a success interests nobody: it is not even read.
         if status.is_success() {
@@ -230,7 +198,7 @@ impl Endpoint {
         }
         let failure = failure(status, response.headers(), now);
         let status = status_words(status, response.headers());
-        let words = timeout(WORDS_TIMEOUT, words(response, &address)).await;
+        let words = timeout(WORDS_TIMEOUT, words(response, &redaction)).await;
         let reason = match words {
             Ok(Some(words)) => format!("{status}: {words}"),
             Ok(None) | Err(_) => status,
@@ -243,77 +211,6 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host)
     }
-}
-
-impl Location {
-    /// Makes sure that its places are for values that there are.
-    fn check(&self, example: &Value) -> Result<(), String> {
-        let text = match self {
-            Self::Text(text) => text.clone(),
-            Self::File(path) => read_text(path)?,
-        };
-        let template = Template::parse(text.trim());
-        template.and_then(|template| template.check(example))
-    }
-
-    fn address(&self, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
-        match self {
-            Self::Text(text) => address(text, plain_http, values),
-            Self::File(path) => {
-                let text = read_text(path).map_err(NoAddress::Unusable)?;
-                address(text.trim(), plain_http, values).map_err(|error| match error {
-                    NoAddress::Unusable(why) => {
-                        let path = path.display();
-                        NoAddress::Unusable(format!("{path} must hold one URL: {why}"))
-                    }
-                    unfit @ NoAddress::Unfit(_) => unfit,
-                })
-            }
-        }
-    }
-}
-
-fn address(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
-    let unusable = |why: &dyn fmt::Display| NoAddress::Unusable(why.to_string());
-    let template = Template::parse(text).map_err(|error| unusable(&error))?;
-    // No event decides who gets it.
-    let (_, behind) = template.start().split_once("://").unwrap_or_default();
-    let host = Url::parse(template.start()).ok().map(|url| authority(&url));
-    if template.has_places() && (host.is_none() || !behind.contains(['/', '?', '#'])) {
-        return Err(unusable(&"places can only stand behind the host"));
-    }
-    if let Some(name) = template.missing(values) {
-        return Err(NoAddress::Unfit(format!(
-            "the address needs {{{{{name}}}}}, which this event does not have"
-        )));
-    }
-    let filled = template.text(values, url_part);
-    let address = Address::parse(&filled, plain_http).map_err(|why| unusable(&why))?;
-    if template.has_places() {
-        if host != Some(authority(&address.url())) {
-            return Err(unusable(&"places can only stand behind the host"));
-        }
-        let path = filled.split(['?', '#']).next().unwrap_or_default();
-        if path.split(['/', '\\']).any(leaves_its_place) {
-            return Err(NoAddress::Unfit(
-                "a part of the address's path is . or .., which would lead elsewhere".to_owned(),
-            ));
-        }
-    }
-    Ok(address)
-}
-
-/// Who is asked, by a URL.
-fn authority(url: &Url) -> (Option<String>, Option<u16>) {
-    (url.host_str().map(str::to_owned), url.port())
-}
-
-/// Whether a part of a path is none, but a way to another one.
-fn leaves_its_place(part: &str) -> bool {
-    matches!(
-        part.to_ascii_lowercase().replace("%2e", ".").as_str(),
-        "." | ".."
-    )
 }
 
 /// The method of this word.
@@ -388,7 +285,7 @@ fn status_words(status: StatusCode, headers: &HeaderMap) -> String {
 }
 
 /// The first line of an answer that is short text; none of a page, or of what cannot be read.
-async fn words(mut response: Response, address: &Address) -> Option<String> {
+async fn words(mut response: Response, redaction: &Redaction) -> Option<String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > MAX_WORDS {
@@ -396,12 +293,12 @@ async fn words(mut response: Response, address: &Address) -> Option<String> {
         }
         body.extend_from_slice(&chunk);
     }
-    first_line(std::str::from_utf8(&body).ok()?, address)
+    first_line(std::str::from_utf8(&body).ok()?, redaction)
 }
 
-fn first_line(text: &str, address: &Address) -> Option<String> {
+fn first_line(text: &str, redaction: &Redaction) -> Option<String> {
     // Redacted before it is split and cut: half a secret would not be found.
-    let text = &address.redaction().text(text);
+    let text = &redaction.text(text);
     // A page's first line says only that it is a page.
     if text.trim_start().starts_with('<') {
         return None;
@@ -415,22 +312,23 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
 }
 
 /// Why there was no answer.
-fn transport_words(error: reqwest::Error, address: &Address) -> String {
+fn transport_words(error: reqwest::Error, host: &str) -> String {
     let error = error.without_url();
     // The innermost names the cause.
     let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
     let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-    let words = if error.is_connect() {
-        format!("cannot connect to {}: {cause}", address.host())
+    if error.is_connect() {
+        format!("cannot connect to {host}: {cause}")
     } else {
         format!("the connection broke: {cause}")
-    };
-    one_line(&address.redaction().text(&words))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use reqwest::Url;
 
     #[test]
     fn every_status_has_its_meaning() {
@@ -489,8 +387,8 @@ mod tests {
 
     #[test]
     fn of_an_answer_the_first_line_is_shown() {
-        let address = Address::parse("https://x/T0Ken_9/", PlainHttp::LoopbackOnly).unwrap();
-        let shown = |text: &str| first_line(text, &address);
+        let redaction = redaction(&Url::parse("https://x/T0Ken_9/").unwrap(), Vec::new());
+        let shown = |text: &str| first_line(text, &redaction);
         for (text, line) in [
             ("", None),
             (" \n{\n}", None),
