@@ -79,6 +79,18 @@ struct Answer {
 }
 
 impl Answer {
+    /// What is read of the body; where that cannot be done, what is wrong with it.
+    fn parse<T, E>(
+        self,
+        expected: Expected,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<T, RequestError> {
+        parse(self.body.as_bytes()).map_err(|_| {
+            let why = body::describe(&self.body);
+            self.unexpected(expected, &why)
+        })
+    }
+
     /// That the body is not what it should be.
     fn unexpected(self, expected: Expected, why: &str) -> RequestError {
         RequestError {
@@ -169,7 +181,7 @@ impl Client {
             return Err(answer.unexpected(error::AGENT, &why));
         }
         let server_time = answer.server_time;
-        let details = Box::new(self.expect(error::AGENT, answer, parsed)?);
+        let details = Box::new(answer.parse(error::AGENT, |_| parsed)?);
         Ok(Observation::Details {
             details,
             server_time,
@@ -180,8 +192,7 @@ impl Client {
     async fn list(&self, limit: Duration, route: Route) -> Result<Vec<Service>, RequestError> {
         let url = self.agents(&[], limit).await?;
         let answer = self.get(url, MAX_LIST, limit, route).await?;
-        let parsed = parse_list(answer.body.as_bytes());
-        self.expect(error::LIST, answer, parsed)
+        answer.parse(error::LIST, parse_list)
     }
 
     /// Asks for the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a session.
@@ -197,21 +208,7 @@ impl Client {
         let mut url = self.agents(&[name.as_str(), "logs"], limit).await?;
         url.query_pairs_mut().extend_pairs(query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let parsed = LogPage::parse(answer.body.as_bytes());
-        self.expect(error::LOGS, answer, parsed)
-    }
-
-    /// What was read of an answer; where that cannot be done, what is wrong with the body.
-    fn expect<T, E>(
-        &self,
-        expected: Expected,
-        answer: Answer,
-        parsed: Result<T, E>,
-    ) -> Result<T, RequestError> {
-        parsed.map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(expected, &why)
-        })
+        answer.parse(error::LOGS, LogPage::parse)
     }
 
     /// Where the agents are that the credentials are for, and what is below. Where that is the first
@@ -233,8 +230,7 @@ impl Client {
         let url = self.url.organizations();
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await;
         let answer = answer.map_err(RequestError::not_of_an_agent)?;
-        let parsed = first_organization(answer.body.as_bytes());
-        let name = self.expect(error::ORGANIZATIONS, answer, parsed)?;
+        let name = answer.parse(error::ORGANIZATIONS, first_organization)?;
         let name =
             name.ok_or_else(|| RequestError::no_organization(&self.credentials.to_string()))?;
         debug!("asking for {name}, the first organization of the account");
@@ -344,7 +340,7 @@ impl Client {
         match (status, error, body) {
             // Only the API can say that there is no such agent.
             (StatusCode::NOT_FOUND, None, Ok(body)) => {
-                RequestError::not_the_api(&url, &self.describe(&body))
+                RequestError::not_the_api(&url, &body::describe(&body))
             }
             (StatusCode::NOT_FOUND, None, Err(error)) => error,
             (_, error, _) => RequestError::of_status(Refusal {
@@ -352,49 +348,32 @@ impl Client {
                 words: error.and_then(error_words),
                 location,
                 retry_after,
-                asked_with: self
-                    .may_blame_credentials(status, retry_after)
-                    .then(|| self.refused_as(status)),
+                asked_with: self.refused(status, retry_after),
             }),
         }
     }
 
-    /// Whether what was asked with may be why an answer has this status.
-    fn may_blame_credentials(&self, status: StatusCode, retry_after: Option<Duration>) -> bool {
-        match status {
+    /// What was asked with, and for whose agents, where that may be why an answer has this status.
+    fn refused(&self, status: StatusCode, retry_after: Option<Duration>) -> Option<String> {
+        let may_be_why = match status {
             StatusCode::UNAUTHORIZED => true,
             // Else it is a limit on requests.
             StatusCode::FORBIDDEN => retry_after.is_none(),
             // There may be such an agent in another organization of the account.
             StatusCode::NOT_FOUND => self.credentials.scope() != Scope::OfTheKey,
             _ => false,
-        }
-    }
-
-    /// What was asked with, and for whose agents.
-    fn asked_with(&self) -> String {
-        match self.first_organization.get() {
-            Some(name) => format!("{}, for organization {name}", self.credentials),
-            None => self.credentials.to_string(),
-        }
-    }
-
-    /// What was asked with, for a refusal of this status.
-    fn refused_as(&self, status: StatusCode) -> String {
+        };
+        let organization = self.first_organization.get();
+        let organization = organization.map(|name| format!(", for organization {name}"));
         let renewal = self.credentials.renewal();
-        match renewal.filter(|_| status == StatusCode::UNAUTHORIZED) {
-            Some(renewal) => format!("{}; {renewal}", self.asked_with()),
-            None => self.asked_with(),
-        }
+        let renewal = renewal.filter(|_| status == StatusCode::UNAUTHORIZED);
+        let parts = [organization, renewal.map(|renewal| format!("; {renewal}"))];
+        let parts = parts.into_iter().flatten().collect::<String>();
+        may_be_why.then(|| format!("{}{parts}", self.credentials))
     }
 
     fn redaction(&self) -> &Redaction {
         self.credentials.secret().redaction()
-    }
-
-    /// What is wrong with a body, without the key in any form.
-    fn describe(&self, body: &str) -> String {
-        body::describe(&self.redaction().text(body))
     }
 
     /// What the platform's support asks for: the id of the request in its logs.
