@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
@@ -27,19 +27,16 @@ use self::credentials::Scope;
 pub(crate) use self::error::RequestError;
 use self::error::{Expected, Refusal};
 use self::proxy::Proxy;
-pub(crate) use self::tls::config as tls_config;
+pub(crate) use self::tls::{config as tls_config, http_client};
 pub(crate) use self::url::{ApiUrl, PlainHttp};
 use crate::core::rollout::{Observation, Route};
 use crate::core::text;
-use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::redact::Redaction;
 use crate::core::wire::{
     AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
     http_date, parse_list, retry_after,
 };
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next poll: less than what servers keep them for (five
 /// seconds is Node's default).
 const MAX_IDLE: Duration = Duration::from_secs(4);
@@ -118,25 +115,9 @@ impl Client {
         } else {
             tls::config_without_roots()?
         };
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                // Every attempt is counted and paced by the poll loop.
-                .retry(retry::never())
-                // A server that closes idle connections must not meet the next poll on one of them.
-                .pool_idle_timeout(MAX_IDLE)
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tls_backend_preconfigured(tls.clone());
-            if url.is_https() {
-                return builder;
-            }
-            // Plain http goes to loopback: no proxy may see the key.
-            builder
-                .no_proxy()
-                // Nor does a resolver decide where this machine is.
-                .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-        };
+        // Plain http goes to loopback: no proxy may see the key.
+        // A server that closes idle connections must not meet the next poll on one of them.
+        let builder = || http_client(tls.clone(), !url.is_https()).pool_idle_timeout(MAX_IDLE);
         debug!(%url, "asking with {credentials}");
         let build =
             |builder: ClientBuilder| builder.build().context("cannot set up the HTTP client");

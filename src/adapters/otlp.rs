@@ -2,18 +2,16 @@
 //!
 //! The address and the headers may hold secrets: only the host is ever shown, whatever the receiver repeats.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url, redirect};
-use rustls::ClientConfig;
+use reqwest::{Client, ClientBuilder, Response, Url};
 use serde_json::Value;
 
-use crate::core::text::loopback::{self, LOCALHOST};
+use crate::core::text::loopback::is_loopback;
 use crate::core::text::redact::{REDACTED, Redaction, url_secrets, value_secrets};
-use crate::core::text::{one_line, shown_start};
+use crate::core::text::{cause, one_line, shown_start};
 use crate::core::trace::export_request;
 use crate::core::wire::OWN_HEADERS;
 
@@ -48,7 +46,7 @@ pub(crate) enum ExporterError {
 }
 
 impl Exporter {
-    /// An exporter that posts to exactly this address.
+    /// An exporter that posts to exactly this address, through a client that is direct or may take a proxy.
     ///
     /// # Errors
     /// When that cannot be done. What it says has no secret in it.
@@ -56,27 +54,16 @@ impl Exporter {
         url: &str,
         headers: &[(String, String)],
         resource: Vec<(String, String)>,
-        tls: ClientConfig,
+        http_client: impl FnOnce(bool) -> ClientBuilder,
     ) -> Result<Self, ExporterError> {
         let url = Url::parse(url).map_err(|_| ExporterError::Url)?;
         let host = url.host_str().ok_or(ExporterError::Url)?.to_owned();
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ExporterError::Url);
         }
-        let builder = Client::builder()
-            .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .tls_backend_preconfigured(tls);
-        let builder = if loopback::is_loopback(&host) {
-            builder
-                .no_proxy()
-                .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-        } else {
-            builder
-        };
-        let client = builder
-            .build()
-            .map_err(|error| ExporterError::Client(error.without_url().to_string()))?;
+        let client = http_client(is_loopback(&host)).build();
+        let client =
+            client.map_err(|error| ExporterError::Client(error.without_url().to_string()))?;
         let of_headers = headers.iter().flat_map(|(_, value)| value_secrets(value));
         let of_url = url_secrets(url.path(), url.query(), url.username(), url.password());
         Ok(Self {
@@ -105,7 +92,10 @@ impl Exporter {
             if error.is_timeout() {
                 return format!("no answer from {place}");
             }
-            format!("{what} {place}: {}", self.shown(&innermost(error)))
+            format!(
+                "{what} {place}: {}",
+                self.shown(&cause(&error.without_url()))
+            )
         };
         let response = request.send().await;
         let response = response.map_err(|error| failed("cannot reach", error))?;
@@ -177,11 +167,4 @@ fn rejected(answer: &[u8]) -> Option<String> {
     let is_none = count == 0 || count == "0";
     let why = partial.get("errorMessage").and_then(Value::as_str);
     (!is_none).then(|| why.unwrap_or_default().to_owned())
-}
-
-/// What caused an error, without the address.
-fn innermost(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -15,6 +15,7 @@ pub use self::duration::{parse_duration, short_duration};
 pub(crate) use self::wrap::{fit, wrap};
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 use anstream::adapter::strip_str;
@@ -164,6 +165,12 @@ fn is_control_like(char: char) -> bool {
             | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
             | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// The innermost of a chain of errors, which names the cause.
+pub(crate) fn cause(error: &dyn Error) -> String {
+    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The start of a text, and whether that is not all of it.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::secret::read_text;
 use super::{DeliveryError, DeliveryFailure};
 use crate::core::fleet::url_part;
-use crate::core::text::loopback::{PlainHttp, is_loopback};
+use crate::core::text::loopback::{PlainHttp, authority, is_loopback};
 use crate::core::text::redact::{REDACTED, Redaction, url_secrets};
 use crate::core::text::template::Template;
 
@@ -48,15 +48,6 @@ impl Location {
     }
 }
 
-/// Host and port of a URL, which may be shown.
-pub(super) fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
 /// Removes the path, the query and the credentials of a URL from what a receiver says, whole and in parts, and
 /// these secrets: `Cannot POST /services/...` is what many answer to a path that they do not know.
 pub(super) fn redaction(url: &Url, secrets: Vec<String>) -> Redaction {
@@ -83,7 +74,7 @@ fn fill(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Url, Delive
     let filled = template.text(values, url_part);
     let url = parse(&filled, plain_http).map_err(unusable)?;
     if template.has_places() {
-        if start.is_none_or(|start| host(&start) != host(&url)) {
+        if start.is_none_or(|start| authority(&start) != authority(&url)) {
             return Err(misplaced());
         }
         let path = filled.split(['?', '#']).next().unwrap_or_default();
@@ -169,7 +160,7 @@ mod tests {
     #[test]
     fn of_a_url_the_host_is_shown() {
         let url = Url::parse(URL).unwrap();
-        assert_eq!(host(&url), "example.com:8443");
+        assert_eq!(authority(&url), "example.com:8443");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! One HTTP request, and what its answer means. What can be rotated is read again for each attempt.
 
-use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -9,21 +8,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
-use rustls::ClientConfig;
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::address::{Location, host, redaction};
+use super::address::{Location, redaction};
 use super::{DeliveryError, DeliveryFailure, SinkError};
-use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
+use crate::core::text::loopback::{PlainHttp, authority};
 use crate::core::text::redact::Redaction;
-use crate::core::text::{lines, one_line, shown_start};
+use crate::core::text::{cause, lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the words that go with a failure may take: what it means, the status alone says.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest pause that a receiver can ask for.
@@ -31,8 +27,9 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The longest answer that is taken for words, in bytes; more is a page.
 const MAX_WORDS: usize = 4 * 1024;
 
-/// Reads whom to trust: the system's authorities, and those of the file that is configured.
-pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
+/// Begins a client that trusts the system's authorities, and those of the file that is configured, as it is now;
+/// a direct one takes no proxy.
+pub(crate) type HttpClient = Box<dyn Fn(bool) -> Result<ClientBuilder, String> + Send + Sync>;
 
 /// Removes what the API is asked with, as it is configured now, from a text; it may read files.
 pub(crate) type WithoutKey = Box<dyn Fn(&str) -> String + Send + Sync>;
@@ -44,7 +41,7 @@ pub(crate) struct Network(Arc<Shared>);
 struct Shared {
     plain_http: PlainHttp,
     ca_file: Option<PathBuf>,
-    read_tls: ReadTls,
+    http_client: HttpClient,
     without_key: WithoutKey,
     /// For http and for https.
     clients: Mutex<[Option<CachedClient>; 2]>,
@@ -92,17 +89,17 @@ impl Network {
         self.0.plain_http == other.0.plain_http && self.0.ca_file == other.0.ca_file
     }
 
-    /// A network where `read_tls` is called again when the content of `ca_file` has changed.
+    /// A network where `http_client` is called again when the content of `ca_file` has changed.
     pub(crate) fn new(
         plain_http: PlainHttp,
         ca_file: Option<PathBuf>,
-        read_tls: ReadTls,
+        http_client: HttpClient,
         without_key: WithoutKey,
     ) -> Self {
         Self(Arc::new(Shared {
             plain_http,
             ca_file,
-            read_tls,
+            http_client,
             without_key,
             clients: Mutex::default(),
         }))
@@ -129,7 +126,12 @@ impl Network {
         match cached {
             Some((known, client)) if *known == authorities => Ok(client.clone()),
             _ => {
-                let client = client(is_https, (self.0.read_tls)()?)?;
+                // No proxy may see what is not encrypted.
+                let client = (self.0.http_client)(!is_https)?
+                    // A connection that the receiver has closed since the last event would cost an attempt.
+                    .pool_max_idle_per_host(0)
+                    .build()
+                    .map_err(|error| format!("cannot set up HTTP: {}", error.without_url()))?;
                 *cached = Some((authorities, client.clone()));
                 Ok(client)
             }
@@ -162,7 +164,7 @@ impl Endpoint {
         let url = location.url(network.0.plain_http, example);
         Ok(Self {
             location,
-            host: host(&url.map_err(|error| SinkError::new(key, error))?),
+            host: authority(&url.map_err(|error| SinkError::new(key, error))?),
             network: network.clone(),
         })
     }
@@ -179,7 +181,7 @@ impl Endpoint {
             let what = write().map_err(unusable)?;
             let url = location.url(network.0.plain_http, &what.values)?;
             let client = network.client(url.scheme() == "https").map_err(unusable)?;
-            let (host, redaction) = (host(&url), redaction(&url, what.secrets));
+            let (host, redaction) = (authority(&url), redaction(&url, what.secrets));
             let request = client.request(what.method, url);
             let request = request.headers(what.headers).body(what.body);
             Ok((request, host, redaction))
@@ -227,28 +229,6 @@ pub(super) fn method(word: &str) -> Result<Method, SinkError> {
         let all = all.map(|method| method.to_string()).join(", ");
         SinkError::new("method", format!("{word:?} is none of {all}"))
     })
-}
-
-fn client(is_https: bool, tls: ClientConfig) -> Result<Client, String> {
-    let builder = Client::builder()
-        .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        // Every attempt is counted and paced by the caller.
-        .retry(retry::never())
-        // A connection that the receiver has closed since the last event would cost an attempt.
-        .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tls_backend_preconfigured(tls);
-    let builder = if is_https {
-        builder
-    } else {
-        // No proxy may see what is not encrypted, and no resolver decides where this machine is.
-        builder
-            .no_proxy()
-            .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-    };
-    let client = builder.build();
-    client.map_err(|error| format!("cannot set up HTTP: {}", error.without_url()))
 }
 
 /// What a status means that is no success.
@@ -314,9 +294,7 @@ fn first_line(text: &str, redaction: &Redaction) -> Option<String> {
 /// Why there was no answer.
 fn transport_words(error: reqwest::Error, host: &str) -> String {
     let error = error.without_url();
-    // The innermost names the cause.
-    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
-    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    let cause = cause(&error);
     if error.is_connect() {
         format!("cannot connect to {host}: {cause}")
     } else {

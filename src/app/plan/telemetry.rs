@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tracing::warn;
 
-use crate::adapters::api::tls_config;
+use crate::adapters::api::{http_client, tls_config};
 use crate::adapters::otlp::{Exporter, ExporterError};
 use crate::app::cli::TraceArgs;
 use crate::app::error::chain;
@@ -78,7 +78,9 @@ fn exporter(url: &str, ca_file: Option<&Path>) -> Result<Exporter, ExporterError
     let certificate = of_traces("CERTIFICATE").map(|(_, path)| path);
     let ca_file = certificate.as_ref().map(Path::new).or(ca_file);
     let tls = tls_config(ca_file).map_err(|error| ExporterError::Client(chain(error.as_ref())))?;
-    Exporter::new(url, &headers, resource(), tls)
+    Exporter::new(url, &headers, resource(), |is_direct| {
+        http_client(tls, is_direct)
+    })
 }
 
 /// Who sends them.
