@@ -95,26 +95,22 @@ impl Sink {
     ) -> Result<(), DeliveryError> {
         let program = &self.program;
         let event = format!("{}\n", what.cloud_event());
-        let unavailable = |what: &str, error: io::Error| {
-            DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
+        let unavailable = |what: &'static str| {
+            move |error: io::Error| {
+                DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
+            }
         };
         let files = spawn_blocking(move || Ok((file_of(&event)?, tempfile::tempfile()?))).await;
         let files = files.unwrap_or_else(|error| Err(error.into()));
-        let (stdin, stderr) =
-            files.map_err(|error| unavailable("make temporary files for", error))?;
-        let mut running = self
-            .start(stdin, &stderr)
-            .map_err(|error| unavailable("start", error))?;
-        let status = running
-            .end()
-            .await
-            .map_err(|error| unavailable("wait for", error))?;
+        let (stdin, stderr) = files.map_err(unavailable("make temporary files for"))?;
+        let mut running = self.start(stdin, &stderr).map_err(unavailable("start"))?;
+        let status = running.end().await.map_err(unavailable("wait for"))?;
         if status.success() {
             return Ok(());
         }
         let network = self.network.clone();
-        let last_words: Result<io::Result<String>, _> =
-            spawn_blocking(move || Ok(network.without_key(&tail(stderr)?))).await;
+        let read = move || tail(stderr).map(|end| network.without_key(&end));
+        let last_words = spawn_blocking(read).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
         let last_words = self.redaction.text(&last_words);
         let last_words = &last_words
