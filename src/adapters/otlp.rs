@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::core::text::loopback::is_loopback;
 use crate::core::text::redact::{REDACTED, Redaction, url_secrets, value_secrets};
-use crate::core::text::{cause, one_line, shown_start};
+use crate::core::text::{SHOWN_START, cause, one_line, shown_start};
 use crate::core::trace::export_request;
 use crate::core::wire::OWN_HEADERS;
 
@@ -113,7 +113,7 @@ impl Exporter {
 
     /// Foreign words in one short line. They are redacted before they are cut: half a secret would not be found.
     fn shown(&self, words: &str) -> String {
-        shown_start(&one_line(&self.redaction.text(words)))
+        shown_start(&one_line(&self.redaction.text(words)), SHOWN_START)
     }
 
     /// What may be shown of the address.

@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 use anstream::adapter::strip_str;
 
 /// The most that is shown of an answer that is only part of a message, in characters.
-const SHOWN_START: usize = 200;
+pub(crate) const SHOWN_START: usize = 200;
 /// The most that is shown of one foreign text, in bytes.
 pub const SHOWN: usize = 8 * 1024;
 
@@ -173,9 +173,9 @@ pub(crate) fn cause(error: &dyn Error) -> String {
     cause.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// The start of a text, and whether that is not all of it.
-pub(crate) fn shown_start(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_START).collect();
+/// The first `max` characters of a text, and whether that is not all of it.
+pub(crate) fn shown_start(text: &str, max: usize) -> String {
+    let mut shown: String = text.chars().take(max).collect();
     if shown.len() < text.len() {
         shown.push_str("...");
     }

@@ -17,7 +17,7 @@ use super::address::{Location, redaction};
 use super::{DeliveryError, DeliveryFailure, SinkError};
 use crate::core::text::loopback::{PlainHttp, authority};
 use crate::core::text::redact::Redaction;
-use crate::core::text::{cause, lines, one_line, shown_start};
+use crate::core::text::{SHOWN_START, cause, lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
 /// How long the words that go with a failure may take: what it means, the status alone says.
@@ -288,7 +288,7 @@ fn first_line(text: &str, redaction: &Redaction) -> Option<String> {
     let line = lines
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    Some(shown_start(line.trim()))
+    Some(shown_start(line.trim(), SHOWN_START))
 }
 
 /// Why there was no answer.
