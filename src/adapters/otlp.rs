@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Response, Url};
 use serde_json::Value;
@@ -15,6 +16,8 @@ use crate::core::text::{SHOWN_START, cause, one_line, shown_start};
 use crate::core::trace::export_request;
 use crate::core::wire::OWN_HEADERS;
 
+/// What is wrong with headers that make no sense.
+pub(crate) const INVALID_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value";
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -30,21 +33,6 @@ pub(crate) struct Exporter {
     resource: Vec<(String, String)>,
 }
 
-/// Why nothing can be sent there.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ExporterError {
-    #[error("it must be an http or https URL, like http://localhost:4318")]
-    Url,
-    #[error("OTEL_EXPORTER_OTLP_PROTOCOL is grpc, and only http/json is spoken here")]
-    Grpc,
-    #[error("OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value")]
-    Header,
-    #[error("OTEL_EXPORTER_OTLP_HEADERS: {0:?}: it is set without you")]
-    OwnHeader(HeaderName),
-    #[error("cannot set up HTTP: {0}")]
-    Client(String),
-}
-
 impl Exporter {
     /// An exporter that posts to exactly this address, through a client that is direct or may take a proxy.
     ///
@@ -55,15 +43,14 @@ impl Exporter {
         headers: &[(String, String)],
         resource: Vec<(String, String)>,
         http_client: impl FnOnce(bool) -> ClientBuilder,
-    ) -> Result<Self, ExporterError> {
-        let url = Url::parse(url).map_err(|_| ExporterError::Url)?;
-        let host = url.host_str().ok_or(ExporterError::Url)?.to_owned();
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(ExporterError::Url);
-        }
-        let client = http_client(is_loopback(&host)).build();
+    ) -> anyhow::Result<Self> {
+        const NO_URL: &str = "it must be an http or https URL, like http://localhost:4318";
+        let url = Url::parse(url).ok().context(NO_URL)?;
+        let host = url.host_str().context(NO_URL)?;
+        ensure!(matches!(url.scheme(), "http" | "https"), NO_URL);
+        let client = http_client(is_loopback(host)).build();
         let client =
-            client.map_err(|error| ExporterError::Client(error.without_url().to_string()))?;
+            client.map_err(|error| anyhow!("cannot set up HTTP: {}", error.without_url()))?;
         let of_headers = headers.iter().flat_map(|(_, value)| value_secrets(value));
         let of_url = url_secrets(url.path(), url.query(), url.username(), url.password());
         Ok(Self {
@@ -130,15 +117,17 @@ impl fmt::Debug for Exporter {
     }
 }
 
-fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExporterError> {
-    let invalid = || ExporterError::Header;
+fn header_map(headers: &[(String, String)]) -> anyhow::Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
-        if name == CONTENT_TYPE || OWN_HEADERS.contains(&name.as_str()) {
-            return Err(ExporterError::OwnHeader(name));
-        }
-        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let name = name.context(INVALID_HEADERS)?;
+        ensure!(
+            name != CONTENT_TYPE && !OWN_HEADERS.contains(&name.as_str()),
+            "OTEL_EXPORTER_OTLP_HEADERS: {name:?}: it is set without you"
+        );
+        let value = HeaderValue::from_str(value).ok();
+        let mut value = value.context(INVALID_HEADERS)?;
         value.set_sensitive(true);
         map.insert(name, value);
     }
