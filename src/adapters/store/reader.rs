@@ -202,7 +202,7 @@ impl Reader {
             {
                 let why = "cannot be read where nothing can be written: copy it to another folder, \
                            together with its -wal if there is one";
-                Err(StoreError::unusable(&self.path, why.to_owned()))
+                Err(StoreError::unusable(&self.path, why))
             }
             Err(error) => Err(error),
         }
