@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
@@ -27,19 +27,16 @@ use self::credentials::Scope;
 pub(crate) use self::error::RequestError;
 use self::error::{Expected, Refusal};
 use self::proxy::Proxy;
-pub(crate) use self::tls::config as tls_config;
+pub(crate) use self::tls::{config as tls_config, http_client};
 pub(crate) use self::url::{ApiUrl, PlainHttp};
 use crate::core::rollout::{Observation, Route};
 use crate::core::text;
-use crate::core::text::loopback::{self, LOCALHOST};
 use crate::core::text::redact::Redaction;
 use crate::core::wire::{
     AgentDetails, AgentName, ErrorBody, LogPage, NotAnAgent, Service, first_organization,
     http_date, parse_list, retry_after,
 };
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next poll: less than what servers keep them for (five
 /// seconds is Node's default).
 const MAX_IDLE: Duration = Duration::from_secs(4);
@@ -79,6 +76,18 @@ struct Answer {
 }
 
 impl Answer {
+    /// What is read of the body; where that cannot be done, what is wrong with it.
+    fn parse<T, E>(
+        self,
+        expected: Expected,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<T, RequestError> {
+        parse(self.body.as_bytes()).map_err(|_| {
+            let why = body::describe(&self.body);
+            self.unexpected(expected, &why)
+        })
+    }
+
     /// That the body is not what it should be.
     fn unexpected(self, expected: Expected, why: &str) -> RequestError {
         RequestError {
@@ -106,25 +115,9 @@ impl Client {
         } else {
             tls::config_without_roots()?
         };
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                // Every attempt is counted and paced by the poll loop.
-                .retry(retry::never())
-                // A server that closes idle connections must not meet the next poll on one of them.
-                .pool_idle_timeout(MAX_IDLE)
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tls_backend_preconfigured(tls.clone());
-            if url.is_https() {
-                return builder;
-            }
-            // Plain http goes to loopback: no proxy may see the key.
-            builder
-                .no_proxy()
-                // Nor does a resolver decide where this machine is.
-                .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-        };
+        // Plain http goes to loopback: no proxy may see the key.
+        // A server that closes idle connections must not meet the next poll on one of them.
+        let builder = || http_client(tls.clone(), !url.is_https()).pool_idle_timeout(MAX_IDLE);
         debug!(%url, "asking with {credentials}");
         let build =
             |builder: ClientBuilder| builder.build().context("cannot set up the HTTP client");
@@ -169,7 +162,7 @@ impl Client {
             return Err(answer.unexpected(error::AGENT, &why));
         }
         let server_time = answer.server_time;
-        let details = Box::new(self.expect(error::AGENT, answer, parsed)?);
+        let details = Box::new(answer.parse(error::AGENT, |_| parsed)?);
         Ok(Observation::Details {
             details,
             server_time,
@@ -180,8 +173,7 @@ impl Client {
     async fn list(&self, limit: Duration, route: Route) -> Result<Vec<Service>, RequestError> {
         let url = self.agents(&[], limit).await?;
         let answer = self.get(url, MAX_LIST, limit, route).await?;
-        let parsed = parse_list(answer.body.as_bytes());
-        self.expect(error::LIST, answer, parsed)
+        answer.parse(error::LIST, parse_list)
     }
 
     /// Asks for the newest `max` lines that an agent logged where this `key` is `id`: a deployment, a session.
@@ -197,21 +189,7 @@ impl Client {
         let mut url = self.agents(&[name.as_str(), "logs"], limit).await?;
         url.query_pairs_mut().extend_pairs(query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let parsed = LogPage::parse(answer.body.as_bytes());
-        self.expect(error::LOGS, answer, parsed)
-    }
-
-    /// What was read of an answer; where that cannot be done, what is wrong with the body.
-    fn expect<T, E>(
-        &self,
-        expected: Expected,
-        answer: Answer,
-        parsed: Result<T, E>,
-    ) -> Result<T, RequestError> {
-        parsed.map_err(|_| {
-            let why = self.describe(&answer.body);
-            answer.unexpected(expected, &why)
-        })
+        answer.parse(error::LOGS, LogPage::parse)
     }
 
     /// Where the agents are that the credentials are for, and what is below. Where that is the first
@@ -233,8 +211,7 @@ impl Client {
         let url = self.url.organizations();
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await;
         let answer = answer.map_err(RequestError::not_of_an_agent)?;
-        let parsed = first_organization(answer.body.as_bytes());
-        let name = self.expect(error::ORGANIZATIONS, answer, parsed)?;
+        let name = answer.parse(error::ORGANIZATIONS, first_organization)?;
         let name =
             name.ok_or_else(|| RequestError::no_organization(&self.credentials.to_string()))?;
         debug!("asking for {name}, the first organization of the account");
@@ -344,7 +321,7 @@ impl Client {
         match (status, error, body) {
             // Only the API can say that there is no such agent.
             (StatusCode::NOT_FOUND, None, Ok(body)) => {
-                RequestError::not_the_api(&url, &self.describe(&body))
+                RequestError::not_the_api(&url, &body::describe(&body))
             }
             (StatusCode::NOT_FOUND, None, Err(error)) => error,
             (_, error, _) => RequestError::of_status(Refusal {
@@ -352,49 +329,32 @@ impl Client {
                 words: error.and_then(error_words),
                 location,
                 retry_after,
-                asked_with: self
-                    .may_blame_credentials(status, retry_after)
-                    .then(|| self.refused_as(status)),
+                asked_with: self.refused(status, retry_after),
             }),
         }
     }
 
-    /// Whether what was asked with may be why an answer has this status.
-    fn may_blame_credentials(&self, status: StatusCode, retry_after: Option<Duration>) -> bool {
-        match status {
+    /// What was asked with, and for whose agents, where that may be why an answer has this status.
+    fn refused(&self, status: StatusCode, retry_after: Option<Duration>) -> Option<String> {
+        let may_be_why = match status {
             StatusCode::UNAUTHORIZED => true,
             // Else it is a limit on requests.
             StatusCode::FORBIDDEN => retry_after.is_none(),
             // There may be such an agent in another organization of the account.
             StatusCode::NOT_FOUND => self.credentials.scope() != Scope::OfTheKey,
             _ => false,
-        }
-    }
-
-    /// What was asked with, and for whose agents.
-    fn asked_with(&self) -> String {
-        match self.first_organization.get() {
-            Some(name) => format!("{}, for organization {name}", self.credentials),
-            None => self.credentials.to_string(),
-        }
-    }
-
-    /// What was asked with, for a refusal of this status.
-    fn refused_as(&self, status: StatusCode) -> String {
+        };
+        let organization = self.first_organization.get();
+        let organization = organization.map(|name| format!(", for organization {name}"));
         let renewal = self.credentials.renewal();
-        match renewal.filter(|_| status == StatusCode::UNAUTHORIZED) {
-            Some(renewal) => format!("{}; {renewal}", self.asked_with()),
-            None => self.asked_with(),
-        }
+        let renewal = renewal.filter(|_| status == StatusCode::UNAUTHORIZED);
+        let parts = [organization, renewal.map(|renewal| format!("; {renewal}"))];
+        let parts = parts.into_iter().flatten().collect::<String>();
+        may_be_why.then(|| format!("{}{parts}", self.credentials))
     }
 
     fn redaction(&self) -> &Redaction {
         self.credentials.secret().redaction()
-    }
-
-    /// What is wrong with a body, without the key in any form.
-    fn describe(&self, body: &str) -> String {
-        body::describe(&self.redaction().text(body))
     }
 
     /// What the platform's support asks for: the id of the request in its logs.

@@ -120,7 +120,7 @@ pub(crate) struct DeliveryError {
 }
 
 impl Config {
-    /// The keys of a webhook.
+    /// The keys of a webhook that gets `CloudEvents`.
     pub(crate) fn webhook(url: String, secret_file: Option<PathBuf>) -> Self {
         Self::Webhook(webhook::Config::cloud_events(url, secret_file))
     }
@@ -166,7 +166,7 @@ impl Sink {
     }
 
     /// Whether what opens and closes incidents is sent to it in two ways, so that no group can be.
-    pub(crate) fn tells_incidents_apart(&self) -> bool {
+    pub(crate) fn distinguishes_incidents(&self) -> bool {
         matches!(&self.config, Config::Webhook(config) if config.on_close.is_some())
     }
 

@@ -2,21 +2,22 @@
 //!
 //! The address and the headers may hold secrets: only the host is ever shown, whatever the receiver repeats.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url, redirect};
-use rustls::ClientConfig;
+use reqwest::{Client, ClientBuilder, Response, Url};
 use serde_json::Value;
 
-use crate::core::text::loopback::{self, LOCALHOST};
+use crate::core::text::loopback::is_loopback;
 use crate::core::text::redact::{REDACTED, Redaction, url_secrets, value_secrets};
-use crate::core::text::{one_line, shown_start};
+use crate::core::text::{SHOWN_START, cause, one_line, shown_start};
 use crate::core::trace::export_request;
 use crate::core::wire::OWN_HEADERS;
 
+/// What is wrong with headers that make no sense.
+pub(crate) const INVALID_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value";
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -32,23 +33,8 @@ pub(crate) struct Exporter {
     resource: Vec<(String, String)>,
 }
 
-/// Why nothing can be sent there.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ExporterError {
-    #[error("it must be an http or https URL, like http://localhost:4318")]
-    Url,
-    #[error("OTEL_EXPORTER_OTLP_PROTOCOL is grpc, and only http/json is spoken here")]
-    Grpc,
-    #[error("OTEL_EXPORTER_OTLP_HEADERS must be key=value,key=value")]
-    Header,
-    #[error("OTEL_EXPORTER_OTLP_HEADERS: {0:?}: it is set without you")]
-    OwnHeader(HeaderName),
-    #[error("cannot set up HTTP: {0}")]
-    Client(String),
-}
-
 impl Exporter {
-    /// An exporter that posts to exactly this address.
+    /// An exporter that posts to exactly this address, through a client that is direct or may take a proxy.
     ///
     /// # Errors
     /// When that cannot be done. What it says has no secret in it.
@@ -56,27 +42,15 @@ impl Exporter {
         url: &str,
         headers: &[(String, String)],
         resource: Vec<(String, String)>,
-        tls: ClientConfig,
-    ) -> Result<Self, ExporterError> {
-        let url = Url::parse(url).map_err(|_| ExporterError::Url)?;
-        let host = url.host_str().ok_or(ExporterError::Url)?.to_owned();
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(ExporterError::Url);
-        }
-        let builder = Client::builder()
-            .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .tls_backend_preconfigured(tls);
-        let builder = if loopback::is_loopback(&host) {
-            builder
-                .no_proxy()
-                .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-        } else {
-            builder
-        };
-        let client = builder
-            .build()
-            .map_err(|error| ExporterError::Client(error.without_url().to_string()))?;
+        http_client: impl FnOnce(bool) -> ClientBuilder,
+    ) -> anyhow::Result<Self> {
+        const NO_URL: &str = "it must be an http or https URL, like http://localhost:4318";
+        let url = Url::parse(url).ok().context(NO_URL)?;
+        let host = url.host_str().context(NO_URL)?;
+        ensure!(matches!(url.scheme(), "http" | "https"), NO_URL);
+        let client = http_client(is_loopback(host)).build();
+        let client =
+            client.map_err(|error| anyhow!("cannot set up HTTP: {}", error.without_url()))?;
         let of_headers = headers.iter().flat_map(|(_, value)| value_secrets(value));
         let of_url = url_secrets(url.path(), url.query(), url.username(), url.password());
         Ok(Self {
@@ -105,7 +79,10 @@ impl Exporter {
             if error.is_timeout() {
                 return format!("no answer from {place}");
             }
-            format!("{what} {place}: {}", self.shown(&innermost(error)))
+            format!(
+                "{what} {place}: {}",
+                self.shown(&cause(&error.without_url()))
+            )
         };
         let response = request.send().await;
         let response = response.map_err(|error| failed("cannot reach", error))?;
@@ -123,7 +100,7 @@ impl Exporter {
 
     /// Foreign words in one short line. They are redacted before they are cut: half a secret would not be found.
     fn shown(&self, words: &str) -> String {
-        shown_start(&one_line(&self.redaction.text(words)))
+        shown_start(&one_line(&self.redaction.text(words)), SHOWN_START)
     }
 
     /// What may be shown of the address.
@@ -140,15 +117,17 @@ impl fmt::Debug for Exporter {
     }
 }
 
-fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExporterError> {
-    let invalid = || ExporterError::Header;
+fn header_map(headers: &[(String, String)]) -> anyhow::Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
-        if name == CONTENT_TYPE || OWN_HEADERS.contains(&name.as_str()) {
-            return Err(ExporterError::OwnHeader(name));
-        }
-        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let name = name.context(INVALID_HEADERS)?;
+        ensure!(
+            name != CONTENT_TYPE && !OWN_HEADERS.contains(&name.as_str()),
+            "OTEL_EXPORTER_OTLP_HEADERS: {name:?}: it is set without you"
+        );
+        let value = HeaderValue::from_str(value).ok();
+        let mut value = value.context(INVALID_HEADERS)?;
         value.set_sensitive(true);
         map.insert(name, value);
     }
@@ -177,11 +156,4 @@ fn rejected(answer: &[u8]) -> Option<String> {
     let is_none = count == 0 || count == "0";
     let why = partial.get("errorMessage").and_then(Value::as_str);
     (!is_none).then(|| why.unwrap_or_default().to_owned())
-}
-
-/// What caused an error, without the address.
-fn innermost(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -28,9 +28,8 @@ pub mod forms {
     pub use super::variables::{dotenv, outputs};
 }
 
-use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use strum::{EnumString, VariantNames};
 use tracing::error;
@@ -145,11 +144,9 @@ fn is_shown(report: &AgentReport, style: Style, display: Display) -> bool {
 
 /// Whether stdout and stderr are one terminal.
 pub(crate) fn is_same_terminal() -> bool {
-    use std::io::IsTerminal as _;
-    let device = |fd: std::os::fd::BorrowedFd<'_>| {
-        let file = fd.is_terminal().then(|| fd.try_clone_to_owned().ok());
-        let metadata = std::fs::File::from(file??).metadata().ok();
-        metadata.map(|metadata| metadata.rdev())
+    let device = |fd: BorrowedFd<'_>| {
+        let found = fd.is_terminal().then(|| rustix::fs::fstat(fd).ok());
+        found.flatten().map(|found| found.st_rdev)
     };
     let (stdout, stderr) = (io::stdout(), io::stderr());
     device(stdout.as_fd()).is_some_and(|out| device(stderr.as_fd()) == Some(out))

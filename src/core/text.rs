@@ -15,12 +15,13 @@ pub use self::duration::{parse_duration, short_duration};
 pub(crate) use self::wrap::{fit, wrap};
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 use anstream::adapter::strip_str;
 
 /// The most that is shown of an answer that is only part of a message, in characters.
-const SHOWN_START: usize = 200;
+pub(crate) const SHOWN_START: usize = 200;
 /// The most that is shown of one foreign text, in bytes.
 pub const SHOWN: usize = 8 * 1024;
 
@@ -166,9 +167,15 @@ fn is_control_like(char: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
-/// The start of a text, and whether that is not all of it.
-pub(crate) fn shown_start(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_START).collect();
+/// The innermost of a chain of errors, which names the cause.
+pub(crate) fn cause(error: &dyn Error) -> String {
+    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// The first `max` characters of a text, and whether that is not all of it.
+pub(crate) fn shown_start(text: &str, max: usize) -> String {
+    let mut shown: String = text.chars().take(max).collect();
     if shown.len() < text.len() {
         shown.push_str("...");
     }

@@ -163,7 +163,7 @@ fn each_ends_in_the_verdict_that_its_name_says() {
         assert!(played.contains(&name), "{name} is not tried");
         let (_, _, status, ..) = ENDINGS[played.iter().position(|played| *played == name).unwrap()];
         assert_eq!(
-            i32::from(Scenario::built_in(name).unwrap().verdict().exit_code()),
+            i32::from(Scenario::built_in(name).unwrap().verdict.exit_code()),
             status
         );
     }

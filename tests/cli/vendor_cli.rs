@@ -115,7 +115,7 @@ fn run_is_right_about_its_own_deployment_in_every_scenario() {
         let place = names.iter().position(|known| *known == name);
         let ending = &ENDINGS[place.unwrap_or_else(|| panic!("{name} is not rehearsed"))];
         if ending.verdict != "command-failed" {
-            let verdict = Scenario::built_in(name).unwrap().verdict();
+            let verdict = Scenario::built_in(name).unwrap().verdict;
             assert_eq!(verdict.as_str(), ending.verdict, "{name}");
         }
     }

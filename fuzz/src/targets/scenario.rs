@@ -34,7 +34,7 @@ const TIMES: [u64; 14] = [
 pub(super) fn run(data: &[u8]) {
     match Scenario::parse(&text(data)) {
         Ok(scenario) => {
-            assert!(!scenario.summary().is_empty() && !scenario.summary().contains('\n'));
+            assert!(!scenario.summary.is_empty() && !scenario.summary.contains('\n'));
             let scenario = Arc::new(scenario);
             for (start, speed) in [
                 (Start::AtFirstRead, "1"),

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::core::text::one_line;
+use crate::core::text::{one_line, shown_start};
 use crate::core::wire::repair_json;
 
 /// How many characters of a foreign text are quoted.
@@ -28,12 +28,7 @@ pub(super) fn describe(body: &str) -> String {
 
 /// The beginning of a foreign text, on one line and bounded.
 pub(super) fn quote(text: &str) -> String {
-    let mut line = one_line(text);
-    if let Some((end, _)) = line.char_indices().nth(MAX_QUOTED) {
-        line.truncate(end);
-        line.push_str("...");
-    }
-    line
+    shown_start(&one_line(text), MAX_QUOTED)
 }
 
 /// That a body is a web page, and its title.

@@ -1,6 +1,5 @@
 //! The connection to the API that all agents share: one client, one limit on requests a second.
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,7 +18,7 @@ const MAX_SESSIONS: usize = 1000;
 const FULL_PAGE: usize = 100;
 
 /// The connection to the API, shared by all who hold it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Connection(Arc<Shared>);
 
 struct Shared {
@@ -49,12 +48,6 @@ pub(crate) enum Priority {
     Normal,
     /// It goes when nothing of normal priority waits, and takes half the budget at most.
     Low,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
 }
 
 /// Whether a failed request is sent again at once.

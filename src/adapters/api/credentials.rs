@@ -17,15 +17,18 @@ use tracing::warn;
 use self::login::LoginFile;
 use self::secret::{Secret, is_quote};
 
-/// The variables that may hold a private API key, in the order in which they are read. In the
-/// vendor's own templates the first one is a public key.
-const KEY_VARIABLES: [&str; 3] = ["PIPECAT_API_KEY", "PCC_API_KEY", "PIPECAT_CLOUD_API_KEY"];
-/// What the vendor's CLI is given in place of a login.
-const TOKEN_VARIABLE: &str = "PIPECAT_TOKEN";
+/// The variables that are read, in this order, and what is in each where its form does not show it. In the vendor's
+/// own templates the first one is a public key; the last is what the vendor's CLI is given in place of a login.
+const VARIABLES: [(&str, Kind); 4] = [
+    ("PIPECAT_API_KEY", Kind::PrivateKey),
+    ("PCC_API_KEY", Kind::PrivateKey),
+    ("PIPECAT_CLOUD_API_KEY", Kind::PrivateKey),
+    ("PIPECAT_TOKEN", Kind::Login),
+];
 /// The organization that a token or a login asks for.
 const ORGANIZATION_VARIABLE: &str = "PIPECAT_ORG";
 
-/// The public key, which starts sessions; in the vendor's templates it is the first of [`KEY_VARIABLES`].
+/// The public key, which starts sessions; in the vendor's templates it is the first of [`VARIABLES`].
 const PUBLIC_VARIABLE: &str = "PIPECAT_PUBLIC_API_KEY";
 
 /// The most that is read of a file, in bytes.
@@ -82,11 +85,11 @@ impl Credentials {
         }
         let mut public = None;
         let mut empty = None;
-        for variable in KEY_VARIABLES.into_iter().chain([TOKEN_VARIABLE]) {
+        for (variable, otherwise) in VARIABLES {
             let Some(text) = variable_text(variable)? else {
                 continue;
             };
-            let kind = Kind::of(&text, otherwise(variable));
+            let kind = Kind::of(&text, otherwise);
             if text.trim().is_empty() {
                 empty = empty.or(Some(variable));
             } else if kind == Kind::PublicKey {
@@ -128,7 +131,7 @@ impl Credentials {
             let place = Place::SmokeKeyFile(path.to_owned());
             return Self::new(&text, None, kind, place)?.public();
         }
-        for variable in [PUBLIC_VARIABLE, KEY_VARIABLES[0]] {
+        for variable in [PUBLIC_VARIABLE, VARIABLES[0].0] {
             let text = variable_text(variable)?.unwrap_or_default();
             let kind = Kind::of(&text, Kind::PublicKey);
             let is_meant = variable == PUBLIC_VARIABLE || text.starts_with("pk_");
@@ -298,15 +301,6 @@ impl Kind {
         } else {
             otherwise
         }
-    }
-}
-
-/// What the secret of a variable is where its form does not show it.
-fn otherwise(variable: &str) -> Kind {
-    if variable == TOKEN_VARIABLE {
-        Kind::Login
-    } else {
-        Kind::PrivateKey
     }
 }
 

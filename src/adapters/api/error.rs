@@ -187,12 +187,8 @@ fn status_words(refusal: &Refusal) -> String {
     let pause = refusal.retry_after.map(short_duration);
     let pause = pause.map(|pause| format!(", and asks for a pause of {pause}"));
     let words = refusal.words.as_ref().map(|words| format!(": {words}"));
-    format!(
-        "the API answered {status}{}{}{}",
-        redirect.unwrap_or_default(),
-        pause.unwrap_or_default(),
-        words.unwrap_or_default()
-    )
+    let more = [redirect, pause, words].into_iter().flatten();
+    format!("the API answered {status}{}", more.collect::<String>())
 }
 
 #[cfg(test)]

@@ -19,8 +19,7 @@ impl Client {
         let mut url = self.agents(&[name.as_str(), "sessions"], limit).await?;
         url.query_pairs_mut().extend_pairs(query);
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let parsed = Sessions::parse(answer.body.as_bytes());
-        self.expect(SESSIONS, answer, parsed)
+        answer.parse(SESSIONS, Sessions::parse)
     }
 
     /// Starts a session with a public key, and gives its id.
@@ -42,8 +41,7 @@ impl Client {
         let request = client.pooled.post(client.url.start(name)).body(body);
         let request = request.header(CONTENT_TYPE, "application/json");
         let answer = client.send(request, MAX_BODY, limit).await?;
-        let id = started_session(answer.body.as_bytes()).ok_or(());
-        client.expect(SESSION, answer, id)
+        answer.parse(SESSION, |body| started_session(body).ok_or(()))
     }
 
     /// Asks for one session.
@@ -55,8 +53,7 @@ impl Client {
     ) -> Result<SessionState, RequestError> {
         let url = self.agents(&[name.as_str(), "sessions", id], limit).await?;
         let answer = self.get(url, MAX_BODY, limit, Route::Pooled).await?;
-        let parsed = SessionState::parse(answer.body.as_bytes());
-        self.expect(SESSION, answer, parsed)
+        answer.parse(SESSION, SessionState::parse)
     }
 
     /// Asks for the newest `max` lines that a session logged; the oldest comes first.

@@ -1,14 +1,22 @@
-//! The certificate authorities that are trusted: the system's, or Mozilla's without them, and the user's own.
+//! HTTP as we speak it: no redirects, nothing sent twice; and whom it trusts: the system's certificate authorities, or
+//! Mozilla's without them, and the user's own.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
+use reqwest::{Client, ClientBuilder, redirect, retry};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::core::text::loopback::{self, LOCALHOST};
+
+/// How long a connection may take to be made.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// TLS with the system's roots, or Mozilla's where there are none, and those in `ca_file`.
 ///
@@ -30,6 +38,24 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig> {
         add_file(&mut roots, path)?;
     }
     build(roots)
+}
+
+/// A client in the making. One that is direct takes no proxy, and no resolver decides where this machine is.
+pub(crate) fn http_client(tls: ClientConfig, is_direct: bool) -> ClientBuilder {
+    let builder = Client::builder()
+        .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        // Every attempt is counted and paced by the caller.
+        .retry(retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tls_backend_preconfigured(tls);
+    if is_direct {
+        builder
+            .no_proxy()
+            .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
+    } else {
+        builder
+    }
 }
 
 /// TLS that trusts nobody, for addresses that need none.

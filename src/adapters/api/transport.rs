@@ -5,14 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Url;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-use super::CONNECT_TIMEOUT;
 use super::error::RequestError;
 use super::proxy::Proxy;
-use crate::core::text::short_duration;
+use super::tls::CONNECT_TIMEOUT;
+use crate::core::text::loopback::authority;
+use crate::core::text::{self, short_duration};
 use crate::core::wire::RequestOutcome;
 
 /// How the HTTP client begins what it says about a proxy that opens no tunnel; the type is private.
@@ -36,11 +36,11 @@ pub(super) fn send_problem(
                 short_duration(limit)
             ))
         } else {
-            let cause = innermost(error);
+            let cause = text::cause(error);
             RequestError::unreachable("ConnectionBroke", format!("the connection broke: {cause}"))
         };
     }
-    let cause = innermost(error);
+    let cause = text::cause(error);
     if let (Some(proxy), Some(tunnel)) = (proxy, tunnel_error(error)) {
         let words = match tunnel.as_str() {
             "failed to create underlying connection" => format!("cannot reach {proxy}: {cause}"),
@@ -140,23 +140,6 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     match error.downcast_ref::<io::Error>() {
         Some(io) => tls_error(io.get_ref()?),
         None => error.downcast_ref(),
-    }
-}
-
-/// The innermost of a chain of errors, which names the cause.
-fn innermost(error: &reqwest::Error) -> String {
-    match sources(error).last() {
-        Some(innermost) => innermost.to_string(),
-        None => error.to_string(),
-    }
-}
-
-/// Host and port of a URL.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
     }
 }
 

@@ -95,26 +95,22 @@ impl Sink {
     ) -> Result<(), DeliveryError> {
         let program = &self.program;
         let event = format!("{}\n", what.cloud_event());
-        let unavailable = |what: &str, error: io::Error| {
-            DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
+        let unavailable = |what: &'static str| {
+            move |error: io::Error| {
+                DeliveryError::unavailable(&format!("cannot {what} {program}: {error}"))
+            }
         };
         let files = spawn_blocking(move || Ok((file_of(&event)?, tempfile::tempfile()?))).await;
         let files = files.unwrap_or_else(|error| Err(error.into()));
-        let (stdin, stderr) =
-            files.map_err(|error| unavailable("make temporary files for", error))?;
-        let mut running = self
-            .start(stdin, &stderr)
-            .map_err(|error| unavailable("start", error))?;
-        let status = running
-            .end()
-            .await
-            .map_err(|error| unavailable("wait for", error))?;
+        let (stdin, stderr) = files.map_err(unavailable("make temporary files for"))?;
+        let mut running = self.start(stdin, &stderr).map_err(unavailable("start"))?;
+        let status = running.end().await.map_err(unavailable("wait for"))?;
         if status.success() {
             return Ok(());
         }
         let network = self.network.clone();
-        let last_words: Result<io::Result<String>, _> =
-            spawn_blocking(move || Ok(network.without_key(&tail(stderr)?))).await;
+        let read = move || tail(stderr).map(|end| network.without_key(&end));
+        let last_words = spawn_blocking(read).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
         let last_words = self.redaction.text(&last_words);
         let last_words = &last_words
@@ -204,20 +200,14 @@ fn file_of(text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// The end of a file, from a whole character on.
+/// The end of a file.
 fn tail(mut file: File) -> io::Result<String> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(MAX_READ)))?;
     let mut end = Vec::new();
     // A child that was left behind may go on writing.
     file.take(MAX_READ).read_to_end(&mut end)?;
-    let is_within = |byte: &u8| byte & 0xc0 == 0x80;
-    let within = end
-        .iter()
-        .take(3)
-        .take_while(|byte| is_within(byte))
-        .count();
-    Ok(String::from_utf8_lossy(&end[within..]).into_owned())
+    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 #[cfg(test)]

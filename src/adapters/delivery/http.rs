@@ -1,6 +1,5 @@
 //! One HTTP request, and what its answer means. What can be rotated is read again for each attempt.
 
-use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -9,23 +8,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ALLOW, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect, retry};
-use rustls::ClientConfig;
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::address::Address;
-use super::secret::read_text;
+use super::address::{Location, redaction};
 use super::{DeliveryError, DeliveryFailure, SinkError};
-use crate::core::fleet::url_part;
-use crate::core::text::loopback::{self, LOCALHOST, PlainHttp};
-use crate::core::text::template::Template;
-use crate::core::text::{lines, one_line, shown_start};
+use crate::core::text::loopback::{PlainHttp, authority};
+use crate::core::text::redact::Redaction;
+use crate::core::text::{SHOWN_START, cause, lines, one_line, shown_start};
 use crate::core::wire::{http_date, retry_after};
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the words that go with a failure may take: what it means, the status alone says.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest pause that a receiver can ask for.
@@ -33,8 +27,9 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The longest answer that is taken for words, in bytes; more is a page.
 const MAX_WORDS: usize = 4 * 1024;
 
-/// Reads whom to trust: the system's authorities, and those of the file that is configured.
-pub(crate) type ReadTls = Box<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
+/// Begins a client that trusts the system's authorities, and those of the file that is configured, as it is now;
+/// a direct one takes no proxy.
+pub(crate) type HttpClient = Box<dyn Fn(bool) -> Result<ClientBuilder, String> + Send + Sync>;
 
 /// Removes what the API is asked with, as it is configured now, from a text; it may read files.
 pub(crate) type WithoutKey = Box<dyn Fn(&str) -> String + Send + Sync>;
@@ -46,7 +41,7 @@ pub(crate) struct Network(Arc<Shared>);
 struct Shared {
     plain_http: PlainHttp,
     ca_file: Option<PathBuf>,
-    read_tls: ReadTls,
+    http_client: HttpClient,
     without_key: WithoutKey,
     /// For http and for https.
     clients: Mutex<[Option<CachedClient>; 2]>,
@@ -75,22 +70,6 @@ pub(super) struct Endpoint {
     network: Network,
 }
 
-/// A URL, which may have places for values behind its host.
-#[derive(Clone)]
-enum Location {
-    Text(String),
-    /// It is in this file.
-    File(PathBuf),
-}
-
-/// Why there is nowhere to send to.
-enum NoAddress {
-    /// The address makes no sense, or cannot be read.
-    Unusable(String),
-    /// The event has no value that fits.
-    Unfit(String),
-}
-
 impl Request {
     /// JSON in a POST.
     pub(super) fn post(body: String) -> Self {
@@ -110,17 +89,17 @@ impl Network {
         self.0.plain_http == other.0.plain_http && self.0.ca_file == other.0.ca_file
     }
 
-    /// A network where `read_tls` is called again when the content of `ca_file` has changed.
+    /// A network where `http_client` is called again when the content of `ca_file` has changed.
     pub(crate) fn new(
         plain_http: PlainHttp,
         ca_file: Option<PathBuf>,
-        read_tls: ReadTls,
+        http_client: HttpClient,
         without_key: WithoutKey,
     ) -> Self {
         Self(Arc::new(Shared {
             plain_http,
             ca_file,
-            read_tls,
+            http_client,
             without_key,
             clients: Mutex::default(),
         }))
@@ -131,9 +110,8 @@ impl Network {
         (self.0.without_key)(text)
     }
 
-    /// The client for this address, made again if whom to trust has changed.
-    fn client(&self, address: &Address) -> Result<Client, String> {
-        let is_https = address.is_https();
+    /// The client for https or for http, made again if whom to trust has changed.
+    fn client(&self, is_https: bool) -> Result<Client, String> {
         let authorities = match &self.0.ca_file {
             Some(path) if is_https => fs::read(path)
                 .map_err(|error| format!("cannot read the ca-file {}: {error}", path.display()))?,
@@ -148,7 +126,12 @@ impl Network {
         match cached {
             Some((known, client)) if *known == authorities => Ok(client.clone()),
             _ => {
-                let client = client(is_https, (self.0.read_tls)()?)?;
+                // No proxy may see what is not encrypted.
+                let client = (self.0.http_client)(!is_https)?
+                    // A connection that the receiver has closed since the last event would cost an attempt.
+                    .pool_max_idle_per_host(0)
+                    .build()
+                    .map_err(|error| format!("cannot set up HTTP: {}", error.without_url()))?;
                 *cached = Some((authorities, client.clone()));
                 Ok(client)
             }
@@ -178,16 +161,10 @@ impl Endpoint {
         };
         let checked = location.check(example);
         checked.map_err(|error| SinkError::new(key, error))?;
-        let address = location.address(network.0.plain_http, example);
-        let host = match address {
-            Ok(address) => address.host(),
-            Err(NoAddress::Unusable(why) | NoAddress::Unfit(why)) => {
-                return Err(SinkError::new(key, why));
-            }
-        };
+        let url = location.url(network.0.plain_http, example);
         Ok(Self {
             location,
-            host,
+            host: authority(&url.map_err(|error| SinkError::new(key, error))?),
             network: network.clone(),
         })
     }
@@ -200,29 +177,22 @@ impl Endpoint {
     ) -> Result<(), DeliveryError> {
         let (location, network) = (self.location.clone(), self.network.clone());
         let prepared = spawn_blocking(move || {
-            let unusable = NoAddress::Unusable;
+            let unusable = |why: String| DeliveryError::unavailable(&why);
             let what = write().map_err(unusable)?;
-            let address = location.address(network.0.plain_http, &what.values)?;
-            let address = address.with_secrets(what.secrets);
-            let client = network.client(&address).map_err(unusable)?;
-            let request = client.request(what.method, address.url());
-            Ok((request.headers(what.headers).body(what.body), address))
+            let url = location.url(network.0.plain_http, &what.values)?;
+            let client = network.client(url.scheme() == "https").map_err(unusable)?;
+            let (host, redaction) = (authority(&url), redaction(&url, what.secrets));
+            let request = client.request(what.method, url);
+            let request = request.headers(what.headers).body(what.body);
+            Ok((request, host, redaction))
         });
-        let prepared = prepared
-            .await
-            .unwrap_or_else(|error| Err(NoAddress::Unusable(error.to_string())));
-        let (request, address) = prepared.map_err(|error| match error {
-            NoAddress::Unusable(why) => DeliveryError::unavailable(&why),
-            NoAddress::Unfit(why) => DeliveryError::refused(&why),
+        let prepared = prepared.await;
+        let (request, host, redaction) =
+            prepared.unwrap_or_else(|error| Err(DeliveryError::unavailable(&error.to_string())))?;
+        let response = request.send().await.map_err(|error| {
+            let words = transport_words(error, &host);
+            DeliveryError::unavailable(&redaction.text(&words))
         })?;
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => {
-                return Err(DeliveryError::unavailable(&transport_words(
-                    error, &address,
-                )));
-            }
-        };
         let status = response.status();
         // What is said of a success interests nobody: it is not even read.
         if status.is_success() {
@@ -230,7 +200,7 @@ impl Endpoint {
         }
         let failure = failure(status, response.headers(), now);
         let status = status_words(status, response.headers());
-        let words = timeout(WORDS_TIMEOUT, words(response, &address)).await;
+        let words = timeout(WORDS_TIMEOUT, words(response, &redaction)).await;
         let reason = match words {
             Ok(Some(words)) => format!("{status}: {words}"),
             Ok(None) | Err(_) => status,
@@ -243,77 +213,6 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host)
     }
-}
-
-impl Location {
-    /// Makes sure that its places are for values that there are.
-    fn check(&self, example: &Value) -> Result<(), String> {
-        let text = match self {
-            Self::Text(text) => text.clone(),
-            Self::File(path) => read_text(path)?,
-        };
-        let template = Template::parse(text.trim());
-        template.and_then(|template| template.check(example))
-    }
-
-    fn address(&self, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
-        match self {
-            Self::Text(text) => address(text, plain_http, values),
-            Self::File(path) => {
-                let text = read_text(path).map_err(NoAddress::Unusable)?;
-                address(text.trim(), plain_http, values).map_err(|error| match error {
-                    NoAddress::Unusable(why) => {
-                        let path = path.display();
-                        NoAddress::Unusable(format!("{path} must hold one URL: {why}"))
-                    }
-                    unfit @ NoAddress::Unfit(_) => unfit,
-                })
-            }
-        }
-    }
-}
-
-fn address(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Address, NoAddress> {
-    let unusable = |why: &dyn fmt::Display| NoAddress::Unusable(why.to_string());
-    let template = Template::parse(text).map_err(|error| unusable(&error))?;
-    // No event decides who gets it.
-    let (_, behind) = template.start().split_once("://").unwrap_or_default();
-    let host = Url::parse(template.start()).ok().map(|url| authority(&url));
-    if template.has_places() && (host.is_none() || !behind.contains(['/', '?', '#'])) {
-        return Err(unusable(&"places can only stand behind the host"));
-    }
-    if let Some(name) = template.missing(values) {
-        return Err(NoAddress::Unfit(format!(
-            "the address needs {{{{{name}}}}}, which this event does not have"
-        )));
-    }
-    let filled = template.text(values, url_part);
-    let address = Address::parse(&filled, plain_http).map_err(|why| unusable(&why))?;
-    if template.has_places() {
-        if host != Some(authority(&address.url())) {
-            return Err(unusable(&"places can only stand behind the host"));
-        }
-        let path = filled.split(['?', '#']).next().unwrap_or_default();
-        if path.split(['/', '\\']).any(leaves_its_place) {
-            return Err(NoAddress::Unfit(
-                "a part of the address's path is . or .., which would lead elsewhere".to_owned(),
-            ));
-        }
-    }
-    Ok(address)
-}
-
-/// Who is asked, by a URL.
-fn authority(url: &Url) -> (Option<String>, Option<u16>) {
-    (url.host_str().map(str::to_owned), url.port())
-}
-
-/// Whether a part of a path is none, but a way to another one.
-fn leaves_its_place(part: &str) -> bool {
-    matches!(
-        part.to_ascii_lowercase().replace("%2e", ".").as_str(),
-        "." | ".."
-    )
 }
 
 /// The method of this word.
@@ -330,28 +229,6 @@ pub(super) fn method(word: &str) -> Result<Method, SinkError> {
         let all = all.map(|method| method.to_string()).join(", ");
         SinkError::new("method", format!("{word:?} is none of {all}"))
     })
-}
-
-fn client(is_https: bool, tls: ClientConfig) -> Result<Client, String> {
-    let builder = Client::builder()
-        .user_agent(concat!("pipecat-rollout/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        // Every attempt is counted and paced by the caller.
-        .retry(retry::never())
-        // A connection that the receiver has closed since the last event would cost an attempt.
-        .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tls_backend_preconfigured(tls);
-    let builder = if is_https {
-        builder
-    } else {
-        // No proxy may see what is not encrypted, and no resolver decides where this machine is.
-        builder
-            .no_proxy()
-            .resolve_to_addrs(LOCALHOST, &loopback::ADDRESSES)
-    };
-    let client = builder.build();
-    client.map_err(|error| format!("cannot set up HTTP: {}", error.without_url()))
 }
 
 /// What a status means that is no success.
@@ -388,7 +265,7 @@ fn status_words(status: StatusCode, headers: &HeaderMap) -> String {
 }
 
 /// The first line of an answer that is short text; none of a page, or of what cannot be read.
-async fn words(mut response: Response, address: &Address) -> Option<String> {
+async fn words(mut response: Response, redaction: &Redaction) -> Option<String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > MAX_WORDS {
@@ -396,12 +273,12 @@ async fn words(mut response: Response, address: &Address) -> Option<String> {
         }
         body.extend_from_slice(&chunk);
     }
-    first_line(std::str::from_utf8(&body).ok()?, address)
+    first_line(std::str::from_utf8(&body).ok()?, redaction)
 }
 
-fn first_line(text: &str, address: &Address) -> Option<String> {
+fn first_line(text: &str, redaction: &Redaction) -> Option<String> {
     // Redacted before it is split and cut: half a secret would not be found.
-    let text = &address.redaction().text(text);
+    let text = &redaction.text(text);
     // A page's first line says only that it is a page.
     if text.trim_start().starts_with('<') {
         return None;
@@ -411,26 +288,25 @@ fn first_line(text: &str, address: &Address) -> Option<String> {
     let line = lines
         .iter()
         .find(|line| line.chars().any(char::is_alphanumeric))?;
-    Some(shown_start(line.trim()))
+    Some(shown_start(line.trim(), SHOWN_START))
 }
 
 /// Why there was no answer.
-fn transport_words(error: reqwest::Error, address: &Address) -> String {
+fn transport_words(error: reqwest::Error, host: &str) -> String {
     let error = error.without_url();
-    // The innermost names the cause.
-    let cause = std::iter::successors(error.source(), |error| (*error).source()).last();
-    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-    let words = if error.is_connect() {
-        format!("cannot connect to {}: {cause}", address.host())
+    let cause = cause(&error);
+    if error.is_connect() {
+        format!("cannot connect to {host}: {cause}")
     } else {
         format!("the connection broke: {cause}")
-    };
-    one_line(&address.redaction().text(&words))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use reqwest::Url;
 
     #[test]
     fn every_status_has_its_meaning() {
@@ -489,8 +365,8 @@ mod tests {
 
     #[test]
     fn of_an_answer_the_first_line_is_shown() {
-        let address = Address::parse("https://x/T0Ken_9/", PlainHttp::LoopbackOnly).unwrap();
-        let shown = |text: &str| first_line(text, &address);
+        let redaction = redaction(&Url::parse("https://x/T0Ken_9/").unwrap(), Vec::new());
+        let shown = |text: &str| first_line(text, &redaction);
         for (text, line) in [
             ("", None),
             (" \n{\n}", None),

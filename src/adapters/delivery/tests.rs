@@ -16,6 +16,7 @@ use rustls::crypto::ring::default_provider;
 
 use self::receiver::Receiver;
 use super::*;
+use crate::adapters::api::http_client;
 use crate::core::fleet::{EventData, EventKind, FleetEvent, Origin, StoredEvent};
 use crate::core::rollout::{Reason, Verdict};
 use crate::core::text::loopback::PlainHttp;
@@ -85,11 +86,11 @@ fn tls(roots: RootCertStore) -> ClientConfig {
 }
 
 fn network(plain_http: PlainHttp) -> Network {
-    let read_tls = || Ok(tls(RootCertStore::empty()));
+    let http_client = |is_direct| Ok(http_client(tls(RootCertStore::empty()), is_direct));
     Network::new(
         plain_http,
         None,
-        Box::new(read_tls),
+        Box::new(http_client),
         Box::new(str::to_owned),
     )
 }

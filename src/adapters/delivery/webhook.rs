@@ -54,7 +54,7 @@ pub(super) struct FormKeys {
 pub(super) struct Sink {
     form: Form,
     on_close: Option<Box<Form>>,
-    headers: Vec<(HeaderName, Template)>,
+    headers: HeaderMap<Template>,
     secrets: BTreeMap<String, PathBuf>,
     secret_file: Option<PathBuf>,
 }
@@ -117,54 +117,51 @@ impl Sink {
         let form = self.on_close.as_deref().filter(|_| closes);
         let form = form.unwrap_or(&self.form);
         let (id, mut values) = (what.id(), what.values());
-        let body = match &form.body {
-            None if form.method == Method::GET => None,
-            None => Some(Err(what.cloud_event().to_string())),
-            Some(shape) => Some(Ok(shape.clone())),
-        };
+        let shape = form.body.clone();
+        let is_cloud_event = shape.is_none() && form.method != Method::GET;
+        let cloud_event = is_cloud_event.then(|| what.cloud_event().to_string());
         let (method, headers) = (form.method.clone(), self.headers.clone());
         let (secrets, secret_file) = (self.secrets.clone(), self.secret_file.clone());
         let write = move || {
             let secrets = read_secrets(&secrets)?;
             values["secret"] = json!(secrets);
-            let mut request = Request {
-                method,
-                secrets: secrets.into_values().collect(),
-                ..Request::default()
+            let filled = shape.map(|shape| shape.fill(&values).unwrap_or_default().to_string());
+            let media_type = match (&filled, &cloud_event) {
+                (Some(_), _) => "application/json",
+                (None, Some(_)) => "application/cloudevents+json; charset=utf-8",
+                (None, None) => "",
             };
-            let content_type = match body {
-                None => None,
-                Some(Ok(shape)) => {
-                    let filled = shape.fill(&values).unwrap_or_default();
-                    request.body = filled.to_string();
-                    Some("application/json")
-                }
-                Some(Err(cloud_event)) => {
-                    request.body = cloud_event;
-                    Some("application/cloudevents+json; charset=utf-8")
-                }
-            };
+            let body = filled.or(cloud_event).unwrap_or_default();
             let time = now.as_second();
-            let content_type = content_type.map(|media| (CONTENT_TYPE, media.to_owned()));
-            let mut all: Vec<_> = content_type.into_iter().collect();
-            all.extend([(ID, id.clone()), (TIMESTAMP, time.to_string())]);
+            let mut all = vec![
+                (CONTENT_TYPE, media_type.to_owned()),
+                (ID, id.clone()),
+                (TIMESTAMP, time.to_string()),
+            ];
             if let Some(path) = secret_file {
-                let signatures = Secrets::read(&path)?.sign(&id, time, request.body.as_bytes());
+                let signatures = Secrets::read(&path)?.sign(&id, time, body.as_bytes());
                 all.push((SIGNATURE, signatures));
             }
-            let own = headers.into_iter().map(|(name, template)| {
+            let own = headers.iter().map(|(name, template)| {
                 let value = template.text(&values, one_line);
-                (name, value)
+                (name.clone(), value)
             });
-            // Of what is missing, nothing is left.
-            all.extend(own.filter(|(_, value)| !value.trim().is_empty()));
-            for (name, value) in all {
+            let mut headers = HeaderMap::new();
+            for (name, value) in all.into_iter().chain(own) {
                 let value = HeaderValue::from_bytes(value.trim().as_bytes());
                 let value = value.map_err(|_| format!("no header can carry the {name}"))?;
-                request.headers.insert(name, value);
+                // Of what is missing, nothing is left.
+                if !value.is_empty() {
+                    headers.insert(name, value);
+                }
             }
-            request.values = values;
-            Ok(request)
+            Ok(Request {
+                method,
+                headers,
+                body,
+                values,
+                secrets: secrets.into_values().collect(),
+            })
         };
         form.endpoint.send(now, write).await
     }
@@ -219,9 +216,9 @@ fn read_secrets(files: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, St
 fn headers(
     texts: &BTreeMap<String, String>,
     example: &Value,
-) -> Result<Vec<(HeaderName, Template)>, SinkError> {
-    let mut seen = HeaderMap::new();
-    let mut header = |name: &str, text: &str| {
+) -> Result<HeaderMap<Template>, SinkError> {
+    let mut headers = HeaderMap::default();
+    for (name, text) in texts {
         let problem =
             |why: &dyn fmt::Display| SinkError::new("headers", format!("{name:?}: {why}"));
         let parsed = HeaderName::from_bytes(name.as_bytes());
@@ -229,22 +226,16 @@ fn headers(
         if OWN_HEADERS.contains(&parsed.as_str()) {
             return Err(problem(&"it is set without you"));
         }
-        if seen
-            .insert(parsed.clone(), HeaderValue::from_static(""))
-            .is_some()
-        {
+        if headers.contains_key(&parsed) {
             return Err(problem(&"it is there twice"));
         }
         let template = Template::parse(text).map_err(|error| problem(&error))?;
         template.check(example).map_err(|error| problem(&error))?;
         let filled = HeaderValue::from_str(&template.text(example, one_line));
         filled.map_err(|_| problem(&"no header can hold a line break, or what is not ASCII"))?;
-        Ok((parsed, template))
-    };
-    texts
-        .iter()
-        .map(|(name, text)| header(name, text))
-        .collect()
+        headers.insert(parsed, template);
+    }
+    Ok(headers)
 }
 
 fn body(json: Option<Value>, example: &Value) -> Result<Option<Shape>, SinkError> {

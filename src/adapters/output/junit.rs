@@ -12,18 +12,12 @@ use crate::core::text::{lines, one_line};
 /// The document, whole.
 #[must_use]
 pub fn document(report: &Report) -> String {
+    let outcomes = || report.agents.iter().map(|agent| &agent.outcome);
     let count = |wanted| {
-        let results = report
-            .agents
-            .iter()
-            .map(|agent| result(agent.outcome.verdict));
+        let results = outcomes().map(|outcome| result(outcome.verdict));
         results.filter(|result| *result == wanted).count()
     };
-    let longest = report
-        .agents
-        .iter()
-        .map(|agent| agent.outcome.elapsed)
-        .max();
+    let longest = outcomes().map(|outcome| outcome.elapsed).max();
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <testsuites>\n\
@@ -51,12 +45,9 @@ fn test_case(report: &AgentReport) -> String {
         escaped(&one_line(&report.agent)),
         seconds(report.outcome.elapsed),
     );
+    let reason = report.outcome.reason.as_ref();
     if let Some(element) = result(report.outcome.verdict) {
-        let code = report
-            .outcome
-            .reason
-            .as_ref()
-            .map(|reason| one_line(&reason.code));
+        let code = reason.map(|reason| one_line(&reason.code));
         let _ = writeln!(
             xml,
             "<{element} type=\"{}\" message=\"{}\">{}</{element}>",
@@ -67,12 +58,7 @@ fn test_case(report: &AgentReport) -> String {
     }
     let warnings = messages::warnings(report).into_iter();
     let mut words: Vec<String> = warnings.map(|words| format!("warning: {words}")).collect();
-    if let Some(message) = report
-        .outcome
-        .reason
-        .as_ref()
-        .and_then(|r| r.message.as_deref())
-    {
+    if let Some(message) = reason.and_then(|reason| reason.message.as_deref()) {
         words.push("message:".to_owned());
         words.extend(lines(message));
     }

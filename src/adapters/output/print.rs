@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -125,11 +124,6 @@ struct Queue<Fd> {
     waiting: Mutex<Waiting>,
     /// Something came, or all is written.
     changed: Condvar,
-    /// Bytes written so far.
-    written: AtomicUsize,
-    /// How much had been written when the last flush gave up: there is no use in another until that
-    /// is more.
-    given_up_at: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -139,6 +133,11 @@ struct Waiting {
     /// Lines dropped before the first of the texts.
     dropped: usize,
     is_writing: bool,
+    /// Bytes written so far.
+    written: usize,
+    /// How much had been written when the last flush gave up: there is no use in another until that
+    /// is more.
+    given_up_at: Option<usize>,
     /// Why the last text could not be written.
     failure: Option<io::Error>,
 }
@@ -149,8 +148,6 @@ impl<Fd: AsFd + Send + Sync + 'static> Queue<Fd> {
             fd,
             waiting: Mutex::default(),
             changed: Condvar::new(),
-            written: AtomicUsize::new(0),
-            given_up_at: AtomicUsize::new(usize::MAX),
         });
         let writer = Arc::clone(&queue);
         // Without a thread nothing is to be seen of it, but all else goes on.
@@ -179,16 +176,15 @@ impl<Fd: AsFd + Send + Sync + 'static> Queue<Fd> {
 
     /// Waits until all is written, as long as somebody reads it.
     fn flush(&self) -> io::Result<()> {
-        let written = || self.written.load(Ordering::Relaxed);
         let is_unread = || Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it"));
-        if self.given_up_at.load(Ordering::Relaxed) == written() {
+        // What lies in a pipe also shows a reader that takes less than a chunk at a time.
+        let unread = || rustix::io::ioctl_fionread(&self.fd).unwrap_or(0);
+        let mut waiting = self.lock();
+        if waiting.given_up_at == Some(waiting.written) {
             return is_unread();
         }
-        // What lies in a pipe also shows a reader that takes less than a chunk at a time.
-        let progress = || (written(), rustix::io::ioctl_fionread(&self.fd).unwrap_or(0));
-        let mut waiting = self.lock();
         loop {
-            let before = progress();
+            let before = (waiting.written, unread());
             let busy = |waiting: &mut Waiting| !waiting.is_idle();
             let waited = self.changed.wait_timeout_while(waiting, PATIENCE, busy);
             let timeout;
@@ -196,8 +192,8 @@ impl<Fd: AsFd + Send + Sync + 'static> Queue<Fd> {
             if !timeout.timed_out() {
                 return waiting.failure.take().map_or(Ok(()), Err);
             }
-            if progress() == before {
-                self.given_up_at.store(written(), Ordering::Relaxed);
+            if (waiting.written, unread()) == before {
+                waiting.given_up_at = Some(waiting.written);
                 return is_unread();
             }
         }
@@ -220,9 +216,7 @@ impl<Fd: AsFd + Send + Sync + 'static> Queue<Fd> {
             };
             waiting.is_writing = true;
             drop(waiting);
-            let count = |bytes| {
-                self.written.fetch_add(bytes, Ordering::Relaxed);
-            };
+            let count = |bytes| self.lock().written += bytes;
             let failure = write_all(&self.fd, text.as_bytes(), count).err();
             waiting = self.lock();
             waiting.failure = failure;

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{Display, Style, Verbosity, github, gitlab, json, print, terminal, tty};
-use crate::core::messages;
-use crate::core::messages::Mode;
+use crate::core::messages::{self, Mode, Severity};
 use crate::core::rollout::{AgentReport, Event, Verdict};
 use crate::core::text::{one_line, short_duration};
 use crate::core::wire::AgentName;
@@ -107,14 +106,11 @@ impl Progress {
             listener(at, event);
         }
         let Agent { name, status, .. } = &mut self.agents[agent];
-        let is_ready = matches!(
-            event,
-            Event::Finished {
-                verdict: Verdict::Ready,
-                ..
-            }
-        );
-        let words = match (self.style, event) {
+        let verdict = match event {
+            Event::Finished { verdict, .. } => Some(*verdict),
+            _ => None,
+        };
+        let words = match (self.style, verdict) {
             (Style::None, _) => return,
             _ if self.counted_at.is_some() => return,
             (Style::Json, _) => return json::log(name, at, event),
@@ -122,22 +118,16 @@ impl Progress {
                 status.note(event);
                 tty::set(agent, Some(status.words(name)));
                 // What the status line shows, or the end.
-                if matches!(event, Event::Finished { .. } | Event::Heartbeat { .. }) {
+                if verdict.is_some() || matches!(event, Event::Heartbeat { .. }) {
                     return;
                 }
                 messages::line(event)
             }
-            (Style::Plain, Event::Finished { .. })
-                if !is_ready || self.display.on_same_terminal =>
-            {
-                return;
-            }
-            (Style::Github | Style::Gitlab, Event::Finished { .. }) if is_ready => {
-                "ready".to_owned()
-            }
+            (Style::Plain, Some(Verdict::Ready)) if self.display.on_same_terminal => return,
+            (Style::Plain, Some(Verdict::Ready)) | (_, None) => messages::line(event),
+            (Style::Github | Style::Gitlab, Some(Verdict::Ready)) => "ready".to_owned(),
             // It is shown below, with all that is known about it.
-            (Style::Github | Style::Gitlab, Event::Finished { .. }) => return,
-            (Style::Plain | Style::Github | Style::Gitlab, _) => messages::line(event),
+            (Style::Plain | Style::Github | Style::Gitlab, Some(_)) => return,
         };
         if self.display.detail == Verbosity::Ending {
             return;
@@ -159,18 +149,15 @@ impl Progress {
             Style::Json | Style::None => {}
             _ if self.counted_at.is_some() => self.show_count(),
             Style::Github | Style::Gitlab => self.end_in_ci(),
-            Style::Tty => {
+            Style::Tty | Style::Plain => {
                 tty::set(agent, None);
                 let block = self.block(report);
                 if !block.is_empty() {
-                    let severity = messages::verdict_severity(report.outcome.verdict);
+                    let severity = match self.style {
+                        Style::Tty => messages::verdict_severity(report.outcome.verdict),
+                        _ => Severity::Info,
+                    };
                     tty::above(&tty::painted_block(&block, severity));
-                }
-            }
-            Style::Plain => {
-                let block = self.block(report);
-                if !block.is_empty() {
-                    print::err(&tty::wrapped(&block).join("\n"));
                 }
             }
         }

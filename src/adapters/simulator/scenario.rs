@@ -28,8 +28,10 @@ const DATE: &str = "$__toml_private_datetime";
 /// A scripted rollout: what an agent answers, from before the deploy until for ever after.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    summary: String,
-    verdict: Verdict,
+    /// What happens, in one line.
+    pub summary: String,
+    /// What an honest watcher with the default limits ends with.
+    pub verdict: Verdict,
     /// What is answered before the deploy; `None`: there is no agent.
     pub(super) before: Option<Map<String, Value>>,
     /// What changes in the answer and when, in the order of the times.
@@ -72,11 +74,7 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Scenario, Problem> {
         let file: File = toml::from_str(text)
             .map_err(|error| Problem::new(text, error.span(), &with_suggestion(error.message())))?;
-        file.checked().map_err(|Wrong { within, word, what }| {
-            let rest = text.get(within..).unwrap_or_default();
-            let at = within + rest.find(&word).unwrap_or(0);
-            Problem::new(text, Some(at..at), &what)
-        })
+        file.checked(text)
     }
 
     /// The built-in scenario of this name.
@@ -94,18 +92,6 @@ impl Scenario {
     /// The built-in name that `name` is most likely a misspelling of.
     pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         nearest(name, Self::built_in_names())
-    }
-
-    /// What happens, in one line.
-    #[must_use]
-    pub fn summary(&self) -> &str {
-        &self.summary
-    }
-
-    /// What an honest watcher with the default limits ends with.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        self.verdict
     }
 
     /// The name of the deployment that a watcher needs as its baseline (`--not-deployment`) to end with
@@ -151,79 +137,52 @@ struct File {
     session_log: Vec<String>,
 }
 
-/// What the form of a file cannot hold: what is wrong, in the first place of `word` from `within` on.
-struct Wrong {
-    within: usize,
-    word: String,
-    what: String,
-}
-
-impl Wrong {
-    fn new<T>(within: &Spanned<T>, word: &str, what: impl Into<String>) -> Self {
-        let (word, what) = (word.to_owned(), what.into());
-        Self {
-            within: within.span().start,
-            word,
-            what,
-        }
-    }
-}
-
 impl File {
-    fn checked(self) -> Result<Scenario, Wrong> {
+    /// Checks what the form of a file cannot hold.
+    fn checked(self, text: &str) -> Result<Scenario, Problem> {
         let summary = self.summary.get_ref().trim().to_owned();
         if summary.is_empty() || summary.contains('\n') {
-            return Err(Wrong::new(&self.summary, "", "the summary is one line"));
+            return Err(wrong(text, &self.summary, "", "the summary is one line"));
         }
         let made = self.deployments();
-        let mut names = vec!["old", "new"];
-        names.extend(
-            made.keys()
-                .map(String::as_str)
-                .filter(|name| *name != "new"),
-        );
+        let others = made
+            .keys()
+            .map(String::as_str)
+            .filter(|name| *name != "new");
+        let names: Vec<&str> = ["old", "new"].into_iter().chain(others).collect();
         if let Some(before) = &self.before {
             check_fields(before.get_ref(), &names)
-                .map_err(|(word, what)| Wrong::new(before, &word, what))?;
+                .map_err(|(word, what)| wrong(text, before, &word, &what))?;
         }
-        for (number, state) in self.state.iter().enumerate() {
+        let mut last = None;
+        for state in &self.state {
             let State { at, absent, patch } = state.get_ref();
-            check_fields(patch, &names).map_err(|(word, what)| Wrong::new(state, &word, what))?;
+            check_fields(patch, &names).map_err(|(word, what)| wrong(text, state, &word, &what))?;
             if *absent && !patch.is_empty() {
                 let what =
                     "where the agent is `absent` there is no answer to change: leave out all else";
-                return Err(Wrong::new(state, "absent", what));
+                return Err(wrong(text, state, "absent", what));
             }
-            if number
-                .checked_sub(1)
-                .is_some_and(|last| at.0 <= self.state[last].get_ref().at.0)
-            {
-                return Err(Wrong::new(
-                    state,
-                    "at =",
-                    "`at` must be later than that of the state before",
-                ));
+            if last.replace(at.0).is_some_and(|last| at.0 <= last) {
+                let what = "`at` must be later than that of the state before";
+                return Err(wrong(text, state, "at =", what));
             }
         }
         for line in &self.log {
             let name = &line.get_ref().deployment;
             if !names.contains(&name.as_str()) {
-                let what = format!(
-                    "no deployment is called `{name}`; known here: {}",
-                    names.join(", ")
-                );
-                return Err(Wrong::new(line, name, what));
+                let known = names.join(", ");
+                let what = format!("no deployment is called `{name}`; known here: {known}");
+                return Err(wrong(text, line, name, &what));
             }
         }
         for fault in &self.fault {
-            fault
-                .get_ref()
-                .check()
-                .map_err(|what| Wrong::new(fault, "", what))?;
+            let checked = fault.get_ref().check();
+            checked.map_err(|what| wrong(text, fault, "", &what))?;
         }
-        let verdict = verdict(&self.verdict)?;
+        let verdict = verdict(self.verdict.get_ref());
         Ok(Scenario {
-            verdict,
+            verdict: verdict.map_err(|what| wrong(text, &self.verdict, "", &what))?,
             before: self.before.map(Spanned::into_inner),
             states: inner(self.state),
             faults: inner(self.fault),
@@ -256,6 +215,14 @@ impl File {
     }
 }
 
+/// What is wrong within a part of the text, at the first place of `word`.
+fn wrong<T>(text: &str, within: &Spanned<T>, word: &str, what: &str) -> Problem {
+    let start = within.span().start;
+    let rest = text.get(start..).unwrap_or_default();
+    let at = start + rest.find(word).unwrap_or(0);
+    Problem::new(text, Some(at..at), what)
+}
+
 fn new() -> String {
     "new".to_owned()
 }
@@ -265,21 +232,16 @@ fn inner<T>(all: Vec<Spanned<T>>) -> Vec<T> {
 }
 
 /// A verdict that a watch can end with by itself.
-fn verdict(word: &Spanned<String>) -> Result<Verdict, Wrong> {
+fn verdict(word: &str) -> Result<Verdict, String> {
     let by_itself =
         |verdict: &Verdict| !matches!(verdict, Verdict::CommandFailed(_) | Verdict::Interrupted(_));
     let known = || Verdict::WORST_FIRST.into_iter().filter(by_itself);
-    known()
-        .find(|verdict| verdict.as_str() == word.get_ref())
-        .ok_or_else(|| {
-            let words: Vec<&str> = known().map(Verdict::as_str).collect();
-            let what = format!(
-                "unknown verdict {:?}; known here: {}",
-                word.get_ref(),
-                words.join(", ")
-            );
-            Wrong::new(word, "", what)
-        })
+    let found = known().find(|verdict| verdict.as_str() == word);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = known().map(Verdict::as_str).collect();
+        let words = words.join(", ");
+        format!("unknown verdict {word:?}; known here: {words}")
+    })
 }
 
 /// Finds a misspelt field or placeholder, at any depth: it, and what to write instead.

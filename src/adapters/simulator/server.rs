@@ -286,13 +286,10 @@ fn asks(
             if !manifest.is_object() {
                 return Answer::bad_request("the body is not a JSON object");
             }
-            let Named { name, session } = named(place);
-            let in_body = manifest["serviceName"].as_str().unwrap_or_default();
-            let name = if name.is_empty() {
-                in_body.to_owned()
-            } else {
-                name
-            };
+            let Named { mut name, session } = named(place);
+            if name.is_empty() {
+                name += manifest["serviceName"].as_str().unwrap_or_default();
+            }
             let query = read(query);
             let asked = Asked {
                 session,

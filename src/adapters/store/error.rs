@@ -81,7 +81,7 @@ impl StoreError {
     pub(super) fn foreign(path: &Path) -> Self {
         Self::unusable(
             path,
-            "is not of this program: take another file with --store".to_owned(),
+            "is not of this program: take another file with --store",
         )
     }
 
@@ -93,10 +93,10 @@ impl StoreError {
         )
     }
 
-    pub(super) fn unusable(path: &Path, why: String) -> Self {
+    pub(super) fn unusable(path: &Path, why: impl Into<String>) -> Self {
         Self::Unusable {
             path: path.to_owned(),
-            why,
+            why: why.into(),
         }
     }
 

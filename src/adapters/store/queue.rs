@@ -145,21 +145,17 @@ impl<'a> Queue<'a> {
 
     /// Whether the sink was sent an event.
     pub(super) fn was_sent(&self, number: i64) -> rusqlite::Result<bool> {
-        let query = "SELECT EXISTS (SELECT 1 FROM delivered WHERE sink = ?1 AND event = ?2)
-            OR EXISTS (SELECT 1 FROM dead_letters WHERE sink = ?1 AND event = ?2)";
-        let values = params![self.sink, number];
-        self.transaction.query_row(query, values, |row| row.get(0))
+        let sent = "SELECT 1 FROM delivered WHERE sink = ?1 AND event = ?2
+            UNION ALL SELECT 1 FROM dead_letters WHERE sink = ?1 AND event = ?2";
+        let mut sent = self.transaction.prepare(sent)?;
+        sent.exists(params![self.sink, number])
     }
 
     /// Gives a fallback an event that it did not get; where that opens an incident, also what closes it.
     fn fall_back(&self, number: i64) -> rusqlite::Result<()> {
-        let waits = "SELECT EXISTS (SELECT 1 FROM deliveries
-            WHERE sink = ?1 AND agent = ?2 AND event = ?3)";
-        let values = params![self.sink, self.agent, number];
-        let waits = self
-            .transaction
-            .query_row(waits, values, |row| row.get(0))?;
-        if waits || self.was_sent(number)? {
+        let waits = "SELECT 1 FROM deliveries WHERE sink = ?1 AND agent = ?2 AND event = ?3";
+        let mut waits = self.transaction.prepare(waits)?;
+        if waits.exists(params![self.sink, self.agent, number])? || self.was_sent(number)? {
             return Ok(());
         }
         let query = "SELECT max(kind) FROM events WHERE number = ?1";

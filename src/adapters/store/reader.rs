@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -105,18 +105,16 @@ impl Reader {
         limit: usize,
         bytes: usize,
     ) -> Result<Events, StoreError> {
-        let (after, kind) = (integer(query.after), query.kind.map(EventKind::as_str));
-        self.read(|connection| {
-            let mut numbers = connection.prepare(
-                "SELECT number FROM events
-                 WHERE number > ?1 AND (?2 IS NULL OR agent = ?2) AND (?3 IS NULL OR kind = ?3)
-                 ORDER BY number LIMIT ?4",
-            )?;
-            let limited = params![after, query.agent, kind, integer(limit).saturating_add(1)];
-            let numbers = numbers.query_map(limited, |row| row.get(0))?;
-            let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
-            page(connection, &numbers, limit, bytes)
-        })
+        let wanted = (
+            integer(query.after),
+            &query.agent,
+            query.kind.map(EventKind::as_str),
+            integer(limit).saturating_add(1),
+        );
+        let numbers = "SELECT number FROM events
+            WHERE number > ?1 AND (?2 IS NULL OR agent = ?2) AND (?3 IS NULL OR kind = ?3)
+            ORDER BY number LIMIT ?4";
+        self.read(|connection| page(connection, numbers, wanted, limit, bytes))
     }
 
     /// Rollouts, the latest first, so many and so many bytes of them at most; the first however long it is.
@@ -126,13 +124,8 @@ impl Reader {
         limit: usize,
         bytes: usize,
     ) -> Result<Events, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare(&rollouts_sql(query))?;
-            let limited = rollouts_values(query, limit.saturating_add(1));
-            let numbers = statement.query_map(limited, |row| row.get(0))?;
-            let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
-            page(connection, &numbers, limit, bytes)
-        })
+        let wanted = rollouts_values(query, limit.saturating_add(1));
+        self.read(|connection| page(connection, &rollouts_sql(query), wanted, limit, bytes))
     }
 
     /// What is counted of rollouts, the latest first. What is long of them is not read.
@@ -209,25 +202,28 @@ impl Reader {
             {
                 let why = "cannot be read where nothing can be written: copy it to another folder, \
                            together with its -wal if there is one";
-                Err(StoreError::unusable(&self.path, why.to_owned()))
+                Err(StoreError::unusable(&self.path, why))
             }
             Err(error) => Err(error),
         }
     }
 }
 
-/// The events with these numbers, so many and so many bytes of them at most.
+/// The events whose numbers this query gives for these values, so many and so many bytes of them at most.
 pub(super) fn page(
     connection: &Connection,
-    numbers: &[i64],
+    numbers: &str,
+    wanted: impl Params,
     limit: usize,
     bytes: usize,
 ) -> rusqlite::Result<Events> {
+    let mut numbers = connection.prepare(numbers)?;
+    let numbers = numbers.query_map(wanted, |row| row.get::<_, i64>(0))?;
     let mut query = connection
         .prepare("SELECT number, store, kind, at, dedup_key, data FROM events WHERE number = ?1")?;
     let (mut page, mut size) = (Events::default(), 0);
     for number in numbers {
-        let mut rows = query.query([number])?;
+        let mut rows = query.query([number?])?;
         let Some(row) = rows.next()? else { continue };
         size += row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
         page.more = page.found.len() >= limit || (size > bytes && !page.found.is_empty());
@@ -307,7 +303,7 @@ fn rollouts_sql(query: &RolloutQuery) -> String {
     )
 }
 
-fn rollouts_values(query: &RolloutQuery, limit: usize) -> impl rusqlite::Params {
+fn rollouts_values(query: &RolloutQuery, limit: usize) -> impl Params {
     let at = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
     (
         json(&query.agents),

@@ -70,26 +70,16 @@ impl Reader {
         limit: usize,
         bytes: usize,
     ) -> Result<Events, StoreError> {
-        self.read(|connection| {
-            let mut query = connection.prepare(
-                "WITH own AS (
-                     SELECT number, data FROM events INDEXED BY events_by_agent
-                     WHERE agent = ?1 ORDER BY number DESC LIMIT ?4
-                 )
-                 SELECT number FROM own
-                 WHERE json_extract(data, '$.deploymentId') = ?2 COLLATE NOCASE
-                 ORDER BY number DESC LIMIT ?3",
-            )?;
-            let limits = params![
-                agent,
-                deployment_id,
-                integer(limit),
-                integer(MAX_LOOKED_THROUGH)
-            ];
-            let numbers = query.query_map(limits, |row| row.get(0))?;
-            let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
-            page(connection, &numbers, limit, bytes)
-        })
+        let numbers = "WITH own AS (
+                SELECT number, data FROM events INDEXED BY events_by_agent
+                WHERE agent = ?1 ORDER BY number DESC LIMIT ?4
+            )
+            SELECT number FROM own
+            WHERE json_extract(data, '$.deploymentId') = ?2 COLLATE NOCASE
+            ORDER BY number DESC LIMIT ?3";
+        let (found, read) = (integer(limit), integer(MAX_LOOKED_THROUGH));
+        let wanted = (agent, deployment_id, found, read);
+        self.read(|connection| page(connection, numbers, wanted, limit, bytes))
     }
 
     /// What became of these events, by number.

@@ -55,8 +55,8 @@ fn scenario_list() -> String {
     let scenarios = Scenario::built_in_names()
         .filter_map(|name| Some((name, Scenario::built_in(name)?)))
         .map(|(name, scenario)| {
-            let verdict = scenario.verdict().as_str();
-            format!("{name:<22}{verdict:<16}{}", scenario.summary())
+            let verdict = scenario.verdict.as_str();
+            format!("{name:<22}{verdict:<16}{}", scenario.summary)
         });
     scenarios.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -4,11 +4,11 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use tracing::warn;
 
-use crate::adapters::api::tls_config;
-use crate::adapters::otlp::{Exporter, ExporterError};
+use crate::adapters::api::{http_client, tls_config};
+use crate::adapters::otlp::{Exporter, INVALID_HEADERS};
 use crate::app::cli::TraceArgs;
 use crate::app::error::chain;
 use crate::app::telemetry::Telemetry;
@@ -65,20 +65,25 @@ pub(super) fn telemetry(args: &TraceArgs, ca_file: Option<&Path>) -> Result<Opti
     }))
 }
 
-fn exporter(url: &str, ca_file: Option<&Path>) -> Result<Exporter, ExporterError> {
+fn exporter(url: &str, ca_file: Option<&Path>) -> Result<Exporter> {
     match of_traces("PROTOCOL") {
-        Some((_, protocol)) if protocol == "grpc" => return Err(ExporterError::Grpc),
+        Some((_, protocol)) if protocol == "grpc" => {
+            bail!("OTEL_EXPORTER_OTLP_PROTOCOL is grpc, and only http/json is spoken here")
+        }
         Some((name, protocol)) if !PROTOCOLS.contains(&protocol.as_str()) => {
             warn!("{name} is passed over: it must be http/json, which is what is sent");
         }
         _ => {}
     }
     let headers = of_traces("HEADERS").map_or_else(String::new, |(_, headers)| headers);
-    let headers = parse_list(&headers).ok_or(ExporterError::Header)?;
+    let headers = parse_list(&headers).context(INVALID_HEADERS)?;
     let certificate = of_traces("CERTIFICATE").map(|(_, path)| path);
     let ca_file = certificate.as_ref().map(Path::new).or(ca_file);
-    let tls = tls_config(ca_file).map_err(|error| ExporterError::Client(chain(error.as_ref())))?;
-    Exporter::new(url, &headers, resource(), tls)
+    let tls = tls_config(ca_file);
+    let tls = tls.map_err(|error| anyhow!("cannot set up HTTP: {}", chain(error.as_ref())))?;
+    Exporter::new(url, &headers, resource(), |is_direct| {
+        http_client(tls, is_direct)
+    })
 }
 
 /// Who sends them.

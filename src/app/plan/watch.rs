@@ -216,8 +216,11 @@ fn watched(keys: &WatchKeys) -> Result<Watched> {
 /// How sinks reach their receivers. They trust whom the API's client trusts.
 fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>, key_file: Option<PathBuf>) -> Network {
     let of_tls = ca_file.clone();
-    let read_tls =
-        move || api::tls_config(of_tls.as_deref()).map_err(|error| chain(error.as_ref()));
+    let http_client = move |is_direct: bool| {
+        let tls = api::tls_config(of_tls.as_deref());
+        let tls = tls.map_err(|error| chain(error.as_ref()))?;
+        Ok(api::http_client(tls, is_direct))
+    };
     let without_key = move |text: &str| {
         let key = Credentials::find(key_file.as_deref());
         key.map_or_else(|_| text.to_owned(), |key| key.redact(text))
@@ -225,7 +228,7 @@ fn network(plain_http: PlainHttp, ca_file: Option<PathBuf>, key_file: Option<Pat
     Network::new(
         plain_http,
         ca_file,
-        Box::new(read_tls),
+        Box::new(http_client),
         Box::new(without_key),
     )
 }

@@ -1,6 +1,8 @@
-//! What is this machine by its very name, without asking a resolver.
+//! Hosts of URLs, and which of them is this machine by its very name, without asking a resolver.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use url::Url;
 
 /// The name that is this machine.
 pub(crate) const LOCALHOST: &str = "localhost";
@@ -27,6 +29,15 @@ impl PlainHttp {
         } else {
             Self::LoopbackOnly
         }
+    }
+}
+
+/// Host and port of a URL, which may be shown.
+pub(crate) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 

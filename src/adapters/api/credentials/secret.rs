@@ -1,7 +1,5 @@
 //! The secret that the API is asked with, which never leaves its header.
 
-use std::fmt;
-
 use reqwest::header::HeaderValue;
 
 use crate::core::text::redact::Redaction;
@@ -13,8 +11,8 @@ const MIN_SOUGHT: usize = 8;
 
 /// A key or a token, checked to fit a header.
 ///
-/// It has no way to be shown: its `Debug` names only the type.
-#[derive(Clone, PartialEq, Eq)]
+/// It has no way to be shown: neither has what it consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Secret {
     header: HeaderValue,
     redaction: Redaction,
@@ -59,12 +57,6 @@ impl Secret {
 
     pub(in crate::adapters::api) fn header(&self) -> HeaderValue {
         self.header.clone()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }
 

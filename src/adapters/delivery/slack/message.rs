@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::core::fleet::{EventData, EventKind, StoredEvent};
 use crate::core::messages::{Notification, Severity, decode_exit_code, event_warnings};
 use crate::core::rollout::{RevisionReport, Verdict};
-use crate::core::text::{lines, one_line};
+use crate::core::text::{lines, one_line, shown_start};
 
 /// The most that is shown of a crash message, in characters; its tail, where tracebacks end.
 const MAX_MESSAGE: usize = 2000;
@@ -116,12 +116,7 @@ fn serving(kind: EventKind, data: &EventData) -> Option<String> {
 
 /// Foreign text as words within a line.
 fn words(text: &str) -> String {
-    let line = one_line(text);
-    let mut shown: String = line.chars().take(MAX_WORDS).collect();
-    if shown.len() < line.len() {
-        shown.push_str("...");
-    }
-    escaped(&shown)
+    escaped(&shown_start(&one_line(text), MAX_WORDS))
 }
 
 /// The tail of a foreign text, in a block that it cannot end.

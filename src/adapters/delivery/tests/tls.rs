@@ -47,7 +47,7 @@ async fn the_file_of_authorities_is_read_again_when_it_changes() {
     std::fs::write(&file, []).unwrap();
     let (of_tls, made) = (file.clone(), Arc::new(AtomicUsize::new(0)));
     let counting = Arc::clone(&made);
-    let read_tls = move || {
+    let http_client = move |is_direct| {
         counting.fetch_add(1, Ordering::Relaxed);
         let mut roots = RootCertStore::empty();
         let der = std::fs::read(&of_tls).map_err(|error| error.to_string())?;
@@ -56,12 +56,12 @@ async fn the_file_of_authorities_is_read_again_when_it_changes() {
                 .add(CertificateDer::from(der))
                 .map_err(|error| error.to_string())?;
         }
-        Ok(tls(roots))
+        Ok(http_client(tls(roots), is_direct))
     };
     let network = Network::new(
         PlainHttp::LoopbackOnly,
         Some(file.clone()),
-        Box::new(read_tls),
+        Box::new(http_client),
         Box::new(str::to_owned),
     );
     let config = config(

@@ -33,8 +33,8 @@ line = "l"
 #[test]
 fn the_scenario_that_the_cases_spoil_is_valid() {
     let scenario = Scenario::parse(GOOD).unwrap();
-    assert_eq!(scenario.summary(), "s");
-    assert_eq!(scenario.verdict(), Verdict::Ready);
+    assert_eq!(scenario.summary, "s");
+    assert_eq!(scenario.verdict, Verdict::Ready);
     assert_eq!(scenario.baseline(), None);
     let made: Vec<_> = scenario.made.into_iter().collect();
     let after = |seconds| Duration::from_secs(seconds);

@@ -158,7 +158,7 @@ impl SinkTable {
             return Err(problem(key, &format!("{key}: a heartbeat sends no events")));
         }
         if let Some(time) = plan.group_for {
-            if incidents || plan.sink.tells_incidents_apart() {
+            if incidents || plan.sink.distinguishes_incidents() {
                 let why = "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close";
                 return Err(problem("group-for", &why));
             }

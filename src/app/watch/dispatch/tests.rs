@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::adapters::api;
 use crate::adapters::delivery::{Config, Network, Sink};
 use crate::adapters::metrics::{Format, Snapshot};
 use crate::core::fleet::{
@@ -208,19 +209,11 @@ fn nobody() -> Shared {
 }
 
 fn plans(sinks: &[(&str, &Receiver)]) -> Vec<SinkPlan> {
-    let tls = || {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        Ok(tls)
-    };
+    let http_client = |is_direct| Ok(api::http_client(api::tls_config(None).unwrap(), is_direct));
     let network = Network::new(
         PlainHttp::LoopbackOnly,
         None,
-        Box::new(tls),
+        Box::new(http_client),
         Box::new(str::to_owned),
     );
     let plans = sinks.iter().map(|(name, receiver)| {

@@ -85,7 +85,7 @@ fn every_built_in_ends_with_the_verdict_that_it_declares() {
     for name in Scenario::built_in_names() {
         for step in STEPS {
             let outcome = watch(name, step, |_| ());
-            assert_eq!(outcome.verdict, built_in(name).verdict(), "{name} {step:?}");
+            assert_eq!(outcome.verdict, built_in(name).verdict, "{name} {step:?}");
         }
     }
 }
@@ -106,7 +106,7 @@ fn a_watcher_that_comes_late_ends_with_the_same_verdict() {
                 let _ = agent.deploy(seconds(0.0), &Value::Null);
                 let target = newer_than(id(1, "old"));
                 let outcome = follow(&mut agent, target, late, *step, |_| ());
-                let expected = built_in(name).verdict();
+                let expected = built_in(name).verdict;
                 assert_eq!(outcome.verdict, expected, "{name} {step:?} {late:?}");
             }
         }
