@@ -215,10 +215,10 @@ impl Credentials {
 
     fn from_login(login: LoginFile) -> Result<Self> {
         let kind = Kind::of(&login.token, Kind::Login);
-        let place = Place::LoginFile(login.path);
         if kind == Kind::PublicKey {
-            return Err(only_public(&place.to_string()));
+            return Err(only_public(&login.path.display().to_string()));
         }
+        let place = Place::LoginFile(login.path);
         let found = Self::new(&login.token, login.refresh_token, kind, place)?;
         Ok(Self {
             organization: organization_variable()?.or(login.organization),

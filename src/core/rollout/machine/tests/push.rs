@@ -15,6 +15,7 @@ fn a_commit_names_its_deployment() {
         commit abc: 0..3 old/old ready push=p:building:abc | 4..12 old/old ready push=p:succeeded:abc | 13..30 new/new ready push=p:succeeded:abc => ready 18 new
         commit abc: 0..3 old/old ready push=p:building:abc | 4..6 new/old push=p:deploying:abc | 7..30 new/new ready push=p:succeeded:abc => ready 12 new
         commit abc: 0..3 old/old ready push=p:building:abc | 4..12 old/old ready deployed=abc push=p:deploying:abc | 13..30 new/new ready deployed=abc push=p:succeeded:abc => ready 18 new
+        commit abc: 0 old/old ready push=p:succeeded:abc | 1..12 old/old ready push=q:building:abc | 13..30 new/new ready push=q:succeeded:abc => ready 18 new
         # The same commit once more: a new deployment comes, or none is needed.
         commit abc: 0..9 old/old ready deployed=abc push=p:building:abc | 10..20 new/new ready deployed=abc push=p:succeeded:abc => ready 15 new
         commit abc: 0..9 old/old ready deployed=abc push=p:building:abc | 10..20 old/old ready deployed=abc push=p:succeeded:abc => ready 15 old
