@@ -148,7 +148,7 @@ impl Life {
         }
         for (name, record) in change.agents {
             match record {
-                Some(record) => drop(self.stored.insert(name, record)),
+                Some(record) => drop(self.stored.insert(name, *record)),
                 None => drop(self.stored.remove(&name)),
             }
         }

@@ -7,7 +7,7 @@ use super::agent::{self, Agent};
 use super::checks::CONFIRM_EVERY;
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, KnownDeployment};
-use super::{Entry, Fleet, Listed, Mode, Step, Urgency, Watched};
+use super::{Fleet, Listed, Mode, Step, Urgency, Watched};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::Failure;
 use crate::core::text::one_line;
@@ -41,7 +41,7 @@ impl Fleet {
         self.nobody = None;
         let is_distrusted = self.note_missing(now, &services, step);
         for (name, service) in services {
-            self.on_service(now, name, service, is_first, step);
+            self.on_service(now, &name, service, is_first, step);
         }
         let had_none = self.listed.map(|before| before.in_scope == 0);
         if had_none != Some(in_scope == 0) {
@@ -159,48 +159,45 @@ impl Fleet {
     fn on_service(
         &mut self,
         now: Moment,
-        name: String,
+        name: &str,
         service: Service,
         is_first: bool,
         step: &mut Step,
     ) {
         let is_first_start = is_first && self.watched_until.is_none();
-        let Some(entry) = self.agents.get_mut(&name) else {
-            let mut entry = Entry {
-                is_listed: true,
-                ..Entry::default()
-            };
+        let Some(entry) = self.agents.get_mut(name) else {
+            let entry = self.agents.entry(name.to_owned()).or_default();
+            entry.is_listed = true;
             if is_first_start {
                 entry.was_there = true;
-                let record = first_seen(now, &name, &service);
+                let record = first_seen(now, name, &service);
                 // It is checked soon; what is being rolled out, at once.
-                self.schedule.add(now.at, &name);
+                self.schedule.add(now.at, name);
                 if record.deployment.is_none() {
-                    self.schedule.put(now.at, &name, Urgency::Urgent);
+                    self.schedule.put(now.at, name, Urgency::Urgent);
                 } else if self.rules.mode == Mode::Once {
-                    self.schedule.put(now.at, &name, Urgency::Regular);
+                    self.schedule.put(now.at, name, Urgency::Regular);
                 }
                 let changed = &mut step.change.agents;
-                changed.insert(name.clone(), Some(record.clone()));
+                changed.insert(name.to_owned(), Some(Box::new(record.clone())));
                 entry.agent = Some(Agent::new(record));
             } else {
-                entry.hint = Some(service);
-                self.schedule.put(now.at, &name, Urgency::Urgent);
+                entry.hint = Some(Box::new(service));
+                self.schedule.put(now.at, name, Urgency::Urgent);
             }
-            self.agents.insert(name, entry);
             return;
         };
         if is_first && self.rules.mode == Mode::Once {
-            self.schedule.put(now.at, &name, Urgency::Regular);
+            self.schedule.put(now.at, name, Urgency::Regular);
         }
         let Some(agent) = &mut entry.agent else {
-            entry.hint = Some(service);
+            entry.hint = Some(Box::new(service));
             return;
         };
         if agent.record.region != service.region && service.region.is_some() {
             agent.record.region.clone_from(&service.region);
-            let record = Some(agent.record.clone());
-            step.change.agents.insert(name.clone(), record);
+            let record = Some(Box::new(agent.record.clone()));
+            step.change.agents.insert(name.to_owned(), record);
         }
         let record = &agent.record;
         let is_older = is_before(service.updated_at, record.updated_at);
@@ -211,8 +208,8 @@ impl Fleet {
         let is_news = is_another
             || service.desired().is_some() && service.desired() != record.deployment_id();
         if is_news && !is_older && entry.passes_over_hints_until <= now.at {
-            entry.hint = Some(service);
-            self.check_soon(now, &name);
+            entry.hint = Some(Box::new(service));
+            self.check_soon(now, name);
         } else if record.service_id.is_none() && service.id.is_some() {
             agent.record.service_id = service.id;
         }
