@@ -11,6 +11,7 @@ mod tls;
 mod transport;
 mod url;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,8 +297,14 @@ impl Client {
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => {
-                    let body = String::from_utf8_lossy(&body);
-                    return Ok(self.redaction().text(&body).into_owned());
+                    let body = String::from_utf8(body).unwrap_or_else(|error| {
+                        String::from_utf8_lossy(error.as_bytes()).into_owned()
+                    });
+                    let redacted = match self.redaction().text(&body) {
+                        Cow::Borrowed(_) => None,
+                        Cow::Owned(redacted) => Some(redacted),
+                    };
+                    return Ok(redacted.unwrap_or(body));
                 }
                 Err(error) => return Err(transport::body_problem(&error, limit)),
             }

@@ -24,7 +24,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use self::process::Process;
 use self::snapshot::Scrape;
-pub(crate) use self::snapshot::Snapshot;
+pub(crate) use self::snapshot::{Series, Snapshot};
 use crate::core::fleet::EventData;
 use crate::core::rollout::Verdict;
 use crate::core::wire::RequestOutcome;

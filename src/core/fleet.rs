@@ -110,7 +110,8 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct Fleet {
     rules: Rules,
-    agents: BTreeMap<String, Entry>,
+    /// Boxed: a map keeps room for more entries than it has.
+    agents: BTreeMap<String, Box<Entry>>,
     schedule: Schedule,
     clock: ServerClock,
     sources: Sources,
@@ -168,7 +169,7 @@ struct Entry {
     /// What is known of it; none until its details have been seen.
     agent: Option<Agent>,
     /// What the list shows, where that has still to be found true.
-    hint: Option<Service>,
+    hint: Option<Box<Service>>,
     /// Whether the latest list showed it.
     is_listed: bool,
     /// Whether the very first start found it there, and no answer about it has been taken in since: its
@@ -246,11 +247,8 @@ impl Fleet {
                         .schedule
                         .put(Duration::ZERO, &record.name, Urgency::Urgent);
                 }
-                let entry = Entry {
-                    agent: Some(Agent::new(record.clone())),
-                    ..Entry::default()
-                };
-                fleet.agents.insert(record.name, entry);
+                let entry = fleet.agents.entry(record.name.clone()).or_default();
+                entry.agent = Some(Agent::new(record));
             }
         }
         if let Watched::Named(names) = &fleet.rules.watched {
@@ -487,7 +485,7 @@ impl Fleet {
             };
         step.change.events.append(&mut agent.events);
         if !is_same {
-            let record = Some(agent.record.clone());
+            let record = Some(Box::new(agent.record.clone()));
             step.change.agents.insert(name.to_owned(), record);
         }
     }

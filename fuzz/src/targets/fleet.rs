@@ -148,7 +148,7 @@ impl Life {
         }
         for (name, record) in change.agents {
             match record {
-                Some(record) => drop(self.stored.insert(name, record)),
+                Some(record) => drop(self.stored.insert(name, *record)),
                 None => drop(self.stored.remove(&name)),
             }
         }
@@ -214,7 +214,7 @@ fn list(act: &[u8]) -> Vec<Service> {
     let listed = AGENTS.iter().enumerate();
     let listed = listed.filter(|(index, _)| act[1] >> index & 1 == 1);
     let services = listed.map(|(index, name)| Service {
-        name: Some((*name).to_owned()),
+        name: (*name).to_owned(),
         id: (act[1] & 8 > 0).then(|| format!("{name}-{}", act[2] & 1)),
         desired_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] >> (2 * index) & 3)].to_owned()),
         reconciled_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] & 3)].to_owned()),

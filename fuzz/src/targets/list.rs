@@ -23,8 +23,9 @@ pub(super) fn run(data: &[u8]) {
         "entries were lost or made up"
     );
     for service in &services {
-        let ids = [&service.id, &service.name, &service.desired_deployment_id];
+        let ids = [&service.id, &service.desired_deployment_id];
         assert!(ids.into_iter().flatten().all(|id| !id.is_empty()));
+        assert!(!service.name.is_empty());
         let none = service.desired().is_none() && service.reconciled_deployment_id.is_none();
         assert!(!none || service.is_reconciled());
     }

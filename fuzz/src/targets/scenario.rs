@@ -77,7 +77,7 @@ fn play(scenario: &Arc<Scenario>, start: Start, speed: Speed) {
             let named = entry["name"] == "voice";
             let list = json!({ "services": [entry] }).to_string();
             let services = parse_list(list.as_bytes()).expect("it is a list");
-            assert!(!named || services[0].name.as_deref() == Some("voice"));
+            assert!(!named || services[0].name == "voice");
         }
         let answers = [
             agent.logs(now, &query),

@@ -11,14 +11,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::RolloutsByAgent;
-use crate::core::fleet::{AgentRecord, Backlog};
+use crate::core::fleet::{AgentRecord, Backlog, Live};
 use crate::core::rollout::Phase;
 
 /// What is, at the moment of a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     /// The agents, by name.
-    pub(crate) agents: Vec<AgentRecord>,
+    pub(crate) agents: Vec<Series>,
     /// How many agents were named that do not exist.
     pub(crate) missing_agents: usize,
     /// How many rollouts are followed.
@@ -43,6 +43,26 @@ pub(crate) struct Snapshot {
     pub(crate) sinks: BTreeMap<String, Backlog>,
     /// This moment.
     pub(crate) now: Timestamp,
+}
+
+/// What the series of an agent show.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(super) name: String,
+    region: Option<String>,
+    pub(super) is_rolling_out: bool,
+    pub(super) live: Live,
+}
+
+impl From<&AgentRecord> for Series {
+    fn from(agent: &AgentRecord) -> Self {
+        Self {
+            name: agent.name.clone(),
+            region: agent.region.clone(),
+            is_rolling_out: agent.is_rolling_out(),
+            live: agent.live.clone(),
+        }
+    }
 }
 
 /// A snapshot with what was counted of its agents.
@@ -153,7 +173,7 @@ impl Scrape {
         )
     }
 
-    fn encode_agents(&self, out: &mut Gauges<'_>, agents: &[AgentRecord]) -> fmt::Result {
+    fn encode_agents(&self, out: &mut Gauges<'_>, agents: &[Series]) -> fmt::Result {
         let mut metric = out.0.encode_descriptor(
             "agent",
             "Where an agent is deployed",
@@ -201,13 +221,13 @@ impl Scrape {
 }
 
 /// A gauge of each agent that has a value for it.
-type OfAgent = (&'static str, &'static str, fn(&AgentRecord) -> Option<u64>);
+type OfAgent = (&'static str, &'static str, fn(&Series) -> Option<u64>);
 
 const OF_AGENT: &[OfAgent] = &[
     (
         "agent_rolling_out",
         "Whether a rollout is under way",
-        |agent| Some(agent.is_rolling_out().into()),
+        |agent| Some(agent.is_rolling_out.into()),
     ),
     ("agent_ready", "Whether the agent is ready", |agent| {
         agent.live.ready.map(u64::from)

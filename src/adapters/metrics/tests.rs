@@ -3,16 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::core::fleet::{AgentRecord, AgentState, Backlog, KnownDeployment, Live};
+use crate::core::fleet::{AgentRecord, Backlog, Live};
 use crate::core::rollout::Phase;
 
-fn agent(name: &str) -> AgentRecord {
-    AgentRecord {
+fn agent(name: &str) -> Series {
+    Series::from(&AgentRecord {
         region: Some("us-west".to_owned()),
-        deployment: Some(KnownDeployment {
-            id: "a-deployment-id".to_owned(),
-            ..KnownDeployment::default()
-        }),
         live: Live {
             phase: Some(Phase::Active),
             ready: Some(true),
@@ -22,7 +18,7 @@ fn agent(name: &str) -> AgentRecord {
             sessions: Some(4),
         },
         ..AgentRecord::new(name, Timestamp::UNIX_EPOCH)
-    }
+    })
 }
 
 fn rollout(agent: &str, verdict: Verdict, elapsed_ms: u64) -> EventData {
@@ -230,13 +226,7 @@ fn rollouts_are_counted_and_measured() {
     };
     metrics.rollout_finished(&late);
     let mut rolling = snapshot(&["a"]);
-    rolling.agents[0].state = AgentState::RollingOut {
-        deployment: KnownDeployment::default(),
-        started_at: Timestamp::UNIX_EPOCH,
-        phases: Vec::new(),
-        observed_late: false,
-        rolled_back: false,
-    };
+    rolling.agents[0].is_rolling_out = true;
     let text = metrics.encode(rolling, Format::OpenMetrics);
     let bucket = |limit: &str| {
         let start = format!("rollout_duration_seconds_bucket{{le=\"{limit}\",verdict=\"ready\"}}");

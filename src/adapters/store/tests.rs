@@ -77,7 +77,7 @@ fn agents(names: impl IntoIterator<Item = String>) -> Change {
     let agents = names.into_iter();
     Change {
         agents: agents
-            .map(|name| (name.clone(), Some(agent(&name))))
+            .map(|name| (name.clone(), Some(Box::new(agent(&name)))))
             .collect(),
         ..Change::default()
     }

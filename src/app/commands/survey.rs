@@ -122,7 +122,7 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
         return Err(NoAgents::NoneSelected("it has none".to_owned()));
     }
     let names = there.iter().filter_map(|service| {
-        let name = service.name.as_deref()?;
+        let name = &service.name;
         let is_meant = survey.scope.holds(name, service.region.as_deref());
         is_meant.then(|| name.parse().ok()).flatten()
     });

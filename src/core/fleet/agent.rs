@@ -22,7 +22,7 @@ const MAX_HOLD: Duration = Duration::from_mins(10);
 pub(super) struct Agent {
     pub(super) record: AgentRecord,
     /// The rollout that is being followed.
-    pub(super) follow: Option<Follow>,
+    pub(super) follow: Option<Box<Follow>>,
     /// Another deployment that checks show, and that is not confirmed.
     pub(super) unconfirmed: Option<(String, Shown)>,
     /// Checks in a row that found it not ready.

@@ -349,7 +349,7 @@ impl Fleet {
             agent.added(now, deployment.as_ref());
             step.change.events.append(&mut agent.events);
         }
-        let record = Some(agent.record.clone());
+        let record = Some(Box::new(agent.record.clone()));
         step.change.agents.insert(name.to_owned(), record);
         entry.agent = Some(agent);
     }

@@ -1,13 +1,13 @@
 //! What the list of agents shows: a hint whom to ask, never more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::agent::{self, Agent};
 use super::checks::CONFIRM_EVERY;
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, KnownDeployment};
-use super::{Entry, Fleet, Listed, Mode, Step, Urgency, Watched};
+use super::{Fleet, Listed, Mode, Step, Urgency, Watched};
 use crate::core::messages::{self, Severity};
 use crate::core::rollout::Failure;
 use crate::core::text::one_line;
@@ -40,8 +40,8 @@ impl Fleet {
         }
         self.nobody = None;
         let is_distrusted = self.note_missing(now, &services, step);
-        for (name, service) in services {
-            self.on_service(now, name, service, is_first, step);
+        for service in services {
+            self.on_service(now, service, is_first, step);
         }
         let had_none = self.listed.map(|before| before.in_scope == 0);
         if had_none != Some(in_scope == 0) {
@@ -83,48 +83,44 @@ impl Fleet {
         self.list_at = Some(now.at.saturating_add(wait));
     }
 
-    /// The entries of the list that are meant, each name once.
-    fn in_scope(&mut self, services: Vec<Service>, step: &mut Step) -> BTreeMap<String, Service> {
+    /// The entries of the list that are meant, by name, and each name once.
+    fn in_scope(&mut self, mut services: Vec<Service>, step: &mut Step) -> Vec<Service> {
         let Watched::Listed(scope) = &self.rules.watched else {
-            return BTreeMap::new();
+            return Vec::new();
         };
         let mut invalid = BTreeSet::new();
-        let mut kept = BTreeMap::new();
-        for service in services {
-            let Some(name) = service.name.clone() else {
-                continue;
-            };
-            if service.deleted_at.is_some() || !scope.holds(&name, service.region.as_deref()) {
-                continue;
+        services.retain(|service| {
+            let name = &service.name;
+            if service.deleted_at.is_some() || !scope.holds(name, service.region.as_deref()) {
+                return false;
             }
-            if let Err(error) = name.parse::<AgentName>() {
-                if invalid.insert(name.clone()) && !self.invalid_names.contains(&name) {
-                    let why = one_line(&error.to_string());
-                    let line = format!("an agent of the list is not watched: {why}");
-                    step.log(Severity::Warning, line);
-                }
-                continue;
+            let parsed = name.parse::<AgentName>();
+            if let Err(error) = &parsed
+                && invalid.insert(name.clone())
+                && !self.invalid_names.contains(name)
+            {
+                let why = one_line(&error.to_string());
+                let line = format!("an agent of the list is not watched: {why}");
+                step.log(Severity::Warning, line);
             }
-            kept.entry(name).or_insert(service);
-        }
+            parsed.is_ok()
+        });
         self.invalid_names = invalid;
-        kept
+        services.sort_by(|one, other| one.name.cmp(&other.name));
+        services.dedup_by(|later, first| later.name == first.name);
+        services
     }
 
     /// Has every agent checked that the list no longer shows. Gives whether so many are missing at once
     /// that it is the list that is doubtful.
-    fn note_missing(
-        &mut self,
-        now: Moment,
-        services: &BTreeMap<String, Service>,
-        step: &mut Step,
-    ) -> bool {
+    fn note_missing(&mut self, now: Moment, services: &[Service], step: &mut Step) -> bool {
         let known = self.agents.values().filter(|e| e.agent.is_some()).count();
         let mut lost = Vec::new();
         let mut missing = 0;
         let mut unknown = Vec::new();
         for (name, entry) in &mut self.agents {
-            let is_listed = services.contains_key(name);
+            let found = services.binary_search_by(|service| service.name.cmp(name));
+            let is_listed = found.is_ok();
             if !is_listed && entry.agent.is_none() {
                 unknown.push(name.clone());
             } else if !is_listed {
@@ -156,50 +152,41 @@ impl Fleet {
         is_distrusted
     }
 
-    fn on_service(
-        &mut self,
-        now: Moment,
-        name: String,
-        service: Service,
-        is_first: bool,
-        step: &mut Step,
-    ) {
+    fn on_service(&mut self, now: Moment, service: Service, is_first: bool, step: &mut Step) {
         let is_first_start = is_first && self.watched_until.is_none();
-        let Some(entry) = self.agents.get_mut(&name) else {
-            let mut entry = Entry {
-                is_listed: true,
-                ..Entry::default()
-            };
+        let name = &service.name;
+        let Some(entry) = self.agents.get_mut(name) else {
+            let entry = self.agents.entry(name.clone()).or_default();
+            entry.is_listed = true;
             if is_first_start {
                 entry.was_there = true;
-                let record = first_seen(now, &name, &service);
+                let record = first_seen(now, &service);
                 // It is checked soon; what is being rolled out, at once.
-                self.schedule.add(now.at, &name);
+                self.schedule.add(now.at, name);
                 if record.deployment.is_none() {
-                    self.schedule.put(now.at, &name, Urgency::Urgent);
+                    self.schedule.put(now.at, name, Urgency::Urgent);
                 } else if self.rules.mode == Mode::Once {
-                    self.schedule.put(now.at, &name, Urgency::Regular);
+                    self.schedule.put(now.at, name, Urgency::Regular);
                 }
                 let changed = &mut step.change.agents;
-                changed.insert(name.clone(), Some(record.clone()));
+                changed.insert(name.clone(), Some(Box::new(record.clone())));
                 entry.agent = Some(Agent::new(record));
             } else {
-                entry.hint = Some(service);
-                self.schedule.put(now.at, &name, Urgency::Urgent);
+                self.schedule.put(now.at, name, Urgency::Urgent);
+                entry.hint = Some(Box::new(service));
             }
-            self.agents.insert(name, entry);
             return;
         };
         if is_first && self.rules.mode == Mode::Once {
-            self.schedule.put(now.at, &name, Urgency::Regular);
+            self.schedule.put(now.at, name, Urgency::Regular);
         }
         let Some(agent) = &mut entry.agent else {
-            entry.hint = Some(service);
+            entry.hint = Some(Box::new(service));
             return;
         };
         if agent.record.region != service.region && service.region.is_some() {
             agent.record.region.clone_from(&service.region);
-            let record = Some(agent.record.clone());
+            let record = Some(Box::new(agent.record.clone()));
             step.change.agents.insert(name.clone(), record);
         }
         let record = &agent.record;
@@ -211,7 +198,8 @@ impl Fleet {
         let is_news = is_another
             || service.desired().is_some() && service.desired() != record.deployment_id();
         if is_news && !is_older && entry.passes_over_hints_until <= now.at {
-            entry.hint = Some(service);
+            let name = name.clone();
+            entry.hint = Some(Box::new(service));
             self.check_soon(now, &name);
         } else if record.service_id.is_none() && service.id.is_some() {
             agent.record.service_id = service.id;
@@ -221,7 +209,7 @@ impl Fleet {
 
 /// An agent as the list of the very first start shows it, until its own details say whether its deployment
 /// is being rolled out. Of one that is not reconciled the list itself says so.
-fn first_seen(now: Moment, name: &str, service: &Service) -> AgentRecord {
+fn first_seen(now: Moment, service: &Service) -> AgentRecord {
     let deployment = service.desired().filter(|_| service.is_reconciled());
     AgentRecord {
         service_id: service.id.clone(),
@@ -231,6 +219,6 @@ fn first_seen(now: Moment, name: &str, service: &Service) -> AgentRecord {
             ..KnownDeployment::default()
         }),
         updated_at: service.updated_at,
-        ..AgentRecord::new(name, now.wall)
+        ..AgentRecord::new(&service.name, now.wall)
     }
 }

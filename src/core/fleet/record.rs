@@ -152,7 +152,7 @@ pub struct Live {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// Agents as they are now, by name; none for one that was deleted.
-    pub agents: BTreeMap<String, Option<AgentRecord>>,
+    pub agents: BTreeMap<String, Option<Box<AgentRecord>>>,
     /// What happened, in this order.
     pub events: Vec<FleetEvent>,
 }

@@ -43,12 +43,12 @@ impl Fleet {
             return;
         };
         agent.unconfirmed = None;
-        agent.follow = Some(Follow {
+        agent.follow = Some(Box::new(Follow {
             number,
             deployment,
             started_at,
             found_at: None,
-        });
+        }));
         self.follows += 1;
         self.schedule.remove(name);
         step.actions.push(Action::Follow {

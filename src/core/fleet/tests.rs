@@ -285,7 +285,7 @@ impl Sidecar {
         let step = self.fleet.handle(self.now(), input);
         for (name, record) in step.change.agents {
             match record {
-                Some(record) => drop(self.store.insert(name, record)),
+                Some(record) => drop(self.store.insert(name, *record)),
                 None => drop(self.store.remove(&name)),
             }
         }

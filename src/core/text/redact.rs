@@ -28,6 +28,7 @@ impl Redaction {
         let mut secrets: Vec<String> = secrets.flat_map(|it| [meaning(&it), it]).collect();
         // One that holds another has to be replaced first.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
         Self {
             secrets,
             placeholder,
@@ -43,7 +44,7 @@ impl Redaction {
                 text = text.replace(secret, self.placeholder).into();
             }
         }
-        if text.contains(['%', '\\']) {
+        if text.contains('%') || text.contains('\\') {
             self.unescaped(text)
         } else {
             text

@@ -3,6 +3,7 @@
 //! Values stay text until somebody asks for them. So deep nesting, or a number that no type holds,
 //! spoils nothing in a field that nobody reads, and none of it takes any stack.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -45,7 +46,11 @@ pub(super) fn text(value: &RawValue) -> Option<String> {
 
 /// The fields of an object.
 #[derive(Default)]
-pub(super) struct Object<'a>(BTreeMap<String, &'a RawValue>);
+pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+/// A text, which is a part of the body where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Object<'a> {
     /// The object that a value is. One without fields is none: some writers leave `{}` for what is
@@ -73,7 +78,9 @@ impl<'a> Object<'a> {
 
     /// The id of a deployment, in lower case: a UUID means the same in either (RFC 9562).
     pub(super) fn deployment_id(&self, key: &str) -> Option<String> {
-        self.id(key).map(|id| id.to_ascii_lowercase())
+        let mut id = self.id(key)?;
+        id.make_ascii_lowercase();
+        Some(id)
     }
 
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
@@ -89,7 +96,8 @@ impl<'a> Object<'a> {
 
     /// What a text says: a time, or a word of the API's.
     pub(super) fn word<T: FromStr>(&self, key: &str) -> Option<T> {
-        self.text(key)?.parse().ok()
+        let Text(word) = self.value(key)?;
+        word.parse().ok()
     }
 
     pub(super) fn time(&self, key: &str) -> Option<Timestamp> {
@@ -171,8 +179,8 @@ impl<'de> Visitor<'de> for Fields {
         self,
         mut map: A,
     ) -> std::result::Result<Object<'de>, A::Error> {
-        let mut fields = BTreeMap::<String, _>::new();
-        while let Some((key, value)) = map.next_entry()? {
+        let mut fields = BTreeMap::new();
+        while let Some((Text(key), value)) = map.next_entry()? {
             if fields.insert(key, value).is_some() {
                 return Err(A::Error::custom("a field is there twice"));
             }

@@ -8,16 +8,14 @@ const REPLACEMENT: &str = "\\ufffd";
 /// The text of a body with half characters replaced: bytes that are no UTF-8, and escapes of half a
 /// surrogate pair; without a byte order mark. A text that was cut must not hide all else.
 pub(crate) fn repair_json(body: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(body) {
-        Cow::Borrowed(text) => replace_halves(text.trim_start_matches('\u{feff}')),
-        Cow::Owned(text) => {
-            Cow::Owned(replace_halves(text.trim_start_matches('\u{feff}')).into_owned())
-        }
+    match str::from_utf8(body) {
+        Ok(text) => replace_halves(text.trim_start_matches('\u{feff}')),
+        Err(_) => Cow::Owned(repair_json(String::from_utf8_lossy(body).as_bytes()).into_owned()),
     }
 }
 
 fn replace_halves(text: &str) -> Cow<'_, str> {
-    if !["\\ud", "\\uD"].iter().any(|escape| text.contains(escape)) {
+    if !text.contains('\\') {
         return Cow::Borrowed(text);
     }
     let mut repaired = String::with_capacity(text.len());

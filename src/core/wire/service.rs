@@ -16,7 +16,7 @@ pub struct Service {
     /// The platform's own id.
     pub id: Option<String>,
     /// The agent's name.
-    pub name: Option<String>,
+    pub name: String,
     /// Where it is deployed.
     pub region: Option<String>,
     /// The deployment that was requested, by its id in lower case.
@@ -44,17 +44,18 @@ impl Service {
         self.desired() == self.reconciled_deployment_id.as_deref()
     }
 
-    fn read(service: &Object<'_>) -> Self {
-        Self {
+    /// None where it has no name.
+    fn read(service: &Object<'_>) -> Option<Self> {
+        Some(Self {
             id: service.id("id"),
-            name: service.id("name"),
+            name: service.id("name")?,
             region: service.text("region"),
             desired_deployment_id: desired(service),
             reconciled_deployment_id: service.deployment_id("reconciledDeploymentId"),
             created_at: service.time("createdAt"),
             updated_at: service.time("updatedAt"),
             deleted_at: service.time("deletedAt"),
-        }
+        })
     }
 }
 
@@ -69,8 +70,7 @@ pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, Error> {
         let items = items.ok_or_else(|| Error::custom("there is no list of services"))?;
         let mut services = Vec::new();
         for item in items {
-            let service = Object::of(item)?.as_ref().map(Service::read);
-            services.extend(service.filter(|service| service.name.is_some()));
+            services.extend(Object::of(item)?.as_ref().and_then(Service::read));
             if services.len() > MAX_AGENTS {
                 let message = format!("there are more than {MAX_AGENTS} agents");
                 return Err(Error::custom(message));
@@ -95,7 +95,7 @@ mod tests {
         ]}"#;
         let services = parse_list(body).unwrap();
         assert_eq!(services.len(), 2);
-        assert_eq!(services[0].name.as_deref(), Some("A"));
+        assert_eq!(services[0].name, "A");
         assert_eq!(services[0].desired(), Some("new"));
         assert!(!services[0].is_reconciled());
         assert_eq!(services[1].desired(), Some("x"));

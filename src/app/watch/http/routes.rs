@@ -29,7 +29,7 @@ use super::lists::{self, Trust};
 use super::page::{FILES, File, add_browser_headers};
 use super::query::Strict;
 use super::{Access, Endpoints};
-use crate::adapters::metrics::{Format, Snapshot};
+use crate::adapters::metrics::{Format, Series, Snapshot};
 use crate::adapters::store::StoreError;
 use crate::app::error::chain;
 use crate::app::watch::Muted;
@@ -293,7 +293,7 @@ impl Endpoints {
         }
         let fleet = shared.fleet();
         Snapshot {
-            agents: fleet.agents().cloned().collect(),
+            agents: fleet.agents().map(Series::from).collect(),
             missing_agents: fleet.missing_agents(),
             follows: fleet.follows(),
             list_age: fleet.sources().list.age(now.at),

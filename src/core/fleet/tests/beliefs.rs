@@ -494,7 +494,7 @@ fn what_changed_while_it_was_down_is_found() {
 fn a_first_list_of_forty_thousand_agents_is_taken_in_without_quadratic_work() {
     let services: Vec<Service> = (0..40_000)
         .map(|number| Service {
-            name: Some(format!("agent-{number}")),
+            name: format!("agent-{number}"),
             desired_deployment_id: Some("d1".to_owned()),
             reconciled_deployment_id: Some("d1".to_owned()),
             ..Service::default()
