@@ -14,8 +14,6 @@ mod page;
 mod query;
 mod routes;
 #[cfg(test)]
-mod schema;
-#[cfg(test)]
 mod tests;
 mod token;
 mod views;

@@ -135,7 +135,7 @@ pub struct EventData {
     pub deployment_id: Option<String>,
     /// When that was created, by the server's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// Its container image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ pub struct EventData {
     pub phases: Vec<PhaseEntry>,
     /// When the rollout, or the time of not being ready, started.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     pub started_at: Option<Timestamp>,
     /// How long it took: a rollout to its verdict, or an agent to become ready again.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,14 +22,14 @@ pub(super) struct AgentView {
     /// `unknown` before its first check.
     state: Status,
     /// Since when.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     since: Timestamp,
     /// Why it is unready.
     reason: Option<Reason>,
     #[serde(flatten)]
     live: Live,
     deployment_id: Option<String>,
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     deployment_created_at: Option<Timestamp>,
     image: Option<String>,
     previous_deployment_id: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct AgentView {
 #[serde(rename_all = "camelCase")]
 pub(super) struct UnderWay {
     /// When its deployment was created, by the server's clock or, where that is unknown, when it was first seen.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     started_at: Timestamp,
     /// Whether its start is unknown.
     observed_late: bool,
@@ -89,7 +89,7 @@ pub(super) struct SinkView {
     /// Events that wait.
     pending: u64,
     /// When the oldest of them was written.
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     oldest_at: Option<Timestamp>,
     dead_letters: u64,
 }
@@ -118,7 +118,7 @@ pub(super) struct RolloutView {
 pub(super) struct RolloutEvent {
     number: u64,
     kind: String,
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     at: Timestamp,
     phase: Option<Phase>,
     verdict: Option<Verdict>,

@@ -2,9 +2,9 @@
 
 use jiff::SignedDuration;
 
+use super::schema::of_answer;
 use super::*;
 use crate::adapters::store::{Outcome, Settled};
-use crate::app::watch::http::schema::of_answer;
 use crate::core::fleet::AgentState;
 use crate::core::rollout::{Phase, PhaseEntry};
 
