@@ -195,7 +195,7 @@ impl Dispatch {
 
     /// Sends an event that cannot be stored to the sinks that want it, a few times where that fails.
     pub(super) fn announce(&self, event: FleetEvent) {
-        let line = event_line(event.kind, &event.data);
+        let line = event_line(&event);
         error!(event = event.kind.as_str(), "{line}");
         let names = self.filters.sinks_of(&event).into_iter();
         let targets = names.filter_map(|name| {
@@ -210,10 +210,7 @@ impl Dispatch {
         for (name, target) in targets {
             let (stored, parts) = (stored.clone(), Arc::clone(&self.parts));
             tokio::spawn(async move {
-                let Some(what) = Notification::new(std::slice::from_ref(&stored), &parts.origin)
-                else {
-                    return;
-                };
+                let what = Notification::of(&stored, &parts.origin);
                 for attempt in 1..=ANNOUNCEMENTS {
                     match target.sink.deliver(what, Timestamp::now()).await {
                         Ok(()) => {

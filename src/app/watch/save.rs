@@ -210,7 +210,7 @@ fn in_words(change: &Change) -> String {
 fn log(stored: &StoredEvent, is_muted: bool) {
     let (event, data) = (&stored.event, &stored.event.data);
     let muted = if is_muted { " (muted)" } else { "" };
-    let line = format!("{}{muted}", event_line(event.kind, data));
+    let line = format!("{}{muted}", event_line(event));
     macro_rules! log_at {
         ($level:ident) => {
             $level!(
@@ -229,7 +229,7 @@ fn log(stored: &StoredEvent, is_muted: bool) {
             )
         };
     }
-    match event_severity(event.kind, data) {
+    match event_severity(event) {
         Severity::Error => log_at!(error),
         Severity::Warning => log_at!(warn),
         Severity::Info | Severity::Success => log_at!(info),

@@ -1,6 +1,5 @@
 //! Sends signs of life to dead man's switches, as long as the sidecar knows what it is there to know.
 
-use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,14 +32,14 @@ pub(super) async fn run(
             && Instant::now() >= next
         {
             next = Instant::now() + every;
-            let sign = Notification::new(slice::from_ref(&sign), &parts.origin);
+            let sign = Notification::of(&sign, &parts.origin);
             let faults = parts.shared.faults();
             if let Some(why) = faults.first() {
                 if problem.as_ref() != Some(why) {
                     warn!(sink = name, %why, "{name}: no heartbeat is sent: {why}");
                 }
                 problem = Some(why.clone());
-            } else if let Some(sign) = sign {
+            } else {
                 match target.sink.deliver(sign, Timestamp::now()).await {
                     Ok(()) => {
                         if problem.take().is_some() {

@@ -255,10 +255,8 @@ impl Worker {
         let sent = self.started.elapsed();
         self.attempts.spawn(async move {
             let events: Vec<StoredEvent> = deliveries.iter().map(|one| one.event.clone()).collect();
-            let result = match Notification::new(&events, &parts.origin) {
-                Some(what) => target.sink.deliver(what, Timestamp::now()).await,
-                None => Ok(()),
-            };
+            let what = Notification::of_all(&events, &parts.origin);
+            let result = target.sink.deliver(what, Timestamp::now()).await;
             Attempt {
                 deliveries,
                 target,
