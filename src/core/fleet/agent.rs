@@ -546,11 +546,7 @@ fn is_last_phase(phase: Option<&str>, verdict: Verdict) -> bool {
 fn ended_unseen(verdict: Verdict, id: &str, code: &str, summary: String) -> Outcome {
     Outcome {
         deployment_id: Some(id.to_owned()),
-        reason: Some(Reason {
-            code: code.to_owned(),
-            summary,
-            message: None,
-        }),
+        reason: Some(Reason::new(code, summary)),
         ..Outcome::new(verdict)
     }
 }

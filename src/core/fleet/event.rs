@@ -271,13 +271,8 @@ pub fn opened(
     code: &str,
     summary: String,
 ) -> FleetEvent {
-    let reason = Reason {
-        code: code.to_owned(),
-        summary,
-        message: None,
-    };
     let data = EventData {
-        reason: Some(reason),
+        reason: Some(Reason::new(code, summary)),
         ..EventData::default()
     };
     own_event(kind, time, dedup_key, since, data)

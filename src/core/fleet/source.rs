@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::rollout::{Failure, FailureClass, Verdict};
+use crate::core::rollout::{Failure, Verdict};
 
 /// The least time without a good answer after which a source is no longer ready.
 const MIN_PATIENCE: Duration = Duration::from_mins(1);
@@ -85,7 +85,7 @@ impl Source {
         self.failure = Some(Failing {
             since: before.as_ref().map_or(at, |before| before.since),
             times: before.map_or(0, |before| before.times).saturating_add(1),
-            verdict: verdict_of(failure.class),
+            verdict: failure.class.verdict(),
             why: failure.summary.clone(),
         });
         is_news
@@ -101,13 +101,5 @@ impl Source {
     #[must_use]
     pub fn failure(&self) -> Option<&Failing> {
         self.failure.as_ref()
-    }
-}
-
-/// How it is judged that there is no usable answer.
-fn verdict_of(class: FailureClass) -> Verdict {
-    match class {
-        FailureClass::Unauthorized => Verdict::Unauthorized,
-        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
     }
 }

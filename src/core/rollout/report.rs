@@ -21,6 +21,17 @@ pub struct Reason {
     pub message: Option<String>,
 }
 
+impl Reason {
+    /// A reason without further words.
+    pub(crate) fn new(code: &str, summary: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            summary,
+            message: None,
+        }
+    }
+}
+
 /// When a phase began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
