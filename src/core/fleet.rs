@@ -50,7 +50,9 @@ pub use self::moment::parse_moment;
 pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
 pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
-pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
+pub use self::record::{
+    AgentRecord, AgentState, Change, Incident, KnownDeployment, Live, UnderWay,
+};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::schedule::Urgency;
 pub use self::scope::{BadPattern, Scope};
@@ -241,7 +243,7 @@ impl Fleet {
             // What is not in scope stays in the store as it is.
             if in_scope {
                 fleet.schedule.add(Duration::ZERO, &record.name);
-                if record.is_rolling_out() {
+                if record.under_way().is_some() {
                     fleet
                         .schedule
                         .put(Duration::ZERO, &record.name, Urgency::Urgent);
@@ -256,7 +258,7 @@ impl Fleet {
         if let Watched::Named(names) = &fleet.rules.watched {
             for name in names {
                 let entry = fleet.agents.entry(name.as_str().to_owned()).or_default();
-                entry.was_there = watched_until.is_none();
+                entry.was_there = watched_until.is_none() && entry.agent.is_none();
                 fleet
                     .schedule
                     .put(Duration::ZERO, name.as_str(), Urgency::Regular);

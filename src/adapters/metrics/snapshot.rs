@@ -207,7 +207,7 @@ const OF_AGENT: &[OfAgent] = &[
     (
         "agent_rolling_out",
         "Whether a rollout is under way",
-        |agent| Some(agent.is_rolling_out().into()),
+        |agent| Some(agent.under_way().is_some().into()),
     ),
     ("agent_ready", "Whether the agent is ready", |agent| {
         agent.live.ready.map(u64::from)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::core::fleet::{AgentRecord, AgentState, Backlog, KnownDeployment, Live};
+use crate::core::fleet::{AgentRecord, AgentState, Backlog, KnownDeployment, Live, UnderWay};
 use crate::core::rollout::Phase;
 
 fn agent(name: &str) -> AgentRecord {
@@ -230,13 +230,12 @@ fn rollouts_are_counted_and_measured() {
     };
     metrics.rollout_finished(&late);
     let mut rolling = snapshot(&["a"]);
-    rolling.agents[0].state = AgentState::RollingOut {
-        deployment: KnownDeployment::default(),
+    rolling.agents[0].state = AgentState::RollingOut(UnderWay {
         started_at: Timestamp::UNIX_EPOCH,
         phases: Vec::new(),
         observed_late: false,
         rolled_back: false,
-    };
+    });
     let text = metrics.encode(rolling, Format::OpenMetrics);
     let bucket = |limit: &str| {
         let start = format!("rollout_duration_seconds_bucket{{le=\"{limit}\",verdict=\"ready\"}}");

@@ -283,13 +283,8 @@ impl Fleet {
             return;
         }
         agent.unconfirmed = None;
-        if let AgentState::RollingOut {
-            started_at,
-            observed_late,
-            ..
-        } = &agent.record.state
-        {
-            let started_at = Some(*started_at).filter(|_| !observed_late);
+        if let Some(rollout) = agent.record.under_way() {
+            let started_at = Some(rollout.started_at).filter(|_| !rollout.observed_late);
             return self.follow(now, name, deployment, started_at, step);
         }
         let observation = Observation::Details {
