@@ -28,8 +28,8 @@ use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::app::telemetry::Traces;
 use crate::core::fleet::{
-    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules, StoredEvent,
-    opened, recovered,
+    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, OwnIncident, PassEnd, Rules,
+    StoredEvent,
 };
 use crate::core::messages::Severity;
 
@@ -53,14 +53,8 @@ pub(crate) struct Sidecar {
     unsaved: Unsaved,
     supervisor: Supervisor,
     /// Since when the store cannot be written.
-    store_failing: Option<(Moment, Announced)>,
-}
-
-/// Whether something was announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Announced {
-    No,
-    Yes,
+    store_failing: Option<Moment>,
+    store_incident: OwnIncident,
 }
 
 /// What the sidecar works with.
@@ -112,6 +106,7 @@ impl Sidecar {
             unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
             store_failing: None,
+            store_incident: OwnIncident::of_store(),
             parts,
         }
     }
@@ -192,24 +187,17 @@ impl Sidecar {
     /// Announces that the store cannot be written for a while, without it; and with it that it can be again.
     fn watch_store(&mut self) {
         let now = self.parts.shared.now();
-        let key = || "store".to_owned();
-        match (self.parts.shared.store(), self.store_failing) {
-            (Err(_), None) => self.store_failing = Some((now, Announced::No)),
-            (Err(why), Some((since, Announced::No))) => {
-                if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
-                    self.store_failing = Some((since, Announced::Yes));
-                    let (kind, code) = (EventKind::StoreFailing, "store-failing");
-                    let event = opened(kind, now.wall, key(), since.wall, code, why);
-                    self.parts.dispatch.announce(event);
-                }
+        if let Err(why) = self.parts.shared.store() {
+            let since = *self.store_failing.get_or_insert(now);
+            if now.at.saturating_sub(since.at) >= STORE_PATIENCE
+                && let Some(event) = self.store_incident.open(now.wall, since.wall, why)
+            {
+                self.parts.dispatch.announce(event);
             }
-            (Err(_), Some((_, Announced::Yes))) | (Ok(()), None) => {}
-            (Ok(()), Some((since, announced))) => {
-                self.store_failing = None;
-                if announced == Announced::Yes {
-                    let kind = EventKind::StoreRecovered;
-                    self.add_event(recovered(kind, now.wall, key(), since.wall));
-                }
+        } else {
+            self.store_failing = None;
+            if let Some(event) = self.store_incident.close(now.wall) {
+                self.add_event(event);
             }
         }
     }

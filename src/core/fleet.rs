@@ -4,7 +4,6 @@
 //! of agents is only a hint where to look: what is believed comes from the agents' own details.
 
 mod agent;
-mod blind;
 mod checks;
 mod clock;
 mod event;
@@ -17,6 +16,7 @@ mod list;
 mod moment;
 mod mute;
 mod overview;
+mod own_incident;
 mod public_url;
 mod record;
 mod retry;
@@ -38,9 +38,7 @@ use jiff::Timestamp;
 pub use self::clock::{Moment, ServerClock};
 #[cfg(test)]
 pub(crate) use self::event::TYPE_PREFIX;
-pub use self::event::{
-    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, opened, recovered,
-};
+pub use self::event::{EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent};
 pub(crate) use self::example::{test_events, whole_event};
 
 pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
@@ -49,6 +47,7 @@ pub use self::input::{Action, Input, Step, Task, TaskId};
 pub use self::moment::parse_moment;
 pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
+pub use self::own_incident::OwnIncident;
 pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
 pub use self::record::{
     AgentRecord, AgentState, Change, Incident, KnownDeployment, Live, UnderWay,
@@ -116,8 +115,6 @@ pub struct Fleet {
     schedule: Schedule,
     clock: ServerClock,
     sources: Sources,
-    /// What it is blind to, by the `dedupkey` of the event that said so, and since when.
-    blind: BTreeMap<String, Timestamp>,
     /// When the list is to be read; none while it is, and where there is none.
     list_at: Option<Duration>,
     /// Until when an earlier run had watched; none where this is the first.
@@ -218,13 +215,13 @@ impl Fleet {
         records: Vec<AgentRecord>,
         watched_until: Option<Timestamp>,
     ) -> Self {
+        let reads_list = matches!(rules.watched, Watched::Listed(_));
         let mut fleet = Self {
             agents: BTreeMap::new(),
             schedule: Schedule::new(rules.health_interval, rules.max_rps),
             clock: ServerClock::default(),
-            sources: Sources::new(rules.interval),
-            blind: BTreeMap::new(),
-            list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
+            sources: Sources::new(rules.interval, reads_list),
+            list_at: reads_list.then_some(Duration::ZERO),
             watched_until,
             listed: None,
             nobody: None,
@@ -270,6 +267,13 @@ impl Fleet {
         fleet
     }
 
+    /// Takes in what an earlier run has reported as wrong with the sidecar itself, and is not over.
+    #[must_use]
+    pub fn with_incidents(mut self, incidents: &BTreeMap<String, Timestamp>) -> Self {
+        self.sources.resume(incidents);
+        self
+    }
+
     /// Takes in something that has happened.
     pub fn handle(&mut self, now: Moment, input: Input) -> Step {
         let mut step = Step::default();
@@ -290,7 +294,7 @@ impl Fleet {
             }
             Input::TaskLost(task) => self.on_task_lost(now, task, &mut step),
         }
-        self.watch_sources(now, &mut step);
+        step.change.events.extend(self.sources.report(now));
         step
     }
 
@@ -338,7 +342,7 @@ impl Fleet {
             let why = format!("the list of agents cannot be read: {}", failing.why);
             return Some(PassEnd::Failed(failing.verdict, why));
         }
-        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
+        let reading = !self.is_named() && (self.listed.is_none() || self.list_at.is_some());
         if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
             return None;
         }
@@ -404,12 +408,6 @@ impl Fleet {
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
-    }
-
-    /// Whether there is a list to be read.
-    #[must_use]
-    pub fn reads_list(&self) -> bool {
-        !self.is_named()
     }
 
     /// How many agents were named, or are in the list, without there being any.
@@ -498,7 +496,7 @@ impl Fleet {
     fn remove(&mut self, now: Moment, name: &str, step: &mut Step) {
         self.change(name, step, |agent, clock| agent.removed(now, clock));
         step.change.agents.insert(name.to_owned(), None);
-        if self.reads_list() {
+        if !self.is_named() {
             self.agents.remove(name);
             self.schedule.remove(name);
         } else if let Some(entry) = self.agents.get_mut(name) {

@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
-use self::worker::{Worker, sink_key};
+use self::worker::Worker;
 use super::shared::lock;
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::Sink;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::{Reader, Store, StoreError};
 use crate::core::fleet::{
-    EventKind, Filter, FleetEvent, IncidentChange, Origin, StoredEvent, recovered,
+    EventKind, Filter, FleetEvent, IncidentChange, Origin, OwnIncident, StoredEvent,
 };
 use crate::core::messages::{Notification, event_line};
 
@@ -62,6 +62,16 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+impl Parts {
+    /// Passes on what there is to report of a sink, if anything.
+    fn report(&self, event: Option<FleetEvent>) {
+        if let Some(event) = event {
+            // Once nobody listens the program ends.
+            let _ = self.reports.send(event);
+        }
+    }
+}
+
 /// The deliveries to all sinks.
 pub(crate) struct Dispatch {
     parts: Arc<Parts>,
@@ -91,8 +101,8 @@ impl Filters {
         let closes = event.incident() == Some(IncidentChange::Closes);
         let fit = self.sinks.iter().filter(|plan| {
             // What takes nothing need not be sent that.
-            let is_own =
-                event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(&plan.name);
+            let is_own = event.kind == EventKind::SinkFailing
+                && event.data.sink.as_ref() == Some(&plan.name);
             let is_heard = !is_muted || closes && plan.filter.wants_incidents_only();
             plan.filter.passes(event) && is_heard && !is_own
         });
@@ -184,12 +194,11 @@ impl Dispatch {
     /// Of a sink that is not configured any more, nothing is wrong any more.
     fn close_incidents_of_unconfigured(&self) {
         let now = self.parts.shared.now().wall;
-        for (key, since) in &self.parts.incidents {
-            let name = key.strip_prefix("sink/");
-            if name.is_some_and(|name| !self.sinks.contains_key(name)) {
-                let event = recovered(EventKind::SinkRecovered, now, key.clone(), *since);
-                let _ = self.parts.reports.send(event);
-            }
+        let incidents = &self.parts.incidents;
+        let names = incidents.keys().filter_map(|key| key.strip_prefix("sink/"));
+        for name in names.filter(|name| !self.sinks.contains_key(*name)) {
+            let mut incident = OwnIncident::of_sink(name).resumed(incidents);
+            self.parts.report(incident.close(now));
         }
     }
 

@@ -199,14 +199,7 @@ impl Shared {
     /// Why the sidecar does not know what it is there to know; empty where it does.
     pub(crate) fn faults(&self) -> Vec<String> {
         let now = self.now();
-        let fleet = self.fleet();
-        let sources = fleet.sources();
-        let mut faults = Vec::new();
-        if fleet.reads_list() {
-            faults.extend(sources.fault("list of agents", &sources.list, now.at));
-        }
-        faults.extend(sources.fault("agents' details", &sources.details, now.at));
-        drop(fleet);
+        let mut faults = self.fleet().sources().faults(now.at);
         if let Err(why) = self.store() {
             faults.push(format!("the store cannot be written: {why}"));
         }

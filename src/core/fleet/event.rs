@@ -1,7 +1,6 @@
 //! What happened to an organization's agents: the one event that feeds the log, sinks, history and endpoints.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,9 +8,7 @@ use serde_json::{Value, json};
 use strum::IntoStaticStr;
 
 use super::public_url::{PublicUrl, url_part};
-use crate::core::rollout::{
-    Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning, whole_millis,
-};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
 use crate::core::text::template::Template;
 
 /// The start of every `CloudEvents` type.
@@ -258,59 +255,6 @@ impl Origin {
             .filter(|_| !data.agent.is_empty());
         let dashboard = dashboard.map(|url| ("dashboardUrl", url.text(&json!(data), url_part)));
         page.into_iter().chain(dashboard).collect()
-    }
-}
-
-/// An event about the sidecar itself: what is wrong, and since when.
-#[must_use]
-pub fn opened(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-    code: &str,
-    summary: String,
-) -> FleetEvent {
-    let data = EventData {
-        reason: Some(Reason::new(code, summary)),
-        ..EventData::default()
-    };
-    own_event(kind, time, dedup_key, since, data)
-}
-
-/// An event about the sidecar itself: what was wrong since a moment is over.
-#[must_use]
-pub fn recovered(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-) -> FleetEvent {
-    let took = Duration::try_from(time.duration_since(since)).unwrap_or_default();
-    let data = EventData {
-        elapsed_ms: Some(whole_millis(took)),
-        ..EventData::default()
-    };
-    own_event(kind, time, dedup_key, since, data)
-}
-
-fn own_event(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-    data: EventData,
-) -> FleetEvent {
-    let data = EventData {
-        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
-        started_at: Some(since),
-        ..data
-    };
-    FleetEvent {
-        kind,
-        time,
-        dedup_key,
-        data,
     }
 }
 
