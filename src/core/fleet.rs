@@ -185,18 +185,6 @@ struct Entry {
     passes_over_hints_until: Duration,
 }
 
-impl Entry {
-    /// What the check at `at` did not show has a gap: whether it went on meanwhile, nobody has seen.
-    fn note_gaps(&mut self, at: Duration) {
-        let of_agent = self.agent.iter_mut().flat_map(Agent::unsettled_mut);
-        for shown in of_agent.chain(&mut self.absent) {
-            if shown.last_at() < at {
-                shown.gap();
-            }
-        }
-    }
-}
-
 /// How the watching of an organization has ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassEnd {
