@@ -48,7 +48,7 @@ pub use self::moment::parse_moment;
 pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
 pub use self::own_incident::OwnIncident;
-pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
+pub use self::public_url::{PublicUrl, url_part};
 pub use self::record::{
     AgentRecord, AgentState, Change, Incident, KnownDeployment, Live, UnderWay,
 };
