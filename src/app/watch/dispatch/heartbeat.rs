@@ -33,31 +33,26 @@ pub(super) async fn run(
         {
             next = Instant::now() + every;
             let sign = Notification::of(&sign, &parts.origin);
-            let faults = parts.shared.faults();
-            if let Some(why) = faults.first() {
-                if problem.as_ref() != Some(why) {
-                    warn!(sink = name, %why, "{name}: no heartbeat is sent: {why}");
-                }
-                problem = Some(why.clone());
+            let failure = if let Some(why) = parts.shared.faults().into_iter().next() {
+                Some(("no heartbeat is sent", why))
+            } else if let Err(error) = target.sink.deliver(sign, Timestamp::now()).await {
+                parts.metrics.delivery(&name, DeliveryOutcome::Failed);
+                Some(("a heartbeat failed", error.reason))
             } else {
-                match target.sink.deliver(sign, Timestamp::now()).await {
-                    Ok(()) => {
-                        if problem.take().is_some() {
-                            info!(sink = name, "{name}: heartbeats arrive again");
-                        }
-                        debug!(sink = name, "sent a heartbeat");
-                        parts.metrics.delivery(&name, DeliveryOutcome::Delivered);
-                    }
-                    Err(error) => {
-                        parts.metrics.delivery(&name, DeliveryOutcome::Failed);
-                        let why = error.reason;
-                        if problem.as_ref() != Some(&why) {
-                            warn!(sink = name, %why, "{name}: a heartbeat failed: {why}");
-                        }
-                        problem = Some(why);
-                    }
+                debug!(sink = name, "sent a heartbeat");
+                parts.metrics.delivery(&name, DeliveryOutcome::Delivered);
+                None
+            };
+            match &failure {
+                Some((what, why)) if problem.as_ref() != Some(why) => {
+                    warn!(sink = name, %why, "{name}: {what}: {why}");
                 }
+                None if problem.is_some() => {
+                    info!(sink = name, "{name}: heartbeats arrive again");
+                }
+                Some(_) | None => {}
             }
+            problem = failure.map(|(_, why)| why);
         }
         tokio::select! {
             Ok(()) = configured.changed() => {}

@@ -229,10 +229,7 @@ impl Worker {
             let gathered = oldest.checked_add(group_for).unwrap_or(oldest);
             let is_whole = due.deliveries.len() >= MAX_GROUP || *self.drain.borrow();
             if gathered > Timestamp::now() && !is_whole {
-                return Some(
-                    next.unwrap_or_else(|| in_time(gathered))
-                        .min(in_time(gathered)),
-                );
+                return [next, Some(in_time(gathered))].into_iter().flatten().min();
             }
             self.attempt(&target, due.deliveries);
             return next;
