@@ -12,8 +12,10 @@ mod supervisor;
 mod tasks;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -22,7 +24,7 @@ pub(crate) use self::dispatch::{Dispatch, Parts as DispatchParts, SinkPlan};
 use self::save::Unsaved;
 pub(crate) use self::shared::{Muted, Shared};
 pub(crate) use self::store_handle::StoreHandle;
-use self::supervisor::Supervisor;
+use self::supervisor::{Supervisor, notify};
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
@@ -32,6 +34,7 @@ use crate::core::fleet::{
     StoredEvent,
 };
 use crate::core::messages::Severity;
+use crate::core::text::one_line;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -113,7 +116,7 @@ impl Sidecar {
 
     /// Runs until it is asked to stop, or its one pass is over; then delivers what is due, for a while.
     pub(crate) async fn run(mut self) -> Ended {
-        supervisor::ready();
+        notify(NotifyState::Ready);
         let mut stop = self.parts.stop.clone();
         let ended = loop {
             self.parts.shared.beat(LOOP);
@@ -149,7 +152,7 @@ impl Sidecar {
                 () = sleep_until(wake) => {}
             }
         };
-        supervisor::stopping();
+        notify(NotifyState::Stopping);
         info!("stopping: finishing deliveries");
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
@@ -241,7 +244,7 @@ impl Sidecar {
                         Severity::Warning => warn!("{line}"),
                         Severity::Info | Severity::Success => info!("{line}"),
                     }
-                    supervisor::status(&line);
+                    notify(NotifyState::Status(&one_line(&line)));
                 }
             }
         }
@@ -260,7 +263,8 @@ impl Sidecar {
     }
 
     async fn reload(&mut self, reload: Reload) {
-        self.parts.shared.set_reload_ok(reload.is_ok());
+        let reload_ok = &self.parts.shared.reload_ok;
+        reload_ok.store(reload.is_ok(), Ordering::Relaxed);
         let reloaded = match reload {
             Ok(reloaded) => reloaded,
             Err(why) => {

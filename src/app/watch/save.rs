@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -186,7 +187,8 @@ impl Unsaved {
             .writing
             .as_ref()
             .map_or(0, |(change, _)| change.events.len());
-        self.shared.set_unsaved(self.waiting.events.len() + writing);
+        let unsaved = self.waiting.events.len() + writing;
+        self.shared.unsaved.store(unsaved, Ordering::Relaxed);
     }
 }
 
