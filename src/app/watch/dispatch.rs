@@ -162,10 +162,7 @@ impl Dispatch {
             if let Some(known) = known {
                 known.send_replace(Some(plan));
             } else {
-                let name = plan.name.clone();
-                let sender = watch::Sender::new(Some(plan));
-                self.start_worker(name.clone(), sender.subscribe());
-                self.sinks.insert(name, sender);
+                self.start_worker(plan);
             }
         }
         self.filters = Arc::new(Filters {
@@ -175,15 +172,15 @@ impl Dispatch {
         self.warn_of_unconfigured(&names).await;
     }
 
-    fn start_worker(&mut self, name: String, configured: watch::Receiver<Option<Arc<SinkPlan>>>) {
+    fn start_worker(&mut self, plan: Arc<SinkPlan>) {
+        let (name, is_heartbeat) = (plan.name.clone(), plan.sink.every().is_some());
+        let sender = watch::Sender::new(Some(plan));
+        let configured = sender.subscribe();
+        self.sinks.insert(name.clone(), sender);
         let (parts, drain) = (Arc::clone(&self.parts), self.drain.subscribe());
-        let every = configured
-            .borrow()
-            .as_ref()
-            .and_then(|target| target.sink.every());
-        if every.is_some() {
-            self.workers
-                .spawn(heartbeat::run(name, parts, configured, drain));
+        if is_heartbeat {
+            let worker = heartbeat::run(name, parts, configured, drain);
+            self.workers.spawn(worker);
         } else {
             let (wake, working) = (self.parts.shared.deliveries(), Arc::clone(&self.working));
             let worker = Worker::new(name, parts, configured, wake, drain, working);
@@ -243,6 +240,7 @@ impl Dispatch {
     pub(super) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
     }
+
     /// What gives up events that are too old and wait for a sink that takes nothing.
     pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
         let working = lock(&self.working).clone();
