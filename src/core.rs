@@ -7,7 +7,7 @@ pub(crate) mod mcp;
 pub mod messages;
 pub mod rollout;
 #[cfg(test)]
-pub(crate) mod schema;
+pub(crate) mod tests;
 pub mod text;
 pub(crate) mod trace;
 pub mod wire;

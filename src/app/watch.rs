@@ -12,8 +12,10 @@ mod supervisor;
 mod tasks;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -22,16 +24,17 @@ pub(crate) use self::dispatch::{Dispatch, Parts as DispatchParts, SinkPlan};
 use self::save::Unsaved;
 pub(crate) use self::shared::{Muted, Shared};
 pub(crate) use self::store_handle::StoreHandle;
-use self::supervisor::Supervisor;
+use self::supervisor::{Supervisor, notify};
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
 use crate::app::telemetry::Traces;
 use crate::core::fleet::{
-    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, PassEnd, Rules, StoredEvent,
-    opened, recovered,
+    Action, Change, EventKind, FleetEvent, Input, Moment, Mute, OwnIncident, PassEnd, Rules,
+    StoredEvent,
 };
 use crate::core::messages::Severity;
+use crate::core::text::one_line;
 
 /// How often the loop shows that it is alive.
 const TICK: Duration = Duration::from_secs(5);
@@ -53,14 +56,8 @@ pub(crate) struct Sidecar {
     unsaved: Unsaved,
     supervisor: Supervisor,
     /// Since when the store cannot be written.
-    store_failing: Option<(Moment, Announced)>,
-}
-
-/// Whether something was announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Announced {
-    No,
-    Yes,
+    store_failing: Option<Moment>,
+    store_incident: OwnIncident,
 }
 
 /// What the sidecar works with.
@@ -112,13 +109,14 @@ impl Sidecar {
             unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
             store_failing: None,
+            store_incident: OwnIncident::of_store(),
             parts,
         }
     }
 
     /// Runs until it is asked to stop, or its one pass is over; then delivers what is due, for a while.
     pub(crate) async fn run(mut self) -> Ended {
-        supervisor::ready();
+        notify(NotifyState::Ready);
         let mut stop = self.parts.stop.clone();
         let ended = loop {
             self.parts.shared.beat(LOOP);
@@ -154,7 +152,7 @@ impl Sidecar {
                 () = sleep_until(wake) => {}
             }
         };
-        supervisor::stopping();
+        notify(NotifyState::Stopping);
         info!("stopping: finishing deliveries");
         let until = Instant::now() + GRACE;
         let last_writes = Instant::now() + LAST_WRITES;
@@ -192,24 +190,17 @@ impl Sidecar {
     /// Announces that the store cannot be written for a while, without it; and with it that it can be again.
     fn watch_store(&mut self) {
         let now = self.parts.shared.now();
-        let key = || "store".to_owned();
-        match (self.parts.shared.store(), self.store_failing) {
-            (Err(_), None) => self.store_failing = Some((now, Announced::No)),
-            (Err(why), Some((since, Announced::No))) => {
-                if now.at.saturating_sub(since.at) >= STORE_PATIENCE {
-                    self.store_failing = Some((since, Announced::Yes));
-                    let (kind, code) = (EventKind::StoreFailing, "store-failing");
-                    let event = opened(kind, now.wall, key(), since.wall, code, why);
-                    self.parts.dispatch.announce(event);
-                }
+        if let Err(why) = self.parts.shared.store() {
+            let since = *self.store_failing.get_or_insert(now);
+            if now.at.saturating_sub(since.at) >= STORE_PATIENCE
+                && let Some(event) = self.store_incident.open(now.wall, since.wall, why)
+            {
+                self.parts.dispatch.announce(event);
             }
-            (Err(_), Some((_, Announced::Yes))) | (Ok(()), None) => {}
-            (Ok(()), Some((since, announced))) => {
-                self.store_failing = None;
-                if announced == Announced::Yes {
-                    let kind = EventKind::StoreRecovered;
-                    self.add_event(recovered(kind, now.wall, key(), since.wall));
-                }
+        } else {
+            self.store_failing = None;
+            if let Some(event) = self.store_incident.close(now.wall) {
+                self.add_event(event);
             }
         }
     }
@@ -253,7 +244,7 @@ impl Sidecar {
                         Severity::Warning => warn!("{line}"),
                         Severity::Info | Severity::Success => info!("{line}"),
                     }
-                    supervisor::status(&line);
+                    notify(NotifyState::Status(&one_line(&line)));
                 }
             }
         }
@@ -272,7 +263,8 @@ impl Sidecar {
     }
 
     async fn reload(&mut self, reload: Reload) {
-        self.parts.shared.set_reload_ok(reload.is_ok());
+        let reload_ok = &self.parts.shared.reload_ok;
+        reload_ok.store(reload.is_ok(), Ordering::Relaxed);
         let reloaded = match reload {
             Ok(reloaded) => reloaded,
             Err(why) => {

@@ -4,7 +4,6 @@
 //! of agents is only a hint where to look: what is believed comes from the agents' own details.
 
 mod agent;
-mod blind;
 mod checks;
 mod clock;
 mod event;
@@ -17,6 +16,7 @@ mod list;
 mod moment;
 mod mute;
 mod overview;
+mod own_incident;
 mod public_url;
 mod record;
 mod retry;
@@ -38,9 +38,7 @@ use jiff::Timestamp;
 pub use self::clock::{Moment, ServerClock};
 #[cfg(test)]
 pub(crate) use self::event::TYPE_PREFIX;
-pub use self::event::{
-    EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent, opened, recovered,
-};
+pub use self::event::{EventData, EventKind, FleetEvent, IncidentChange, Origin, StoredEvent};
 pub(crate) use self::example::{test_events, whole_event};
 
 pub use self::filter::{BadFilter, Filter, Wanted, final_verdict};
@@ -49,8 +47,11 @@ pub use self::input::{Action, Input, Step, Task, TaskId};
 pub use self::moment::parse_moment;
 pub use self::mute::Mute;
 pub use self::overview::{AgentFilter, Census, Order, Status, attention_first, census};
-pub use self::public_url::{InvalidPublicUrl, PublicUrl, url_part};
-pub use self::record::{AgentRecord, AgentState, Change, Incident, KnownDeployment, Live};
+pub use self::own_incident::OwnIncident;
+pub use self::public_url::{PublicUrl, url_part};
+pub use self::record::{
+    AgentRecord, AgentState, Change, Incident, KnownDeployment, Live, UnderWay,
+};
 pub use self::retry::{Backlog, DeliveryFailure, LONGEST_WAIT, Retry, SinkHealth};
 pub use self::schedule::Urgency;
 pub use self::scope::{BadPattern, Scope};
@@ -115,8 +116,6 @@ pub struct Fleet {
     schedule: Schedule,
     clock: ServerClock,
     sources: Sources,
-    /// What it is blind to, by the `dedupkey` of the event that said so, and since when.
-    blind: BTreeMap<String, Timestamp>,
     /// When the list is to be read; none while it is, and where there is none.
     list_at: Option<Duration>,
     /// Until when an earlier run had watched; none where this is the first.
@@ -187,18 +186,6 @@ struct Entry {
     passes_over_hints_until: Duration,
 }
 
-impl Entry {
-    /// What the check at `at` did not show has a gap: whether it went on meanwhile, nobody has seen.
-    fn note_gaps(&mut self, at: Duration) {
-        let of_agent = self.agent.iter_mut().flat_map(Agent::unsettled_mut);
-        for shown in of_agent.chain(&mut self.absent) {
-            if shown.last_at() < at {
-                shown.gap();
-            }
-        }
-    }
-}
-
 /// How the watching of an organization has ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassEnd {
@@ -217,13 +204,13 @@ impl Fleet {
         records: Vec<AgentRecord>,
         watched_until: Option<Timestamp>,
     ) -> Self {
+        let reads_list = matches!(rules.watched, Watched::Listed(_));
         let mut fleet = Self {
             agents: BTreeMap::new(),
             schedule: Schedule::new(rules.health_interval, rules.max_rps),
             clock: ServerClock::default(),
-            sources: Sources::new(rules.interval),
-            blind: BTreeMap::new(),
-            list_at: matches!(rules.watched, Watched::Listed(_)).then_some(Duration::ZERO),
+            sources: Sources::new(rules.interval, reads_list),
+            list_at: reads_list.then_some(Duration::ZERO),
             watched_until,
             listed: None,
             nobody: None,
@@ -242,7 +229,7 @@ impl Fleet {
             // What is not in scope stays in the store as it is.
             if in_scope {
                 fleet.schedule.add(Duration::ZERO, &record.name);
-                if record.is_rolling_out() {
+                if record.under_way().is_some() {
                     fleet
                         .schedule
                         .put(Duration::ZERO, &record.name, Urgency::Urgent);
@@ -254,7 +241,7 @@ impl Fleet {
         if let Watched::Named(names) = &fleet.rules.watched {
             for name in names {
                 let entry = fleet.agents.entry(name.as_str().to_owned()).or_default();
-                entry.was_there = watched_until.is_none();
+                entry.was_there = watched_until.is_none() && entry.agent.is_none();
                 fleet
                     .schedule
                     .put(Duration::ZERO, name.as_str(), Urgency::Regular);
@@ -264,6 +251,13 @@ impl Fleet {
             .schedule
             .set_interval(Duration::ZERO, fleet.idle_interval());
         fleet
+    }
+
+    /// Takes in what an earlier run has reported as wrong with the sidecar itself, and is not over.
+    #[must_use]
+    pub fn with_incidents(mut self, incidents: &BTreeMap<String, Timestamp>) -> Self {
+        self.sources.resume(incidents);
+        self
     }
 
     /// Takes in something that has happened.
@@ -286,7 +280,7 @@ impl Fleet {
             }
             Input::TaskLost(task) => self.on_task_lost(now, task, &mut step),
         }
-        self.watch_sources(now, &mut step);
+        step.change.events.extend(self.sources.report(now));
         step
     }
 
@@ -334,7 +328,7 @@ impl Fleet {
             let why = format!("the list of agents cannot be read: {}", failing.why);
             return Some(PassEnd::Failed(failing.verdict, why));
         }
-        let reading = self.reads_list() && (self.listed.is_none() || self.list_at.is_some());
+        let reading = !self.is_named() && (self.listed.is_none() || self.list_at.is_some());
         if reading || self.follows > 0 || self.checks > 0 || !self.schedule.is_empty() {
             return None;
         }
@@ -400,12 +394,6 @@ impl Fleet {
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
-    }
-
-    /// Whether there is a list to be read.
-    #[must_use]
-    pub fn reads_list(&self) -> bool {
-        !self.is_named()
     }
 
     /// How many agents were named, or are in the list, without there being any.
@@ -494,7 +482,7 @@ impl Fleet {
     fn remove(&mut self, now: Moment, name: &str, step: &mut Step) {
         self.change(name, step, |agent, clock| agent.removed(now, clock));
         step.change.agents.insert(name.to_owned(), None);
-        if self.reads_list() {
+        if !self.is_named() {
             self.agents.remove(name);
             self.schedule.remove(name);
         } else if let Some(entry) = self.agents.get_mut(name) {

@@ -1,5 +1,6 @@
 //! A rollout as a trace: its spans as OTLP/HTTP writes them in JSON, and the ids that are handed on.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::core::fleet::FleetEvent;
-use crate::core::rollout::{AgentReport, CommandReport, PhaseEntry, Reason, Verdict};
+use crate::core::rollout::{AgentReport, CommandReport, Outcome, PhaseEntry, Verdict};
 use crate::core::text::one_line;
 
 /// The name of what makes the spans.
@@ -31,17 +32,12 @@ pub(crate) struct Root {
 #[derive(Debug, Clone)]
 pub(crate) struct Rollout<'a> {
     agent: &'a str,
-    deployment_id: Option<&'a str>,
-    region: Option<&'a str>,
-    image: Option<&'a str>,
-    verdict: Verdict,
-    reason: Option<&'a Reason>,
+    /// How it ended.
+    outcome: Cow<'a, Outcome>,
     command: Option<CommandReport>,
     /// Whether nobody watched when it began or ended.
     observed_late: bool,
     began: Timestamp,
-    elapsed: Duration,
-    phases: &'a [PhaseEntry],
     /// What of the root span lies outside of the rollout: a deploy command before it, for example.
     around: Option<(Timestamp, Timestamp)>,
 }
@@ -95,19 +91,12 @@ impl<'a> Rollout<'a> {
         report: &'a AgentReport,
         around: Option<(Timestamp, Timestamp)>,
     ) -> Self {
-        let outcome = &report.outcome;
         Self {
             agent: &report.agent,
-            deployment_id: outcome.deployment_id.as_deref(),
-            region: outcome.region.as_deref(),
-            image: outcome.image.as_deref(),
-            verdict: outcome.verdict,
-            reason: outcome.reason.as_ref(),
+            outcome: Cow::Borrowed(&report.outcome),
             command: report.command,
             observed_late: false,
             began: report.started_at,
-            elapsed: outcome.elapsed,
-            phases: &outcome.phases,
             around,
         }
     }
@@ -118,18 +107,22 @@ impl<'a> Rollout<'a> {
         // Of one that nobody timed only its end is known.
         let timed = data.started_at.zip(data.elapsed_ms);
         let (began, elapsed_ms) = timed.unwrap_or((event.time, 0));
+        let phases = timed.map_or(&[][..], |_| data.phases.as_slice());
+        let outcome = Outcome {
+            deployment_id: data.deployment_id.clone(),
+            region: data.region.clone(),
+            image: data.image.clone(),
+            reason: data.reason.clone(),
+            elapsed: Duration::from_millis(elapsed_ms),
+            phases: phases.to_vec(),
+            ..Outcome::new(data.verdict.unwrap_or_default())
+        };
         Self {
             agent: &data.agent,
-            deployment_id: data.deployment_id.as_deref(),
-            region: data.region.as_deref(),
-            image: data.image.as_deref(),
-            verdict: data.verdict.unwrap_or_default(),
-            reason: data.reason.as_ref(),
+            outcome: Cow::Owned(outcome),
             command: None,
             observed_late: data.observed_late,
             began,
-            elapsed: Duration::from_millis(elapsed_ms),
-            phases: if timed.is_some() { &data.phases } else { &[] },
             around: None,
         }
     }
@@ -137,7 +130,7 @@ impl<'a> Rollout<'a> {
     /// Its spans: the root, and one for each phase.
     pub(crate) fn spans(&self, root: &Root, mut random: impl FnMut() -> u64) -> Vec<Value> {
         let after = |time: Duration| self.began.checked_add(time).unwrap_or(self.began);
-        let ended = after(self.elapsed);
+        let ended = after(self.outcome.elapsed);
         let (first, last) = self.around.unwrap_or((self.began, ended));
         let trace_id = format!("{:032x}", root.trace_id);
         let span =
@@ -161,8 +154,9 @@ impl<'a> Rollout<'a> {
         whole["attributes"] = self.attributes();
         whole["status"] = self.status();
         let mut spans = vec![whole];
-        for (place, entry) in self.phases.iter().enumerate() {
-            let next = self.phases.get(place + 1);
+        let phases = &self.outcome.phases;
+        for (place, entry) in phases.iter().enumerate() {
+            let next = phases.get(place + 1);
             let at = |entry: &PhaseEntry| after(Duration::from_millis(entry.at_ms)).min(ended);
             let bounds = (at(entry), next.map_or(ended, at));
             let name = entry.phase.as_str().to_owned();
@@ -177,8 +171,9 @@ impl<'a> Rollout<'a> {
     }
 
     fn attributes(&self) -> Value {
+        let outcome = &self.outcome;
         // The semantic conventions know these two; of what is not proven they say nothing.
-        let status = match self.verdict {
+        let status = match outcome.verdict {
             Verdict::Ready => Some("succeeded"),
             Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => Some("failed"),
             _ => None,
@@ -186,12 +181,12 @@ impl<'a> Rollout<'a> {
         let error = self.error();
         let texts = [
             ("deployment.name", Some(self.agent)),
-            ("deployment.id", self.deployment_id),
+            ("deployment.id", outcome.deployment_id.as_deref()),
             ("deployment.status", status),
-            ("cloud.region", self.region),
+            ("cloud.region", outcome.region.as_deref()),
             ("error.type", error.as_ref().map(|(kind, _)| kind.as_str())),
-            ("pipecat_rollout.verdict", Some(self.verdict.as_str())),
-            ("pipecat_rollout.image", self.image),
+            ("pipecat_rollout.verdict", Some(outcome.verdict.as_str())),
+            ("pipecat_rollout.image", outcome.image.as_deref()),
         ];
         let texts = texts
             .into_iter()
@@ -216,7 +211,7 @@ impl<'a> Rollout<'a> {
     /// What went wrong: its kind in a word, and in a line.
     fn error(&self) -> Option<(String, String)> {
         let command = self.command.map_or(0, |command| command.exit_code);
-        match (self.verdict, self.reason) {
+        match (self.outcome.verdict, &self.outcome.reason) {
             (Verdict::Ready, _) if command == 0 => None,
             (Verdict::Ready, _) => Some((
                 Verdict::CommandFailed(command).as_str().to_owned(),

@@ -17,7 +17,7 @@ pub(super) fn run(data: &[u8]) {
     let again: FleetEvent = serde_json::from_str(&json).expect("it reads back");
     // Which signal ended a watch is not kept.
     assert_eq!(serde_json::to_string(&again).ok(), Some(json));
-    assert_harmless(&event_line(event.kind, &event.data));
+    assert_harmless(&event_line(&event));
     cloud_event(&StoredEvent {
         number: 7,
         store_id: "0123abcd".to_owned(),

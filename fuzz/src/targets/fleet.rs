@@ -124,7 +124,7 @@ impl Life {
         if let Some(record) = self.fleet.agent(name) {
             assert_eq!(record.name, name);
             let stored = self.stored.get(name).expect("what is known is written");
-            assert_eq!(stored.is_rolling_out(), record.is_rolling_out());
+            assert_eq!(stored.under_way(), record.under_way());
         } else {
             assert!(!self.stored.contains_key(name), "what is written is known");
         }

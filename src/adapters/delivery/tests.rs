@@ -120,7 +120,7 @@ pub(super) async fn deliver_at(
     now: Timestamp,
 ) -> Result<(), DeliveryError> {
     let (events, origin) = ([event.clone()], origin());
-    let what = Notification::new(&events, &origin).unwrap();
+    let what = Notification::of_all(&events, &origin);
     sink.deliver(what, now).await
 }
 
@@ -156,7 +156,7 @@ fn an_attempt_may_move_between_threads() {
     let may_move = |_: &dyn Send| ();
     let sink = webhook("https://example.com");
     let (events, origin) = ([event()], origin());
-    let what = Notification::new(&events, &origin).unwrap();
+    let what = Notification::of_all(&events, &origin);
     may_move(&sink.deliver(what, Timestamp::UNIX_EPOCH));
 }
 

@@ -59,7 +59,7 @@ impl From<&AgentRecord> for Series {
         Self {
             name: agent.name.clone(),
             region: agent.region.clone(),
-            is_rolling_out: agent.is_rolling_out(),
+            is_rolling_out: agent.under_way().is_some(),
             live: agent.live.clone(),
         }
     }

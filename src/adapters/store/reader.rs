@@ -71,7 +71,7 @@ pub(crate) struct DeadLetter {
     /// What happened; none where that cannot be known any more.
     pub(crate) kind: Option<String>,
     /// When it was given up.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     pub(crate) at: Timestamp,
     pub(crate) why: String,
 }

@@ -21,7 +21,7 @@ pub(crate) struct EventDelivery {
     pub(crate) sink: String,
     pub(crate) state: DeliveryState,
     /// When it was delivered, given up or, where it waits, put into the queue.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     pub(crate) at: Timestamp,
     /// Why it was given up.
     pub(crate) why: Option<String>,

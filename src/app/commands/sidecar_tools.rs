@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::slice;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -40,14 +39,12 @@ pub(super) async fn test_sink(plan: &WatchPlan, name: &str) -> Result<Ending, Er
     };
     let mut failures = 0;
     for stored in &events[..count] {
-        let Some(what) = Notification::new(slice::from_ref(stored), &plan.origin) else {
-            continue;
-        };
+        let what = Notification::of(stored, &plan.origin);
         let result = target.sink.deliver(what, Timestamp::now()).await;
         let (event, sink) = (&stored.event, &target.sink);
         let line = match count {
             1 => "a sign of life".to_owned(),
-            _ => event_line(event.kind, &event.data),
+            _ => event_line(event),
         };
         let outcome = match result {
             Ok(()) => "taken".to_owned(),

@@ -55,7 +55,7 @@ pub(super) async fn run(
             biased;
             interruption = signals.interruption() => {
                 let words = "interrupted during the smoke session; the deployment is ready".to_owned();
-                Err((Verdict::Interrupted(interruption), reason("Interrupted", words)))
+                Err((Verdict::Interrupted(interruption), Reason::new("Interrupted", words)))
             }
             ended = check.run(target, &mut session) => ended,
         }
@@ -149,7 +149,7 @@ impl Check<'_> {
                     }
                 };
                 let summary = format!("it is ready, but no smoke session could be started: {why}");
-                (verdict, reason(&code, summary))
+                (verdict, Reason::new(&code, summary))
             }
         }
     }
@@ -257,23 +257,11 @@ fn no_exception(lines: &[String]) -> Result<(), Fault> {
 
 /// That the API has not answered what has to be known of the session.
 fn unknown(code: &str, what: &str, error: &RequestError) -> Fault {
-    let verdict = match error.class {
-        FailureClass::Unauthorized => Verdict::Unauthorized,
-        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
-    };
     let why = one_line(&error.to_string());
     let summary = format!("it is ready, but it is not known {what}: {why}");
-    (verdict, reason(code, summary))
+    (error.class.verdict(), Reason::new(code, summary))
 }
 
 fn failed(code: &str, summary: String) -> Fault {
-    (Verdict::Failed, reason(code, summary))
-}
-
-fn reason(code: &str, summary: String) -> Reason {
-    Reason {
-        code: code.to_owned(),
-        summary,
-        message: None,
-    }
+    (Verdict::Failed, Reason::new(code, summary))
 }

@@ -14,7 +14,7 @@ use crate::app::exit::Ending;
 use crate::app::plan::{Plan, Survey};
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::messages;
-use crate::core::rollout::{AgentReport, FailureClass, Policy, Report, Route, TargetRule, Verdict};
+use crate::core::rollout::{AgentReport, Policy, Report, Route, TargetRule, Verdict};
 use crate::core::wire::{AgentName, Service};
 
 /// How long a table is shown before the agents are checked again.
@@ -107,12 +107,8 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
         listed = prepared.connection.list(MAX_REQUEST, Route::Pooled) => listed,
     };
     let listed = listed.map_err(|error| {
-        let verdict = match error.class {
-            FailureClass::Unauthorized => Verdict::Unauthorized,
-            FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
-        };
         NoAgents::NoList(
-            verdict,
+            error.class.verdict(),
             format!("the list of agents cannot be read: {error}"),
         )
     })?;

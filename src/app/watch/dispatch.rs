@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
-use self::worker::{Worker, sink_key};
+use self::worker::Worker;
 use super::shared::lock;
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::Sink;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::{Reader, Store, StoreError};
 use crate::core::fleet::{
-    EventKind, Filter, FleetEvent, IncidentChange, Origin, StoredEvent, recovered,
+    EventKind, Filter, FleetEvent, IncidentChange, Origin, OwnIncident, StoredEvent,
 };
 use crate::core::messages::{Notification, event_line};
 
@@ -62,6 +62,16 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+impl Parts {
+    /// Passes on what there is to report of a sink, if anything.
+    fn report(&self, event: Option<FleetEvent>) {
+        if let Some(event) = event {
+            // Once nobody listens the program ends.
+            let _ = self.reports.send(event);
+        }
+    }
+}
+
 /// The deliveries to all sinks.
 pub(crate) struct Dispatch {
     parts: Arc<Parts>,
@@ -91,8 +101,8 @@ impl Filters {
         let closes = event.incident() == Some(IncidentChange::Closes);
         let fit = self.sinks.iter().filter(|plan| {
             // What takes nothing need not be sent that.
-            let is_own =
-                event.kind == EventKind::SinkFailing && event.dedup_key == sink_key(&plan.name);
+            let is_own = event.kind == EventKind::SinkFailing
+                && event.data.sink.as_ref() == Some(&plan.name);
             let is_heard = !is_muted || closes && plan.filter.wants_incidents_only();
             plan.filter.passes(event) && is_heard && !is_own
         });
@@ -152,10 +162,7 @@ impl Dispatch {
             if let Some(known) = known {
                 known.send_replace(Some(plan));
             } else {
-                let name = plan.name.clone();
-                let sender = watch::Sender::new(Some(plan));
-                self.start_worker(name.clone(), sender.subscribe());
-                self.sinks.insert(name, sender);
+                self.start_worker(plan);
             }
         }
         self.filters = Arc::new(Filters {
@@ -165,15 +172,15 @@ impl Dispatch {
         self.warn_of_unconfigured(&names).await;
     }
 
-    fn start_worker(&mut self, name: String, configured: watch::Receiver<Option<Arc<SinkPlan>>>) {
+    fn start_worker(&mut self, plan: Arc<SinkPlan>) {
+        let (name, is_heartbeat) = (plan.name.clone(), plan.sink.every().is_some());
+        let sender = watch::Sender::new(Some(plan));
+        let configured = sender.subscribe();
+        self.sinks.insert(name.clone(), sender);
         let (parts, drain) = (Arc::clone(&self.parts), self.drain.subscribe());
-        let every = configured
-            .borrow()
-            .as_ref()
-            .and_then(|target| target.sink.every());
-        if every.is_some() {
-            self.workers
-                .spawn(heartbeat::run(name, parts, configured, drain));
+        if is_heartbeat {
+            let worker = heartbeat::run(name, parts, configured, drain);
+            self.workers.spawn(worker);
         } else {
             let (wake, working) = (self.parts.shared.deliveries(), Arc::clone(&self.working));
             let worker = Worker::new(name, parts, configured, wake, drain, working);
@@ -184,18 +191,17 @@ impl Dispatch {
     /// Of a sink that is not configured any more, nothing is wrong any more.
     fn close_incidents_of_unconfigured(&self) {
         let now = self.parts.shared.now().wall;
-        for (key, since) in &self.parts.incidents {
-            let name = key.strip_prefix("sink/");
-            if name.is_some_and(|name| !self.sinks.contains_key(name)) {
-                let event = recovered(EventKind::SinkRecovered, now, key.clone(), *since);
-                let _ = self.parts.reports.send(event);
-            }
+        let incidents = &self.parts.incidents;
+        let names = incidents.keys().filter_map(|key| key.strip_prefix("sink/"));
+        for name in names.filter(|name| !self.sinks.contains_key(*name)) {
+            let mut incident = OwnIncident::of_sink(name).resumed(incidents);
+            self.parts.report(incident.close(now));
         }
     }
 
     /// Sends an event that cannot be stored to the sinks that want it, a few times where that fails.
     pub(super) fn announce(&self, event: FleetEvent) {
-        let line = event_line(event.kind, &event.data);
+        let line = event_line(&event);
         error!(event = event.kind.as_str(), "{line}");
         let names = self.filters.sinks_of(&event).into_iter();
         let targets = names.filter_map(|name| {
@@ -210,10 +216,7 @@ impl Dispatch {
         for (name, target) in targets {
             let (stored, parts) = (stored.clone(), Arc::clone(&self.parts));
             tokio::spawn(async move {
-                let Some(what) = Notification::new(std::slice::from_ref(&stored), &parts.origin)
-                else {
-                    return;
-                };
+                let what = Notification::of(&stored, &parts.origin);
                 for attempt in 1..=ANNOUNCEMENTS {
                     match target.sink.deliver(what, Timestamp::now()).await {
                         Ok(()) => {
@@ -237,6 +240,7 @@ impl Dispatch {
     pub(super) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
     }
+
     /// What gives up events that are too old and wait for a sink that takes nothing.
     pub(super) fn expiry(&self) -> impl FnOnce(&mut Store) -> Result<(), StoreError> + use<> {
         let working = lock(&self.working).clone();

@@ -14,8 +14,6 @@ mod page;
 mod query;
 mod routes;
 #[cfg(test)]
-mod schema;
-#[cfg(test)]
 mod tests;
 mod token;
 mod views;
@@ -28,6 +26,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
+use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -36,7 +35,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use self::routes::Place;
 pub(crate) use self::token::{Token, read_token};
@@ -47,8 +46,6 @@ use crate::core::fleet::{Origin, PublicUrl};
 
 /// The most that the head of a request may take.
 const MAX_HEAD: usize = 16 * 1024;
-/// How long to wait when no more connections can be had, of the system's open files for example.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 /// How long the answers that are under way have when it ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
@@ -161,7 +158,7 @@ impl Http {
     }
 
     /// Answers requests until `shutdown` is over; what is under way then has a moment to end.
-    pub(crate) async fn serve(self, shutdown: impl Future<Output = ()>) {
+    pub(crate) async fn serve(mut self, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
@@ -169,9 +166,9 @@ impl Http {
             let accepted = async {
                 // The semaphore is never closed.
                 let place = Arc::clone(&places).acquire_owned().await.ok();
-                (accept(&self.listener).await, place)
+                (Listener::accept(&mut self.listener).await, place)
             };
-            let (stream, place) = tokio::select! {
+            let ((stream, _), place) = tokio::select! {
                 accepted = accepted => accepted,
                 // Those that are over are let go of at once.
                 Some(_) = connections.join_next() => continue,
@@ -189,28 +186,6 @@ impl Http {
         // Whoever is not done by then is cut off with the set.
         let _ = timeout(SHUTDOWN_GRACE, ended).await;
     }
-}
-
-/// The next connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(_) => sleep(ACCEPT_BACKOFF).await,
-        }
-    }
-}
-
-/// Whether it went wrong with one connection only.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }
 
 /// Answers one request, unless the time is up before.

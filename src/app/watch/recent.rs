@@ -43,7 +43,7 @@ pub(crate) struct Recent {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RecentRollout {
     verdict: Verdict,
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     finished_at: Timestamp,
     elapsed_ms: Option<u64>,
     observed_late: bool,

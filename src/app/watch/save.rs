@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -186,7 +187,8 @@ impl Unsaved {
             .writing
             .as_ref()
             .map_or(0, |(change, _)| change.events.len());
-        self.shared.set_unsaved(self.waiting.events.len() + writing);
+        let unsaved = self.waiting.events.len() + writing;
+        self.shared.unsaved.store(unsaved, Ordering::Relaxed);
     }
 }
 
@@ -210,7 +212,7 @@ fn in_words(change: &Change) -> String {
 fn log(stored: &StoredEvent, is_muted: bool) {
     let (event, data) = (&stored.event, &stored.event.data);
     let muted = if is_muted { " (muted)" } else { "" };
-    let line = format!("{}{muted}", event_line(event.kind, data));
+    let line = format!("{}{muted}", event_line(event));
     macro_rules! log_at {
         ($level:ident) => {
             $level!(
@@ -229,7 +231,7 @@ fn log(stored: &StoredEvent, is_muted: bool) {
             )
         };
     }
-    match event_severity(event.kind, data) {
+    match event_severity(event) {
         Severity::Error => log_at!(error),
         Severity::Warning => log_at!(warn),
         Severity::Info | Severity::Success => log_at!(info),

@@ -1,7 +1,7 @@
 //! What the loops of the sidecar share with its endpoints: the agents, heartbeats, and the state of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ pub(crate) struct Shared {
     heartbeats: Mutex<BTreeMap<String, Instant>>,
     store: Mutex<Result<(), String>>,
     /// Events that wait to be written.
-    unsaved: AtomicUsize,
+    pub(super) unsaved: AtomicUsize,
     /// Whether the configuration could be reloaded last time.
-    reload_ok: AtomicBool,
+    pub(super) reload_ok: AtomicBool,
     /// The sinks of the configuration, by name.
     sinks: Mutex<BTreeSet<String>>,
     /// Something may wait for a sink that did not before.
@@ -127,24 +127,6 @@ impl Shared {
         lock(&self.store).clone()
     }
 
-    pub(super) fn set_unsaved(&self, events: usize) {
-        self.unsaved.store(events, Ordering::Relaxed);
-    }
-
-    /// How many events wait to be written.
-    pub(crate) fn unsaved(&self) -> usize {
-        self.unsaved.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_reload_ok(&self, ok: bool) {
-        self.reload_ok.store(ok, Ordering::Relaxed);
-    }
-
-    /// Whether the configuration could be reloaded last time.
-    pub(crate) fn reload_ok(&self) -> bool {
-        self.reload_ok.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn set_sinks(&self, names: impl Iterator<Item = String>) {
         *lock(&self.sinks) = names.collect();
     }
@@ -199,14 +181,7 @@ impl Shared {
     /// Why the sidecar does not know what it is there to know; empty where it does.
     pub(crate) fn faults(&self) -> Vec<String> {
         let now = self.now();
-        let fleet = self.fleet();
-        let sources = fleet.sources();
-        let mut faults = Vec::new();
-        if fleet.reads_list() {
-            faults.extend(sources.fault("list of agents", &sources.list, now.at));
-        }
-        faults.extend(sources.fault("agents' details", &sources.details, now.at));
-        drop(fleet);
+        let mut faults = self.fleet().sources().faults(now.at);
         if let Err(why) = self.store() {
             faults.push(format!("the store cannot be written: {why}"));
         }

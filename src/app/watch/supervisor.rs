@@ -6,7 +6,6 @@ use sd_notify::NotifyState;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::core::text::one_line;
 
 /// When systemd wants a sign of life. Where there is none, nothing happens.
 #[derive(Debug)]
@@ -30,28 +29,13 @@ impl Supervisor {
             .every
             .is_some_and(|every| self.sent_at.elapsed() >= every);
         if due && !shared.heartbeats().iter().any(|beat| beat.is_stuck) {
-            notify(&[NotifyState::Watchdog]);
+            notify(NotifyState::Watchdog);
             self.sent_at = Instant::now();
         }
     }
 }
 
-/// It has begun.
-pub(super) fn ready() {
-    notify(&[NotifyState::Ready]);
-}
-
-/// What it is doing, in a line.
-pub(super) fn status(text: &str) {
-    notify(&[NotifyState::Status(&one_line(text))]);
-}
-
-/// It is about to end.
-pub(super) fn stopping() {
-    notify(&[NotifyState::Stopping]);
-}
-
-/// That nobody listens is no error.
-fn notify(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+/// Shows systemd a state. That nobody listens is no error.
+pub(super) fn notify(state: NotifyState<'_>) {
+    let _ = sd_notify::notify(&[state]);
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::clock::{Moment, ServerClock, is_before};
 use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
 use super::filter::FINAL;
-use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live};
+use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live, UnderWay};
 use crate::core::rollout::{
     Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, whole_millis,
 };
@@ -85,24 +85,19 @@ impl Agent {
 
     /// The agent has come.
     pub(super) fn added(&mut self, now: Moment, deployment: Option<&KnownDeployment>) {
-        let data = EventData {
-            deployment_id: deployment.map(|deployment| deployment.id.clone()),
-            deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
-            image: deployment.and_then(|deployment| deployment.image.clone()),
-            commit: deployment.and_then(|deployment| deployment.commit.clone()),
-            ..EventData::default()
-        };
+        let data = self.data_of(deployment);
         self.emit(EventKind::AgentAdded, now, data);
     }
 
     /// The agent was deleted: whatever is open ends with it.
     pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) {
-        if let AgentState::RollingOut { deployment, .. } = &self.record.state {
+        if let Some(id) = self.rolled_out() {
             let summary = "the agent was deleted while the deployment was rolled out".to_owned();
-            let outcome = ended_unseen(Verdict::NotFound, &deployment.id, "Deleted", summary);
+            let outcome = ended_unseen(Verdict::NotFound, id, "Deleted", summary);
             self.finished(now, &outcome, clock);
         }
-        self.emit(EventKind::AgentRemoved, now, EventData::default());
+        let data = self.data();
+        self.emit(EventKind::AgentRemoved, now, data);
     }
 
     /// Something happened in the rollout that is followed.
@@ -126,11 +121,8 @@ impl Agent {
         created_at: Option<Timestamp>,
         clock: &ServerClock,
     ) {
-        let rolling_out = match &self.record.state {
-            AgentState::RollingOut { deployment, .. } => Some(deployment.id.clone()),
-            AgentState::Idle { .. } | AgentState::Unready { .. } => None,
-        };
-        if let Some(before) = rolling_out.as_deref().filter(|before| *before != id) {
+        let goes_on = self.rolled_out() == Some(id);
+        if let Some(before) = self.rolled_out().filter(|before| *before != id) {
             let summary = format!("deployment {id} took its place while nobody watched");
             let outcome = ended_unseen(Verdict::Superseded, before, "Superseded", summary);
             self.finished(now, &outcome, clock);
@@ -139,7 +131,7 @@ impl Agent {
             return;
         };
         follow.found_at = Some(now.at);
-        if rolling_out.as_deref() == Some(id) {
+        if goes_on {
             return;
         }
         let started_at = follow.started_at;
@@ -157,13 +149,12 @@ impl Agent {
             .filter(|_| clock.at(now.at).is_some());
         let observed_late = started_at.is_none();
         let started_at = started_at.unwrap_or(now.wall);
-        self.record.state = AgentState::RollingOut {
-            deployment: deployment.clone(),
+        self.record.state = AgentState::RollingOut(UnderWay {
             started_at,
-            phases: Vec::new(),
             observed_late,
             rolled_back,
-        };
+            phases: Vec::new(),
+        });
         self.record.deployment = Some(deployment);
         self.record.previous = previous;
         self.not_ready = None;
@@ -172,30 +163,29 @@ impl Agent {
             rolled_back,
             started_at: Some(started_at),
             observed_late,
-            ..EventData::default()
+            ..self.data()
         };
         self.emit(EventKind::RolloutStarted, now, data);
     }
 
     /// The rollout has entered a phase. Each is reported once, however often a rollout goes back and forth.
     fn phase_changed(&mut self, now: Moment, phase: Phase, clock: &ServerClock) {
-        let AgentState::RollingOut {
-            phases, started_at, ..
-        } = &mut self.record.state
-        else {
+        let AgentState::RollingOut(rollout) = &mut self.record.state else {
             return;
         };
-        if phase == Phase::Waiting || phases.iter().any(|entry| entry.phase == phase) {
+        let is_known = rollout.phases.iter().any(|entry| entry.phase == phase);
+        if phase == Phase::Waiting || is_known {
             return;
         }
-        let since = clock.since(now.at, *started_at).unwrap_or_default();
-        phases.push(PhaseEntry {
+        let since = clock.since(now.at, rollout.started_at);
+        let since = since.unwrap_or_default();
+        rollout.phases.push(PhaseEntry {
             phase,
             at_ms: whole_millis(since),
         });
         let data = EventData {
             phase: Some(phase),
-            ..EventData::default()
+            ..self.data()
         };
         self.emit(EventKind::RolloutPhaseChanged, now, data);
     }
@@ -204,14 +194,10 @@ impl Agent {
     /// deployment: then the rollout goes on.
     pub(super) fn finished(&mut self, now: Moment, outcome: &Outcome, clock: &ServerClock) {
         self.record.live.conclude(outcome);
-        let AgentState::RollingOut {
-            deployment,
-            started_at,
-            observed_late,
-            rolled_back,
-            ..
-        } = &self.record.state
-        else {
+        let (Some(rollout), Some(deployment)) = (
+            self.record.under_way().cloned(),
+            &mut self.record.deployment,
+        ) else {
             return;
         };
         if outcome.deployment_id.as_ref() != Some(&deployment.id)
@@ -219,12 +205,13 @@ impl Agent {
         {
             return;
         }
-        let timing = self.timing(now, *started_at, *observed_late, outcome, clock);
+        if let Some(image) = &outcome.image {
+            deployment.image = Some(image.clone());
+        }
+        let timing = self.timing(now, &rollout, outcome, clock);
         let data = EventData {
-            image: outcome.image.clone(),
-            commit: deployment.commit.clone(),
             previous_deployment_id: self.record.previous.as_ref().map(|p| p.id.clone()),
-            rolled_back: *rolled_back,
+            rolled_back: rollout.rolled_back,
             verdict: Some(outcome.verdict),
             reason: outcome.reason.clone(),
             revision_unchanged: outcome.revision_unchanged,
@@ -232,14 +219,11 @@ impl Agent {
             available: outcome.available,
             revision: outcome.revision.clone(),
             phases: timing.phases,
-            started_at: Some(*started_at),
+            started_at: Some(rollout.started_at),
             elapsed_ms: Some(whole_millis(timing.elapsed)),
             observed_late: timing.observed_late,
-            ..EventData::default()
+            ..self.data()
         };
-        if let (Some(deployment), Some(image)) = (&mut self.record.deployment, &outcome.image) {
-            deployment.image = Some(image.clone());
-        }
         let event = self.event(EventKind::RolloutFinished, now, data);
         self.record.last_verdict = Some(outcome.verdict);
         self.record.state = AgentState::Idle { since: now.wall };
@@ -265,11 +249,11 @@ impl Agent {
     fn timing(
         &self,
         now: Moment,
-        started_at: Timestamp,
-        started_late: bool,
+        rollout: &UnderWay,
         outcome: &Outcome,
         clock: &ServerClock,
     ) -> Timing {
+        let (started_at, started_late) = (rollout.started_at, rollout.observed_late);
         let found_at = self.follow.as_ref().and_then(|follow| follow.found_at);
         // How long it had been under way when it was found.
         let before = match found_at {
@@ -343,7 +327,7 @@ impl Agent {
         let data = EventData {
             started_at: Some(since),
             elapsed_ms: Some(whole_millis(elapsed)),
-            ..EventData::default()
+            ..self.data()
         };
         self.emit(EventKind::AgentRecovered, now, data);
         self.record.incident = None;
@@ -376,7 +360,7 @@ impl Agent {
             reason: reason.cloned(),
             available: self.record.live.available,
             started_at: Some(since),
-            ..EventData::default()
+            ..self.data()
         };
         let event = self.event(EventKind::AgentUnready, now, data);
         self.open_incident(now, &event);
@@ -442,20 +426,6 @@ impl Agent {
             time: now.wall,
             dedup_key,
             data: EventData {
-                agent: record.name.clone(),
-                region: record.region.clone(),
-                deployment_id: data
-                    .deployment_id
-                    .or_else(|| deployment.map(|deployment| deployment.id.clone())),
-                deployment_created_at: data
-                    .deployment_created_at
-                    .or_else(|| deployment.and_then(|deployment| deployment.created_at)),
-                image: data
-                    .image
-                    .or_else(|| deployment.and_then(|deployment| deployment.image.clone())),
-                commit: data
-                    .commit
-                    .or_else(|| deployment.and_then(|deployment| deployment.commit.clone())),
                 reason: data.reason.map(within_bounds),
                 warnings: data
                     .warnings
@@ -465,6 +435,29 @@ impl Agent {
                 ..data
             },
         }
+    }
+
+    /// What every event says of the agent and of its deployment.
+    fn data(&self) -> EventData {
+        self.data_of(self.record.deployment.as_ref())
+    }
+
+    fn data_of(&self, deployment: Option<&KnownDeployment>) -> EventData {
+        EventData {
+            agent: self.record.name.clone(),
+            region: self.record.region.clone(),
+            deployment_id: deployment.map(|deployment| deployment.id.clone()),
+            deployment_created_at: deployment.and_then(|deployment| deployment.created_at),
+            image: deployment.and_then(|deployment| deployment.image.clone()),
+            commit: deployment.and_then(|deployment| deployment.commit.clone()),
+            ..EventData::default()
+        }
+    }
+
+    /// The deployment whose rollout is under way, by its id.
+    fn rolled_out(&self) -> Option<&str> {
+        self.record.under_way()?;
+        self.record.deployment_id()
     }
 }
 
@@ -546,11 +539,7 @@ fn is_last_phase(phase: Option<&str>, verdict: Verdict) -> bool {
 fn ended_unseen(verdict: Verdict, id: &str, code: &str, summary: String) -> Outcome {
     Outcome {
         deployment_id: Some(id.to_owned()),
-        reason: Some(Reason {
-            code: code.to_owned(),
-            summary,
-            message: None,
-        }),
+        reason: Some(Reason::new(code, summary)),
         ..Outcome::new(verdict)
     }
 }

@@ -8,7 +8,7 @@ use super::agent::{self, Agent, is_confirmed, is_ready};
 use super::clock::{Moment, is_before};
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::{NextCheck, Urgency};
-use super::{Action, Check, Fleet, Mode, PASS_TRIES, Step, Task, TaskId};
+use super::{Action, Check, Entry, Fleet, Mode, PASS_TRIES, Rules, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
     Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
@@ -29,11 +29,7 @@ impl Fleet {
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
-        if entry
-            .agent
-            .as_ref()
-            .is_some_and(|agent| agent.follow.is_some())
-        {
+        if entry.is_followed() {
             return;
         }
         match entry.check {
@@ -55,10 +51,10 @@ impl Fleet {
         let number = self.number();
         let is_named = self.is_named();
         let entry = self.agents.get_mut(name)?;
-        let agent = entry.agent.as_ref();
-        if entry.check.is_some() || agent.is_some_and(|agent| agent.follow.is_some()) {
+        if entry.check.is_some() || entry.is_followed() {
             return None;
         }
+        let agent = entry.agent.as_ref();
         let parsed = name.parse::<AgentName>().ok()?;
         // What confirms an answer must not come from the same replica.
         let confirms =
@@ -99,32 +95,29 @@ impl Fleet {
     ) {
         self.note_check_ended(check);
         let name = check.agent.as_str();
+        let source = &mut self.sources.details;
         match &observation {
-            Observation::Failed(failure) => _ = self.sources.details.failed(now.at, failure),
-            Observation::Details { .. } | Observation::Absent(_) => {
-                self.sources.details.good(now.at);
-            }
+            Observation::Failed(failure) => _ = source.failed(now.at, failure),
+            Observation::Details { .. } | Observation::Absent(_) => _ = source.good(now.at),
         }
         // Another agent may have come under this name meanwhile.
-        let Some(entry) = self.agents.get_mut(name) else {
+        let entry = self.agents.get_mut(name);
+        let Some(entry) = entry.filter(|entry| entry.waits_for(check)) else {
             return;
         };
-        if entry.check.map(|check| check.number) != Some(check.number) {
-            return;
-        }
         entry.check = None;
         let again = std::mem::take(&mut entry.check_again);
         match observation {
-            Observation::Failed(failure) => self.on_unreadable(now, name, &failure, step),
+            Observation::Failed(failure) => entry.on_unreadable(now, name, &failure, step),
             Observation::Absent(_) => {
-                self.on_readable(name, step);
+                entry.on_readable(name, step);
                 self.on_absent(now, name, step);
             }
             Observation::Details {
                 details,
                 server_time,
             } => {
-                self.on_readable(name, step);
+                entry.on_readable(name, step);
                 self.on_details(now, name, details, server_time, step);
             }
         }
@@ -145,15 +138,14 @@ impl Fleet {
             }
             Task::Check(check) => {
                 self.note_check_ended(&check);
-                if let Some(entry) = self.agents.get_mut(check.agent.as_str())
-                    && entry.check.map(|check| check.number) == Some(check.number)
-                {
+                let name = check.agent.as_str();
+                let entry = self.agents.get_mut(name);
+                if let Some(entry) = entry.filter(|entry| entry.waits_for(&check)) {
                     entry.check = None;
                     entry.note_gaps(now.at);
-                    self.schedule
-                        .again(now.at, check.agent.as_str(), NextCheck::Soon);
+                    self.schedule.again(now.at, name, NextCheck::Soon);
                 }
-                format!("{} was being checked", one_line(check.agent.as_str()))
+                format!("{} was being checked", one_line(name))
             }
             Task::Follow(follow) => {
                 self.lose_follow(now, &follow);
@@ -165,26 +157,6 @@ impl Fleet {
         };
         let line = format!("a task has panicked while {what}; it is taken up again");
         step.log(Severity::Error, line);
-    }
-
-    fn on_unreadable(&mut self, now: Moment, name: &str, failure: &Failure, step: &mut Step) {
-        let Some(entry) = self.agents.get_mut(name) else {
-            return;
-        };
-        if agent::confirms(&mut entry.failing, now.at) {
-            let why = one_line(&failure.summary);
-            let line = format!("{} cannot be read: {why}", one_line(name));
-            step.log(Severity::Warning, line);
-        }
-    }
-
-    fn on_readable(&mut self, name: &str, step: &mut Step) {
-        let entry = self.agents.get_mut(name);
-        let failing = entry.and_then(|entry| entry.failing.take());
-        if failing.is_some_and(is_confirmed) {
-            let line = format!("{} can be read again", one_line(name));
-            step.log(Severity::Info, line);
-        }
     }
 
     fn on_absent(&mut self, now: Moment, name: &str, step: &mut Step) {
@@ -216,10 +188,11 @@ impl Fleet {
         server_time: Option<Timestamp>,
         step: &mut Step,
     ) {
-        self.adopt(now, name, &details, step);
+        let settled_before = self.settled_before(now);
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
+        entry.adopt(now, name, &details, settled_before, step);
         let Some(agent) = &mut entry.agent else {
             return;
         };
@@ -236,7 +209,6 @@ impl Fleet {
             let entry = self.agents.entry(name.to_owned()).or_default();
             entry.is_listed = true;
             entry.hint = hint;
-            self.adopt(now, name, &details, step);
             return self.on_details(now, name, details, server_time, step);
         }
         let Some(desired) = details.desired().map(str::to_owned) else {
@@ -283,13 +255,8 @@ impl Fleet {
             return;
         }
         agent.unconfirmed = None;
-        if let AgentState::RollingOut {
-            started_at,
-            observed_late,
-            ..
-        } = &agent.record.state
-        {
-            let started_at = Some(*started_at).filter(|_| !observed_late);
+        if let Some(rollout) = agent.record.under_way() {
+            let started_at = Some(rollout.started_at).filter(|_| !rollout.observed_late);
             return self.follow(now, name, deployment, started_at, step);
         }
         let observation = Observation::Details {
@@ -320,40 +287,6 @@ impl Fleet {
         }
     }
 
-    /// Takes in an agent whose details are seen for the first time.
-    fn adopt(&mut self, now: Moment, name: &str, details: &AgentDetails, step: &mut Step) {
-        let since = self.settled_before(now);
-        let Some(entry) = self.agents.get_mut(name) else {
-            return;
-        };
-        if entry.agent.is_some() {
-            return;
-        }
-        let hint = entry.hint.as_ref();
-        let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
-        let desired = details.desired();
-        let deployment = desired.map(|desired| deployment_of(details, desired));
-        let record = AgentRecord {
-            service_id: hint.and_then(|hint| hint.id.clone()),
-            created_at,
-            region: details
-                .region
-                .clone()
-                .or(hint.and_then(|hint| hint.region.clone())),
-            ..AgentRecord::new(name, now.wall)
-        };
-        let mut agent = Agent::new(record);
-        // What is older was there already, out of scope or not to be read.
-        let is_new = !entry.was_there && created_at.is_none_or(|date| date > since);
-        if is_new {
-            agent.added(now, deployment.as_ref());
-            step.change.events.append(&mut agent.events);
-        }
-        let record = Some(Box::new(agent.record.clone()));
-        step.change.agents.insert(name.to_owned(), record);
-        entry.agent = Some(agent);
-    }
-
     /// What was created before this moment was not made while this sidecar, or the one before it, watched.
     fn settled_before(&self, now: Moment) -> Timestamp {
         let server_now = self.clock.at(now.at).unwrap_or(now.wall);
@@ -375,52 +308,120 @@ impl Fleet {
 
     /// Decides when an agent is checked next.
     pub(super) fn schedule_next(&mut self, now: Moment, name: &str) {
-        if let Some(next) = self.next_check(name) {
+        if let Some(entry) = self.agents.get(name) {
+            let next = entry.next_check(&self.rules);
             self.schedule.again(now.at, name, next);
         }
     }
+}
 
-    fn next_check(&self, name: &str) -> Option<NextCheck> {
-        let entry = self.agents.get(name)?;
-        let is_once = self.rules.mode == Mode::Once;
-        let last = |next| if is_once { NextCheck::Never } else { next };
-        let agent = entry.agent.as_ref();
-        if agent.is_some_and(|agent| agent.follow.is_some()) {
-            return Some(NextCheck::Never);
+impl Entry {
+    fn is_followed(&self) -> bool {
+        let agent = self.agent.as_ref();
+        agent.is_some_and(|agent| agent.follow.is_some())
+    }
+
+    fn waits_for(&self, check: &TaskId) -> bool {
+        self.check.is_some_and(|own| own.number == check.number)
+    }
+
+    fn on_unreadable(&mut self, now: Moment, name: &str, failure: &Failure, step: &mut Step) {
+        if agent::confirms(&mut self.failing, now.at) {
+            let why = one_line(&failure.summary);
+            let line = format!("{} cannot be read: {why}", one_line(name));
+            step.log(Severity::Warning, line);
         }
-        if let Some(failing) = entry.failing {
-            let tries_again = is_once && failing.answers() < PASS_TRIES;
-            return Some(if tries_again {
+    }
+
+    fn on_readable(&mut self, name: &str, step: &mut Step) {
+        if self.failing.take().is_some_and(is_confirmed) {
+            let line = format!("{} can be read again", one_line(name));
+            step.log(Severity::Info, line);
+        }
+    }
+
+    /// Takes in an agent whose details are seen for the first time.
+    fn adopt(
+        &mut self,
+        now: Moment,
+        name: &str,
+        details: &AgentDetails,
+        settled_before: Timestamp,
+        step: &mut Step,
+    ) {
+        if self.agent.is_some() {
+            return;
+        }
+        let hint = self.hint.as_ref();
+        let created_at = details.created_at.or(hint.and_then(|hint| hint.created_at));
+        let desired = details.desired();
+        let deployment = desired.map(|desired| deployment_of(details, desired));
+        let record = AgentRecord {
+            service_id: hint.and_then(|hint| hint.id.clone()),
+            created_at,
+            region: details
+                .region
+                .clone()
+                .or(hint.and_then(|hint| hint.region.clone())),
+            ..AgentRecord::new(name, now.wall)
+        };
+        let mut agent = Agent::new(record);
+        // What is older was there already, out of scope or not to be read.
+        let is_new = !self.was_there && created_at.is_none_or(|date| date > settled_before);
+        if is_new {
+            agent.added(now, deployment.as_ref());
+            step.change.events.append(&mut agent.events);
+        }
+        let record = Some(Box::new(agent.record.clone()));
+        step.change.agents.insert(name.to_owned(), record);
+        self.agent = Some(agent);
+    }
+
+    /// What the check at `at` did not show has a gap: whether it went on meanwhile, nobody has seen.
+    fn note_gaps(&mut self, at: Duration) {
+        let of_agent = self.agent.iter_mut().flat_map(Agent::unsettled_mut);
+        for shown in of_agent.chain(&mut self.absent) {
+            if shown.last_at() < at {
+                shown.gap();
+            }
+        }
+    }
+
+    fn next_check(&self, rules: &Rules) -> NextCheck {
+        let is_once = rules.mode == Mode::Once;
+        let last = |next| if is_once { NextCheck::Never } else { next };
+        if self.is_followed() {
+            return NextCheck::Never;
+        }
+        if let Some(failing) = self.failing {
+            return if is_once && failing.answers() < PASS_TRIES {
                 NextCheck::Confirm(CONFIRM_EVERY)
             } else {
                 last(NextCheck::Soon)
-            });
+            };
         }
-        if let Some(absent) = entry.absent {
-            return Some(if is_confirmed(absent) {
+        if let Some(absent) = self.absent {
+            return if is_confirmed(absent) {
                 last(NextCheck::Regular)
             } else {
                 NextCheck::Confirm(CONFIRM_EVERY)
-            });
+            };
         }
-        let Some(agent) = agent else {
-            return Some(last(NextCheck::Soon));
+        let Some(agent) = &self.agent else {
+            return last(NextCheck::Soon);
         };
         if agent.unconfirmed.is_some() {
-            return Some(NextCheck::Confirm(CONFIRM_EVERY));
+            return NextCheck::Confirm(CONFIRM_EVERY);
         }
         if agent.is_unsettled() {
-            let third = self.rules.unready_for / 3;
-            let wait = third.clamp(Duration::from_millis(100), 2 * CONFIRM_EVERY);
-            return Some(NextCheck::Confirm(wait));
+            let wait = rules.unready_for / 3;
+            let wait = wait.clamp(Duration::from_millis(100), 2 * CONFIRM_EVERY);
+            return NextCheck::Confirm(wait);
         }
-        Some(last(
-            if matches!(agent.record.state, AgentState::Idle { .. }) {
-                NextCheck::Regular
-            } else {
-                NextCheck::Soon
-            },
-        ))
+        match agent.record.state {
+            AgentState::Idle { .. } => last(NextCheck::Regular),
+            AgentState::RollingOut(_) | AgentState::Unready { .. } => last(NextCheck::Soon),
+        }
     }
 }
 

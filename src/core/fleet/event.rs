@@ -1,7 +1,6 @@
 //! What happened to an organization's agents: the one event that feeds the log, sinks, history and endpoints.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,9 +8,7 @@ use serde_json::{Value, json};
 use strum::IntoStaticStr;
 
 use super::public_url::{PublicUrl, url_part};
-use crate::core::rollout::{
-    Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning, whole_millis,
-};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict, Warning};
 use crate::core::text::template::Template;
 
 /// The start of every `CloudEvents` type.
@@ -20,22 +17,9 @@ pub(crate) const TYPE_PREFIX: &str = "dev.pipecat-rollout.";
 /// The most of a foreign text that an event carries, in bytes: more loses its middle.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// What a kind of event does to the incident that it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Nothing: it is only of interest.
-    News,
-    /// It opens one.
-    Opens,
-    /// It closes one.
-    Closes,
-    /// The verdict decides.
-    Judges,
-}
-
-/// Declares the kinds of event, each with its word and its role.
+/// Declares the kinds of event, each with its word and what it does to an incident, whatever its data.
 macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $word:literal: $role:ident,)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal: $incident:expr,)*) => {
         /// What kind of thing happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum EventKind {
@@ -54,9 +38,9 @@ macro_rules! event_kinds {
                 }
             }
 
-            const fn role(self) -> Role {
+            const fn incident(self) -> Option<IncidentChange> {
                 match self {
-                    $(EventKind::$kind => Role::$role,)*
+                    $(EventKind::$kind => $incident,)*
                 }
             }
         }
@@ -65,31 +49,31 @@ macro_rules! event_kinds {
 
 event_kinds! {
     /// A new deployment is being rolled out.
-    RolloutStarted = "rollout.started": News,
+    RolloutStarted = "rollout.started": None,
     /// It entered a phase for the first time.
-    RolloutPhaseChanged = "rollout.phase-changed": News,
-    /// It ended with a verdict.
-    RolloutFinished = "rollout.finished": Judges,
+    RolloutPhaseChanged = "rollout.phase-changed": None,
+    /// It ended with a verdict, which decides what that does to an incident.
+    RolloutFinished = "rollout.finished": None,
     /// An agent stopped being ready without a deploy.
-    AgentUnready = "agent.unready": Opens,
+    AgentUnready = "agent.unready": Some(IncidentChange::Opens),
     /// It is ready again.
-    AgentRecovered = "agent.recovered": Closes,
+    AgentRecovered = "agent.recovered": Some(IncidentChange::Closes),
     /// There is a new agent.
-    AgentAdded = "agent.added": News,
+    AgentAdded = "agent.added": None,
     /// An agent was deleted.
-    AgentRemoved = "agent.removed": Closes,
+    AgentRemoved = "agent.removed": Some(IncidentChange::Closes),
     /// The list of agents, or their details, cannot be read.
-    WatcherBlind = "watcher.blind": Opens,
+    WatcherBlind = "watcher.blind": Some(IncidentChange::Opens),
     /// They can be read again.
-    WatcherRecovered = "watcher.recovered": Closes,
+    WatcherRecovered = "watcher.recovered": Some(IncidentChange::Closes),
     /// A sink takes nothing.
-    SinkFailing = "sink.failing": Opens,
+    SinkFailing = "sink.failing": Some(IncidentChange::Opens),
     /// It takes events again, or is not configured any more.
-    SinkRecovered = "sink.recovered": Closes,
+    SinkRecovered = "sink.recovered": Some(IncidentChange::Closes),
     /// The store cannot be written.
-    StoreFailing = "store.failing": Opens,
+    StoreFailing = "store.failing": Some(IncidentChange::Opens),
     /// It can be written again.
-    StoreRecovered = "store.recovered": Closes,
+    StoreRecovered = "store.recovered": Some(IncidentChange::Closes),
 }
 
 /// What an event does to an incident.
@@ -135,7 +119,7 @@ pub struct EventData {
     pub deployment_id: Option<String>,
     /// When that was created, by the server's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// Its container image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +159,7 @@ pub struct EventData {
     pub phases: Vec<PhaseEntry>,
     /// When the rollout, or the time of not being ready, started.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     pub started_at: Option<Timestamp>,
     /// How long it took: a rollout to its verdict, or an agent to become ready again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,78 +245,18 @@ impl Origin {
     }
 }
 
-/// An event about the sidecar itself: what is wrong, and since when.
-#[must_use]
-pub fn opened(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-    code: &str,
-    summary: String,
-) -> FleetEvent {
-    let reason = Reason {
-        code: code.to_owned(),
-        summary,
-        message: None,
-    };
-    let data = EventData {
-        reason: Some(reason),
-        ..EventData::default()
-    };
-    own_event(kind, time, dedup_key, since, data)
-}
-
-/// An event about the sidecar itself: what was wrong since a moment is over.
-#[must_use]
-pub fn recovered(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-) -> FleetEvent {
-    let took = Duration::try_from(time.duration_since(since)).unwrap_or_default();
-    let data = EventData {
-        elapsed_ms: Some(whole_millis(took)),
-        ..EventData::default()
-    };
-    own_event(kind, time, dedup_key, since, data)
-}
-
-fn own_event(
-    kind: EventKind,
-    time: Timestamp,
-    dedup_key: String,
-    since: Timestamp,
-    data: EventData,
-) -> FleetEvent {
-    let data = EventData {
-        sink: dedup_key.strip_prefix("sink/").map(str::to_owned),
-        started_at: Some(since),
-        ..data
-    };
-    FleetEvent {
-        kind,
-        time,
-        dedup_key,
-        data,
-    }
-}
-
 impl FleetEvent {
     /// What it does to the incident that it is about.
     #[must_use]
     pub fn incident(&self) -> Option<IncidentChange> {
-        match self.kind.role() {
-            Role::News => None,
-            Role::Opens => Some(IncidentChange::Opens),
-            Role::Closes => Some(IncidentChange::Closes),
-            Role::Judges => match self.data.verdict? {
-                Verdict::Ready => Some(IncidentChange::Closes),
-                // The deployment that took its place, or the agent's removal, will close what is open.
-                Verdict::Superseded | Verdict::NotFound => None,
-                _ => Some(IncidentChange::Opens),
-            },
+        if self.kind != EventKind::RolloutFinished {
+            return self.kind.incident();
+        }
+        match self.data.verdict? {
+            Verdict::Ready => Some(IncidentChange::Closes),
+            // The deployment that took its place, or the agent's removal, will close what is open.
+            Verdict::Superseded | Verdict::NotFound => None,
+            _ => Some(IncidentChange::Opens),
         }
     }
 }
@@ -348,13 +272,13 @@ impl IncidentChange {
 impl EventKind {
     /// Whether a person waits for it: it is delivered before what is only of interest.
     #[must_use]
-    pub const fn is_urgent(self) -> bool {
-        matches!(self.role(), Role::Judges | Role::Opens)
+    pub fn is_urgent(self) -> bool {
+        self == Self::RolloutFinished || self.incident() == Some(IncidentChange::Opens)
     }
 
     /// Whether it opens an incident, goes on in it or closes it.
-    pub(super) const fn is_about_health(self) -> bool {
-        !matches!(self.role(), Role::News)
+    pub(super) fn is_about_health(self) -> bool {
+        self == Self::RolloutFinished || self.incident().is_some()
     }
 }
 

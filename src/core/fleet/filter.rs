@@ -112,7 +112,7 @@ impl Filter {
     #[must_use]
     pub fn passes(&self, event: &FleetEvent) -> bool {
         let data = &event.data;
-        let severity = event_severity(event.kind, data);
+        let severity = event_severity(event);
         self.events.fit(event.kind.as_str())
             && (data.agent.is_empty() || self.agents.fit(&data.agent))
             && data

@@ -14,7 +14,7 @@ pub struct FinishedRollout {
     /// The id of the event that said so.
     pub id: String,
     /// When its verdict was known.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     pub finished_at: Timestamp,
     /// What happened.
     #[serde(flatten)]

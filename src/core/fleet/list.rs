@@ -117,24 +117,21 @@ impl Fleet {
         let known = self.agents.values().filter(|e| e.agent.is_some()).count();
         let mut lost = Vec::new();
         let mut missing = 0;
-        let mut unknown = Vec::new();
-        for (name, entry) in &mut self.agents {
+        self.agents.retain(|name, entry| {
             let found = services.binary_search_by(|service| service.name.cmp(name));
-            let is_listed = found.is_ok();
-            if !is_listed && entry.agent.is_none() {
-                unknown.push(name.clone());
-            } else if !is_listed {
+            let was_listed = std::mem::replace(&mut entry.is_listed, found.is_ok());
+            if !entry.is_listed && entry.agent.is_none() {
+                self.schedule.remove(name);
+                return false;
+            }
+            if !entry.is_listed {
                 missing += 1;
-                if entry.is_listed || self.listed.is_none() {
+                if was_listed || self.listed.is_none() {
                     lost.push(name.clone());
                 }
             }
-            entry.is_listed = is_listed;
-        }
-        for name in unknown {
-            self.agents.remove(&name);
-            self.schedule.remove(&name);
-        }
+            true
+        });
         let was_distrusted = self.is_list_distrusted();
         let is_distrusted = missing * 3 > known && missing > 1;
         if is_distrusted && !was_distrusted {

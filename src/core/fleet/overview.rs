@@ -92,7 +92,7 @@ impl AgentRecord {
             Some(false) | None => Status::Unready,
         };
         match &self.state {
-            AgentState::RollingOut { started_at, .. } => (Status::RollingOut, *started_at, None),
+            AgentState::RollingOut(rollout) => (Status::RollingOut, rollout.started_at, None),
             AgentState::Unready { since, reason } => (unready, *since, reason.as_ref()),
             AgentState::Idle { since } => {
                 let status = match self.live.ready {
@@ -160,7 +160,7 @@ pub fn census<'a>(agents: impl Iterator<Item = &'a AgentRecord>) -> Census {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::fleet::KnownDeployment;
+    use crate::core::fleet::{KnownDeployment, UnderWay};
 
     fn agent(name: &str, region: &str, state: AgentState, ready: Option<bool>) -> AgentRecord {
         let mut agent = AgentRecord::new(name, Timestamp::UNIX_EPOCH);
@@ -183,13 +183,12 @@ mod tests {
             since,
             reason: None,
         };
-        let rolling_out = AgentState::RollingOut {
-            deployment: KnownDeployment::default(),
+        let rolling_out = AgentState::RollingOut(UnderWay {
             started_at: since,
             phases: Vec::new(),
             observed_late: false,
             rolled_back: false,
-        };
+        });
         // The old version serves.
         let mut serving = agent("f", "us", down.clone(), Some(false));
         serving.live.available = Some(true);

@@ -13,21 +13,12 @@ pub struct PublicUrl {
     authority: String,
 }
 
-/// Why a text is no such address. The text itself is not repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPublicUrl {
-    /// It is none that a browser could be sent to.
-    #[error(
-        "it must be the address of the page in a browser, like https://rollouts.example.com or http://host:9464"
-    )]
-    NoAddress,
-    /// Everybody who gets a link would see them.
-    #[error("it must not hold a user's name or password")]
-    Credentials,
-    /// A link needs them for itself.
-    #[error("it must end with its path: no ? or #")]
-    Behind,
-}
+/// It is none that a browser could be sent to.
+const NO_ADDRESS: &str = "it must be the address of the page in a browser, like https://rollouts.example.com or http://host:9464";
+/// Everybody who gets a link would see them.
+const CREDENTIALS: &str = "it must not hold a user's name or password";
+/// A link needs them for itself.
+const BEHIND: &str = "it must end with its path: no ? or #";
 
 impl PublicUrl {
     /// The host, with its port if it is not the usual one.
@@ -57,16 +48,17 @@ impl PublicUrl {
 }
 
 impl FromStr for PublicUrl {
-    type Err = InvalidPublicUrl;
+    /// Why it is none, without the text itself.
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let url = Url::parse(text).map_err(|_| InvalidPublicUrl::NoAddress)?;
+        let url = Url::parse(text).map_err(|_| NO_ADDRESS)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidPublicUrl::Credentials);
+            return Err(CREDENTIALS);
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidPublicUrl::Behind);
+            return Err(BEHIND);
         }
         // A browser makes something of much that nobody means.
         let has_host = text
@@ -84,7 +76,7 @@ impl FromStr for PublicUrl {
         };
         let is_web = matches!(url.scheme(), "https" | "http");
         if !(has_host && is_plain && is_host && is_web) {
-            return Err(InvalidPublicUrl::NoAddress);
+            return Err(NO_ADDRESS);
         }
         Ok(Self {
             url: url.as_str().trim_end_matches('/').to_owned(),
@@ -139,26 +131,25 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        use InvalidPublicUrl::{Behind, Credentials, NoAddress};
         for (text, why) in [
-            ("", NoAddress),
-            ("host:9464", NoAddress),
-            ("https://", NoAddress),
-            ("https:///x", NoAddress),
-            ("https:host", NoAddress),
-            ("ftp://host", NoAddress),
-            ("http://:80", NoAddress),
-            ("https://[zz]/", NoAddress),
-            ("https://host:99999", NoAddress),
-            ("https://*", NoAddress),
-            ("https://ex.com{{agent}}", NoAddress),
-            ("https://ho st", NoAddress),
-            ("https://host/a b", NoAddress),
-            ("javascript:alert(1)", NoAddress),
-            ("https://user@host", Credentials),
-            ("https://user:SECRETPW@host", Credentials),
-            ("https://host/?x", Behind),
-            ("https://host/#x", Behind),
+            ("", NO_ADDRESS),
+            ("host:9464", NO_ADDRESS),
+            ("https://", NO_ADDRESS),
+            ("https:///x", NO_ADDRESS),
+            ("https:host", NO_ADDRESS),
+            ("ftp://host", NO_ADDRESS),
+            ("http://:80", NO_ADDRESS),
+            ("https://[zz]/", NO_ADDRESS),
+            ("https://host:99999", NO_ADDRESS),
+            ("https://*", NO_ADDRESS),
+            ("https://ex.com{{agent}}", NO_ADDRESS),
+            ("https://ho st", NO_ADDRESS),
+            ("https://host/a b", NO_ADDRESS),
+            ("javascript:alert(1)", NO_ADDRESS),
+            ("https://user@host", CREDENTIALS),
+            ("https://user:SECRETPW@host", CREDENTIALS),
+            ("https://host/?x", BEHIND),
+            ("https://host/#x", BEHIND),
         ] {
             assert_eq!(text.parse::<PublicUrl>(), Err(why), "{text}");
         }

@@ -62,10 +62,13 @@ impl AgentRecord {
         Some(self.deployment.as_ref()?.id.as_str())
     }
 
-    /// Whether a deployment is being rolled out.
+    /// The rollout of its deployment, while it is under way.
     #[must_use]
-    pub fn is_rolling_out(&self) -> bool {
-        matches!(self.state, AgentState::RollingOut { .. })
+    pub fn under_way(&self) -> Option<&UnderWay> {
+        match &self.state {
+            AgentState::RollingOut(rollout) => Some(rollout),
+            AgentState::Idle { .. } | AgentState::Unready { .. } => None,
+        }
     }
 }
 
@@ -97,19 +100,8 @@ pub enum AgentState {
         /// Since when.
         since: Timestamp,
     },
-    /// A deployment is being rolled out. Left with its verdict.
-    RollingOut {
-        /// Which.
-        deployment: KnownDeployment,
-        /// When it was created or, where that is unknown, first seen.
-        started_at: Timestamp,
-        /// The phases that were reported so far, each once, in milliseconds since it started.
-        phases: Vec<PhaseEntry>,
-        /// Whether its start is unknown.
-        observed_late: bool,
-        /// Whether it is older than the one before.
-        rolled_back: bool,
-    },
+    /// The deployment that is desired is being rolled out. Left with its verdict.
+    RollingOut(UnderWay),
     /// It is not ready, although nothing is being rolled out. Left when it is ready again, or with a new deployment.
     Unready {
         /// Since when.
@@ -117,6 +109,22 @@ pub enum AgentState {
         /// Why, as far as the platform says.
         reason: Option<Reason>,
     },
+}
+
+/// A rollout that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UnderWay {
+    /// When its deployment was created, by the server's clock or, where that is unknown, when it was first seen.
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
+    pub started_at: Timestamp,
+    /// Whether its start is unknown.
+    pub observed_late: bool,
+    /// Whether its deployment is older than the one before.
+    pub rolled_back: bool,
+    /// The phases so far, in milliseconds since it started.
+    pub phases: Vec<PhaseEntry>,
 }
 
 /// Something that was reported as wrong with an agent, and is not over.

@@ -1,14 +1,20 @@
 //! Where knowledge comes from, and whether it still does: the list, and the agents' details.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::core::rollout::{Failure, FailureClass, Verdict};
+use jiff::Timestamp;
+
+use super::clock::Moment;
+use super::event::FleetEvent;
+use super::own_incident::OwnIncident;
+use crate::core::rollout::{Failure, Verdict};
 
 /// The least time without a good answer after which a source is no longer ready.
 const MIN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The sources, and how long each may go without a good answer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sources {
     /// The list of agents.
     pub list: Source,
@@ -19,10 +25,14 @@ pub struct Sources {
 }
 
 /// One source.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Source {
+    name: &'static str,
+    /// Whether it is read at all.
+    is_read: bool,
     good_at: Option<Duration>,
     failure: Option<Failing>,
+    incident: OwnIncident,
 }
 
 /// Failures in a row.
@@ -39,28 +49,46 @@ pub struct Failing {
 }
 
 impl Sources {
-    pub(super) fn new(interval: Duration) -> Self {
+    /// The sources where each is read once an interval; there may be no list.
+    pub(super) fn new(interval: Duration, reads_list: bool) -> Self {
+        let source = |word, name| Source {
+            name,
+            is_read: true,
+            good_at: None,
+            failure: None,
+            incident: OwnIncident::of_source(word),
+        };
         Self {
+            list: Source {
+                is_read: reads_list,
+                ..source("list", "list of agents")
+            },
+            details: source("details", "agents' details"),
             patience: patience(interval),
-            ..Self::default()
         }
     }
 
-    /// Why a source, which is called this, cannot be relied on at this time; none where it can.
+    /// Goes on with what an earlier run has reported and is not over, by `dedupkey`.
+    pub(super) fn resume(&mut self, reported: &BTreeMap<String, Timestamp>) {
+        for source in [&mut self.list, &mut self.details] {
+            source.incident = source.incident.clone().resumed(reported);
+        }
+    }
+
+    /// Why they cannot be relied on at this time; empty where they can.
     #[must_use]
-    pub fn fault(&self, name: &str, source: &Source, at: Duration) -> Option<String> {
-        let because = source
-            .failure()
-            .map_or_else(String::new, |failure| format!(": {}", failure.why));
-        let Some(age) = source.age(at) else {
-            return Some(format!("the {name} could not be read yet{because}"));
-        };
-        let since = source.failure().map(|failure| failure.since);
-        let failing_for = since.map_or(Duration::ZERO, |since| at.saturating_sub(since));
-        (failing_for > self.patience).then(|| {
-            let age = age.as_secs();
-            format!("the {name} could be read last {age} s ago{because}")
-        })
+    pub fn faults(&self, at: Duration) -> Vec<String> {
+        let read = [&self.list, &self.details].into_iter();
+        let read = read.filter(|source| source.is_read);
+        read.filter_map(|source| source.fault(self.patience, at))
+            .collect()
+    }
+
+    /// Reports what cannot be read for longer than there is patience, and what can be again.
+    pub(super) fn report(&mut self, now: Moment) -> impl Iterator<Item = FleetEvent> {
+        let patience = self.patience;
+        let sources = [&mut self.list, &mut self.details].into_iter();
+        sources.filter_map(move |source| source.report(patience, now))
     }
 }
 
@@ -85,7 +113,7 @@ impl Source {
         self.failure = Some(Failing {
             since: before.as_ref().map_or(at, |before| before.since),
             times: before.map_or(0, |before| before.times).saturating_add(1),
-            verdict: verdict_of(failure.class),
+            verdict: failure.class.verdict(),
             why: failure.summary.clone(),
         });
         is_news
@@ -102,12 +130,36 @@ impl Source {
     pub fn failure(&self) -> Option<&Failing> {
         self.failure.as_ref()
     }
-}
 
-/// How it is judged that there is no usable answer.
-fn verdict_of(class: FailureClass) -> Verdict {
-    match class {
-        FailureClass::Unauthorized => Verdict::Unauthorized,
-        FailureClass::Transient { .. } | FailureClass::Refused => Verdict::Unavailable,
+    /// For how long there has been nothing but failures.
+    fn failing_for(&self, at: Duration) -> Duration {
+        let failure = self.failure.as_ref();
+        failure.map_or(Duration::ZERO, |failure| at.saturating_sub(failure.since))
+    }
+
+    /// Why it cannot be relied on; none where it can.
+    fn fault(&self, patience: Duration, at: Duration) -> Option<String> {
+        let (name, failure) = (self.name, self.failure.as_ref());
+        let because = failure.map_or_else(String::new, |failure| format!(": {}", failure.why));
+        let Some(age) = self.age(at) else {
+            return Some(format!("the {name} could not be read yet{because}"));
+        };
+        let age = age.as_secs();
+        (self.failing_for(at) > patience)
+            .then(|| format!("the {name} could be read last {age} s ago{because}"))
+    }
+
+    fn report(&mut self, patience: Duration, now: Moment) -> Option<FleetEvent> {
+        let failing_for = self.failing_for(now.at);
+        if failing_for > patience {
+            let since = now.wall.checked_sub(failing_for).unwrap_or(now.wall);
+            let why = self.fault(patience, now.at).unwrap_or_default();
+            return self.incident.open(now.wall, since, why);
+        }
+        let is_good = self.failure.is_none() && self.good_at.is_some();
+        if is_good || !self.is_read {
+            return self.incident.close(now.wall);
+        }
+        None
     }
 }

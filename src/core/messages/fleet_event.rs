@@ -3,29 +3,31 @@
 use std::time::Duration;
 
 use super::{Severity, verdict_severity};
-use crate::core::fleet::{EventData, EventKind};
+use crate::core::fleet::{EventData, EventKind, FleetEvent};
 use crate::core::rollout::{Phase, Verdict};
 use crate::core::text::{one_line, short_duration};
 
 /// The event as one harmless line: whom it is about, its headline, and why.
 #[must_use]
-pub fn event_line(kind: EventKind, data: &EventData) -> String {
-    let why = data.reason.as_ref().map(|reason| one_line(&reason.summary));
-    let why = why.map_or_else(String::new, |why| format!(": {why}"));
-    format!("{}{why}", event_title(kind, data))
+pub fn event_line(event: &FleetEvent) -> String {
+    let title = event_title(event);
+    match &event.data.reason {
+        Some(reason) => format!("{title}: {}", one_line(&reason.summary)),
+        None => title,
+    }
 }
 
 /// Whom the event is about, and what happened, in a few harmless words.
-pub(crate) fn event_title(kind: EventKind, data: &EventData) -> String {
-    let headline = event_headline(kind, data);
-    match one_line(&data.agent).as_str() {
+pub(crate) fn event_title(event: &FleetEvent) -> String {
+    let headline = headline(event.kind, &event.data);
+    match one_line(&event.data.agent).as_str() {
         "" => headline,
         agent => format!("{agent}: {headline}"),
     }
 }
 
 /// What happened, in a few harmless words, without the agent's name.
-pub(crate) fn event_headline(kind: EventKind, data: &EventData) -> String {
+fn headline(kind: EventKind, data: &EventData) -> String {
     let after = data.elapsed_ms.map_or_else(String::new, |ms| {
         format!(" after {}", short_duration(Duration::from_millis(ms)))
     });
@@ -73,8 +75,9 @@ fn sink(data: &EventData) -> String {
 }
 
 /// How grave it is: an error where something failed or is down, a warning where a person should check soon.
-pub(crate) fn event_severity(kind: EventKind, data: &EventData) -> Severity {
-    let severity = match kind {
+pub(crate) fn event_severity(event: &FleetEvent) -> Severity {
+    let data = &event.data;
+    let severity = match event.kind {
         EventKind::RolloutFinished => match data.verdict {
             // Somebody deployed again: that rollout has its own end.
             None | Some(Verdict::Superseded) => Severity::Warning,
@@ -110,8 +113,19 @@ pub(crate) fn event_warnings(data: &EventData) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::core::rollout::{Reason, Warning};
+
+    fn event(kind: EventKind, data: EventData) -> FleetEvent {
+        FleetEvent {
+            kind,
+            time: Timestamp::UNIX_EPOCH,
+            dedup_key: String::new(),
+            data,
+        }
+    }
 
     #[test]
     fn every_kind_has_its_line() {
@@ -129,7 +143,7 @@ mod tests {
             ..EventData::default()
         };
         assert_eq!(
-            EventKind::ALL.map(|kind| event_line(kind, &data)),
+            EventKind::ALL.map(|kind| event_line(&event(kind, data.clone()))),
             [
                 "rollout of new started: its code crashes",
                 "rollout creating: its code crashes",
@@ -154,11 +168,11 @@ mod tests {
             ..EventData::default()
         };
         assert_eq!(
-            event_line(EventKind::RolloutFinished, &ready),
+            event_line(&event(EventKind::RolloutFinished, ready)),
             "roll-back ready, revision unchanged, begun while nobody watched"
         );
-        let bare = event_line(EventKind::RolloutFinished, &EventData::default());
-        assert_eq!(bare, "rollout -");
+        let bare = event(EventKind::RolloutFinished, EventData::default());
+        assert_eq!(event_line(&bare), "rollout -");
     }
 
     #[test]
@@ -169,7 +183,7 @@ mod tests {
                 ..EventData::default()
             };
             change(&mut data);
-            event_severity(EventKind::RolloutFinished, &data)
+            event_severity(&event(EventKind::RolloutFinished, data))
         };
         for verdict in Verdict::WORST_FIRST {
             let expected = match verdict {
@@ -191,7 +205,7 @@ mod tests {
                 available,
                 ..EventData::default()
             };
-            event_severity(EventKind::AgentUnready, &data)
+            event_severity(&event(EventKind::AgentUnready, data))
         };
         assert_eq!(of_unready(Some(true)), Severity::Warning);
         assert_eq!(of_unready(Some(false)), Severity::Error);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::block::warning_lines;
+use super::count;
 use crate::core::fleet::{EventData, FinishedRollout, Stats};
 use crate::core::text::{one_line, short_duration};
 
@@ -69,15 +70,13 @@ pub(crate) fn stats_lines(stats: &Stats) -> Vec<String> {
 }
 
 fn count_line(stats: &Stats) -> String {
-    let verdicts: Vec<_> = stats
-        .by_verdict
-        .iter()
+    let verdicts = stats.by_verdict.iter();
+    let verdicts: Vec<_> = verdicts
         .map(|(verdict, count)| format!("{count} {verdict}"))
         .collect();
-    match (stats.count, verdicts.is_empty()) {
-        (0, _) | (_, true) => "no rollouts".to_owned(),
-        (1, false) => format!("1 rollout: {}", verdicts.join(", ")),
-        (count, false) => format!("{count} rollouts: {}", verdicts.join(", ")),
+    match u64::try_from(stats.count).unwrap_or(u64::MAX) {
+        0 => "no rollouts".to_owned(),
+        all => format!("{}: {}", count(all, "rollout"), verdicts.join(", ")),
     }
 }
 

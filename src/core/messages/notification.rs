@@ -1,6 +1,7 @@
 //! What a sink is sent at once: an event, or the events of a burst as a group.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use serde_json::{Value, json};
 
@@ -19,9 +20,14 @@ pub(crate) struct Notification<'a> {
 }
 
 impl<'a> Notification<'a> {
-    /// One event, or several as a group; none where there are none.
-    pub(crate) fn new(events: &'a [StoredEvent], origin: &'a Origin) -> Option<Self> {
-        (!events.is_empty()).then_some(Self { events, origin })
+    /// An event.
+    pub(crate) fn of(event: &'a StoredEvent, origin: &'a Origin) -> Self {
+        Self::of_all(slice::from_ref(event), origin)
+    }
+
+    /// An event, or several as a group.
+    pub(crate) fn of_all(events: &'a [StoredEvent], origin: &'a Origin) -> Self {
+        Self { events, origin }
     }
 
     /// The event, where it is one.
@@ -34,33 +40,29 @@ impl<'a> Notification<'a> {
 
     /// Its id: that of its event; of a group those of its first and last.
     pub(crate) fn id(&self) -> String {
-        let ids = [self.events.first(), self.events.last()].map(|event| event.map(StoredEvent::id));
-        match (self.single(), ids) {
-            (None, [Some(first), Some(last)]) => format!("{first}..{last}"),
-            (_, [first, _]) => first.unwrap_or_default(),
+        match self.events {
+            [] => String::new(),
+            [event] => event.id(),
+            [first, .., last] => format!("{}..{}", first.id(), last.id()),
         }
     }
 
     /// How grave the gravest of its events is.
     pub(crate) fn severity(&self) -> Severity {
-        let severity = |stored: &StoredEvent| event_severity(stored.event.kind, &stored.event.data);
-        self.events
-            .iter()
-            .map(severity)
-            .max()
-            .unwrap_or(Severity::Info)
+        let severities = self.events.iter().map(|it| event_severity(&it.event));
+        severities.max().unwrap_or(Severity::Info)
     }
 
     /// What happened, in a few harmless words.
     pub(crate) fn title(&self) -> String {
         if let Some(stored) = self.single() {
-            return event_title(stored.event.kind, &stored.event.data);
+            return event_title(&stored.event);
         }
         let latest = self.latest();
         let names = latest.keys().filter(|name| !name.is_empty()).count();
-        let bad = latest.values().filter(|stored| {
-            event_severity(stored.event.kind, &stored.event.data) >= Severity::Warning
-        });
+        let bad = latest
+            .values()
+            .filter(|stored| event_severity(&stored.event) >= Severity::Warning);
         let (count, bad) = (self.events.len(), bad.count());
         format!(
             "{count} events about {}, {bad} of them not well",
@@ -72,7 +74,7 @@ impl<'a> Notification<'a> {
     pub(crate) fn lines(&self) -> Vec<String> {
         let latest = self.latest();
         let rows = latest.values().take(MAX_ROWS);
-        let rows = rows.map(|stored| event_line(stored.event.kind, &stored.event.data));
+        let rows = rows.map(|stored| event_line(&stored.event));
         let more = latest.len().saturating_sub(MAX_ROWS);
         let more = (more > 0).then(|| format!("and {more} more"));
         rows.chain(more).collect()
@@ -138,8 +140,7 @@ impl<'a> Notification<'a> {
 /// What templates can use, nothing of which is missing.
 pub(crate) fn example_values() -> Value {
     let (event, origin) = whole_event();
-    let events = [event];
-    Notification::new(&events, &origin).map_or(Value::Null, |example| example.values())
+    Notification::of(&event, &origin).values()
 }
 
 #[cfg(test)]
@@ -159,7 +160,7 @@ mod tests {
             public_url: "https://x.example/".parse().ok(),
             ..Origin::default()
         };
-        let group = Notification::new(&events, &origin).unwrap();
+        let group = Notification::of_all(&events, &origin);
         assert_eq!(group.title(), "3 events about 2 agents, 1 of them not well");
         assert_eq!(
             group.lines(),
@@ -189,7 +190,7 @@ mod tests {
             (&events[0], "opens", "error"),
             (&events[1], "closes", "success"),
         ] {
-            let single = Notification::new(std::slice::from_ref(event), &origin).unwrap();
+            let single = Notification::of(event, &origin);
             assert_eq!(single.cloud_event(), event.cloud_event(&origin));
             let values = single.values();
             assert_eq!(values["incident"], incident);
@@ -201,7 +202,6 @@ mod tests {
             let dashboard = "https://dashboard.example.com/pipecat-rollout-test";
             assert_eq!(values["data"]["dashboardUrl"], dashboard);
         }
-        assert!(Notification::new(&[], &origin).is_none());
         let nothing = example_values();
         let missing = nothing
             .as_object()

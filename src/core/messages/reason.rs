@@ -72,7 +72,7 @@ fn reason_shown(indication: &Indication, lasted: Duration, facts: &Facts<'_>) ->
         Indication::PhaseFailed | Indication::Contradiction => serving(phase_failed(facts), facts),
         Indication::Problem(problem) => serving(of_problem(problem, lasted, facts), facts),
         Indication::RevisionUnchanged { running } => {
-            plain("RevisionUnchanged", unchanged_revision(running))
+            Reason::new("RevisionUnchanged", unchanged_revision(running))
         }
         Indication::Unmoved(_) => {
             let (lasted, phase) = (short_duration(lasted), facts.view.phase);
@@ -91,14 +91,14 @@ fn reason_of_time(verdict: Verdict, facts: &Facts<'_>) -> Option<Reason> {
     Some(match verdict {
         Verdict::Unauthorized | Verdict::Unavailable => unanswered(facts),
         Verdict::NotFound => absent("NotFound", not_found(facts), facts),
-        Verdict::Unchanged => plain(
+        Verdict::Unchanged => Reason::new(
             match facts.rule {
                 TargetRule::Commit(_) | TargetRule::Pushed(_) => "CommitNotDeployed",
                 _ => "Unchanged",
             },
             unchanged(facts),
         ),
-        Verdict::CommandFailed(code) => plain(
+        Verdict::CommandFailed(code) => Reason::new(
             "CommandFailed",
             format!("the deploy command failed with exit code {code}, and no new deployment came"),
         ),
@@ -177,18 +177,10 @@ pub(crate) fn degraded(problem: &Problem) -> String {
     format!("the platform calls the agent degraded: {}", problem.code)
 }
 
-fn plain(code: &str, summary: String) -> Reason {
-    Reason {
-        code: code.to_owned(),
-        summary,
-        message: None,
-    }
-}
-
 /// The API gave no usable answer: the last failure says why.
 fn unanswered(facts: &Facts<'_>) -> Reason {
     let Some(outage) = &facts.view.outage else {
-        return plain("NoAnswer", "no usable answer came in time".to_owned());
+        return Reason::new("NoAnswer", "no usable answer came in time".to_owned());
     };
     let times = match outage.failed {
         0 | 1 => String::new(),
@@ -198,14 +190,14 @@ fn unanswered(facts: &Facts<'_>) -> Reason {
         ),
     };
     let failure = &outage.last;
-    plain(&failure.code, format!("{}{times}", failure.summary))
+    Reason::new(&failure.code, format!("{}{times}", failure.summary))
 }
 
 /// The agent is not there, in the API's words as well.
 fn absent(code: &str, summary: &str, facts: &Facts<'_>) -> Reason {
     Reason {
         message: facts.absent_message.map(str::to_owned),
-        ..plain(code, summary.to_owned())
+        ..Reason::new(code, summary.to_owned())
     }
 }
 
@@ -299,7 +291,7 @@ fn pending(code: &str, summary: String, facts: &Facts<'_>) -> Reason {
     let reason = match &facts.view.problem {
         Some(problem) if problem.class != ProblemClass::ReportedBefore => Reason {
             message: problem.message.clone(),
-            ..plain(&problem.code, format!("{summary}, with {}", problem.code))
+            ..Reason::new(&problem.code, format!("{summary}, with {}", problem.code))
         },
         problem => beside(code, summary, "; ", problem.as_ref()),
     };
@@ -309,12 +301,12 @@ fn pending(code: &str, summary: String, facts: &Facts<'_>) -> Reason {
 /// An ending of its own, and the problem that there was beside it.
 fn beside(code: &str, summary: String, link: &str, problem: Option<&Problem>) -> Reason {
     let Some(problem) = problem else {
-        return plain(code, summary);
+        return Reason::new(code, summary);
     };
     let problem_line = problem_line(problem.class, &problem.code);
     Reason {
         message: problem.message.clone(),
-        ..plain(code, format!("{summary}{link}{problem_line}"))
+        ..Reason::new(code, format!("{summary}{link}{problem_line}"))
     }
 }
 

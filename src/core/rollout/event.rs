@@ -26,7 +26,7 @@ pub enum Event {
         deployment_id: Option<String>,
         /// When that was created.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+        #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
         created_at: Option<Timestamp>,
     },
     /// The target is not the desired deployment yet.
@@ -41,7 +41,7 @@ pub enum Event {
         deployment_id: String,
         /// When it was created.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+        #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
         created_at: Option<Timestamp>,
     },
     /// The rollout moved on (or, confirmed, back).

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::verdict::Verdict;
 use crate::core::wire::AgentDetails;
 
 /// How a poll reaches the API.
@@ -57,4 +58,14 @@ pub enum FailureClass {
     Unauthorized,
     /// A redirect, another 4xx, an untrusted certificate: decides once it is confirmed.
     Refused,
+}
+
+impl FailureClass {
+    /// How it is judged that the API gives no usable answer for this reason.
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            Self::Unauthorized => Verdict::Unauthorized,
+            Self::Transient { .. } | Self::Refused => Verdict::Unavailable,
+        }
+    }
 }

@@ -21,6 +21,17 @@ pub struct Reason {
     pub message: Option<String>,
 }
 
+impl Reason {
+    /// A reason without further words.
+    pub(crate) fn new(code: &str, summary: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            summary,
+            message: None,
+        }
+    }
+}
+
 /// When a phase began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -74,7 +85,7 @@ pub struct Outcome {
     /// The target, if one was known.
     pub deployment_id: Option<String>,
     /// When the target was created, by the server's clock.
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     pub deployment_created_at: Option<Timestamp>,
     /// The deployment that was desired before the deploy, if it is known.
     pub baseline_deployment_id: Option<String>,
@@ -145,7 +156,7 @@ pub struct AgentReport {
     /// The verdict as an exit code.
     pub exit_code: u8,
     /// When the rollout, as it is timed here, began.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     pub started_at: Timestamp,
     /// How the watch ended.
     #[serde(flatten)]

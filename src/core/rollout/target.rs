@@ -142,12 +142,12 @@ impl Search {
             TargetRule::Deploy
             | TargetRule::NewerThan(_)
             | TargetRule::Deployment(_)
-            | TargetRule::Pushed(_) => self.see_newer(desired),
+            | TargetRule::Pushed(_) => self.see_newer(details, desired),
         }
     }
 
     /// The same where the target is the first deployment that is newer than the baseline.
-    fn see_newer(&mut self, desired: &str) {
+    fn see_newer(&mut self, details: &AgentDetails, desired: &str) {
         // What was learned since may show that the target is an older one.
         let older = self.target_id().filter(|id| self.is_from_before(id));
         if let Some(id) = older.map(str::to_owned) {
@@ -160,20 +160,29 @@ impl Search {
             self.target = Target::Candidate(desired.to_owned());
         }
         // That it is new may be proven later: by the first answer that dates the baseline.
-        if self.target_id().is_some_and(|id| self.is_proven(id)) {
+        if self.is_proven(details) {
             self.settle();
         }
     }
 
-    /// Whether dates prove that a deployment is new.
-    fn is_proven(&self, id: &str) -> bool {
+    /// Whether the target is known to be new.
+    fn is_proven(&self, details: &AgentDetails) -> bool {
+        // Without a date, it may as well be one that was rolled back.
+        let dated = self
+            .target_id()
+            .filter(|id| self.order.created_at(id).is_some());
+        let Some(target) = dated else {
+            return false;
+        };
         if self.deploys() {
             // It is not from before the command, by the server's clock. The baseline proves nothing: it
             // may have been read from a replica that lags.
-            return self.order.created_at(id).is_some() && self.deploy_began_at().is_some();
+            return self.deploy_began_at().is_some();
         }
-        let baseline = self.baseline_id();
-        baseline.is_some_and(|baseline| self.order.is_older(baseline, id)) && !self.was_there(id)
+        self.baseline_id().is_some_and(|baseline| {
+            self.order.is_older(baseline, target) && !self.was_there(target)
+                || details.desired() == Some(target) && mentions(details, baseline)
+        })
     }
 
     /// Whether a deployment seems to have been there when the baseline was noted: one that was rolled back is
@@ -250,4 +259,15 @@ impl Search {
         !self.before_target.contains(id)
             && target.is_some_and(|target| self.order.is_older(target, id))
     }
+}
+
+/// Whether an answer that desires another deployment shows this one as what still runs or was
+/// reconciled. No answer from before that deployment can: what is desired came after it.
+fn mentions(details: &AgentDetails, id: &str) -> bool {
+    let revisions = [&details.current_revision, &details.previous_revision];
+    let of_revisions = revisions.into_iter().flatten().map(|r| &r.deployment_id);
+    let reconciled = &details.reconciled_deployment_id;
+    of_revisions
+        .chain([reconciled])
+        .any(|shown| shown.as_deref() == Some(id))
 }

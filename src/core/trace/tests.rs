@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::fleet::{EventData, EventKind};
-use crate::core::rollout::{Outcome, Phase};
+use crate::core::rollout::{Phase, Reason};
 
 /// Ids that count up from 1.
 fn ids() -> impl FnMut() -> u64 {

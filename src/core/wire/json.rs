@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Number, Result};
+use serde_json::{Error, Number, Result};
 
 use super::repair_json::repair_json;
 
@@ -119,9 +119,10 @@ impl<'a> Object<'a> {
         self.0.get(key).map_or(Ok(None), |value| Self::of(value))
     }
 
-    /// The items of a list; `None` where there is no list.
-    pub(super) fn items(&self, key: &str) -> Option<Vec<&'a RawValue>> {
-        self.value(key)
+    /// The items of a list that has to be there.
+    pub(super) fn items(&self, key: &str) -> Result<Vec<&'a RawValue>> {
+        let items = self.value(key);
+        items.ok_or_else(|| Error::custom(format!("there is no list of {key}")))
     }
 
     /// What `read` makes of the items of a list, at most [`MAX_ITEMS`] of them.
@@ -132,7 +133,7 @@ impl<'a> Object<'a> {
         key: &str,
         read: impl Fn(&'a RawValue) -> Result<Option<T>>,
     ) -> Result<Vec<T>> {
-        if let Some(items) = self.items(key) {
+        if let Some(items) = self.value::<Vec<_>>(key) {
             let read = items.into_iter().filter_map(|item| read(item).transpose());
             return read.take(MAX_ITEMS).collect();
         }

@@ -1,7 +1,6 @@
 //! The organizations of an account, as `GET /organizations` answers. Not in the contract; the vendor's
 //! CLI reads them.
 
-use serde::de::Error as _;
 use serde_json::Error;
 
 use super::json::{self, Object};
@@ -12,9 +11,7 @@ use super::json::{self, Object};
 /// When the body is not JSON, or has no list of organizations.
 pub(crate) fn first_organization(body: &[u8]) -> Result<Option<String>, Error> {
     json::parse(body, |answer| {
-        let items = answer.items("organizations");
-        let items = items.ok_or_else(|| Error::custom("there is no list of organizations"))?;
-        match items.first() {
+        match answer.items("organizations")?.first() {
             Some(first) => Ok(Object::of(first)?.and_then(|first| first.id("name"))),
             None => Ok(None),
         }

@@ -66,10 +66,8 @@ impl Service {
 /// organization without agents, nor one that is cut for the whole.
 pub fn parse_list(body: &[u8]) -> Result<Vec<Service>, Error> {
     let read = |list: &Object<'_>| {
-        let items = list.items("services");
-        let items = items.ok_or_else(|| Error::custom("there is no list of services"))?;
         let mut services = Vec::new();
-        for item in items {
+        for item in list.items("services")? {
             services.extend(Object::of(item)?.as_ref().and_then(Service::read));
             if services.len() > MAX_AGENTS {
                 let message = format!("there are more than {MAX_AGENTS} agents");

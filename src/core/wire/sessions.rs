@@ -1,7 +1,6 @@
 //! The sessions of an agent, as `GET /agents/{agentName}/sessions` answers: the API's only word on which
 //! deployment serves a call.
 
-use serde::de::Error as _;
 use serde_json::Error;
 
 use super::deployment_of;
@@ -22,10 +21,8 @@ impl Sessions {
     /// When it is not JSON, or has no list of sessions.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         json::parse(body, |page| {
-            let items = page.items("sessions");
-            let items = items.ok_or_else(|| Error::custom("there is no list of sessions"))?;
             let mut deployments = Vec::new();
-            for item in items {
+            for item in page.items("sessions")? {
                 let session = Object::of(item)?.filter(is_under_way);
                 deployments.extend(session.map(|session| deployment_of(&session)));
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::adapters::store::tests::{Place, at, due, event, started};
-use crate::core::fleet::{Backlog, Change, EventKind, recovered};
+use crate::core::fleet::{Backlog, Change, EventData, EventKind, FleetEvent};
 
 /// Settles the event of an agent that is first in turn.
 fn settle(store: &mut Store, sink: &str, agent: &str, now: i64, outcome: Outcome) {
@@ -370,7 +370,12 @@ fn what_is_given_up_goes_to_the_fallback_and_waits_again_when_that_is_asked_for(
 fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_over() {
     let place = Place::new();
     let own = |kind: EventKind, key: &str| {
-        let event = recovered(kind, at(5), key.to_owned(), at(5));
+        let event = FleetEvent {
+            kind,
+            time: at(5),
+            dedup_key: key.to_owned(),
+            data: EventData::default(),
+        };
         Change {
             events: vec![event],
             ..Change::default()

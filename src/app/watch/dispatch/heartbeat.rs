@@ -1,6 +1,5 @@
 //! Sends signs of life to dead man's switches, as long as the sidecar knows what it is there to know.
 
-use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,32 +32,27 @@ pub(super) async fn run(
             && Instant::now() >= next
         {
             next = Instant::now() + every;
-            let sign = Notification::new(slice::from_ref(&sign), &parts.origin);
-            let faults = parts.shared.faults();
-            if let Some(why) = faults.first() {
-                if problem.as_ref() != Some(why) {
-                    warn!(sink = name, %why, "{name}: no heartbeat is sent: {why}");
+            let sign = Notification::of(&sign, &parts.origin);
+            let failure = if let Some(why) = parts.shared.faults().into_iter().next() {
+                Some(("no heartbeat is sent", why))
+            } else if let Err(error) = target.sink.deliver(sign, Timestamp::now()).await {
+                parts.metrics.delivery(&name, DeliveryOutcome::Failed);
+                Some(("a heartbeat failed", error.reason))
+            } else {
+                debug!(sink = name, "sent a heartbeat");
+                parts.metrics.delivery(&name, DeliveryOutcome::Delivered);
+                None
+            };
+            match &failure {
+                Some((what, why)) if problem.as_ref() != Some(why) => {
+                    warn!(sink = name, %why, "{name}: {what}: {why}");
                 }
-                problem = Some(why.clone());
-            } else if let Some(sign) = sign {
-                match target.sink.deliver(sign, Timestamp::now()).await {
-                    Ok(()) => {
-                        if problem.take().is_some() {
-                            info!(sink = name, "{name}: heartbeats arrive again");
-                        }
-                        debug!(sink = name, "sent a heartbeat");
-                        parts.metrics.delivery(&name, DeliveryOutcome::Delivered);
-                    }
-                    Err(error) => {
-                        parts.metrics.delivery(&name, DeliveryOutcome::Failed);
-                        let why = error.reason;
-                        if problem.as_ref() != Some(&why) {
-                            warn!(sink = name, %why, "{name}: a heartbeat failed: {why}");
-                        }
-                        problem = Some(why);
-                    }
+                None if problem.is_some() => {
+                    info!(sink = name, "{name}: heartbeats arrive again");
                 }
+                Some(_) | None => {}
             }
+            problem = failure.map(|(_, why)| why);
         }
         tokio::select! {
             Ok(()) = configured.changed() => {}

@@ -16,9 +16,7 @@ use crate::adapters::delivery::DeliveryError;
 use crate::adapters::metrics::DeliveryOutcome;
 use crate::adapters::store::{Delivery, Due, Outcome, Settled, Store, StoreError, Unreadable};
 use crate::app::error::chain;
-use crate::core::fleet::{
-    DeliveryFailure, EventKind, Retry, SinkHealth, StoredEvent, opened, recovered,
-};
+use crate::core::fleet::{DeliveryFailure, OwnIncident, Retry, SinkHealth, StoredEvent};
 use crate::core::messages::Notification;
 
 /// How soon to try again what the store could not do.
@@ -45,8 +43,7 @@ pub(super) struct Worker {
     settled: Vec<Settled>,
     /// Why the store cannot be used, as it was logged.
     store_error: Option<String>,
-    /// Since when it takes nothing, where that was reported.
-    reported: Option<Timestamp>,
+    incident: OwnIncident,
     /// Why the latest delivery failed that is about the sink.
     problem: Option<String>,
 }
@@ -74,7 +71,7 @@ impl Worker {
         let target = configured.borrow_and_update().clone();
         Self {
             target,
-            reported: parts.incidents.get(&sink_key(&name)).copied(),
+            incident: OwnIncident::of_sink(&name).resumed(&parts.incidents),
             name,
             parts,
             configured,
@@ -232,10 +229,7 @@ impl Worker {
             let gathered = oldest.checked_add(group_for).unwrap_or(oldest);
             let is_whole = due.deliveries.len() >= MAX_GROUP || *self.drain.borrow();
             if gathered > Timestamp::now() && !is_whole {
-                return Some(
-                    next.unwrap_or_else(|| in_time(gathered))
-                        .min(in_time(gathered)),
-                );
+                return [next, Some(in_time(gathered))].into_iter().flatten().min();
             }
             self.attempt(&target, due.deliveries);
             return next;
@@ -255,10 +249,8 @@ impl Worker {
         let sent = self.started.elapsed();
         self.attempts.spawn(async move {
             let events: Vec<StoredEvent> = deliveries.iter().map(|one| one.event.clone()).collect();
-            let result = match Notification::new(&events, &parts.origin) {
-                Some(what) => target.sink.deliver(what, Timestamp::now()).await,
-                None => Ok(()),
-            };
+            let what = Notification::of_all(&events, &parts.origin);
+            let result = target.sink.deliver(what, Timestamp::now()).await;
             Attempt {
                 deliveries,
                 target,
@@ -340,26 +332,17 @@ impl Worker {
 
     /// Reports that the sink takes nothing, once.
     fn report_failure(&mut self, failing_for: Duration) {
-        if self.reported.is_some() {
-            return;
-        }
         let now = self.parts.shared.now().wall;
         let since = now.checked_sub(failing_for).unwrap_or(now);
-        self.reported = Some(since);
-        let (kind, key) = (EventKind::SinkFailing, sink_key(&self.name));
         let why = self.problem.clone().unwrap_or_default();
-        let event = opened(kind, now, key, since, "sink-failing", why);
-        // Once nobody listens the program ends.
-        let _ = self.parts.reports.send(event);
+        let event = self.incident.open(now, since, why);
+        self.parts.report(event);
     }
 
     /// Reports that it takes events again, where the contrary was reported.
     fn report_recovery(&mut self) {
-        if let Some(since) = self.reported.take() {
-            let (now, key) = (self.parts.shared.now().wall, sink_key(&self.name));
-            let event = recovered(EventKind::SinkRecovered, now, key, since);
-            let _ = self.parts.reports.send(event);
-        }
+        let event = self.incident.close(self.parts.shared.now().wall);
+        self.parts.report(event);
     }
 
     fn failed(
@@ -423,9 +406,4 @@ impl Worker {
     fn count(&self, outcome: DeliveryOutcome) {
         self.parts.metrics.delivery(&self.name, outcome);
     }
-}
-
-/// `dedupkey` of what is wrong with a sink.
-pub(super) fn sink_key(name: &str) -> String {
-    format!("sink/{name}")
 }

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{error, json_answer};
-use super::guard::check_origin;
-use super::lists::Trust;
+use super::guard::MayAct;
 use super::query::{LogsQuery, RedeliverQuery, Strict};
 use super::routes::AppState;
 use crate::adapters::api::connection::Priority;
@@ -22,13 +20,9 @@ use crate::core::wire::AgentName;
 /// Puts dead letters back into the queue of their sink.
 pub(super) async fn redeliver(
     State(state): State<AppState>,
-    Extension(trust): Extension<Trust>,
-    headers: HeaderMap,
     Strict(query): Strict<RedeliverQuery>,
+    _: MayAct,
 ) -> Response {
-    if let Err(refused) = check(trust, &headers) {
-        return refused;
-    }
     let shared = &state.endpoints.shared;
     let RedeliverQuery { sink, event } = query;
     if !shared.sinks().contains(&sink) {
@@ -55,13 +49,9 @@ pub(super) async fn redeliver(
 /// Asks the API for the latest lines that a deployment logged.
 pub(super) async fn logs(
     State(state): State<AppState>,
-    Extension(trust): Extension<Trust>,
-    headers: HeaderMap,
     Strict(query): Strict<LogsQuery>,
+    _: MayAct,
 ) -> Response {
-    if let Err(refused) = check(trust, &headers) {
-        return refused;
-    }
     let Ok(agent) = query.agent.parse::<AgentName>() else {
         return error(StatusCode::BAD_REQUEST, "agent: no agent has such a name");
     };
@@ -82,16 +72,5 @@ pub(super) async fn logs(
             StatusCode::SERVICE_UNAVAILABLE,
             "the API did not answer in time",
         ),
-    }
-}
-
-#[expect(clippy::result_large_err, reason = "it is the answer, once")]
-fn check(trust: Trust, headers: &HeaderMap) -> Result<(), Response> {
-    match trust {
-        Trust::Full => check_origin(headers).map_err(|(status, why)| error(status, why)),
-        Trust::ReadOnly | Trust::StatusOnly => Err(error(
-            StatusCode::FORBIDDEN,
-            "this is off beyond this machine; --http-token-file guards all endpoints, and turns it on",
-        )),
     }
 }

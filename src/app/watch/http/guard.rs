@@ -3,9 +3,11 @@
 
 use std::net::IpAddr;
 
+use axum::extract::FromRequestParts;
+use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use axum::response::Response;
 
 use super::Access;
@@ -18,7 +20,7 @@ use crate::core::fleet::PublicUrl;
 const PROBED: [&str; 2] = ["/livez", "/readyz"];
 
 /// Why a request is turned away, and in which words.
-pub(super) type Refusal = (StatusCode, &'static str);
+type Refusal = (StatusCode, &'static str);
 
 /// What a proxy adds to a request that it passes on.
 const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
@@ -53,34 +55,38 @@ pub(super) async fn admit(
     }
 }
 
-/// Whether a request may do more than read what is known: it comes from the page itself, or from no browser.
-///
-/// # Errors
-/// Why not.
-pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
-    const REFUSED: Refusal = (
-        StatusCode::FORBIDDEN,
-        "only the page itself may ask for this",
-    );
-    let text = |name| {
-        let value: Option<&HeaderValue> = headers.get(name);
-        value.map(|value| value.to_str().unwrap_or_default())
-    };
-    // Every browser says where a request comes from; older ones, and those over plain http, by the origin only.
-    if text(header::HeaderName::from_static("sec-fetch-site"))
-        .is_some_and(|site| site != "same-origin")
-    {
-        return Err(REFUSED);
+/// One who may do more than read what is known: fully trusted, and from the page itself or no browser.
+pub(super) struct MayAct;
+
+impl<S: Sync> FromRequestParts<S> for MayAct {
+    type Rejection = Response;
+
+    async fn from_request_parts(request: &mut Parts, _: &S) -> Result<Self, Response> {
+        let why = match request.extensions.get() {
+            Some(Trust::Full) if is_of_the_page(&request.headers) => return Ok(Self),
+            Some(Trust::Full) => "only the page itself may ask for this",
+            Some(Trust::ReadOnly | Trust::StatusOnly) | None => {
+                "this is off beyond this machine; --http-token-file guards all endpoints, and turns it on"
+            }
+        };
+        Err(error(StatusCode::FORBIDDEN, why))
     }
-    let Some(origin) = text(header::ORIGIN) else {
-        return Ok(());
+}
+
+/// Whether a request comes from the page itself, or from no browser. Every browser says where it comes from;
+/// older ones, and those over plain http, by the origin only.
+fn is_of_the_page(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| {
+        let value = headers.get(name)?;
+        Some(value.to_str().unwrap_or_default())
     };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    if host.is_some() && host == text(header::HOST) {
-        Ok(())
-    } else {
-        Err(REFUSED)
-    }
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    let origin = text(header::ORIGIN);
+    let is_own = |origin: &str| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_some() && host == text(header::HOST)
+    };
+    site.is_none_or(|site| site == "same-origin") && origin.is_none_or(is_own)
 }
 
 /// Whether this is a probe without a token; a token that is wrong is refused there as well.
@@ -138,7 +144,7 @@ fn check_name(
 
 /// Whether a proxy passes it on: it may have made the name a local one.
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    let mut names = headers.keys().map(header::HeaderName::as_str);
+    let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| FORWARDED.contains(&name) || name.starts_with(FORWARDED_PREFIX))
 }
 
@@ -266,7 +272,7 @@ mod tests {
                     headers.insert(name, value.parse().unwrap());
                 }
             }
-            assert_eq!(check_origin(&headers).is_ok(), may, "{site:?} {origin:?}");
+            assert_eq!(is_of_the_page(&headers), may, "{site:?} {origin:?}");
         }
     }
 }

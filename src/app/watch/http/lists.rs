@@ -1,6 +1,5 @@
 //! The lists: what is asked of the agents in memory and of the store, and answered as JSON.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,8 +12,7 @@ use super::views::{AgentView, Overview, RolloutEvent, RolloutView, SinkView};
 use crate::adapters::store::{EventQuery, RolloutQuery as Selection, StoreError};
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, EventKind, FinishedRollout, Order, Stats, StoredEvent,
-    attention_first, census,
+    AgentRecord, EventKind, FinishedRollout, Order, Stats, StoredEvent, attention_first, census,
 };
 
 /// How long a page may be, in bytes as they are kept.
@@ -46,17 +44,14 @@ pub(super) fn overview(endpoints: &Endpoints, _: &NoQuery, trust: Trust) -> Answ
     let agents = census(fleet.agents());
     let ahead = fleet.server_time(now.at);
     let ahead = ahead.map_or(0, |server| server.duration_since(now.wall).as_secs());
-    let mut under_way: Vec<(Timestamp, AgentRecord)> = fleet
+    let mut under_way: Vec<AgentRecord> = fleet
         .agents()
-        .filter_map(|agent| match agent.state {
-            AgentState::RollingOut { started_at, .. } => Some((started_at, agent.clone())),
-            AgentState::Idle { .. } | AgentState::Unready { .. } => None,
-        })
+        .filter(|agent| agent.under_way().is_some())
+        .cloned()
         .collect();
     drop(fleet);
-    under_way.sort_by_key(|(started_at, _)| *started_at);
+    under_way.sort_by_key(|agent| agent.under_way().map(|rollout| rollout.started_at));
     under_way.truncate(MAX_UNDER_WAY);
-    let under_way: Vec<AgentRecord> = under_way.into_iter().map(|(_, agent)| agent).collect();
     let configured = shared.sinks();
     let mut backlogs = endpoints.store.reader().backlogs()?;
     for sink in &configured {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::iter;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -301,8 +302,8 @@ impl Endpoints {
             details_age: fleet.sources().details.age(now.at),
             check_interval: fleet.check_interval(),
             store_writable: shared.store().is_ok(),
-            unsaved_events: shared.unsaved(),
-            config_ok: shared.reload_ok(),
+            unsaved_events: shared.unsaved.load(Ordering::Relaxed),
+            config_ok: shared.reload_ok.load(Ordering::Relaxed),
             mutes: shared.mutes().len(),
             sinks: backlogs,
             now: now.wall,

@@ -23,6 +23,7 @@ use crate::core::rollout;
 use crate::core::rollout::{Reason, Verdict};
 
 mod page;
+mod schema;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(30);

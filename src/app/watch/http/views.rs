@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::adapters::store::EventDelivery;
 use crate::app::watch::recent::Recent;
 use crate::core::fleet::{
-    AgentRecord, AgentState, Backlog, Census, FinishedRollout, Live, Status, StoredEvent,
+    AgentRecord, Backlog, Census, FinishedRollout, Live, Status, StoredEvent, UnderWay,
 };
-use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
+use crate::core::rollout::{Phase, Reason, Verdict};
 
 /// An agent in `/v1/agents`.
 #[derive(Debug, Serialize)]
@@ -22,14 +22,14 @@ pub(super) struct AgentView {
     /// `unknown` before its first check.
     state: Status,
     /// Since when.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     since: Timestamp,
     /// Why it is unready.
     reason: Option<Reason>,
     #[serde(flatten)]
     live: Live,
     deployment_id: Option<String>,
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     deployment_created_at: Option<Timestamp>,
     image: Option<String>,
     previous_deployment_id: Option<String>,
@@ -40,22 +40,6 @@ pub(super) struct AgentView {
     /// The last ten that have ended, the oldest first, and how long they usually take.
     #[serde(flatten)]
     recent: Recent,
-}
-
-/// A rollout that is under way.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UnderWay {
-    /// When its deployment was created, by the server's clock or, where that is unknown, when it was first seen.
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
-    started_at: Timestamp,
-    /// Whether its start is unknown.
-    observed_late: bool,
-    /// Whether its deployment is older than the one before.
-    rolled_back: bool,
-    /// The phases so far, in milliseconds since it started.
-    phases: Vec<PhaseEntry>,
 }
 
 /// `/v1/overview`: all agents in numbers, the rollouts under way, and the sinks.
@@ -89,7 +73,7 @@ pub(super) struct SinkView {
     /// Events that wait.
     pending: u64,
     /// When the oldest of them was written.
-    #[cfg_attr(test, schemars(with = "Option<crate::core::schema::Time>"))]
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
     oldest_at: Option<Timestamp>,
     dead_letters: u64,
 }
@@ -118,7 +102,7 @@ pub(super) struct RolloutView {
 pub(super) struct RolloutEvent {
     number: u64,
     kind: String,
-    #[cfg_attr(test, schemars(with = "crate::core::schema::Time"))]
+    #[cfg_attr(test, schemars(with = "crate::core::tests::schema::Time"))]
     at: Timestamp,
     phase: Option<Phase>,
     verdict: Option<Verdict>,
@@ -141,30 +125,9 @@ impl AgentView {
             image: deployment.and_then(|deployment| deployment.image.clone()),
             previous_deployment_id: record.previous.as_ref().map(|previous| previous.id.clone()),
             last_verdict: record.last_verdict,
-            rollout: UnderWay::of(record),
+            rollout: record.under_way().cloned(),
             recent,
         }
-    }
-}
-
-impl UnderWay {
-    fn of(record: &AgentRecord) -> Option<Self> {
-        let AgentState::RollingOut {
-            started_at,
-            phases,
-            observed_late,
-            rolled_back,
-            ..
-        } = &record.state
-        else {
-            return None;
-        };
-        Some(Self {
-            started_at: *started_at,
-            observed_late: *observed_late,
-            rolled_back: *rolled_back,
-            phases: phases.clone(),
-        })
     }
 }
 

@@ -36,7 +36,7 @@ fn an_agent_that_stays_unready_is_reported_and_so_is_its_recovery_with_the_same_
     let reason = unready.data.reason.clone().unwrap();
     assert_eq!(reason.code, "NotReady");
     assert_eq!(
-        event_line(unready.kind, &unready.data),
+        event_line(&unready),
         "a: no longer ready: the platform says that it is not ready, although its revision is active; nothing serves: \
          the agent takes no sessions"
     );

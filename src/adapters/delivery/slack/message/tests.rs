@@ -25,7 +25,7 @@ fn event(kind: EventKind, data: EventData) -> StoredEvent {
 /// What is shown, one below the other.
 fn text(event: &StoredEvent) -> String {
     let (events, origin) = ([event.clone()], Origin::default());
-    let body = body(Notification::new(&events, &origin).unwrap());
+    let body = body(Notification::of_all(&events, &origin));
     let details = body["attachments"][0]["text"].as_str();
     let headline = body["text"].as_str();
     [headline, details]
@@ -233,7 +233,7 @@ fn a_message_has_the_colour_of_its_severity_the_image_and_a_link() {
     };
     for (event, colour) in events.iter().zip(["#e01e5a", "#2eb67d"]) {
         let event = std::slice::from_ref(event);
-        let body = body(Notification::new(event, &origin).unwrap());
+        let body = body(Notification::of_all(event, &origin));
         let details = &body["attachments"][0];
         assert_eq!(details["color"], colour);
         let text = details["text"].as_str().unwrap();
@@ -244,7 +244,7 @@ fn a_message_has_the_colour_of_its_severity_the_image_and_a_link() {
         let link = "<https://rollouts.example.com/a&amp;b/#rollout/pipecat-rollout-test/00000000-0000-0000-0000-000000000002|Show more>";
         assert!(text.contains(link), "{text}");
     }
-    let body = body(Notification::new(&events, &origin).unwrap());
+    let body = body(Notification::of_all(&events, &origin));
     assert_eq!(
         body["text"],
         ":x: *2 events about 1 agent, 0 of them not well*"

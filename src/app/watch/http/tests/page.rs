@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 
+use super::schema::of_answer;
 use super::*;
 use crate::adapters::store::{Outcome, Settled};
-use crate::app::watch::http::schema::of_answer;
-use crate::core::fleet::AgentState;
+use crate::core::fleet::{AgentState, UnderWay};
 use crate::core::rollout::{Phase, PhaseEntry};
 
 const TOKEN: &str = "a-token-of-some-length";
@@ -25,8 +25,7 @@ fn agents() -> Vec<AgentRecord> {
         }),
     };
     let mut busy = agent("busy");
-    busy.state = AgentState::RollingOut {
-        deployment: KnownDeployment::default(),
+    busy.state = AgentState::RollingOut(UnderWay {
         started_at: at,
         phases: vec![PhaseEntry {
             phase: Phase::Creating,
@@ -34,7 +33,7 @@ fn agents() -> Vec<AgentRecord> {
         }],
         observed_late: false,
         rolled_back: false,
-    };
+    });
     let mut ready = agent("a");
     ready.live.ready = Some(true);
     vec![ready, busy, down]

@@ -52,6 +52,8 @@ fn target_newer_than_the_baseline_by_dates_is_settled_at_once() {
         not base@500: 0 base/base ready c500 | 1 new/base c900 | 2 new/new ready c900 => ready 2 new
         not base@500: 0 new/new ready c501 => ready 0 new
         not base: 0 base/base ready c500 | 1 new/new ready c900 => ready 1 new
+        # What still runs came before what is desired.
+        not base: 0 new/base c900 | 1 theirs/base c901 => superseded 1 new
         # A replica from before the baseline.
         not base@500: 0..9 older/older ready c100 | 10 new/new ready c900 => ready 10 new
         not base@500: 0..40 older/older ready c100 => unchanged 30 -

@@ -3,6 +3,8 @@
 //! `UPDATE_SCHEMAS=1 cargo test schema` writes the files anew.
 
 use std::borrow::Cow;
+use std::path::Path;
+use std::{env, fs};
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -211,33 +213,24 @@ fn close(schema: &mut serde_json::Map<String, Value>) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::{env, fs};
-
-    use super::*;
-
-    #[test]
-    fn the_schemas_are_those_of_the_types() {
-        let schemas = [
-            ("report", schema_of::<Report>("Report of pipecat-rollout")),
-            (
-                "log-line",
-                schema_of::<LogLine>("A log line of pipecat-rollout"),
-            ),
-            ("event", schema_of::<CloudEvent>("Event of pipecat-rollout")),
-        ];
-        for (name, schema) in schemas {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("config/schema")
-                .join(format!("{name}.schema.json"));
-            let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-            if env::var_os("UPDATE_SCHEMAS").is_some() {
-                fs::write(&path, &text).unwrap();
-            }
-            let held = fs::read_to_string(&path).unwrap();
-            assert_eq!(held, text, "UPDATE_SCHEMAS=1 cargo test schema");
-        }
+/// Compares a schema with the file of this name in `config/schema`, or writes that anew.
+pub(crate) fn assert_is_in_file(name: &str, schema: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schema");
+    let path = path.join(name);
+    let text = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    if env::var_os("UPDATE_SCHEMAS").is_some() {
+        fs::write(&path, &text).unwrap();
     }
+    let held = fs::read_to_string(&path).unwrap();
+    assert_eq!(held, text, "UPDATE_SCHEMAS=1 cargo test schema");
+}
+
+#[test]
+fn the_schemas_are_those_of_the_types() {
+    let report = schema_of::<Report>("Report of pipecat-rollout");
+    assert_is_in_file("report.schema.json", &report);
+    let line = schema_of::<LogLine>("A log line of pipecat-rollout");
+    assert_is_in_file("log-line.schema.json", &line);
+    let event = schema_of::<CloudEvent>("Event of pipecat-rollout");
+    assert_is_in_file("event.schema.json", &event);
 }

@@ -1,0 +1,3 @@
+//! What holds for the whole core.
+
+pub(crate) mod schema;
