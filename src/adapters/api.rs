@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+};
 use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tracing::debug;
@@ -249,6 +251,8 @@ impl Client {
         let request = request
             .header(AUTHORIZATION, self.credentials.secret().header())
             .header(ACCEPT, "application/json")
+            // What a cache has kept says nothing of now.
+            .header(CACHE_CONTROL, "no-cache")
             .timeout(limit);
         let (client, request) = request.build_split();
         let sent = match request {
@@ -386,10 +390,10 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// The server's clock, by its Date header.
+/// The server's clock, by its Date header. What a cache has kept (RFC 9111) does not show it.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    let value = header(headers, DATE)?;
-    http_date(&value)
+    let is_kept = header(headers, AGE).is_some_and(|age| age.trim() != "0");
+    http_date(&header(headers, DATE)?).filter(|_| !is_kept)
 }
 
 #[cfg(test)]

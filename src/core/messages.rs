@@ -116,10 +116,7 @@ pub fn line(event: &Event) -> String {
         },
         Event::WaitingForTarget { desired } => match desired {
             None => "waiting: there is no such agent yet, or it has no deployment".to_owned(),
-            Some(id) => format!(
-                "waiting: deployment {} is still the desired one",
-                one_line(id)
-            ),
+            Some(id) => format!("waiting: deployment {} is the desired one", one_line(id)),
         },
         Event::TargetFound {
             deployment_id,

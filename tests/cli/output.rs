@@ -67,7 +67,7 @@ fn progress_in_plain_lines() {
         .stderr(
             "[TIME] my-agent: poll failed: the API answered 502 Bad Gateway\n\
              [TIME] my-agent: the API answers again, after 1 failed poll in TIME\n\
-             [TIME] my-agent: waiting: deployment deployment-old is still the desired one\n\
+             [TIME] my-agent: waiting: deployment deployment-old is the desired one\n\
              [TIME] my-agent: following deployment deployment-new\n\
              [TIME] my-agent: reconciling\n\
              [TIME] my-agent: the API says that deployment deployment-old is the desired one; confirming\n\

@@ -329,3 +329,16 @@ async fn a_replaced_key_is_used_at_once_and_only_that_acquires_a_permit() {
     ];
     assert_eq!(*requests.lock().unwrap(), expected);
 }
+
+#[test]
+fn what_a_cache_has_kept_does_not_show_the_servers_clock() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(date(&headers), None);
+    headers.insert(DATE, "Thu, 01 Jan 1970 00:16:40 GMT".parse().unwrap());
+    let expected = Timestamp::from_second(1000).ok();
+    assert_eq!(date(&headers), expected);
+    for (age, shown) in [("0", expected), ("1200", None), ("old", None)] {
+        headers.insert(AGE, age.parse().unwrap());
+        assert_eq!(date(&headers), shown, "{age}");
+    }
+}

@@ -108,12 +108,11 @@ fn reason_of_time(verdict: Verdict, facts: &Facts<'_>) -> Option<Reason> {
         }
         Verdict::Timeout => pending("DeadlineExceeded", timed_out(facts), facts),
         Verdict::Interrupted(interruption) => interrupted(interruption, facts),
+        Verdict::Superseded => superseded(facts.latest?.desired()?, facts),
         // Time says nothing of these.
-        Verdict::Ready
-        | Verdict::Failed
-        | Verdict::Stalled
-        | Verdict::Superseded
-        | Verdict::Infrastructure => return None,
+        Verdict::Ready | Verdict::Failed | Verdict::Stalled | Verdict::Infrastructure => {
+            return None;
+        }
     })
 }
 
@@ -215,7 +214,9 @@ fn phase_failed(facts: &Facts<'_>) -> Reason {
         let last = health.last_termination_reason.as_ref();
         health.reason.as_ref().or(last)
     });
-    let problem = facts.view.problem.as_ref();
+    // What was listed before may be an older deployment's.
+    let is_own = |problem: &&Problem| problem.class != ProblemClass::ReportedBefore;
+    let problem = facts.view.problem.as_ref().filter(is_own);
     let code = problem.map(|problem| &problem.code).or(reason);
     let headline = health.and_then(|health| health.headline.as_ref());
     let why = match headline.or(code) {
@@ -377,7 +378,9 @@ fn unchanged(facts: &Facts<'_>) -> String {
                 (Some(created), None) => format!(" (created at {created:.0})"),
                 (None, _) => String::new(),
             };
-            format!("no new deployment came: {desired}{created} is still the desired one")
+            let known = facts.report.baseline_deployment_id.as_deref();
+            let still = if known == Some(desired) { "still " } else { "" };
+            format!("no new deployment came: {desired}{created} is {still}the desired one")
         }
     }
 }

@@ -1,5 +1,8 @@
 //! How often the target has been restarted while it was watched (rules 6 and 8).
 
+/// One restart of each replica, in the unit in which they are added up.
+const ONE: u64 = 1_000_000;
+
 /// The restarts that count against the target: the rises of the total since it came into view.
 ///
 /// A fall of the total is a replaced replica, or a reading from before the last rise: it has to be
@@ -12,14 +15,18 @@ pub(super) struct Restarts {
     believed: Option<u64>,
     /// How much that has risen in all.
     rises: u64,
+    /// The same for each replica that was started then, in millionths.
+    rises_each: u64,
+    /// How many replicas were started, by the newest answer that says it.
+    replicas: u64,
     /// The fewest of totals that are lower than the believed one, until that is confirmed.
     fallen: Option<u64>,
 }
 
 impl Restarts {
-    /// Takes in the total of an answer, and says whether there was a restart. The `first` total that
-    /// would count is the one that was there before the first answer.
-    pub(super) fn see(&mut self, total: u64, first: First) -> bool {
+    /// Takes in the total of an answer, over so many replicas, and says whether there was a restart.
+    pub(super) fn see(&mut self, total: u64, replicas: Option<u64>, first: First) -> bool {
+        self.replicas = replicas.unwrap_or(self.replicas).max(1);
         let newest = self.newest.replace(total);
         let rose = newest.is_some_and(|newest| total > newest);
         let before = self.believed.unwrap_or(match first {
@@ -32,13 +39,17 @@ impl Restarts {
         }
         self.fallen = None;
         self.believed = Some(total);
-        self.rises = self.rises.saturating_add(total - before);
+        let rise = total - before;
+        self.rises = self.rises.saturating_add(rise);
+        let each = rise.saturating_mul(ONE).div_ceil(self.replicas);
+        self.rises_each = self.rises_each.saturating_add(each);
         rose || total > before
     }
 
     /// The platform's own problem may have caused them: none counts so far, nor do those in this answer.
     pub(super) fn excuse(&mut self, total: Option<u64>) {
         self.rises = 0;
+        self.rises_each = 0;
         if total.is_some() {
             self.believed = total;
             self.fallen = None;
@@ -55,9 +66,10 @@ impl Restarts {
         self.fallen.is_some()
     }
 
-    /// How many count, of all replicas together.
-    pub(super) fn counted(&self) -> u64 {
-        self.rises
+    /// How many count for each replica: of those that were started then, and of those that are now. What more
+    /// replicas have counted together is not one's, however few an answer shows.
+    pub(super) fn for_each_replica(&self) -> u64 {
+        (self.rises_each / ONE).min(self.rises / self.replicas.max(1))
     }
 }
 
@@ -76,7 +88,7 @@ mod tests {
 
     #[test]
     fn rises_count_and_falls_have_to_be_confirmed() {
-        // The totals, `!` where a fall is confirmed before the next, `x` before an excused one; what counts
+        // The totals over replicas, `!` where a fall is confirmed before the next, `x` before an excused one; what counts
         // after each, and whether it was a restart (`*`) or is a fall (`?`).
         for (first, totals, expected) in [
             (First::IsOld, "5 5 6 9", "0 0 1* 4*"),
@@ -93,29 +105,39 @@ mod tests {
             (First::Counts, "x5 6", "0 1*"),
             (First::IsOld, "5 2 x3 4", "0 0? 0* 1*"),
             (First::IsOld, "5 2 x!4 5", "0 0? 0* 1*"),
+            // Each counts for as many replicas as there were then; where none are named, as there were.
+            (First::Counts, "4/4 4 8 9/1", "1* 1 2* 3*"),
+            (First::Counts, "2/1 3/2 4/2 6/2", "2* 1* 2* 3*"),
+            (First::IsOld, "0/10 4/10 0/1 !0/1 3/1", "0 0* 0? 0 3*"),
+            (First::IsOld, "0/3 1/3 2/3 3/3 9/3", "0 0* 0* 1* 3*"),
         ] {
             let mut restarts = Restarts::default();
             let found: Vec<String> = totals
                 .split(' ')
                 .map(|word| {
-                    let total = word.trim_start_matches(['!', 'x']).parse().unwrap();
+                    let (total, replicas) = word.split_once('/').unwrap_or((word, ""));
+                    let total = total.trim_start_matches(['!', 'x']).parse().unwrap();
                     if word.contains('x') {
                         restarts.excuse(Some(total));
                     }
                     if word.contains('!') {
                         restarts.confirm_fall();
                     }
-                    let restarted = if restarts.see(total, first) { "*" } else { "" };
+                    let restarted = if restarts.see(total, replicas.parse().ok(), first) {
+                        "*"
+                    } else {
+                        ""
+                    };
                     let fallen = if restarts.has_fallen() { "?" } else { "" };
-                    format!("{}{restarted}{fallen}", restarts.counted())
+                    format!("{}{restarted}{fallen}", restarts.for_each_replica())
                 })
                 .collect();
             assert_eq!(found.join(" "), expected, "{first:?} {totals}");
         }
         let mut restarts = Restarts::default();
-        restarts.see(3, First::Counts);
+        restarts.see(3, None, First::Counts);
         restarts.excuse(None);
-        assert_eq!(restarts.counted(), 0);
-        assert!(restarts.see(4, First::Counts) && restarts.counted() == 1);
+        assert_eq!(restarts.for_each_replica(), 0);
+        assert!(restarts.see(4, None, First::Counts) && restarts.for_each_replica() == 1);
     }
 }

@@ -180,13 +180,13 @@ impl Search {
             return self.deploy_began_at().is_some();
         }
         self.baseline_id().is_some_and(|baseline| {
-            self.order.is_older(baseline, target) && !self.was_there(target)
+            self.order.is_older(baseline, target)
                 || details.desired() == Some(target) && mentions(details, baseline)
         })
     }
 
-    /// Whether a deployment seems to have been there when the baseline was noted: one that was rolled back is
-    /// newer than the baseline, too. (The clocks are those of two machines, so that this proves nothing.)
+    /// Whether a deployment was there when the baseline was noted, and was not shown: by a replica that lagged, or
+    /// since it had been rolled back.
     fn was_there(&self, id: &str) -> bool {
         let noted_at = self.baseline.as_ref().and_then(|it| it.noted_at);
         self.order
@@ -207,7 +207,7 @@ impl Search {
         baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
-            || baseline.is_none() && self.was_there(id)
+            || self.was_there(id)
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that
@@ -251,6 +251,13 @@ impl Search {
         if self.target_id() != Some(id) {
             self.before_target.insert(id.to_owned());
         }
+    }
+
+    /// Whether an answer shows that the deployment that was named was there, and that another one is desired.
+    pub(super) fn was_replaced(&self, details: &AgentDetails) -> bool {
+        let desired = details.desired();
+        matches!(&self.rule, TargetRule::Deployment(id)
+            if desired.is_some_and(|desired| desired != id) && mentions(details, id))
     }
 
     /// Whether its creation proves that a deployment came after the target.

@@ -72,7 +72,7 @@ fn every_event_has_its_line_and_severity() {
             Event::WaitingForTarget {
                 desired: Some(text("old")),
             },
-            "waiting: deployment old is still the desired one",
+            "waiting: deployment old is the desired one",
             Severity::Info,
         ),
         (

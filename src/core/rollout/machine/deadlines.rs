@@ -105,11 +105,19 @@ impl Machine {
         late && self.view.outage.is_none() && self.meets(|i| *i == Indication::NotInView)
     }
 
+    /// How a watch ends whose target is not there in time.
     fn not_in_view(&self) -> Verdict {
-        if self.is_absent() || self.latest.is_none() {
-            Verdict::NotFound
-        } else {
-            Verdict::Unchanged
+        match &self.latest {
+            Some(latest) if !self.is_absent() => {
+                // Before the watch began it was the desired one.
+                let was_replaced = !self.view.stale && self.search.was_replaced(latest);
+                if was_replaced {
+                    Verdict::Superseded
+                } else {
+                    Verdict::Unchanged
+                }
+            }
+            Some(_) | None => Verdict::NotFound,
         }
     }
 

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use super::Machine;
 use crate::core::rollout::assess::{
-    has_failed, is_complete, is_desired, is_reconciled, own_revision, progress, replicas_started,
-    restart_count, running_elsewhere,
+    has_failed, is_complete, is_desired, is_reconciled, own_revision, progress, restart_count,
+    running_elsewhere,
 };
 use crate::core::rollout::indication::{Indication, Progress, Proof, StepBack};
 use crate::core::rollout::phase::rank;
@@ -233,7 +233,9 @@ impl Machine {
         } else {
             First::IsOld
         };
-        total.is_some_and(|total| self.restarts.see(total, first))
+        let health = own.and_then(|revision| revision.health.as_ref());
+        let replicas = health.and_then(|health| health.replicas_started);
+        total.is_some_and(|total| self.restarts.see(total, replicas, first))
     }
 
     /// Whether all restarts of the target are from after its first sight: it was created lately, or, where no
@@ -254,9 +256,10 @@ impl Machine {
     /// only has to stay ready may not be restarted more often either (rules 6 and 11).
     fn crash_loop(&self, own: Option<&Revision>, ready: bool) -> Option<Problem> {
         let limits = &self.limits;
-        let allowed = u64::from(limits.max_restarts.get()).saturating_mul(replicas_started(own));
+        let allowed = u64::from(limits.max_restarts.get());
         let health = own?.health.as_ref()?;
         let weighed = !ready || !limits.stable_for.is_zero();
-        (weighed && self.restarts.counted() >= allowed).then(|| problem::of_restarts(health))
+        (weighed && self.restarts.for_each_replica() >= allowed)
+            .then(|| problem::of_restarts(health))
     }
 }

@@ -78,6 +78,12 @@ fn crashing_is_counted_in_restarts_whatever_they_are_called() {
         first: 0 new/new Active Error*40 | 3 new/new ready Active run*40 => ready 3
         first: 0..99 new/new Validating Error*40 => goes on
         first: 0 new/new Creating | 1 new/new Validating CrashLoopBackOff*3 => failed 1
+        # What several replicas count together is not one's, however few an answer shows.
+        first: 0 new/new run*0/10 | 1 new/new run*3/10 | 2 new/new run*0/1 | 3 new/new run*3/10 | 4 new/new ready => ready 4
+        first: 0 new/new run*0/4 | 1 new/new run*4/4 | 2 new/new run*4 | 3 new/new ready => ready 3
+        first: 0 new/new run*0/10 | 1 new/new run*4/10 | 2..9 new/new run*0/1 | 10 new/new ready => ready 10
+        first: 0 new/new run*0/10 | 1 new/new run*4/10 | 2..9 new/new run*0/1 | 10 new/new run*3/1 => failed 10
+        first: 0 new/new run*0/1 | 1 new/new run*2/1 | 2 new/new run*4/2 => goes on
         # One restart is none, also where two replicas of the API disagree on it.
         first: 0..99 new/new Validating CrashLoopBackOff*1 => goes on
         first: 0 new/new Validating run*0 | 1 new/new Validating run*1 | 2 new/new Validating run*0 | 3 new/new Validating run*1 | 4 new/new Validating run*0 | 5 new/new Validating run*1 | 6 new/new Validating run*0 | 7 new/new Validating run*1 => goes on

@@ -38,6 +38,8 @@ fn every_ending_has_its_sentence() {
         first: 0 new/new | 1..30 new/new degraded=PodsPending => PodsPending: the platform calls it degraded: PodsPending, for 20.0s
         first: 0 new/old | 1..2 new/old err=PCC_X => PCC_X: the platform reports an error: PCC_X
         first: 0 new/new Failed down => PhaseFailed: its revision has failed, and the platform gives no reason; nothing serves: the agent takes no sessions
+        # What was listed before may be an older deployment's.
+        not old: 0 old/old err=PCC_X | 1..5 new/old err=PCC_X | 6..9 new/new Failed err=PCC_X says=KeyError => PhaseFailed: its revision has failed, and the platform gives no reason
         first: 0 new/new Failed SolarFlare*0 => SolarFlare: its revision has failed: SolarFlare
         first: 0 new/new Failed issue => PhaseFailed: its revision has failed, and the platform gives no reason; the platform reports an infrastructure issue of its own
         first, require-new: 0..5 new/new ready old:Active => RevisionUnchanged: the deploy changed no revision: that of deployment old serves it
@@ -136,9 +138,9 @@ fn the_report_is_about_the_target_as_it_was_seen_last() {
         (8, 0, ms(7000))
     );
 
-    let mut unchanged = super::watch("id new");
-    unchanged.play("0..30 old/new Active new:Failed");
-    assert_eq!(unchanged.ended(Verdict::Unchanged).revision, None);
+    let mut replaced = super::watch("id new");
+    replaced.play("0..30 old/new Active new:Failed");
+    assert_eq!(replaced.ended(Verdict::Superseded).revision, None);
 
     let mut superseded = super::watch("first");
     superseded.play("0 new/new Validating c950 | 1 newer/newer Failed c951");

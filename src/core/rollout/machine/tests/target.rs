@@ -8,7 +8,10 @@ fn named_deployment_is_the_target_while_reads_lag() {
         "
         id new: 0..3 old/old ready | 4 new/new ready => ready 4 new
         id new: 0..40 old/old ready => unchanged 30 new
-        id new: 0..40 old/new ready => unchanged 30 new
+        # It was there, and has been replaced.
+        id new: 0..40 old/new ready => superseded 30 new
+        id new: 0..40 old/old new:Active => superseded 30 new
+        id new, check: 0 old/new ready => superseded 0 new
         id new: 0..20 404 | 21 old/old | 22 new/new ready => ready 22 new
         id new: 0..29 old/old | 29.5 new/old | 30..40 new/old => goes on
         id new, appear 5: 0..9 old/old ready => unchanged 5 new
@@ -63,8 +66,9 @@ fn target_newer_than_the_baseline_by_dates_is_settled_at_once() {
         # What was rolled back before the baseline was noted is newer than it, and proves nothing.
         not base@100, noted 1000: 0..3 older/older ready c500 | 4 new/new ready c1010 => ready 4 new
         not base@100, noted 1000: 0 older/older Failed c500 | 1..40 base/base ready c100 => unchanged 30 -
-        not base@100, noted 1000: 0..9 new/new ready c500 => ready 5 new
-        not base@100, noted 1000: 0 new/new ready c941 => ready 0 new
+        not base@100, noted 1000: 0..40 new/new ready c939 => unchanged 30 -
+        not base@100, noted 1000: 0..8 older/older ready c500 | 9 new/new Failed c1010 => failed 9 new
+        not base@100, noted 1000: 0 new/new ready c940 => ready 0 new
         # Another spelling of the same: the baseline is dated by the answers.
         not base: 0 older/older c100 | 1 base/base ready c500 | 2..40 older/older ready c100 => unchanged 30 -
     ");
