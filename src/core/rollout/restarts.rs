@@ -39,9 +39,9 @@ impl Restarts {
         }
         self.fallen = None;
         self.believed = Some(total);
-        let rise = total - before;
-        self.rises = self.rises.saturating_add(rise);
-        let each = rise.saturating_mul(ONE).div_ceil(self.replicas);
+        let more = total - before;
+        self.rises = self.rises.saturating_add(more);
+        let each = more.saturating_mul(ONE).div_ceil(self.replicas);
         self.rises_each = self.rises_each.saturating_add(each);
         rose || total > before
     }

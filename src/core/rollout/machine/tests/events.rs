@@ -70,6 +70,11 @@ fn events_come_once_and_in_order() {
         first, stable 5: 0..3 new/new ready old:Active => target-found phase-changed revision-unchanged holding
         run, dated: 0 404 | 2 404 | 5 404 | 5 start | 6 404 | 7 end 0 | 8 new/- c1006 => baseline-noted waiting-for-target command-ended target-found phase-changed
         run, dated: 0 base/base c500 | 0 start | 1 base/base c500 | 2 new/base c1001 | 3 end 0 | 4 new/new ready c1001 => baseline-noted waiting-for-target target-found phase-changed command-ended phase-changed finished
+        run, dated: 0 base/base c500 | 0 start | 1..2 new/new ready c1001 | 3 end 0 | 4 new/new ready c1001 => baseline-noted waiting-for-target target-found phase-changed waiting-for-command command-ended finished
+        # Another deployment's revision is news once the target is reconciled and ready.
+        first: 0 new/old ready old:Active | 1 new/new old:Active => target-found phase-changed phase-changed
+        # What was wrong with one target is not over when another one takes its place.
+        not base: 0 older/older Creating ErrImagePull*0 | 1 new/old => target-found phase-changed problem-detected target-found phase-changed
         # What does not count does not show either; what is not ready ends a hold.
         not base: 0 new/old | 1 base/base => target-found phase-changed phase-changed waiting-for-target
         first, stable 5: 0 new/new ready | 1 404 => target-found phase-changed holding unconfirmed ready-lost

@@ -105,6 +105,8 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
         # An older one does not take the place of a newer one.
         not base: 0 new/old c900 | 1..40 older/older ready c100 => unchanged 30 -
         not base: 0 new/old | 1..9 404 => not-found 6
+        # That it is not there is confirmed when the time is up.
+        not base, appear 30, timeout 20: 0 new/new | 1..20 base/base ready => unchanged 20
         # The baseline may be dated after the target was seen.
         not base: 0 new/old c900 | 1..40 base/base ready c500 => superseded 6 new
         # What was indicated of one says nothing of the next, nor are its errors the next one's.
