@@ -247,7 +247,7 @@ fn the_report_holds_all_that_is_known() {
             "agent": "my-agent", "verdict": "ready", "exitCode": 0,
             "deploymentId": NEW, "baselineDeploymentId": null, "reason": null,
             "available": true, "revisionUnchanged": true, "revision": null,
-            "startedAt": null, "elapsedMs": null,
+            "startedAt": null, "elapsedMs": null, "serverTime": null,
             "phases": ["waiting", "reconciling", "creating", "validating", "active"],
             "polls": 10, "failedPolls": 1, "logs": [], "requestId": null,
             "deploymentCreatedAt": null, "image": null, "region": null, "activeSessions": null,

@@ -22,6 +22,8 @@ const UUID: usize = 36;
 /// How many characters of a commit are given: as many as git shows, and all of a SHA-256.
 const MIN_COMMIT: usize = 7;
 const MAX_COMMIT: usize = 64;
+/// How far the clock of the machine that wrote a report may be ahead of the servers'.
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// The most that is read of stdin or of a baseline file, in bytes.
 const MAX_READ: u64 = 16 * 1024 * 1024;
 
@@ -182,7 +184,11 @@ fn baseline(reports: &[AgentReport], agent: &str) -> Result<Baseline> {
             .map(|given| id("deploymentId", given))
             .transpose()?,
         created_at: outcome.deployment_created_at,
-        noted_at: Some(report.started_at),
+        noted_at: match outcome.deployment_id {
+            Some(_) => outcome.server_time,
+            // No details have shown the server's clock; this machine's may be ahead of it.
+            None => report.started_at.checked_sub(CLOCK_SKEW).ok(),
+        },
     })
 }
 

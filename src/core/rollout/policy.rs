@@ -34,7 +34,7 @@ pub struct Baseline {
     pub deployment_id: Option<String>,
     /// When it was created, by the server's clock, if that is known.
     pub created_at: Option<Timestamp>,
-    /// When it was noted, if that is known, by the clock of the machine that did.
+    /// When it was noted, by the server's clock, if that is known: what was created before is not new.
     pub noted_at: Option<Timestamp>,
 }
 

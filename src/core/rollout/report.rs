@@ -114,6 +114,9 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// The phases in the order in which they were seen.
     pub phases: Vec<PhaseEntry>,
+    /// The server's clock when the watch ended, as far as its answers showed it.
+    #[cfg_attr(test, schemars(with = "Option<crate::core::tests::schema::Time>"))]
+    pub server_time: Option<Timestamp>,
     /// Polls made.
     pub polls: u64,
     /// Polls that brought no usable answer.

@@ -12,8 +12,6 @@ use crate::core::wire::AgentDetails;
 
 /// How far the clocks of the servers may differ.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
-/// How far the clock of the machine that noted a baseline may be ahead of the servers'.
-const NOTED_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is known of the target.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,14 +183,11 @@ impl Search {
         })
     }
 
-    /// Whether a deployment was there when the baseline was noted, and was not shown: by a replica that lagged, or
-    /// since it had been rolled back.
-    fn was_there(&self, id: &str) -> bool {
+    /// When the baseline was noted, on the server's clock: what was there then, and was not shown, is not new
+    /// either. A replica may have lagged, or it had been rolled back.
+    fn baseline_noted_at(&self) -> Option<Timestamp> {
         let noted_at = self.baseline.as_ref().and_then(|it| it.noted_at);
-        self.order
-            .created_at(id)
-            .zip(noted_at)
-            .is_some_and(|(created, noted)| noted.duration_since(created) > NOTED_SKEW)
+        self.deploy_began_at().or(noted_at)
     }
 
     /// Whether a deployment is known to be from before the deploy.
@@ -200,14 +195,13 @@ impl Search {
         let was_created_before = self
             .order
             .created_at(id)
-            .zip(self.deploy_began_at())
+            .zip(self.baseline_noted_at())
             .is_some_and(|(created, began)| began.duration_since(created) > SKEW);
         let baseline = self.baseline_id();
         // It may be given by its first characters.
         baseline.is_some_and(|known| id.starts_with(known) || self.order.is_older(id, known))
             || self.before_deploy.contains(id)
             || was_created_before
-            || self.was_there(id)
     }
 
     /// A deployment from before the deploy is desired: where the baseline was read from a replica that

@@ -44,6 +44,7 @@ impl Machine {
             region: latest.and_then(|details| details.region.clone()),
             active_sessions: latest.and_then(|details| details.active_session_count),
             phases: self.phases_since(began),
+            server_time: self.search.order.clock(at),
             began_after: began,
             elapsed: ready_at.unwrap_or(at).saturating_sub(began),
             ..self.report.clone()

@@ -66,9 +66,9 @@ fn target_newer_than_the_baseline_by_dates_is_settled_at_once() {
         # What was rolled back before the baseline was noted is newer than it, and proves nothing.
         not base@100, noted 1000: 0..3 older/older ready c500 | 4 new/new ready c1010 => ready 4 new
         not base@100, noted 1000: 0 older/older Failed c500 | 1..40 base/base ready c100 => unchanged 30 -
-        not base@100, noted 1000: 0..40 new/new ready c939 => unchanged 30 -
+        not base@100, noted 1000: 0..40 new/new ready c997 => unchanged 30 -
         not base@100, noted 1000: 0..8 older/older ready c500 | 9 new/new Failed c1010 => failed 9 new
-        not base@100, noted 1000: 0 new/new ready c940 => ready 0 new
+        not base@100, noted 1000: 0 new/new ready c998 => ready 0 new
         # Another spelling of the same: the baseline is dated by the answers.
         not base: 0 older/older c100 | 1 base/base ready c500 | 2..40 older/older ready c100 => unchanged 30 -
     ");
@@ -99,8 +99,8 @@ fn target_that_no_date_proves_new_is_settled_once_confirmed() {
         not base: 0..2 new/new ready | 3..8 503 | 9..20 new/new ready => ready 12 new
         not base: 0..4 new/new ready | 5 404 | 6..30 new/new ready => ready 11 new
         # An agent that was only not shown when nothing was noted: it is much older.
-        not nothing, noted 1000: 0..40 older/older ready c939 => unchanged 30 -
-        not nothing, noted 1000: 0..40 new/new ready c940 => ready 5 new
+        not nothing, noted 1000: 0..40 older/older ready c997 => unchanged 30 -
+        not nothing, noted 1000: 0..40 new/new ready c998 => ready 5 new
         not nothing, noted 1000: 0..9 older/older ready c100 | 10..20 new/new ready c1010 => ready 10 new
         # An older one does not take the place of a newer one.
         not base: 0 new/old c900 | 1..40 older/older ready c100 => unchanged 30 -
