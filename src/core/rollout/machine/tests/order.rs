@@ -202,4 +202,8 @@ fn unconfirmed_answers_ask_for_fresh_connections() {
     }
     let mut unsettled = watch("not base");
     assert_eq!(unsettled.play("0 new/old").next_poll().route, Route::Fresh);
+    // What is ready has been decided; only the command is waited for.
+    let mut ready = watch("run, dated");
+    ready.play("0 base/base c500 | 0 start | 1..2 new/new ready c1001");
+    assert_eq!(ready.next_poll().route, Route::Pooled);
 }
