@@ -138,7 +138,7 @@ fn what_a_variable_gives_wrongly_is_named_by_it() {
         (
             "PIPECAT_ROLLOUT_SMOKE",
             "x",
-            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_SMOKE': value was not a boolean",
+            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_SMOKE': it must be true or false",
         ),
     ] {
         given(variable, value)
@@ -921,4 +921,12 @@ fn help_shows_no_value_that_may_be_a_secret() {
         );
         assert!(!left.stdout.contains("s3cret"), "{}", left.stdout);
     }
+}
+
+#[test]
+fn an_address_to_listen_at_is_checked() {
+    refused_by_clap(
+        &["simulate", "--listen", "nonsense"],
+        "error: invalid value 'nonsense' for '--listen <ADDRESS>': it is an address of this machine and a port, like 127.0.0.1:8080 or localhost:8080; port 0 picks a free one",
+    );
 }
