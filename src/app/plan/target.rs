@@ -39,10 +39,12 @@ pub(super) fn id(option: &str, given: &str) -> Result<String> {
         _ if begins_a_uuid(text) => "it is only the beginning of an id; give the whole",
         _ => return Ok(text.to_ascii_lowercase()),
     };
-    bail!(
-        "{option}: {:?} cannot be the id of a deployment: {why}",
-        quoted(given)
-    )
+    let shown = quoted(text);
+    ensure!(
+        text.is_empty() || !shown.is_empty(),
+        "{option}: what is given cannot be the id of a deployment: it holds only characters that cannot be shown"
+    );
+    bail!("{option}: {shown:?} cannot be the id of a deployment: {why}")
 }
 
 /// Foreign text, harmless and not too long.
