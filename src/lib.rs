@@ -35,8 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            print_usage_error(&error);
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+            return ExitCode::from(answer_without_running(&error));
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,7 +58,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints help, or what is wrong with what was typed. That repeats it, and no log must obey that.
+/// Prints help or the version, or what is wrong with what was typed, and gives the exit code.
+fn answer_without_running(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        print_usage_error(error);
+        return u8::try_from(error.exit_code()).unwrap_or(1);
+    }
+    match error.print() {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            let error = Error::Print(why);
+            output::print_error(Style::Plain, &app::error::chain(&error), 1);
+            print::flush_err();
+            1
+        }
+        // Help that nobody reads is no error.
+        _ => 0,
+    }
+}
+
+/// Prints what is wrong with what was typed. That repeats it, and no log must obey that.
 fn print_usage_error(error: &clap::Error) {
     let words = error.render().to_string();
     let harmless: Vec<String> = core::text::lines(&words)
@@ -73,14 +90,14 @@ fn print_usage_error(error: &clap::Error) {
         })
         .collect();
     let lines = words.trim_end().lines().map(str::trim_end);
-    let as_it_is = !error.use_stderr() || lines.eq(harmless.iter().map(String::as_str));
-    // Help that nobody reads is no error.
+    let as_it_is = lines.eq(harmless.iter().map(String::as_str));
+    // Nobody may be there to read it.
     let _ = if as_it_is {
         error.print()
     } else {
         writeln!(io::stderr().lock(), "{}", harmless.join("\n"))
     };
-    if error.use_stderr() && app::plan::is_on_github() {
+    if app::plan::is_on_github() {
         let what: Vec<&str> = harmless.iter().map(String::as_str).collect();
         let what = what
             .split(|line| line.is_empty())

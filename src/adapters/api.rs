@@ -107,16 +107,22 @@ impl Client {
     /// name others), or Mozilla's where the system has none, and those in `ca_file`.
     ///
     /// # Errors
-    /// When the certificates cannot be read.
+    /// When the certificates cannot be read, or the proxy that a variable names cannot be used.
     pub(crate) fn new(
         url: ApiUrl,
         credentials: Credentials,
         ca_file: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let tls = if url.is_https() {
+        // A file that is named is checked, also where plain http needs none.
+        let tls = if url.is_https() || ca_file.is_some() {
             tls::config(ca_file)?
         } else {
             tls::config_without_roots()?
+        };
+        let proxy = if url.is_https() {
+            Proxy::from_environment(&url.organizations())?
+        } else {
+            None
         };
         // Plain http goes to loopback: no proxy may see the key.
         // A server that closes idle connections must not meet the next poll on one of them.
@@ -127,7 +133,7 @@ impl Client {
         Ok(Self {
             pooled: build(builder())?,
             fresh: build(builder().pool_max_idle_per_host(0))?,
-            proxy: Proxy::from_environment(&url.organizations()).filter(|_| url.is_https()),
+            proxy,
             url,
             credentials,
             first_organization: Arc::default(),

@@ -20,7 +20,8 @@ use clap_complete::Shell;
 pub(crate) use self::history::{GroupArg, HistoryArgs, HistoryFormat};
 pub(crate) use self::read::Variables;
 use self::values::{
-    AnyScenario, StyleOrAuto, at_least_one, log_lines, positive_duration, style_or_auto, words,
+    AnyScenario, StyleOrAuto, at_least_one, local_address, log_lines, positive_duration,
+    style_or_auto, words,
 };
 pub(crate) use self::values::{Listen, PositiveTime, Time, list};
 pub(crate) use self::watch::{LogArg, WatchArgs, WatchKeys};
@@ -425,7 +426,7 @@ pub(crate) struct SimulateArgs {
     pub(crate) agents: Vec<String>,
 
     /// Where to listen; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = local_address)]
     pub(crate) listen: SocketAddr,
 
     /// Accept only this API key, a toy's and not yours; by default any

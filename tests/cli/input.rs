@@ -1,7 +1,7 @@
 //! Bad input of every kind: one clear line that names the thing and the fix, and the exit code.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ fn what_a_variable_gives_wrongly_is_named_by_it() {
         (
             "PIPECAT_ROLLOUT_SMOKE",
             "x",
-            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_SMOKE': value was not a boolean",
+            "error: invalid value 'x' for 'PIPECAT_ROLLOUT_SMOKE': it must be true or false",
         ),
     ] {
         given(variable, value)
@@ -358,6 +358,10 @@ fn ids_that_cannot_be_a_deployment_are_refused() {
     refused(
         &["wait", "a", "--deployment", "59c8ceba\u{200b}6c7e4ccd"],
         line,
+    );
+    refused(
+        &["wait", "a", "--deployment", "\u{7}\u{200b}\u{7}"],
+        "--deployment: what is given cannot be the id of a deployment: it holds only characters that cannot be shown",
     );
 }
 
@@ -921,4 +925,57 @@ fn help_shows_no_value_that_may_be_a_secret() {
         );
         assert!(!left.stdout.contains("s3cret"), "{}", left.stdout);
     }
+}
+
+#[test]
+fn files_of_one_name_are_refused_and_not_written_over() {
+    for (switches, first, second) in [
+        (
+            "--report-file both --junit both",
+            "--report-file",
+            "--junit",
+        ),
+        (
+            "--report-file both --dotenv ./both",
+            "--report-file",
+            "--dotenv",
+        ),
+        ("--junit link --dotenv old", "--junit", "--dotenv"),
+        ("--junit link --progress github", "--junit", "GITHUB_OUTPUT"),
+    ] {
+        let test = Test::against(NOWHERE, &format!("wait a {switches}"))
+            .file("old", "")
+            .env("GITHUB_OUTPUT", "old");
+        symlink("old", test.folder().join("link")).unwrap();
+        let left = test.status(2).stderr_any().run();
+        let line = format!("{first} and {second} name the same file; give each a file of its own");
+        assert!(left.stderr.contains(&line), "{}", left.stderr);
+    }
+    let server = play(vec![agent(true)]);
+    let switches = "--report-file /dev/null --junit /dev/null --progress none";
+    Test::against(&server.url(), &format!("wait my-agent {switches}"))
+        .stdout_any()
+        .run();
+}
+
+#[test]
+fn help_and_version_that_cannot_be_written_are_errors() {
+    for arguments in ["--version", "--help", "run --help", "man"] {
+        Test::new(arguments)
+            .stdout_to(File::create("/dev/full").unwrap())
+            .status(1)
+            .stderr("error: cannot write to stdout: No space left on device (os error 28)\n")
+            .run();
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Test::new("--help").stdout_to(writer).run();
+}
+
+#[test]
+fn an_address_to_listen_at_is_checked() {
+    refused_by_clap(
+        &["simulate", "--listen", "nonsense"],
+        "error: invalid value 'nonsense' for '--listen <ADDRESS>': it is an address of this machine and a port, like 127.0.0.1:8080 or localhost:8080; port 0 picks a free one",
+    );
 }

@@ -140,6 +140,7 @@ fn there_is_a_manual_page_of_each_command() {
     for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SUBCOMMANDS"] {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}");
     }
+    let program = concat!("pipecat-rollout ", env!("CARGO_PKG_VERSION"));
     for command in COMMANDS {
         let page = Test::new(&format!("man {command}"))
             .stdout_any()
@@ -149,6 +150,8 @@ fn there_is_a_manual_page_of_each_command() {
             page.contains(&format!(".TH pipecat-rollout-{command} 1 ")),
             "{page}"
         );
+        let head = page.lines().find(|line| line.starts_with(".TH "));
+        assert!(head.unwrap().contains(program), "{page}");
     }
     let page = Test::new("man watch").stdout_any().run().stdout;
     for part in [

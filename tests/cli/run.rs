@@ -122,10 +122,19 @@ fn a_command_that_cannot_be_started_is_127_or_126() {
 
 #[test]
 fn run_without_a_command_is_wrong_usage() {
-    Test::new("run a")
-        .status(2)
-        .stderr_lines("error: the following required arguments were not provided:\n  <COMMAND>...\nFor more information, try '--help'.")
-        .run();
+    for arguments in ["run a --timeout 5m", "run a --timeout 5m --"] {
+        Test::new(arguments)
+            .env("PIPECAT_API_URL", "http://127.0.0.1:9/v1")
+            .status(2)
+            .stderr(
+                "error: put the command that deploys after --: pipecat-rollout run a --timeout TIME -- ./deploy.sh\n\
+                 \n\
+                 Usage: pipecat-rollout run [OPTIONS] [AGENT] -- <COMMAND>...\n\
+                 \n\
+                 For more information, try '--help'.\n",
+            )
+            .run();
+    }
 }
 
 #[test]
@@ -173,8 +182,9 @@ fn a_signal_ends_run_with_its_own_code_whatever_the_command_exits_with() {
         process.signal(Signal::TERM);
         let left = process.end();
         assert_eq!(left.code(), 143, "{left:?}");
-        let report = left.stdout.strip_prefix("caught\n").expect(&left.stdout);
-        let report: Value = serde_json::from_str(report).unwrap();
+        // What the command prints leaves stdout to the report.
+        assert!(left.stderr.contains("\ncaught\n"), "{}", left.stderr);
+        let report = left.json();
         assert_eq!(report["agents"][0]["verdict"], "interrupted");
         assert_eq!(report["agents"][0]["command"]["exitCode"], code);
     }

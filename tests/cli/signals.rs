@@ -7,6 +7,7 @@ use std::sync::mpsc;
 
 use crate::harness::{Test, normal, read_json};
 use crate::server::{Server, agent, play};
+use crate::support::http::answer;
 use crate::support::process::Signal;
 use crate::support::{make_fifo, parse_json, wait_until};
 
@@ -260,4 +261,20 @@ fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
         (before, same) = (now, if is_full { same + 1 } else { 0 });
         (same == 20).then_some(())
     });
+}
+
+#[test]
+fn no_rollout_is_said_to_go_on_where_there_is_none() {
+    let absent = answer(
+        "404 Not Found",
+        "",
+        r#"{"error":"agent not found","code":"404"}"#,
+    );
+    let server = play(vec![absent]);
+    let (process, _folder) = Test::against(&server.url(), "wait nf").start();
+    server.wait_for_requests(2);
+    process.signal(Signal::TERM);
+    let left = process.end();
+    assert_eq!(left.code(), 143, "{left:?}");
+    assert!(!left.stderr.contains("goes on"), "{}", left.stderr);
 }

@@ -334,3 +334,12 @@ fn a_smoke_session_that_cannot_be_started_is_found_out_before_the_wait() {
         &keyed,
     );
 }
+
+#[test]
+fn a_rehearsal_has_a_session_of_its_own() {
+    let switches =
+        "--simulate rolling-update --speed 20 --smoke --smoke-timeout 5s --progress none";
+    Test::new(&format!("wait a {switches}"))
+        .stdout("a: ready after TIME, deployment ID\n")
+        .run();
+}

@@ -143,6 +143,22 @@ fn all_agents_are_a_table_and_the_worst_decides() {
 }
 
 #[test]
+fn an_agent_that_cannot_be_asked_for_is_named() {
+    let ready =
+        || json!({"ready": true, "currentRevision": {"deploymentID": "new", "phase": "Active"}});
+    let server = organization(vec![
+        ("a", "us-west", ready()),
+        ("b\u{1b}[31m", "us-west", ready()),
+    ]);
+    Test::against(&server.url(), "status --all")
+        .stdout_starts("a: ready, deployment new\n")
+        .stderr(
+            "MOMENT  WARN an agent of the list is not checked: \"b\\u{1b}[31m\" cannot be an agent name: it holds control characters\n",
+        )
+        .run();
+}
+
+#[test]
 fn patterns_and_regions_choose_among_all() {
     for (switches, status, agents) in [
         ("--include prod-*", 124, "prod-a prod-b"),

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use rcgen::CertificateParams;
 
 use crate::harness::Test;
-use crate::server::agent;
+use crate::server::{agent, play};
 use crate::support::KEY;
 use crate::support::http::{Request, read_request};
 use crate::support::tls::{Fault, HOST, TlsServer, expired};
@@ -113,10 +113,7 @@ fn a_certificate_says_why_it_is_not_trusted() {
 fn retries_after_a_fault_within_tls() {
     let cases: [(&[Fault], [&str; 2]); 3] = [
         (&[Fault::CutHandshake], ["cannot connect to localhost:", ""]),
-        (
-            &[Fault::NoTls],
-            ["the TLS handshake with localhost:", "corrupt message"],
-        ),
+        (&[Fault::NoTls], ["localhost:", " does not speak TLS"]),
         (&[Fault::CutAnswer], ["the answer was cut short", ""]),
     ];
     for (faults, [reason, details]) in cases {
@@ -308,4 +305,67 @@ fn a_certificate_behind_a_proxy_names_the_proxy() {
     check_through("HTTPS_PROXY", &proxy)
         .stdout("my-agent: unavailable: the certificate of api.example.test through the proxy 127.0.0.1:PORT (HTTPS_PROXY) is not trusted: its issuer is unknown; if that is an authority of your own, give its certificate with --ca-file\n")
         .run();
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_and_not_passed_over() {
+    let server = presenting(|_| ());
+    for (variable, value) in [
+        ("HTTPS_PROXY", "not a proxy"),
+        ("https_proxy", "ftp://127.0.0.1:1"),
+        ("ALL_PROXY", "http://"),
+        ("all_proxy", "http://user:hunter2@"),
+    ] {
+        let check = || {
+            Test::against(
+                &server.url(),
+                "status my-agent --progress none --ca-file ca.pem",
+            )
+            .file("ca.pem", &server.authority)
+            .env(variable, value)
+        };
+        check()
+            .status(2)
+            .stderr(&format!(
+                "error: {variable} names no proxy that can be used; write it as http://HOST:PORT, or unset it\n"
+            ))
+            .run();
+        check().env("NO_PROXY", "localhost").stdout_any().run();
+    }
+    // One that is not read does no harm.
+    Test::against(
+        &format!("https://{HOST}/v1"),
+        "wait my-agent --progress none --ca-file ca.pem",
+    )
+    .file("ca.pem", &server.authority)
+    .env("HTTPS_PROXY", tunnel_to(&server).0)
+    .env("ALL_PROXY", "not a proxy")
+    .stdout(READY)
+    .run();
+}
+
+#[test]
+fn a_ca_file_is_read_also_where_no_certificate_is_checked() {
+    let server = play(vec![agent(true)]);
+    Test::against(&server.url(), "status my-agent --ca-file missing.pem")
+        .status(2)
+        .stderr(
+            "error: cannot use the CA file missing.pem: No such file or directory (os error 2)\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_port_that_does_not_speak_tls_is_named() {
+    let server = TlsServer::start(&[Fault::NoTls; 20], |_| agent(true));
+    let left = Test::against(&server.url(), "wait my-agent --outage-timeout 1s")
+        .status(5)
+        .stdout_any()
+        .stderr_lines("  next        check the scheme and the port of --api-url, and the proxy")
+        .run();
+    let reason = format!(
+        "localhost:{} does not speak TLS; is that a port for plain http?",
+        server.port
+    );
+    assert!(left.stderr.contains(&reason), "{}", left.stderr);
 }

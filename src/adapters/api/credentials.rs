@@ -147,9 +147,12 @@ impl Credentials {
 
     /// Credentials for a simulator of our own, which takes any.
     pub(crate) fn of_simulator() -> Self {
-        let word = "a-key-of-the-simulator-s";
-        Self::new(word, None, Kind::PrivateKey, Place::Simulator)
-            .expect("a word without blanks is a key")
+        Self::made_up("a-key-of-the-simulator-s", Kind::PrivateKey)
+    }
+
+    /// A public key for a simulator of our own, which takes any.
+    pub(crate) fn public_of_simulator() -> Self {
+        Self::made_up("pk_of-the-simulator", Kind::PublicKey)
     }
 
     /// What is in the same file by now, if it can be read and has changed: a key was replaced, or somebody
@@ -189,6 +192,10 @@ impl Credentials {
             (Kind::AccessToken | Kind::Login, Some(name)) => Scope::Organization(name),
             (Kind::AccessToken | Kind::Login, None) => Scope::FirstOrganization,
         }
+    }
+
+    fn made_up(word: &str, kind: Kind) -> Self {
+        Self::new(word, None, kind, Place::Simulator).expect("a word without blanks is a key")
     }
 
     fn new(text: &str, renewal: Option<String>, kind: Kind, place: Place) -> Result<Self> {

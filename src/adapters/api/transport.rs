@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
+use rustls::{CertificateError, InvalidMessage};
 
 use super::error::RequestError;
 use super::proxy::Proxy;
@@ -53,6 +53,10 @@ pub(super) fn send_problem(
         Some(rustls::Error::InvalidCertificate(why)) => {
             let words = certificate_words(&server, why);
             return RequestError::unreachable("CertificateNotTrusted", words).refused();
+        }
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            let words = format!("{server} does not speak TLS; is that a port for plain http?");
+            return RequestError::unreachable("NotTls", words);
         }
         Some(other) => format!("the TLS handshake with {server} failed: {other}"),
         None if error.is_timeout() => {

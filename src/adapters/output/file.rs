@@ -76,6 +76,12 @@ impl OutputFile {
         })
     }
 
+    /// Whether it takes the place of what the other one writes.
+    pub(super) fn overwrites(&self, other: &Self) -> bool {
+        let is_replaced = matches!(self.place, Place::Replaced);
+        is_replaced && whereabouts(&self.path) == whereabouts(&other.path)
+    }
+
     /// Writes the text that `text` makes, given how many bytes are there already and stay.
     ///
     /// # Errors
@@ -102,6 +108,16 @@ fn resolved(path: &Path) -> PathBuf {
         Ok(target) if ends_nowhere => resolved(&path.with_file_name(target)),
         _ => path.to_owned(),
     }
+}
+
+/// A path that is the same however a file is named, also where there is none yet.
+fn whereabouts(path: &Path) -> Option<PathBuf> {
+    let real = resolved(path);
+    let folder = match real.parent()? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    Some(fs::canonicalize(folder).ok()?.join(real.file_name()?))
 }
 
 fn place(path: &Path, real: &Path) -> io::Result<Place> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use tracing::warn;
 
 use super::file::OutputFile;
@@ -41,7 +41,8 @@ impl Files {
     /// in a container they may be named without being mounted.
     ///
     /// # Errors
-    /// For the first that was asked for by an option and cannot be written.
+    /// For the first that was asked for by an option and cannot be written, or would be written over by
+    /// another one.
     pub(crate) fn prepare(plan: &[(FileKind, PathBuf)]) -> Result<Self> {
         let mut files = Vec::new();
         let mut report_path = None;
@@ -62,6 +63,12 @@ impl Files {
                 FileKind::Junit | FileKind::Dotenv => {}
             }
             files.push((kind, OutputFile::to_replace(name, path)?));
+        }
+        for (at, (kind, file)) in files.iter().enumerate() {
+            if let Some((other, _)) = files[..at].iter().find(|(_, it)| it.overwrites(file)) {
+                let (first, second): (&str, &str) = (other.into(), kind.into());
+                bail!("{first} and {second} name the same file; give each a file of its own");
+            }
         }
         Ok(Self { files, report_path })
     }

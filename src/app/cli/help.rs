@@ -88,7 +88,8 @@ Examples:
 The deployment to judge is the first that was not there before the command. A verdict that is not ready is \
 reported at once, and the command is asked to end (SIGTERM, 10 seconds later SIGKILL). The exit code is the \
 verdict's where that is not ready, else the command's: 126 and 127 when it could not be started. If the \
-baseline cannot be read (3, 5), the command is not run.";
+baseline cannot be read (3, 5), the command is not run. With --output json, stdout is for the report alone: \
+what the command prints goes to stderr.";
 
 pub(super) const STATUS: &str = "\
 Examples:

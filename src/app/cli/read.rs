@@ -3,11 +3,12 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 
-use clap::builder::{BoolishValueParser, PossibleValuesParser, Resettable};
+use clap::builder::{PossibleValuesParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use super::values::switch;
 use super::{Cli, help};
 
 /// What begins the variables that the vendor does not know.
@@ -130,7 +131,7 @@ fn complete(arg: Arg) -> Arg {
         .or(arg.get_help())
         .map(ToString::to_string);
     let arg = if matches!(arg.get_action(), ArgAction::SetTrue) {
-        arg.value_parser(BoolishValueParser::new())
+        arg.value_parser(switch)
     } else {
         // So that the parser of the value can say what is wrong with -5.
         arg.allow_negative_numbers(true)
@@ -228,6 +229,7 @@ fn in_words(
         ErrorKind::ArgumentConflict => text(ContextKind::PriorArg).map(|prior| {
             only_one(&[prior, invalid].map(|shown| given_as(&shown, command, arguments)))
         }),
+        ErrorKind::MissingRequiredArgument => without_command(arguments),
         ErrorKind::UnknownArgument if !invalid.starts_with('-') => with_dashes(&invalid, arguments),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation if invalid.starts_with('-') => {
             let name = given_as(&invalid, command, arguments);
@@ -247,19 +249,37 @@ fn in_words(
 
 /// How `run` is written where its command follows without dashes.
 fn with_dashes(invalid: &str, arguments: &[OsString]) -> Option<String> {
-    if arguments.get(1).is_none_or(|command| command != "run") {
-        return None;
-    }
-    let at = arguments
+    let ours = of_run(arguments)?;
+    let at = ours
         .iter()
         .position(|argument| argument.to_str() == Some(invalid))?;
-    let (before, after) = arguments.split_at(at);
-    let words = |words: &[OsString]| words.join(OsStr::new(" ")).to_string_lossy().into_owned();
+    let (before, after) = ours.split_at(at);
     Some(format!(
         "put -- before the command: pipecat-rollout {} -- {}",
-        words(before.get(1..)?),
-        words(after)
+        as_typed(before),
+        as_typed(after)
     ))
+}
+
+/// How `run` is written where there is no command.
+fn without_command(arguments: &[OsString]) -> Option<String> {
+    let ours = of_run(arguments)?
+        .split(|argument| argument == "--")
+        .next()?;
+    Some(format!(
+        "put the command that deploys after --: pipecat-rollout {} -- ./deploy.sh",
+        as_typed(ours)
+    ))
+}
+
+/// What was typed after the program's name, if it is `run`.
+fn of_run(arguments: &[OsString]) -> Option<&[OsString]> {
+    let typed = arguments.get(1..)?;
+    (typed.first()? == "run").then_some(typed)
+}
+
+fn as_typed(words: &[OsString]) -> String {
+    words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
 
 /// An option as it was given: typed, or by its variable.

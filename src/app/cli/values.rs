@@ -70,6 +70,23 @@ pub(super) fn log_lines(text: &str) -> Result<usize, &'static str> {
     lines.ok_or("it must be a whole number from 0 to 1000; 0 is none")
 }
 
+/// Reads what the variable of a switch says.
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("it must be true or false"),
+    }
+}
+
+/// Reads an address on this machine.
+pub(super) fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
+    address(text).ok_or(
+        "it is an address of this machine and a port, like 127.0.0.1:8080 or localhost:8080; port 0 picks \
+         a free one",
+    )
+}
+
 /// Reads the word of an enum.
 pub(super) fn words<T>() -> impl TypedValueParser<Value = T>
 where
@@ -141,17 +158,21 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let with_port = |host: Ipv4Addr, port: &str| {
-            // A sign is none of a port.
-            let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
-            Some(SocketAddr::from((host, port)))
-        };
-        let address = match text.split_once(':') {
-            Some(("", port)) => with_port(Ipv4Addr::UNSPECIFIED, port),
-            Some(("localhost", port)) => with_port(Ipv4Addr::LOCALHOST, port),
-            _ => text.parse().ok(),
-        };
-        address.map(Self::At).ok_or(FORMS)
+        address(text).map(Self::At).ok_or(FORMS)
+    }
+}
+
+/// An address and a port; the address may be left out, or be `localhost`.
+fn address(text: &str) -> Option<SocketAddr> {
+    let with_port = |host: Ipv4Addr, port: &str| {
+        // A sign is none of a port.
+        let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
+        Some(SocketAddr::from((host, port)))
+    };
+    match text.split_once(':') {
+        Some(("", port)) => with_port(Ipv4Addr::UNSPECIFIED, port),
+        Some(("localhost", port)) => with_port(Ipv4Addr::LOCALHOST, port),
+        _ => text.parse().ok(),
     }
 }
 

@@ -18,6 +18,9 @@ PIPECAT_API_HOST: where the API is, unless PIPECAT_API_URL says it.
 PIPECAT_DEPLOY_CONFIG_PATH: the file that names the agent.
 HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR, NO_COLOR, RUST_LOG: as elsewhere.";
 
+/// The program of the page and its version.
+const SOURCE: &str = concat!("pipecat-rollout ", env!("PIPECAT_ROLLOUT_VERSION"));
+
 const FILES: &str = "\
 ./pcc-deploy.toml: its agent_name is the agent where none is named.
 ~/.config/pipecatcloud/pipecatcloud.toml: the login of the vendor's CLI; read, never written.
@@ -44,7 +47,7 @@ pub(super) fn man(command: Option<&str>) -> Result<Ending, Error> {
 
 fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     let title = command.get_display_name().unwrap_or("pipecat-rollout");
-    let page = Man::new(command.clone()).title(title);
+    let page = Man::new(command.clone()).title(title).source(SOURCE);
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::judge::Prepared;
 use super::signals::Signals;
-use crate::adapters::output::print;
+use crate::adapters::output::{ResultFormat, print};
 use crate::adapters::simulator::Start;
 use crate::app::error::Error;
 use crate::app::exit::Ending;
@@ -40,9 +40,11 @@ pub(super) async fn run(
     let prepared = Prepared::of(plan, Start::AtDeploy).await?;
     prepared.signals.exit_on_second_signal();
     let root = prepared.plan.telemetry.as_ref().map(|it| it.root.clone());
+    let stdout_is_ours = prepared.plan.output.result == ResultFormat::Json;
     let deploy = Deploy {
         command,
         finishes,
+        stdout_is_ours,
         root,
         state: State::Waiting,
     };
@@ -54,6 +56,8 @@ pub(super) struct Deploy {
     command: Vec<OsString>,
     /// Whether it is waited for with every verdict, and never asked to end.
     finishes: bool,
+    /// Whether stdout is for our JSON alone, so that what the command prints goes to stderr.
+    stdout_is_ours: bool,
     /// What makes its spans children of ours.
     root: Option<Root>,
     state: State,
@@ -105,6 +109,9 @@ impl Deploy {
         }
         if group == Group::Own {
             command.process_group(0);
+        }
+        if self.stdout_is_ours {
+            command.stdout(io::stderr());
         }
         // What was printed before the command comes before what it prints.
         print::flush_err();

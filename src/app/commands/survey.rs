@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use jiff::Timestamp;
 use tokio::time::sleep;
+use tracing::warn;
 
 use super::judge::Prepared;
 use crate::adapters::output::{Progress, Style, columns, print_error, redraw};
@@ -15,6 +16,7 @@ use crate::app::plan::{Plan, Survey};
 use crate::app::poll_loop::MAX_REQUEST;
 use crate::core::messages;
 use crate::core::rollout::{AgentReport, Policy, Report, Route, TargetRule, Verdict};
+use crate::core::text::one_line;
 use crate::core::wire::{AgentName, Service};
 
 /// How long a table is shown before the agents are checked again.
@@ -117,12 +119,25 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     if there.is_empty() {
         return Err(NoAgents::NoneSelected("it has none".to_owned()));
     }
-    let names = there.iter().filter_map(|service| {
-        let name = &service.name;
-        let is_meant = survey.scope.holds(name, service.region.as_deref());
-        is_meant.then(|| name.parse().ok()).flatten()
+    let meant = there.iter().filter(|service| {
+        let region = service.region.as_deref();
+        survey.scope.holds(&service.name, region)
     });
-    let mut names: Vec<AgentName> = names.collect();
+    let (valid, invalid): (Vec<_>, Vec<_>) = meant
+        .map(|service| service.name.parse::<AgentName>())
+        .partition(Result::is_ok);
+    let is_first = prepared.plan.agents.is_empty();
+    for error in invalid
+        .into_iter()
+        .filter_map(Result::err)
+        .filter(|_| is_first)
+    {
+        warn!(
+            "an agent of the list is not checked: {}",
+            one_line(&error.to_string())
+        );
+    }
+    let mut names: Vec<AgentName> = valid.into_iter().flatten().collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {

@@ -31,7 +31,7 @@ pub(super) fn smoke(args: &SmokeArgs, source: &Source) -> Result<Option<Smoke>> 
     };
     let key = match source {
         Source::Api { .. } => Credentials::find_public(args.smoke_key_file.as_deref())?,
-        Source::Simulator { .. } => Credentials::of_simulator(),
+        Source::Simulator { .. } => Credentials::public_of_simulator(),
     };
     Ok(Some(Smoke {
         key,

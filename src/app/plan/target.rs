@@ -17,6 +17,8 @@ use crate::core::wire::AgentName;
 
 /// The fewest characters that an id has.
 const MIN_ID: usize = 8;
+/// The most characters that an id has.
+const MAX_ID: usize = 128;
 /// The characters of a UUID.
 const UUID: usize = 36;
 /// How many characters of a commit are given: as many as git shows, and all of a SHA-256.
@@ -38,13 +40,16 @@ pub(super) fn id(option: &str, given: &str) -> Result<String> {
         _ if ["null", "none", "undefined"].iter().any(is_nothing) => "there was no id to take",
         _ if !text.chars().all(of_an_id) => "it holds characters that no id has",
         _ if text.len() < MIN_ID => "it is too short",
+        _ if text.len() > MAX_ID => "it is too long",
         _ if begins_a_uuid(text) => "it is only the beginning of an id; give the whole",
         _ => return Ok(text.to_ascii_lowercase()),
     };
-    bail!(
-        "{option}: {:?} cannot be the id of a deployment: {why}",
-        quoted(given)
-    )
+    let shown = quoted(text);
+    ensure!(
+        text.is_empty() || !shown.is_empty(),
+        "{option}: what is given cannot be the id of a deployment: it holds only characters that cannot be shown"
+    );
+    bail!("{option}: {shown:?} cannot be the id of a deployment: {why}")
 }
 
 /// Foreign text, harmless and not too long.
@@ -238,6 +243,7 @@ mod tests {
             "59c8ceba\u{200b}-6c7e-4ccd",
             "<html>...</html>",
             "59c8ceba\nx",
+            &"a".repeat(129),
         ] {
             let error = id("--deployment", given).unwrap_err().to_string();
             assert!(error.starts_with("--deployment: "), "{error}");

@@ -126,7 +126,8 @@ pub(crate) fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
             return Some(format!("{follow}: {wait} {agent}"));
         }
         Verdict::Interrupted(_) => {
-            return Some(format!("the rollout itself goes on: {status} {agent}"));
+            let (phase, _) = last?;
+            return goes_on(phase).then(|| format!("the rollout itself goes on: {status} {agent}"));
         }
         Verdict::Stalled | Verdict::Timeout if drains => {
             "it is up; sessions of the old version go on: let them end, or do not wait for them \
@@ -188,6 +189,19 @@ pub(crate) fn next_step(report: &AgentReport, mode: Mode) -> Option<String> {
     Some(step.to_owned())
 }
 
+/// Whether something still happens in this phase when nobody watches it.
+fn goes_on(phase: Phase) -> bool {
+    match phase {
+        Phase::Waiting | Phase::Active | Phase::Failed => false,
+        Phase::Building
+        | Phase::Reconciling
+        | Phase::Creating
+        | Phase::Validating
+        | Phase::Draining
+        | Phase::Progressing => true,
+    }
+}
+
 /// What to do about an error code of the vendor's, with the page on it.
 fn platform_step(code: &str) -> Option<String> {
     let mut known = PLATFORM_CODES.iter();
@@ -202,6 +216,7 @@ fn unavailable_step(code: &str, status: &str) -> String {
         "CertificateNotTrusted" => {
             "if a CA of your own signed the certificate, name its file: --ca-file".to_owned()
         }
+        "NotTls" => "check the scheme and the port of --api-url, and the proxy".to_owned(),
         "ConnectFailed" | "ConnectionBroke" | "ProxyFailed" | "RequestTimeout" => {
             format!("check the network, HTTPS_PROXY and --api-url, then try again: {status}")
         }

@@ -144,12 +144,9 @@ fn nothing_is_advised_where_nothing_is_known() {
 
 #[test]
 fn the_step_fits_how_it_came_to_the_ending() {
-    let drains = |outcome: &mut Outcome| {
-        outcome.phases = vec![PhaseEntry {
-            phase: Phase::Draining,
-            at_ms: 0,
-        }];
-    };
+    let in_phase =
+        |phase| move |outcome: &mut Outcome| outcome.phases = vec![PhaseEntry { phase, at_ms: 0 }];
+    let drains = in_phase(Phase::Draining);
     let named = |outcome: &mut Outcome| outcome.deployment_id = Some("new".to_owned());
     let baseline = |outcome: &mut Outcome| {
         outcome.baseline_deployment_id = Some("old".to_owned());
@@ -202,7 +199,7 @@ fn the_step_fits_how_it_came_to_the_ending() {
             "read what the deploy",
         ),
         (
-            step(interrupted, "Interrupted", |_| ()),
+            step(interrupted, "Interrupted", in_phase(Phase::Creating)),
             "the rollout itself goes on",
         ),
         (
@@ -243,6 +240,18 @@ fn the_step_fits_how_it_came_to_the_ending() {
         ),
     ] {
         assert!(said.starts_with(expected), "{said:?} {expected:?}");
+    }
+}
+
+#[test]
+fn nothing_goes_on_without_a_rollout() {
+    let interrupted = Verdict::Interrupted(Interruption::Terminate);
+    assert_eq!(step(interrupted, "Interrupted", |_| ()), "");
+    for phase in [Phase::Waiting, Phase::Active, Phase::Failed] {
+        let said = step(interrupted, "Interrupted", |outcome| {
+            outcome.phases = vec![PhaseEntry { phase, at_ms: 0 }];
+        });
+        assert_eq!(said, "", "{phase:?}");
     }
 }
 
