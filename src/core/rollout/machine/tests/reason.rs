@@ -142,6 +142,30 @@ fn the_report_is_about_the_target_as_it_was_seen_last() {
     replaced.play("0..30 old/new Active new:Failed");
     assert_eq!(replaced.ended(Verdict::Superseded).revision, None);
 
+    // The image of another deployment is none of the target's.
+    for (desired, image) in [("new", Some("acme/bot:2")), ("old", None)] {
+        let mut watch = super::watch("id new, check");
+        let mut shown = answer(&format!("{desired}/new ready old:Active c900 sessions=2"));
+        if let Observation::Details { details, .. } = &mut shown {
+            details.region = Some("us-west".to_owned());
+            details.deployment.as_mut().unwrap().image = Some("acme/bot:2".to_owned());
+        }
+        watch.see(ms(0), shown);
+        let outcome = watch.outcome().unwrap();
+        assert_eq!(outcome.image.as_deref(), image);
+        assert_eq!(outcome.region.as_deref(), Some("us-west"));
+        assert_eq!(outcome.active_sessions, Some(2));
+        assert_eq!(outcome.revision_unchanged, desired == "new");
+    }
+
+    // The wait for the deploy command is none for the rollout.
+    let mut run = super::watch("run, dated");
+    run.play("0 base/base c500 | 0 start | 1 new/new c1001 | 3..8 new/new ready c1001 | 9 end 0 | 10 new/new ready c1001");
+    assert_eq!(run.ended(Verdict::Ready).elapsed, ms(2000));
+    let mut run = super::watch("run, dated");
+    run.play("0 base/base c500 | 0 start | 1 new/new c1001 | 3..8 new/new ready c1001 | 9 new/new Failed c1001");
+    assert_eq!(run.ended(Verdict::Failed).elapsed, ms(8000));
+
     let mut superseded = super::watch("first");
     superseded.play("0 new/new Validating c950 | 1 newer/newer Failed c951");
     assert_ne!(
