@@ -41,7 +41,7 @@ fn written(service: &Service) -> Value {
         "id": service.id, "name": service.name, "region": service.region,
         "desiredDeploymentId": service.desired_deployment_id,
         "reconciledDeploymentId": service.reconciled_deployment_id,
-        "createdAt": time(service.created_at), "updatedAt": time(service.updated_at),
+        "createdAt": time(service.created_at),
         "deletedAt": time(service.deleted_at),
     })
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock::{Moment, ServerClock, is_before};
+use super::clock::{Moment, ServerClock};
 use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
 use super::filter::FINAL;
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live, UnderWay};
 use crate::core::rollout::{
-    Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, whole_millis,
+    Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, is_before,
+    whole_millis,
 };
 
 /// Within how long an agent that keeps becoming unready is one that flaps.

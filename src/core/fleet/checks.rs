@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::agent::{self, Agent, is_confirmed, is_ready};
-use super::clock::{Moment, is_before};
+use super::clock::Moment;
 use super::record::{AgentRecord, AgentState, KnownDeployment};
 use super::schedule::{NextCheck, Urgency};
 use super::{Action, Check, Entry, Fleet, Mode, PASS_TRIES, Rules, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
-    Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
+    Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule, is_before, past,
 };
 use crate::core::text::one_line;
 use crate::core::wire::{AgentDetails, AgentName};
@@ -184,10 +184,12 @@ impl Fleet {
         &mut self,
         now: Moment,
         name: &str,
-        details: Box<AgentDetails>,
+        mut details: Box<AgentDetails>,
         server_time: Option<Timestamp>,
         step: &mut Step,
     ) {
+        let server_now = server_time.unwrap_or_else(|| self.server_now(now));
+        forget_future(&mut details, server_now);
         let settled_before = self.settled_before(now);
         let Some(entry) = self.agents.get_mut(name) else {
             return;
@@ -196,6 +198,7 @@ impl Fleet {
         let Some(agent) = &mut entry.agent else {
             return;
         };
+        agent.record.forget_future(server_now);
         entry.absent = None;
         let hint = entry.hint.take();
         let seen_until = agent.record.updated_at;
@@ -289,10 +292,15 @@ impl Fleet {
 
     /// What was created before this moment was not made while this sidecar, or the one before it, watched.
     fn settled_before(&self, now: Moment) -> Timestamp {
-        let server_now = self.clock.at(now.at).unwrap_or(now.wall);
-        let long_ago = server_now.checked_sub(SETTLED).unwrap_or(Timestamp::MIN);
+        let long_ago = self.server_now(now).checked_sub(SETTLED);
+        let long_ago = long_ago.unwrap_or(Timestamp::MIN);
         self.watched_until
             .map_or(long_ago, |until| until.min(long_ago))
+    }
+
+    /// What the server's clock says or, before its first answer, ours.
+    fn server_now(&self, now: Moment) -> Timestamp {
+        self.clock.at(now.at).unwrap_or(now.wall)
     }
 
     /// Whether the deployment that is seen for the first time is no rollout, or none any more: it is
@@ -447,6 +455,16 @@ fn is_newer_deployment(
         is_before(known.created_at, deployment.created_at)
             && previous.is_none_or(|previous| previous.id != deployment.id)
     })
+}
+
+/// Forgets the dates of an answer that prove nothing at this time of the server's.
+fn forget_future(details: &mut AgentDetails, server_now: Timestamp) {
+    let deployment = details.deployment.as_mut();
+    let created = deployment.map(|deployment| &mut deployment.created_at);
+    let of_agent = [&mut details.created_at, &mut details.updated_at];
+    for date in created.into_iter().chain(of_agent) {
+        *date = past(*date, Some(server_now));
+    }
 }
 
 /// Takes in what an answer shows of an agent beside its health.

@@ -94,11 +94,6 @@ impl Offset {
     }
 }
 
-/// Whether `one` is known to be before `other`.
-pub(super) fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one < other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::agent::{self, Agent};
 use super::checks::CONFIRM_EVERY;
-use super::clock::{Moment, is_before};
+use super::clock::Moment;
 use super::record::{AgentRecord, KnownDeployment};
 use super::{Fleet, Listed, Mode, Step, Urgency, Watched};
 use crate::core::messages::{self, Severity};
@@ -187,14 +187,13 @@ impl Fleet {
             step.change.agents.insert(name.clone(), record);
         }
         let record = &agent.record;
-        let is_older = is_before(service.updated_at, record.updated_at);
         let is_another = match (&service.id, &record.service_id) {
             (Some(one), Some(other)) => one != other,
             _ => false,
         };
         let is_news = is_another
             || service.desired().is_some() && service.desired() != record.deployment_id();
-        if is_news && !is_older && entry.passes_over_hints_until <= now.at {
+        if is_news && entry.passes_over_hints_until <= now.at {
             let name = name.clone();
             entry.hint = Some(Box::new(service));
             self.check_soon(now, &name);
@@ -215,7 +214,6 @@ fn first_seen(now: Moment, service: &Service) -> AgentRecord {
             id: id.to_owned(),
             ..KnownDeployment::default()
         }),
-        updated_at: service.updated_at,
         ..AgentRecord::new(&service.name, now.wall)
     }
 }

@@ -533,3 +533,84 @@ fn a_deploy_is_not_held_up_by_a_check_that_waits_behind_others() {
         sidecar.run_until(&format!("{name} d2 rollout.started"), 30 * SECOND);
     }
 }
+
+/// What an answer, the list or an older store says of a time that has not come proves nothing: nobody is
+/// blind because of it.
+#[test]
+fn a_date_in_the_future_blinds_nobody() {
+    for (source, ahead) in ["answer", "list", "store", "first answer"]
+        .into_iter()
+        .flat_map(|source| [30, 600, 2_000_000_000].map(|ahead| (source, ahead)))
+    {
+        let mut sidecar = Sidecar::with(rules(), &["a"]);
+        sidecar.world.server_ahead = SignedDuration::from_secs(-7200);
+        let poison = |agent: &mut Value, now: Timestamp| {
+            let future = now + SignedDuration::from_secs(ahead);
+            for key in ["updatedAt", "createdAt"] {
+                agent[key] = json!(future);
+            }
+            agent["deployment"]["createdAt"] = json!(future);
+        };
+        let truth = sidecar.world.agents["a"].clone();
+        let now = sidecar.server_now();
+        if source == "list" {
+            let mut shown = entry("a", "d1");
+            poison(&mut shown, now);
+            sidecar.world.list = Some(json!([shown]));
+        } else if source == "first answer" {
+            poison(sidecar.world.agents.get_mut("a").unwrap(), now);
+            sidecar.run(SECOND);
+            sidecar.world.agents.insert("a".to_owned(), truth.clone());
+        }
+        sidecar.run(40 * SECOND);
+        sidecar.world.list = None;
+        if source == "answer" {
+            let before = sidecar.checked.len();
+            while sidecar.checked.len() == before {
+                let now = sidecar.server_now();
+                poison(sidecar.world.agents.get_mut("a").unwrap(), now);
+                sidecar.run(TICK);
+            }
+        } else if source == "store" {
+            let future = Some(sidecar.server_now() + SignedDuration::from_secs(ahead));
+            let record = sidecar.store.get_mut("a").unwrap();
+            record.updated_at = future;
+            record.created_at = future;
+            record.deployment.as_mut().unwrap().created_at = future;
+            sidecar.restart(rules(), SECOND);
+        }
+        sidecar.world.agents.insert("a".to_owned(), truth);
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run_until("a d1 agent.unready", 400 * SECOND);
+        sidecar.deploy("a", "d2");
+        sidecar.run_until("a d2 rollout.started", 20 * SECOND);
+        sidecar.ready("a");
+        sidecar.run_until("a d2 rollout.finished ready", 20 * SECOND);
+        assert_eq!(
+            sidecar.lines().len(),
+            3,
+            "{source}, {ahead} s: {:?}",
+            sidecar.lines()
+        );
+    }
+}
+
+#[test]
+fn details_count_whatever_date_the_list_gives() {
+    for rules in [
+        rules(),
+        Rules {
+            mode: Mode::Once,
+            ..rules()
+        },
+    ] {
+        let mut sidecar = Sidecar::with(rules, &["a"]);
+        let mut shown = entry("a", "d1");
+        shown["updatedAt"] = json!(sidecar.server_now() - SignedDuration::from_secs(1));
+        sidecar.world.list = Some(json!([shown]));
+        sidecar.set("a", json!({"ready": false}));
+        let details = sidecar.world.agents.get_mut("a").unwrap();
+        details["updatedAt"] = json!(sidecar.wall - SignedDuration::from_secs(2));
+        sidecar.run_until("a d1 agent.unready", 60 * SECOND);
+    }
+}
