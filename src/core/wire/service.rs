@@ -45,8 +45,8 @@ impl Service {
     /// None where it has no name.
     fn read(service: &Object<'_>) -> Option<Self> {
         Some(Self {
-            id: service.id("id"),
-            name: service.id("name")?,
+            id: service.text("id"),
+            name: service.text("name")?,
             region: service.text("region"),
             desired_deployment_id: desired(service),
             reconciled_deployment_id: service.deployment_id("reconciledDeploymentId"),
