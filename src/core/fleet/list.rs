@@ -43,9 +43,10 @@ impl Fleet {
         for service in services {
             self.on_service(now, service, is_first, step);
         }
-        let had_none = self.listed.map(|before| before.in_scope == 0);
-        if had_none != Some(in_scope == 0) {
-            if in_all > 0 && in_scope == 0 {
+        let watched = self.agents.len();
+        let had_none = self.listed.map(|before| before.watched == 0);
+        if had_none != Some(watched == 0) {
+            if in_all > 0 && watched == 0 {
                 let none = match in_all {
                     1 => "the only agent of the list is not in scope".to_owned(),
                     _ => format!("none of the {in_all} agents of the list is in scope"),
@@ -53,13 +54,14 @@ impl Fleet {
                 let line = format!("{none}: check include, exclude and regions");
                 step.log(Severity::Warning, line);
             } else {
-                let line = format!("watching {}", messages::agents(in_scope));
+                let line = format!("watching {}", messages::agents(watched));
                 step.log(Severity::Info, line);
             }
         }
         self.listed = Some(Listed {
             in_all,
             in_scope,
+            watched,
             is_distrusted,
         });
     }
