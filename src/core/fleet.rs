@@ -132,6 +132,10 @@ pub struct Fleet {
     regular_checks: BTreeSet<u64>,
     /// Names in the latest list that cannot be asked for.
     invalid_names: BTreeSet<String>,
+    /// Agents that were reported as removed: they are new again when they come back.
+    removed: BTreeSet<String>,
+    /// Remembered agents that are not watched any more, until what is open of them is closed.
+    left: Vec<AgentRecord>,
 }
 
 /// What the latest list came to.
@@ -140,6 +144,8 @@ struct Listed {
     /// How many entries there were in all, and how many in scope.
     in_all: usize,
     in_scope: usize,
+    /// How many agents are watched since: those that it does not show are so until they are known to be gone.
+    watched: usize,
     /// Whether it has suddenly lost so many agents that it is not trusted.
     is_distrusted: bool,
 }
@@ -219,6 +225,8 @@ impl Fleet {
             follows: 0,
             regular_checks: BTreeSet::new(),
             invalid_names: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            left: Vec::new(),
             rules,
         };
         for record in records {
@@ -226,8 +234,12 @@ impl Fleet {
                 Watched::Listed(scope) => scope.holds(&record.name, record.region.as_deref()),
                 Watched::Named(names) => names.iter().any(|name| name.as_str() == record.name),
             };
-            // What is not in scope stays in the store as it is.
-            if in_scope {
+            // What is not in scope stays in the store as it is, unless something is open that this
+            // sidecar would have to close.
+            let is_open = record.under_way().is_some() || record.incident.is_some();
+            if !in_scope && is_open && fleet.rules.mode == Mode::Daemon {
+                fleet.left.push(record);
+            } else if in_scope {
                 fleet.schedule.add(Duration::ZERO, &record.name);
                 if record.under_way().is_some() {
                     fleet
@@ -263,6 +275,13 @@ impl Fleet {
     /// Takes in something that has happened.
     pub fn handle(&mut self, now: Moment, input: Input) -> Step {
         let mut step = Step::default();
+        for record in std::mem::take(&mut self.left) {
+            let name = record.name.clone();
+            let mut agent = Agent::new(record);
+            agent.left(now, &self.clock);
+            step.change.events.append(&mut agent.events);
+            step.change.agents.insert(name, None);
+        }
         match input {
             Input::Listed(services) => self.on_list(now, services, &mut step),
             Input::ListFailed(failure) => self.on_list_failed(now, &failure, &mut step),
@@ -323,7 +342,7 @@ impl Fleet {
         }
         let list = &self.sources.list;
         if let Some(failing) = list.failure()
-            && (failing.times >= PASS_TRIES || failing.verdict == Verdict::Unauthorized)
+            && failing.times >= PASS_TRIES
         {
             let why = format!("the list of agents cannot be read: {}", failing.why);
             return Some(PassEnd::Failed(failing.verdict, why));
@@ -482,6 +501,7 @@ impl Fleet {
     fn remove(&mut self, now: Moment, name: &str, step: &mut Step) {
         self.change(name, step, |agent, clock| agent.removed(now, clock));
         step.change.agents.insert(name.to_owned(), None);
+        self.removed.insert(name.to_owned());
         if !self.is_named() {
             self.agents.remove(name);
             self.schedule.remove(name);

@@ -20,6 +20,7 @@
 //! 13. A pause that the server asks for is no outage; what nobody has polled is unknown, never late.
 
 mod assess;
+mod date;
 mod event;
 mod indication;
 mod machine;
@@ -40,6 +41,7 @@ mod tests;
 mod verdict;
 mod view;
 
+pub(crate) use date::{is_before, past};
 pub use event::Event;
 pub(crate) use indication::{Ending, Indication, Proof, StepBack};
 pub use machine::{Machine, Next, NextPoll, Step};

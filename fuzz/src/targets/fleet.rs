@@ -219,7 +219,6 @@ fn list(act: &[u8]) -> Vec<Service> {
         desired_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] >> (2 * index) & 3)].to_owned()),
         reconciled_deployment_id: Some(DEPLOYMENTS[usize::from(act[2] & 3)].to_owned()),
         created_at: date(act[3]),
-        updated_at: date(act[3] / 2),
         ..Service::default()
     });
     services.collect()

@@ -41,7 +41,7 @@ fn written(service: &Service) -> Value {
         "id": service.id, "name": service.name, "region": service.region,
         "desiredDeploymentId": service.desired_deployment_id,
         "reconciledDeploymentId": service.reconciled_deployment_id,
-        "createdAt": time(service.created_at), "updatedAt": time(service.updated_at),
+        "createdAt": time(service.created_at),
         "deletedAt": time(service.deleted_at),
     })
 }
@@ -57,7 +57,7 @@ fn length(data: &[u8]) -> Option<usize> {
         let entry = serde_json::from_str::<BTreeMap<String, &RawValue>>(entry.get());
         let name = entry.ok().and_then(|entry| entry.get("name").copied());
         let name = name.and_then(|name| serde_json::from_str::<String>(name.get()).ok());
-        name.is_some_and(|name| !name.is_empty())
+        name.is_some_and(|name| !name.trim().is_empty())
     });
     Some(named.count())
 }

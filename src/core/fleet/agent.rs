@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::clock::{Moment, ServerClock, is_before};
+use super::clock::{Moment, ServerClock};
 use super::event::{EventData, EventKind, FleetEvent, IncidentChange, bounded};
 use super::filter::FINAL;
 use super::record::{AgentRecord, AgentState, Incident, KnownDeployment, Live, UnderWay};
 use crate::core::rollout::{
-    Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, whole_millis,
+    Event, Needs, Outcome, Phase, PhaseEntry, Reason, Shown, Verdict, Warning, is_before,
+    whole_millis,
 };
 
 /// Within how long an agent that keeps becoming unready is one that flaps.
@@ -47,6 +48,8 @@ pub(super) struct Follow {
     pub(super) started_at: Option<Timestamp>,
     /// When the deployment was seen to be the desired one.
     pub(super) found_at: Option<Duration>,
+    /// How many phases of the rollout were known by then.
+    pub(super) phases_before: usize,
 }
 
 /// Takes in one more answer at `at` that shows it, and gives whether that has just confirmed it (rule 4).
@@ -91,13 +94,30 @@ impl Agent {
 
     /// The agent was deleted: whatever is open ends with it.
     pub(super) fn removed(&mut self, now: Moment, clock: &ServerClock) {
-        if let Some(id) = self.rolled_out() {
-            let summary = "the agent was deleted while the deployment was rolled out".to_owned();
-            let outcome = ended_unseen(Verdict::NotFound, id, "Deleted", summary);
-            self.finished(now, &outcome, clock);
-        }
+        let summary = "the agent was deleted while the deployment was rolled out".to_owned();
+        self.ended(now, Reason::new("Deleted", summary), clock);
         let data = self.data();
         self.emit(EventKind::AgentRemoved, now, data);
+    }
+
+    /// The agent is not watched any more: nobody would see the end of what is open.
+    pub(super) fn left(&mut self, now: Moment, clock: &ServerClock) {
+        let summary = "the agent is not watched any more".to_owned();
+        let reason = Reason::new("NotWatched", summary);
+        self.ended(now, reason.clone(), clock);
+        let data = EventData {
+            reason: Some(reason),
+            ..self.data()
+        };
+        self.emit(EventKind::AgentRemoved, now, data);
+    }
+
+    /// The rollout that is under way, if there is one, ends with the watch of the agent.
+    fn ended(&mut self, now: Moment, reason: Reason, clock: &ServerClock) {
+        if let Some(id) = self.rolled_out() {
+            let outcome = ended_unseen(Verdict::NotFound, id, reason);
+            self.finished(now, &outcome, clock);
+        }
     }
 
     /// Something happened in the rollout that is followed.
@@ -124,7 +144,8 @@ impl Agent {
         let goes_on = self.rolled_out() == Some(id);
         if let Some(before) = self.rolled_out().filter(|before| *before != id) {
             let summary = format!("deployment {id} took its place while nobody watched");
-            let outcome = ended_unseen(Verdict::Superseded, before, "Superseded", summary);
+            let reason = Reason::new("Superseded", summary);
+            let outcome = ended_unseen(Verdict::Superseded, before, reason);
             self.finished(now, &outcome, clock);
         }
         let Some(follow) = &mut self.follow else {
@@ -132,6 +153,8 @@ impl Agent {
         };
         follow.found_at = Some(now.at);
         if goes_on {
+            let before = self.record.under_way();
+            follow.phases_before = before.map_or(0, |rollout| rollout.phases.len());
             return;
         }
         let started_at = follow.started_at;
@@ -140,13 +163,13 @@ impl Agent {
             ..follow.deployment.clone()
         };
         let previous = self.record.deployment.take();
-        let rolled_back = previous
-            .as_ref()
-            .is_some_and(|previous| is_before(deployment.created_at, previous.created_at))
-            || self.record.previous.as_ref().is_some_and(|p| p.id == id);
-        let started_at = started_at
-            .or(deployment.created_at.filter(|_| !rolled_back))
-            .filter(|_| clock.at(now.at).is_some());
+        let rolled_back = previous.as_ref().is_some_and(|previous| {
+            match previous.created_at.and(deployment.created_at) {
+                Some(_) => is_before(deployment.created_at, previous.created_at),
+                None => self.record.previous.as_ref().is_some_and(|p| p.id == id),
+            }
+        });
+        let started_at = started_at.filter(|_| clock.at(now.at).is_some());
         let observed_late = started_at.is_none();
         let started_at = started_at.unwrap_or(now.wall);
         self.record.state = AgentState::RollingOut(UnderWay {
@@ -292,7 +315,26 @@ impl Agent {
                 at_ms: whole_millis(to_now.saturating_sub(to_end)),
             }
         };
-        let mut phases: Vec<PhaseEntry> = outcome.phases.iter().map(shifted).collect();
+        let mut phases = match &self.follow {
+            Some(follow) => {
+                rollout.phases[..follow.phases_before.min(rollout.phases.len())].to_vec()
+            }
+            None => rollout.phases.clone(),
+        };
+        // What it was found in goes on.
+        let latest = phases.last().map(|entry| entry.phase);
+        let goes_on =
+            |phase| latest.is_some() && (phase == Phase::Waiting || latest == Some(phase));
+        let followed = outcome.phases.iter();
+        let followed = followed.skip_while(|entry| goes_on(entry.phase));
+        let followed: Vec<PhaseEntry> = followed.map(shifted).collect();
+        let limit = followed
+            .first()
+            .map_or(whole_millis(to_now), |entry| entry.at_ms);
+        for entry in &mut phases {
+            entry.at_ms = entry.at_ms.min(limit);
+        }
+        phases.extend(followed);
         if let (Some(ended), Some(last)) = (ended, phases.last_mut()) {
             last.at_ms = whole_millis(ended);
             // What was noted before its end was found is from after it.
@@ -352,10 +394,7 @@ impl Agent {
             return;
         }
         let lasted = now.at.saturating_sub(shown.first_at());
-        let since = SignedDuration::try_from(lasted)
-            .ok()
-            .and_then(|lasted| now.wall.checked_sub(lasted).ok())
-            .unwrap_or(now.wall);
+        let since = now.ago(lasted);
         let data = EventData {
             reason: reason.cloned(),
             available: self.record.live.available,
@@ -536,10 +575,10 @@ fn is_last_phase(phase: Option<&str>, verdict: Verdict) -> bool {
 }
 
 /// The end of a rollout that nobody followed to it.
-fn ended_unseen(verdict: Verdict, id: &str, code: &str, summary: String) -> Outcome {
+fn ended_unseen(verdict: Verdict, id: &str, reason: Reason) -> Outcome {
     Outcome {
         deployment_id: Some(id.to_owned()),
-        reason: Some(Reason::new(code, summary)),
+        reason: Some(reason),
         ..Outcome::new(verdict)
     }
 }

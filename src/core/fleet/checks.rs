@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::agent::{self, Agent, is_confirmed, is_ready};
-use super::clock::{Moment, is_before};
-use super::record::{AgentRecord, AgentState, KnownDeployment};
+use super::clock::Moment;
+use super::record::{AgentRecord, AgentState, KnownDeployment, Live};
 use super::schedule::{NextCheck, Urgency};
 use super::{Action, Check, Entry, Fleet, Mode, PASS_TRIES, Rules, Step, Task, TaskId};
 use crate::core::messages::Severity;
 use crate::core::rollout::{
-    Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule,
+    Failure, Machine, Next, Observation, Outcome, Policy, Route, TargetRule, is_before, past,
 };
 use crate::core::text::one_line;
 use crate::core::wire::{AgentDetails, AgentName};
@@ -108,7 +108,9 @@ impl Fleet {
         entry.check = None;
         let again = std::mem::take(&mut entry.check_again);
         match observation {
-            Observation::Failed(failure) => entry.on_unreadable(now, name, &failure, step),
+            Observation::Failed(failure) => {
+                entry.on_unreadable(now, name, &failure, self.sources.patience, step);
+            }
             Observation::Absent(_) => {
                 entry.on_readable(name, step);
                 self.on_absent(now, name, step);
@@ -170,13 +172,12 @@ impl Fleet {
         if entry.agent.is_some() {
             self.remove(now, name, step);
         } else if self.is_named() {
-            step.log(
-                Severity::Warning,
-                format!(
-                    "there is no agent {}: it will be watched once there is",
-                    one_line(name)
-                ),
-            );
+            let then = match self.rules.mode {
+                Mode::Daemon => ": it will be watched once there is",
+                Mode::Once => "",
+            };
+            let line = format!("there is no agent {}{then}", one_line(name));
+            step.log(Severity::Warning, line);
         }
     }
 
@@ -184,11 +185,18 @@ impl Fleet {
         &mut self,
         now: Moment,
         name: &str,
-        details: Box<AgentDetails>,
+        mut details: Box<AgentDetails>,
         server_time: Option<Timestamp>,
         step: &mut Step,
     ) {
-        let settled_before = self.settled_before(now);
+        let server_now = server_time.unwrap_or_else(|| self.server_now(now));
+        forget_future(&mut details, server_now);
+        // One that was reported as removed is new, however old it is.
+        let settled_before = if self.removed.remove(name) {
+            Timestamp::MIN
+        } else {
+            self.settled_before(now)
+        };
         let Some(entry) = self.agents.get_mut(name) else {
             return;
         };
@@ -196,20 +204,26 @@ impl Fleet {
         let Some(agent) = &mut entry.agent else {
             return;
         };
-        entry.absent = None;
-        let hint = entry.hint.take();
+        agent.record.forget_future(server_now);
         let seen_until = agent.record.updated_at;
-        if is_before(details.updated_at, seen_until) {
-            // A stale answer counts for nothing; the list will give the hint again.
+        let is_stale = is_before(details.updated_at, seen_until);
+        if !is_stale && is_before(agent.record.created_at, details.created_at) {
+            // Another agent under this name: the one that is known is gone, once that is confirmed.
+            if agent::confirms(&mut entry.absent, now.at) {
+                let hint = entry.hint.take();
+                self.remove(now, name, step);
+                let entry = self.agents.entry(name.to_owned()).or_default();
+                entry.is_listed = true;
+                entry.hint = hint;
+                self.on_details(now, name, details, server_time, step);
+            }
             return;
         }
-        if is_before(agent.record.created_at, details.created_at) {
-            // Another agent has come under this name.
-            self.remove(now, name, step);
-            let entry = self.agents.entry(name.to_owned()).or_default();
-            entry.is_listed = true;
-            entry.hint = hint;
-            return self.on_details(now, name, details, server_time, step);
+        entry.absent = None;
+        let hint = entry.hint.take();
+        if is_stale {
+            // It counts for nothing; the list will give the hint again.
+            return;
         }
         let Some(desired) = details.desired().map(str::to_owned) else {
             return;
@@ -238,14 +252,15 @@ impl Fleet {
         if !is_known {
             let record = &agent.record;
             let known = record.deployment.as_ref();
-            let is_older =
-                known.is_some_and(|known| is_before(deployment.created_at, known.created_at));
+            let known_since = seen_until.max(known.and_then(|known| known.created_at));
+            let ran_before = is_before(deployment.created_at, known_since)
+                || is_previous(&deployment, record.previous.as_ref());
             let is_newer_answer = is_before(seen_until, details.updated_at);
             let is_newer = is_newer_answer
                 || is_newer_deployment(&deployment, known, record.previous.as_ref());
             if is_newer || confirms(agent, now, &desired) {
-                // An older deployment was made the desired one when the agent's record was changed.
-                let started_at = if is_older {
+                // What was there already was made the desired one when the agent's record was changed.
+                let started_at = if ran_before {
                     details.updated_at.filter(|_| is_newer_answer)
                 } else {
                     deployment.created_at
@@ -289,10 +304,15 @@ impl Fleet {
 
     /// What was created before this moment was not made while this sidecar, or the one before it, watched.
     fn settled_before(&self, now: Moment) -> Timestamp {
-        let server_now = self.clock.at(now.at).unwrap_or(now.wall);
-        let long_ago = server_now.checked_sub(SETTLED).unwrap_or(Timestamp::MIN);
+        let long_ago = self.server_now(now).checked_sub(SETTLED);
+        let long_ago = long_ago.unwrap_or(Timestamp::MIN);
         self.watched_until
             .map_or(long_ago, |until| until.min(long_ago))
+    }
+
+    /// What the server's clock says or, before its first answer, ours.
+    fn server_now(&self, now: Moment) -> Timestamp {
+        self.clock.at(now.at).unwrap_or(now.wall)
     }
 
     /// Whether the deployment that is seen for the first time is no rollout, or none any more: it is
@@ -325,11 +345,23 @@ impl Entry {
         self.check.is_some_and(|own| own.number == check.number)
     }
 
-    fn on_unreadable(&mut self, now: Moment, name: &str, failure: &Failure, step: &mut Step) {
+    fn on_unreadable(
+        &mut self,
+        now: Moment,
+        name: &str,
+        failure: &Failure,
+        patience: Duration,
+        step: &mut Step,
+    ) {
         if agent::confirms(&mut self.failing, now.at) {
             let why = one_line(&failure.summary);
             let line = format!("{} cannot be read: {why}", one_line(name));
             step.log(Severity::Warning, line);
+        }
+        let is_blind = self.failing.is_some_and(|shown| shown.lasted() > patience);
+        if let Some(agent) = self.agent.as_mut().filter(|_| is_blind) {
+            // What nobody has seen is unknown (rule 13).
+            agent.record.live = Live::default();
         }
     }
 
@@ -444,15 +476,28 @@ fn is_newer_deployment(
     previous: Option<&KnownDeployment>,
 ) -> bool {
     known.is_none_or(|known| {
-        is_before(known.created_at, deployment.created_at)
-            && previous.is_none_or(|previous| previous.id != deployment.id)
+        is_before(known.created_at, deployment.created_at) && !is_previous(deployment, previous)
     })
+}
+
+fn is_previous(deployment: &KnownDeployment, previous: Option<&KnownDeployment>) -> bool {
+    previous.is_some_and(|previous| previous.id == deployment.id)
+}
+
+/// Forgets the dates of an answer that prove nothing at this time of the server's.
+fn forget_future(details: &mut AgentDetails, server_now: Timestamp) {
+    let deployment = details.deployment.as_mut();
+    let created = deployment.map(|deployment| &mut deployment.created_at);
+    let of_agent = [&mut details.created_at, &mut details.updated_at];
+    for date in created.into_iter().chain(of_agent) {
+        *date = past(*date, Some(server_now));
+    }
 }
 
 /// Takes in what an answer shows of an agent beside its health.
 fn note(record: &mut AgentRecord, details: &AgentDetails, same: Option<&KnownDeployment>) {
     record.updated_at = record.updated_at.max(details.updated_at);
-    record.created_at = details.created_at.or(record.created_at);
+    record.created_at = record.created_at.max(details.created_at);
     if details.region.is_some() {
         record.region.clone_from(&details.region);
     }

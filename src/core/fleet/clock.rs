@@ -13,6 +13,16 @@ pub struct Moment {
     pub wall: Timestamp,
 }
 
+impl Moment {
+    /// The wall clock so long before, in whole milliseconds: it is only shown.
+    pub(super) fn ago(self, passed: Duration) -> Timestamp {
+        let passed = i64::try_from(passed.as_millis()).ok();
+        let passed = passed.map(SignedDuration::from_millis);
+        let then = passed.and_then(|passed| self.wall.checked_sub(passed).ok());
+        then.unwrap_or(self.wall)
+    }
+}
+
 /// How long readings of the server's clock are held together before they start anew: by then the two
 /// clocks may have drifted apart.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -92,11 +102,6 @@ impl Offset {
             later
         }
     }
-}
-
-/// Whether `one` is known to be before `other`.
-pub(super) fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one < other)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ event_kinds! {
     AgentRecovered = "agent.recovered": Some(IncidentChange::Closes),
     /// There is a new agent.
     AgentAdded = "agent.added": None,
-    /// An agent was deleted.
+    /// An agent was deleted, or what is open of it is no longer watched.
     AgentRemoved = "agent.removed": Some(IncidentChange::Closes),
     /// The list of agents, or their details, cannot be read.
     WatcherBlind = "watcher.blind": Some(IncidentChange::Opens),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::agent::{self, Agent};
 use super::checks::CONFIRM_EVERY;
-use super::clock::{Moment, is_before};
+use super::clock::Moment;
 use super::record::{AgentRecord, KnownDeployment};
 use super::{Fleet, Listed, Mode, Step, Urgency, Watched};
 use crate::core::messages::{self, Severity};
@@ -43,9 +43,10 @@ impl Fleet {
         for service in services {
             self.on_service(now, service, is_first, step);
         }
-        let had_none = self.listed.map(|before| before.in_scope == 0);
-        if had_none != Some(in_scope == 0) {
-            if in_all > 0 && in_scope == 0 {
+        let watched = self.agents.len();
+        let had_none = self.listed.map(|before| before.watched == 0);
+        if had_none != Some(watched == 0) {
+            if in_all > 0 && watched == 0 {
                 let none = match in_all {
                     1 => "the only agent of the list is not in scope".to_owned(),
                     _ => format!("none of the {in_all} agents of the list is in scope"),
@@ -53,13 +54,14 @@ impl Fleet {
                 let line = format!("{none}: check include, exclude and regions");
                 step.log(Severity::Warning, line);
             } else {
-                let line = format!("watching {}", messages::agents(in_scope));
+                let line = format!("watching {}", messages::agents(watched));
                 step.log(Severity::Info, line);
             }
         }
         self.listed = Some(Listed {
             in_all,
             in_scope,
+            watched,
             is_distrusted,
         });
     }
@@ -187,14 +189,13 @@ impl Fleet {
             step.change.agents.insert(name.clone(), record);
         }
         let record = &agent.record;
-        let is_older = is_before(service.updated_at, record.updated_at);
         let is_another = match (&service.id, &record.service_id) {
             (Some(one), Some(other)) => one != other,
             _ => false,
         };
         let is_news = is_another
             || service.desired().is_some() && service.desired() != record.deployment_id();
-        if is_news && !is_older && entry.passes_over_hints_until <= now.at {
+        if is_news && entry.passes_over_hints_until <= now.at {
             let name = name.clone();
             entry.hint = Some(Box::new(service));
             self.check_soon(now, &name);
@@ -215,7 +216,6 @@ fn first_seen(now: Moment, service: &Service) -> AgentRecord {
             id: id.to_owned(),
             ..KnownDeployment::default()
         }),
-        updated_at: service.updated_at,
         ..AgentRecord::new(&service.name, now.wall)
     }
 }

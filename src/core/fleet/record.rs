@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::FleetEvent;
-use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict};
+use crate::core::rollout::{Phase, PhaseEntry, Reason, Verdict, past};
 
 /// What is known of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct AgentRecord {
     pub incident: Option<Incident>,
     /// How its last rollout ended.
     pub last_verdict: Option<Verdict>,
-    /// When the platform changed its own record of the agent last, as far as any answer has shown.
+    /// When the platform changed its own record of the agent last, as far as its details have shown.
     pub updated_at: Option<Timestamp>,
     /// What the last answer about it showed.
     #[serde(skip)]
@@ -60,6 +60,15 @@ impl AgentRecord {
     #[must_use]
     pub fn deployment_id(&self) -> Option<&str> {
         Some(self.deployment.as_ref()?.id.as_str())
+    }
+
+    /// Forgets the dates that prove nothing at this time of the server's.
+    pub(super) fn forget_future(&mut self, server_now: Timestamp) {
+        let deployments = [&mut self.deployment, &mut self.previous].into_iter();
+        let created = deployments.flatten().map(|known| &mut known.created_at);
+        for date in created.chain([&mut self.created_at, &mut self.updated_at]) {
+            *date = past(*date, Some(server_now));
+        }
     }
 
     /// The rollout of its deployment, while it is under way.

@@ -48,6 +48,7 @@ impl Fleet {
             deployment,
             started_at,
             found_at: None,
+            phases_before: 0,
         }));
         self.follows += 1;
         self.schedule.remove(name);

@@ -137,22 +137,20 @@ impl Source {
         failure.map_or(Duration::ZERO, |failure| at.saturating_sub(failure.since))
     }
 
-    /// Why it cannot be relied on; none where it can.
+    /// Why it cannot be relied on, in words that stay the same while it lasts; none where it can.
     fn fault(&self, patience: Duration, at: Duration) -> Option<String> {
         let (name, failure) = (self.name, self.failure.as_ref());
         let because = failure.map_or_else(String::new, |failure| format!(": {}", failure.why));
-        let Some(age) = self.age(at) else {
+        if self.good_at.is_none() {
             return Some(format!("the {name} could not be read yet{because}"));
-        };
-        let age = age.as_secs();
-        (self.failing_for(at) > patience)
-            .then(|| format!("the {name} could be read last {age} s ago{because}"))
+        }
+        (self.failing_for(at) > patience).then(|| format!("the {name} cannot be read{because}"))
     }
 
     fn report(&mut self, patience: Duration, now: Moment) -> Option<FleetEvent> {
         let failing_for = self.failing_for(now.at);
         if failing_for > patience {
-            let since = now.wall.checked_sub(failing_for).unwrap_or(now.wall);
+            let since = now.ago(failing_for);
             let why = self.fault(patience, now.at).unwrap_or_default();
             return self.incident.open(now.wall, since, why);
         }

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::date::{is_before, past};
 use crate::core::wire::AgentDetails;
-
-/// How far a date may lie ahead of the server's clock, which counts whole seconds, before it proves nothing.
-const MAX_AHEAD: SignedDuration = SignedDuration::from_secs(3);
 
 /// What the dates of the answers so far prove.
 #[derive(Debug, Clone, Default)]
@@ -33,17 +31,12 @@ impl Order {
     ) -> bool {
         self.note_clock(at, server_time);
         let now = server_time.or_else(|| self.clock(at));
-        let limit = now.and_then(|now| now.checked_add(MAX_AHEAD).ok());
-        // A date that lies in the future is none, nor is a zero date.
-        let past = |date: Option<Timestamp>| {
-            date.filter(|date| {
-                *date > Timestamp::UNIX_EPOCH && limit.is_none_or(|limit| *date <= limit)
-            })
-        };
-        let updated_at = past(details.updated_at);
+        let updated_at = past(details.updated_at, now);
         let deployment = details.desired().zip(details.desired_deployment());
-        let dated = deployment
-            .map(|(id, deployment)| (id, past(deployment.created_at), past(deployment.updated_at)));
+        let dated = deployment.map(|(id, deployment)| {
+            let [created, updated] = [deployment.created_at, deployment.updated_at];
+            (id, past(created, now), past(updated, now))
+        });
         let seen = dated.and_then(|(id, ..)| self.updated.get(id).copied());
         if is_before(updated_at, self.updated_at)
             || is_before(dated.and_then(|(_, _, updated)| updated), seen)
@@ -87,11 +80,6 @@ impl Order {
         let start = date.and_then(|date| date.checked_sub(at).ok());
         self.start = self.start.into_iter().chain(start).min();
     }
-}
-
-/// Whether `one` is known to be before `other`. Below a millisecond, servers write the same date differently.
-fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one.as_millisecond() < other.as_millisecond())
 }
 
 #[cfg(test)]
@@ -153,13 +141,6 @@ mod tests {
             assert!(admits(&mut order, "b", [0, 0, 0], now));
             assert_eq!(order.created_at("b"), None);
         }
-    }
-
-    #[test]
-    fn below_a_millisecond_dates_are_the_same() {
-        let micros = |micros| Some(Timestamp::from_microsecond(micros).unwrap());
-        assert!(!is_before(micros(123_000), micros(123_456)));
-        assert!(is_before(micros(122_999), micros(123_000)));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl AgentDetails {
 
     fn read(agent: &Object<'_>) -> Result<Self> {
         Ok(Self {
-            name: agent.id("name"),
+            name: agent.text("name"),
             region: agent.text("region"),
             ready: agent.flag("ready").unwrap_or(false),
             available: agent.flag("available"),
@@ -113,7 +113,7 @@ impl AgentDetails {
             previous_revision: agent.record("previousRevision")?,
             errors: agent.list("errors", AgentError::read)?,
             conditions: agent.list("conditions", Condition::read)?,
-            deployed_commit: agent.object("deployedCommit")?.id("sha"),
+            deployed_commit: agent.object("deployedCommit")?.text("sha"),
             latest_deploy: agent.record("latestDeploy")?,
             auto_deploy: agent.object("git")?.flag("autoDeploy"),
             older_sessions: None,
@@ -177,9 +177,9 @@ pub struct LatestDeploy {
 impl Record for LatestDeploy {
     fn read(deploy: &Object<'_>) -> Result<Self> {
         Ok(Self {
-            id: deploy.id("id"),
-            status: deploy.id("status").map(|word| word.to_ascii_lowercase()),
-            commit_sha: deploy.id("commitSha"),
+            id: deploy.text("id"),
+            status: deploy.text("status").map(|word| word.to_ascii_lowercase()),
+            commit_sha: deploy.text("commitSha"),
             reason: deploy.text("reason"),
         })
     }
@@ -199,7 +199,7 @@ pub struct AgentError {
 impl AgentError {
     /// An object, or words alone.
     fn read(item: &RawValue) -> Result<Option<Self>> {
-        let words = json::text(item).filter(|words| !words.is_empty());
+        let words = json::text(item);
         let object = Object::of(item)?;
         let is_error = words.is_some() || object.is_some();
         let error = object.unwrap_or_default();
@@ -243,26 +243,29 @@ pub struct ErrorBody {
     pub error: Option<String>,
     /// Machine-readable code.
     pub code: Option<String>,
-    /// Whether it has fields of other servers: gateways and web frameworks write errors in JSON, too.
-    foreign: bool,
+    /// Whether it has the API's fields, be they empty, and none of other servers: gateways and web frameworks
+    /// write errors in JSON, too.
+    is_of_the_api: bool,
 }
 
 impl ErrorBody {
     /// Whether the API has written it, and nobody in front of it.
     #[must_use]
     pub fn is_of_the_api(&self) -> bool {
-        !self.foreign && (self.error.is_some() || self.code.is_some())
+        self.is_of_the_api
     }
 
     /// Reads the body, if it is JSON.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
+        const OWN: [&str; 2] = ["error", "code"];
         const FOREIGN: [&str; 4] = ["path", "status", "statusCode", "timestamp"];
         let read = |body: &Object<'_>| {
+            let has_own = OWN.iter().any(|key| body.word::<String>(key).is_some());
             Ok(Self {
                 error: body.text("error"),
                 code: body.text("code"),
-                foreign: FOREIGN.iter().any(|key| body.has(key)),
+                is_of_the_api: has_own && !FOREIGN.iter().any(|key| body.has(key)),
             })
         };
         json::parse(body, read).ok()

@@ -39,9 +39,10 @@ pub(super) trait Record: Sized {
     fn read(object: &Object<'_>) -> Result<Self>;
 }
 
-/// The text that a value is.
+/// The text that a value is, if it says something: an empty one is as if it were missing.
 pub(super) fn text(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    Some(text).filter(|text| !text.trim().is_empty())
 }
 
 /// The fields of an object.
@@ -68,17 +69,12 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn text(&self, key: &str) -> Option<String> {
-        self.value(key)
-    }
-
-    /// A text that identifies something, so not the empty one.
-    pub(super) fn id(&self, key: &str) -> Option<String> {
-        self.text(key).filter(|id| !id.is_empty())
+        text(self.0.get(key)?)
     }
 
     /// The id of a deployment, in lower case: a UUID means the same in either (RFC 9562).
     pub(super) fn deployment_id(&self, key: &str) -> Option<String> {
-        let mut id = self.id(key)?;
+        let mut id = self.text(key)?;
         id.make_ascii_lowercase();
         Some(id)
     }
@@ -238,10 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_not_empty_and_those_of_deployments_are_lower_case() {
-        assert_eq!(field("\"\"", |o| o.id("a")), None);
-        assert_eq!(field("\"\"", |o| o.deployment_id("a")), None);
-        assert_eq!(field("\"4CAB\"", |o| o.id("a")).as_deref(), Some("4CAB"));
+    fn an_empty_text_is_missing_and_ids_of_deployments_are_lower_case() {
+        for empty in ["\"\"", "\" \\n\""] {
+            assert_eq!(field(empty, |o| o.text("a")), None, "{empty}");
+            assert_eq!(field(empty, |o| o.deployment_id("a")), None, "{empty}");
+        }
+        let text = field("\" 4CAB \"", |o| o.text("a"));
+        assert_eq!(text.as_deref(), Some(" 4CAB "));
         let id = field("\"4CAB\"", |o| o.deployment_id("a"));
         assert_eq!(id.as_deref(), Some("4cab"));
     }

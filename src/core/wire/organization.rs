@@ -12,7 +12,7 @@ use super::json::{self, Object};
 pub(crate) fn first_organization(body: &[u8]) -> Result<Option<String>, Error> {
     json::parse(body, |answer| {
         match answer.items("organizations")?.first() {
-            Some(first) => Ok(Object::of(first)?.and_then(|first| first.id("name"))),
+            Some(first) => Ok(Object::of(first)?.and_then(|first| first.text("name"))),
             None => Ok(None),
         }
     })

@@ -25,8 +25,6 @@ pub struct Service {
     pub reconciled_deployment_id: Option<String>,
     /// When the agent was made.
     pub created_at: Option<Timestamp>,
-    /// When its record was last changed.
-    pub updated_at: Option<Timestamp>,
     /// When it was deleted, if it was.
     pub deleted_at: Option<Timestamp>,
 }
@@ -47,13 +45,12 @@ impl Service {
     /// None where it has no name.
     fn read(service: &Object<'_>) -> Option<Self> {
         Some(Self {
-            id: service.id("id"),
-            name: service.id("name")?,
+            id: service.text("id"),
+            name: service.text("name")?,
             region: service.text("region"),
             desired_deployment_id: desired(service),
             reconciled_deployment_id: service.deployment_id("reconciledDeploymentId"),
             created_at: service.time("createdAt"),
-            updated_at: service.time("updatedAt"),
             deleted_at: service.time("deletedAt"),
         })
     }
@@ -88,7 +85,7 @@ mod tests {
         let body = br#"{"services": [
             {"id": "1", "name": "A", "desiredDeploymentId": "NEW", "reconciledDeploymentId": "old", "odd": 1},
             {"id": "nameless"}, {"name": ""}, "odd", 7, {},
-            {"name": "b", "activeDeploymentId": "X", "reconciledDeploymentId": "x", "updatedAt": "soon",
+            {"name": "b", "activeDeploymentId": "X", "reconciledDeploymentId": "x", "createdAt": "soon",
              "deletedAt": "2026-11-23T15:00:00Z"}
         ]}"#;
         let services = parse_list(body).unwrap();
@@ -97,7 +94,7 @@ mod tests {
         assert_eq!(services[0].desired(), Some("new"));
         assert!(!services[0].is_reconciled());
         assert_eq!(services[1].desired(), Some("x"));
-        assert!(services[1].is_reconciled() && services[1].updated_at.is_none());
+        assert!(services[1].is_reconciled() && services[1].created_at.is_none());
         assert!(services[1].deleted_at.is_some());
     }
 

@@ -75,14 +75,14 @@ impl SessionState {
 /// The id of the session that a start answers with.
 #[must_use]
 pub fn started_session(body: &[u8]) -> Option<String> {
-    let id = json::parse(body, |answer| Ok(answer.id("sessionId")));
+    let id = json::parse(body, |answer| Ok(answer.text("sessionId")));
     id.ok().flatten()
 }
 
 fn is_under_way(session: &Object<'_>) -> bool {
-    let status = session.id("status");
+    let status = session.text("status");
     let is_active = status.is_none_or(|status| status.eq_ignore_ascii_case("active"));
-    is_active && session.id("endedAt").is_none()
+    is_active && session.text("endedAt").is_none()
 }
 
 #[cfg(test)]

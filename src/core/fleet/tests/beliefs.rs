@@ -24,6 +24,11 @@ fn a_list_that_loses_agents_removes_none_of_them() {
         assert_eq!(sidecar.fleet.is_list_distrusted(), distrusted, "{kept}");
         let reported = sidecar.log.iter().filter(|line| line.contains("no longer"));
         assert_eq!(
+            sidecar.log.len(),
+            usize::from(distrusted),
+            "all of them are watched"
+        );
+        assert_eq!(
             reported.count(),
             usize::from(distrusted),
             "{:?}",
@@ -353,6 +358,31 @@ fn a_named_agent_that_cannot_be_read_is_reported_once_and_does_not_block_the_oth
 }
 
 #[test]
+fn an_agent_that_nobody_can_see_is_unknown_until_it_can_be_seen_again() {
+    let often = Rules {
+        health_interval: 20 * SECOND,
+        ..rules()
+    };
+    let mut sidecar = Sidecar::watching_by(often, &["a", "b"]);
+    let status = |sidecar: &Sidecar, name| sidecar.fleet.agent(name).unwrap().status().0;
+    let of_a = ("a".to_owned(), failure("Http500"));
+    sidecar.world.failures.extend([of_a]);
+    while sidecar.fleet.agents["a"].failing.is_none() {
+        sidecar.run(TICK);
+    }
+    sidecar.run(55 * SECOND);
+    assert_eq!(status(&sidecar, "a"), Status::Ready, "there is patience");
+    sidecar.run(40 * SECOND);
+    assert_eq!(status(&sidecar, "a"), Status::Unknown);
+    assert_eq!(sidecar.fleet.agent("a").unwrap().live.ready, None);
+    assert_eq!(status(&sidecar, "b"), Status::Ready);
+    sidecar.world.failures.clear();
+    sidecar.run(31 * SECOND);
+    assert_eq!(status(&sidecar, "a"), Status::Ready);
+    assert_eq!(sidecar.lines(), [""; 0]);
+}
+
+#[test]
 fn patterns_that_fit_nobody_are_reported() {
     for (agents, words) in [
         (
@@ -402,6 +432,67 @@ fn agents_that_come_into_scope_are_not_added_and_those_out_of_it_stay_as_they_ar
     assert_eq!(sidecar.lines(), [""; 0]);
     assert_eq!(sidecar.store.len(), 2, "what is out of scope is kept");
     assert_eq!(sidecar.fleet.agents().count(), 1);
+}
+
+/// Nobody would see the end of what is open, were it left as it is.
+#[test]
+fn what_is_open_is_closed_when_its_agent_leaves_the_scope() {
+    let without = |pattern: &str| Rules {
+        watched: Watched::Listed(Scope::new(&[], &[pattern.to_owned()], Vec::new()).unwrap()),
+        ..rules()
+    };
+    let mut sidecar = Sidecar::watching(&["x-down", "x-new", "x-well", "y"]);
+    sidecar.set("x-down", json!({"ready": false}));
+    sidecar.run_until("x-down d1 agent.unready", 400 * SECOND);
+    sidecar.deploy("x-new", "d2");
+    sidecar.run_until("x-new d2 rollout.started", 20 * SECOND);
+    for _ in 0..2 {
+        sidecar.restart(without("x*"), 10 * SECOND);
+        sidecar.run(60 * SECOND);
+    }
+    assert_eq!(
+        sidecar.lines()[2..],
+        [
+            "x-down d1 agent.removed",
+            "x-new d2 rollout.finished not-found",
+            "x-new d2 agent.removed"
+        ]
+    );
+    let removed = sidecar.last(EventKind::AgentRemoved);
+    assert_eq!(removed.data.reason.as_ref().unwrap().code, "NotWatched");
+    assert_eq!(sidecar.store.keys().collect::<Vec<_>>(), ["x-well", "y"]);
+    // What is still so when it is watched again is reported again.
+    sidecar.restart(rules(), 10 * SECOND);
+    sidecar.run_until("x-down d1 agent.unready", 60 * SECOND);
+    sidecar.ready("x-new");
+    sidecar.run_until("x-new d2 rollout.finished ready", 60 * SECOND);
+}
+
+#[test]
+fn another_agent_under_the_same_name_has_to_be_confirmed_and_one_that_comes_back_is_new() {
+    let mut sidecar = Sidecar::watching_by(named(&["a"]), &["a"]);
+    let truth = sidecar.world.agents["a"].clone();
+    for created in [
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(1000),
+    ] {
+        // One answer, then two, are not enough.
+        for answers in [1, 2] {
+            sidecar.world.agents.get_mut("a").unwrap()["createdAt"] = json!(sidecar.wall - created);
+            let before = sidecar.checked.len();
+            while sidecar.checked.len() < before + answers {
+                sidecar.run(TICK);
+            }
+            sidecar.world.agents.insert("a".to_owned(), truth.clone());
+            sidecar.run(60 * SECOND);
+            assert_eq!(sidecar.lines(), [""; 0], "{created:?}");
+        }
+    }
+    sidecar.delete("a");
+    sidecar.run_until("a d1 agent.removed", 60 * SECOND);
+    sidecar.world.agents.insert("a".to_owned(), truth);
+    sidecar.run(60 * SECOND);
+    assert_eq!(sidecar.lines(), ["a d1 agent.removed", "a d1 agent.added"]);
 }
 
 #[test]
@@ -531,5 +622,86 @@ fn a_deploy_is_not_held_up_by_a_check_that_waits_behind_others() {
     for name in names {
         sidecar.deploy(name, "d2");
         sidecar.run_until(&format!("{name} d2 rollout.started"), 30 * SECOND);
+    }
+}
+
+/// What an answer, the list or an older store says of a time that has not come proves nothing: nobody is
+/// blind because of it.
+#[test]
+fn a_date_in_the_future_blinds_nobody() {
+    for (source, ahead) in ["answer", "list", "store", "first answer"]
+        .into_iter()
+        .flat_map(|source| [30, 600, 2_000_000_000].map(|ahead| (source, ahead)))
+    {
+        let mut sidecar = Sidecar::with(rules(), &["a"]);
+        sidecar.world.server_ahead = SignedDuration::from_secs(-7200);
+        let poison = |agent: &mut Value, now: Timestamp| {
+            let future = now + SignedDuration::from_secs(ahead);
+            for key in ["updatedAt", "createdAt"] {
+                agent[key] = json!(future);
+            }
+            agent["deployment"]["createdAt"] = json!(future);
+        };
+        let truth = sidecar.world.agents["a"].clone();
+        let now = sidecar.server_now();
+        if source == "list" {
+            let mut shown = entry("a", "d1");
+            poison(&mut shown, now);
+            sidecar.world.list = Some(json!([shown]));
+        } else if source == "first answer" {
+            poison(sidecar.world.agents.get_mut("a").unwrap(), now);
+            sidecar.run(SECOND);
+            sidecar.world.agents.insert("a".to_owned(), truth.clone());
+        }
+        sidecar.run(40 * SECOND);
+        sidecar.world.list = None;
+        if source == "answer" {
+            let before = sidecar.checked.len();
+            while sidecar.checked.len() == before {
+                let now = sidecar.server_now();
+                poison(sidecar.world.agents.get_mut("a").unwrap(), now);
+                sidecar.run(TICK);
+            }
+        } else if source == "store" {
+            let future = Some(sidecar.server_now() + SignedDuration::from_secs(ahead));
+            let record = sidecar.store.get_mut("a").unwrap();
+            record.updated_at = future;
+            record.created_at = future;
+            record.deployment.as_mut().unwrap().created_at = future;
+            sidecar.restart(rules(), SECOND);
+        }
+        sidecar.world.agents.insert("a".to_owned(), truth);
+        sidecar.set("a", json!({"ready": false}));
+        sidecar.run_until("a d1 agent.unready", 400 * SECOND);
+        sidecar.deploy("a", "d2");
+        sidecar.run_until("a d2 rollout.started", 20 * SECOND);
+        sidecar.ready("a");
+        sidecar.run_until("a d2 rollout.finished ready", 20 * SECOND);
+        assert_eq!(
+            sidecar.lines().len(),
+            3,
+            "{source}, {ahead} s: {:?}",
+            sidecar.lines()
+        );
+    }
+}
+
+#[test]
+fn details_count_whatever_date_the_list_gives() {
+    for rules in [
+        rules(),
+        Rules {
+            mode: Mode::Once,
+            ..rules()
+        },
+    ] {
+        let mut sidecar = Sidecar::with(rules, &["a"]);
+        let mut shown = entry("a", "d1");
+        shown["updatedAt"] = json!(sidecar.server_now() - SignedDuration::from_secs(1));
+        sidecar.world.list = Some(json!([shown]));
+        sidecar.set("a", json!({"ready": false}));
+        let details = sidecar.world.agents.get_mut("a").unwrap();
+        details["updatedAt"] = json!(sidecar.wall - SignedDuration::from_secs(2));
+        sidecar.run_until("a d1 agent.unready", 60 * SECOND);
     }
 }

@@ -130,10 +130,20 @@ fn a_pass_that_cannot_read_is_no_success() {
         class: FailureClass::Unauthorized,
         ..failure("Http401")
     };
-    sidecar.world.list_failure = Some(refused);
+    sidecar.world.list_failure = Some(refused.clone());
     assert!(matches!(
         end(&mut sidecar),
         PassEnd::Failed(Verdict::Unauthorized, _)
     ));
-    assert!(sidecar.at < SECOND, "at once");
+    assert!(sidecar.at >= 2 * SECOND, "confirmed");
+    // A single one is not.
+    let mut sidecar = once(rules(), &["a"]);
+    sidecar.world.list_failure = Some(refused);
+    sidecar.run(TICK);
+    sidecar.world.list_failure = None;
+    assert_eq!(end(&mut sidecar), PassEnd::Passed);
+    // What ends does not say that it will go on.
+    let mut sidecar = once(named(&["ghost"]), &[]);
+    end(&mut sidecar);
+    assert_eq!(sidecar.log, ["Warning: there is no agent ghost"]);
 }

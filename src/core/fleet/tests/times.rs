@@ -170,3 +170,65 @@ fn a_roll_back_says_so_and_is_timed_from_when_it_happened() {
     assert!((19_000..22_000).contains(&elapsed), "{elapsed}");
     assert_eq!(data.image.as_deref(), Some("image:d1"));
 }
+
+#[test]
+fn rolling_forward_to_what_ran_before_is_timed_from_when_it_happened() {
+    for is_dated in [true, false] {
+        let mut sidecar = Sidecar::watching(&["a"]);
+        let old = sidecar.server_now() - SignedDuration::from_hours(48);
+        let newer = sidecar.server_now();
+        // Without this date nobody knows when it happened.
+        let undate = |sidecar: &mut Sidecar| {
+            if !is_dated {
+                sidecar.world.agents.get_mut("a").unwrap()["updatedAt"] = Value::Null;
+            }
+        };
+        let to = |sidecar: &mut Sidecar, id: &str, created: Timestamp| {
+            sidecar.deploy("a", id);
+            sidecar.set("a", json!({"deployment": {"createdAt": created}}));
+            undate(sidecar);
+            sidecar.run_until(&format!("a {id} rollout.started"), 400 * SECOND);
+        };
+        to(&mut sidecar, "d2", newer);
+        sidecar.ready("a");
+        undate(&mut sidecar);
+        sidecar.run(2 * 3600 * SECOND);
+        sidecar.events.clear();
+        to(&mut sidecar, "d1", old);
+        assert!(sidecar.last(EventKind::RolloutStarted).data.rolled_back);
+        sidecar.ready("a");
+        undate(&mut sidecar);
+        sidecar.run(20 * SECOND);
+        to(&mut sidecar, "d2", newer);
+        let data = &sidecar.last(EventKind::RolloutStarted).data;
+        assert!(!data.rolled_back && data.observed_late != is_dated);
+        sidecar.run(75 * SECOND);
+        sidecar.ready("a");
+        undate(&mut sidecar);
+        sidecar.run_until("a d2 rollout.finished ready", 60 * SECOND);
+        let elapsed = sidecar.last(EventKind::RolloutFinished).data.elapsed_ms;
+        let elapsed = elapsed.unwrap();
+        assert!((75_000..95_000).contains(&elapsed), "{elapsed}");
+    }
+}
+
+#[test]
+fn the_phases_from_before_a_restart_are_kept_in_front() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    sidecar.deploy("a", "d2");
+    sidecar.set("a", json!({"reconciledDeploymentId": "d1"}));
+    sidecar.run_until("a d2 rollout.started", 20 * SECOND);
+    sidecar.run(5 * SECOND);
+    sidecar.set("a", json!({"reconciledDeploymentId": "d2"}));
+    sidecar.run(5 * SECOND);
+    let known = sidecar.store["a"].under_way().unwrap().phases.clone();
+    assert_eq!(known.len(), 2, "{known:?}");
+    sidecar.restart(rules(), 30 * SECOND);
+    sidecar.run(5 * SECOND);
+    sidecar.ready("a");
+    sidecar.run_until("a d2 rollout.finished ready", 20 * SECOND);
+    let data = &sidecar.last(EventKind::RolloutFinished).data;
+    assert_eq!(data.phases[..2], known);
+    assert_eq!(data.phases.len(), 3, "{:?}", data.phases);
+    assert!(data.phases.is_sorted_by_key(|entry| entry.at_ms));
+}
