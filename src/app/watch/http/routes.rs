@@ -300,7 +300,7 @@ impl Endpoints {
             list_age: fleet.sources().list.age(now.at),
             list_distrusted: fleet.is_list_distrusted(),
             details_age: fleet.sources().details.age(now.at),
-            check_interval: fleet.check_interval(),
+            check_interval: fleet.check_interval(now.at),
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved.load(Ordering::Relaxed),
             config_ok: shared.reload_ok.load(Ordering::Relaxed),
