@@ -41,14 +41,14 @@ pub(crate) type OnRequest = Box<dyn Fn(RequestOutcome, Duration) + Send + Sync>;
 /// Takes how long a permit took.
 pub(crate) type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
 
-/// In which line a request waits for its permit. The lines that are not empty take turns.
+/// In which line a request waits for its permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
     /// The list: one request that speaks of all agents.
     List,
     /// Somebody waits for it.
     Normal,
-    /// It looks after what is at rest.
+    /// It looks after what is at rest: where others wait, it gets a fifth of the budget.
     Low,
 }
 

@@ -6,42 +6,73 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::budget::Budget;
 use super::connection::Priority;
 
+/// Of normal priority so many requests at most go between two of low priority that wait.
+const BETWEEN: u32 = 4;
+
 /// Gives out permits for requests, no more than so many in any second.
 ///
-/// Requests of one priority wait in a line, and only the first of each line has a place in the budget: so the
-/// lines take turns, and none waits for the end of another.
+/// Requests of one priority wait in a line, and only the first of each line has a place in the budget: so none
+/// waits for the end of another line.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     started: Instant,
     budget: Mutex<Budget>,
-    lines: [tokio::sync::Mutex<()>; 3],
+    list: tokio::sync::Mutex<()>,
+    normal: tokio::sync::Mutex<()>,
+    /// When the first of low priority goes at the latest.
+    low: tokio::sync::Mutex<Instant>,
+    /// How long that is put off by each of them.
+    low_every: Duration,
 }
 
 impl RateLimiter {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
             budget: Mutex::new(Budget::new(per_second)),
-            lines: Default::default(),
+            list: tokio::sync::Mutex::default(),
+            normal: tokio::sync::Mutex::default(),
+            low: tokio::sync::Mutex::new(started),
+            low_every: Duration::from_secs(1) * BETWEEN / per_second.get(),
         }
     }
 
-    /// Waits for a permit, and returns how long that took. A free one comes at once: a timer would
-    /// round up.
+    /// Waits for a permit, and returns how long that took.
     pub(super) async fn acquire(&self, priority: Priority) -> Duration {
-        let came = self.started.elapsed();
-        let _first = self.lines[priority as usize].lock().await;
+        let came = Instant::now();
+        match priority {
+            Priority::List => {
+                let _first = self.list.lock().await;
+                self.take().await;
+            }
+            Priority::Normal => {
+                let _first = self.normal.lock().await;
+                self.take().await;
+            }
+            Priority::Low => {
+                let mut at_the_latest = self.low.lock().await;
+                // It waits among those of normal priority, as long as it has to.
+                let _first = timeout_at(*at_the_latest, self.normal.lock()).await;
+                self.take().await;
+                *at_the_latest = Instant::now() + self.low_every;
+            }
+        }
+        came.elapsed()
+    }
+
+    /// Takes the next place in the budget. A free one comes at once: a timer would round up.
+    async fn take(&self) {
         let ready = self.started.elapsed();
         let reserved = lock(&self.budget).reserve(ready);
         if reserved > ready {
             sleep_until(self.started + reserved).await;
         }
-        reserved.saturating_sub(came)
     }
 
     /// Slows everybody down: the server asked for patience, perhaps for this long.
@@ -120,8 +151,8 @@ mod tests {
         );
         // The first ten go at once.
         assert!(list[0] < SECOND * 3 / 2, "{list:?}");
-        assert!(low[19] < 6 * SECOND, "half of 10 a second: {low:?}");
-        assert!(normal[299] < 34 * SECOND, "what is left over: {normal:?}");
+        assert!(low[19] < 13 * SECOND, "a fifth of 10 a second: {low:?}");
+        assert!(normal[99] < 15 * SECOND, "what they leave: {normal:?}");
     }
 
     #[tokio::test(start_paused = true)]

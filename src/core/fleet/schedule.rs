@@ -27,7 +27,7 @@ pub(super) enum NextCheck {
 pub enum Urgency {
     /// Something is known to have happened, or has to be confirmed: nothing holds it up.
     Urgent,
-    /// It looks after an agent at rest, a few at once, with half of the budget at most where others want it.
+    /// It looks after an agent at rest, a few at once, with a fifth of the budget at least.
     Regular,
 }
 
