@@ -116,7 +116,7 @@ fn a_wrong_history_option_is_named() {
             vec!["history", "--by", "day", "--output", "csv"],
             "--by adds statistics, for which CSV has no place",
         ),
-        (vec!["history", "--store", "."], "--store: . is a folder"),
+        (vec!["history", "--store", "."], "--store: . is no file"),
     ] {
         let ended = place.other(&arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");

@@ -87,12 +87,12 @@ fn read_latest(
 
 fn open(args: &HistoryArgs) -> Result<Reader, Error> {
     let path = args.store.clone().unwrap_or_else(plan::default_store);
-    if path.is_dir() {
-        let path = path.display();
-        let why = anyhow!(
-            "--store: {path} is a folder; the store is a file, like {path}/pipecat-rollout.db"
-        );
-        return Err(Error::Usage(why));
+    // Opening a pipe, for example, may take for ever.
+    if path.exists() && !path.is_file() {
+        return Err(Error::Usage(anyhow!(
+            "--store: {} is no file",
+            path.display()
+        )));
     }
     Ok(Reader::open(&path)?)
 }
