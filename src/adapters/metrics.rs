@@ -227,7 +227,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "polls_behind_schedule",
-            "How long the latest request for the list or for a rollout waited for the limit on requests",
+            "How long the latest request for a rollout waited for the limit on requests",
             Unit::Seconds,
             self.polls_behind.clone(),
         );

@@ -436,11 +436,23 @@ impl Fleet {
         self.follows
     }
 
-    /// How often agents are checked of which nothing new is known, and by how much that is longer than was
-    /// asked for.
+    /// Why it does not know at this time what it is there to know; empty where it does.
     #[must_use]
-    pub fn check_interval(&self) -> (Duration, f64) {
-        let interval = self.schedule.interval();
+    pub fn faults(&self, at: Duration) -> Vec<String> {
+        let mut faults = self.sources.faults(at);
+        let late = self.schedule.lateness(at);
+        if late > self.sources.patience {
+            let late = late.as_secs();
+            faults.push(format!("a check of an agent is {late} s late"));
+        }
+        faults
+    }
+
+    /// How often agents are checked of which nothing new is known, late checks included, and by how much that
+    /// is longer than was asked for.
+    #[must_use]
+    pub fn check_interval(&self, at: Duration) -> (Duration, f64) {
+        let interval = self.schedule.interval() + self.schedule.lateness(at);
         let asked = self.rules.health_interval.as_secs_f64();
         (interval, interval.as_secs_f64() / asked)
     }

@@ -34,7 +34,10 @@ fn a_check_shows_every_problem_on_a_line_and_exits_with_2() {
     assert_eq!(ended.stdout, "");
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].contains("--api-key-file: cannot read /no/such/key: No such file"));
+    assert!(
+        lines[0]
+            .contains("watch.toml, line 6: api-key-file: cannot read /no/such/key: No such file")
+    );
     assert!(lines[1].contains("--store: watch.toml/store.db cannot be opened or made: "));
     let text = "interval = 15s\n";
     let ended = place().config(text).run();

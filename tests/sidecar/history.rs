@@ -112,6 +112,11 @@ fn a_wrong_history_option_is_named() {
             vec!["history", "--verdict", "fialed"],
             "a similar value exists: 'failed'",
         ),
+        (
+            vec!["history", "--by", "day", "--output", "csv"],
+            "--by adds statistics, for which CSV has no place",
+        ),
+        (vec!["history", "--store", "."], "--store: . is no file"),
     ] {
         let ended = place.other(&arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");

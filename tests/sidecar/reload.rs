@@ -37,6 +37,23 @@ fn sighup_replaces_sinks_without_a_restart() {
 }
 
 #[test]
+fn sighup_names_the_keys_that_count_after_a_restart() {
+    let (api, hook) = (Api::with(&["a"]), Receiver::start());
+    let place = Place::of(&api).webhook("hook", &hook.url());
+    let sidecar = place.start_watching();
+    let path = place.path("watch.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let keys = "rollout-timeout = \"4m\"\nexclude = \"b\"\ndelivery-timeout = \"2h\"\n";
+    fs::write(&path, format!("{keys}{config}")).unwrap();
+    sidecar.signal(Signal::HUP);
+    let line = sidecar.wait_for_log("changed: ");
+    let due = "delivery-timeout, exclude changed: they count after a restart";
+    assert!(line.contains(due), "{line}");
+    sidecar.wait_for_log("the configuration was reloaded");
+    sidecar.stop();
+}
+
+#[test]
 fn sighup_with_a_wrong_file_keeps_the_configuration() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());

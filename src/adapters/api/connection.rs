@@ -41,12 +41,14 @@ pub(crate) type OnRequest = Box<dyn Fn(RequestOutcome, Duration) + Send + Sync>;
 /// Takes how long a permit took.
 pub(crate) type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
 
-/// How much a request matters.
+/// In which line a request waits for its permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
+    /// The list: one request that speaks of all agents.
+    List,
     /// Somebody waits for it.
     Normal,
-    /// It goes when nothing of normal priority waits, and takes half the budget at most.
+    /// It looks after what is at rest: where others wait, it gets a fifth of the budget.
     Low,
 }
 
@@ -72,12 +74,8 @@ impl Connection {
 
     /// Waits for the permit to send a request.
     pub(crate) async fn acquire(&self, priority: Priority) {
-        let waited = match priority {
-            Priority::Normal => self.0.rate_limiter.acquire().await,
-            // A wait for those of normal priority is no delay.
-            Priority::Low => return self.0.rate_limiter.acquire_low_priority().await,
-        };
-        if let Some(on_wait) = &self.0.hooks.on_wait {
+        let waited = self.0.rate_limiter.acquire(priority).await;
+        if let (Priority::Normal, Some(on_wait)) = (priority, &self.0.hooks.on_wait) {
             on_wait(waited);
         }
     }
@@ -165,7 +163,7 @@ impl Connection {
         limit: Duration,
         route: Route,
     ) -> Result<Vec<Service>, RequestError> {
-        self.acquire(Priority::Normal).await;
+        self.acquire(Priority::List).await;
         self.send(|client| async move { client.list(limit, route).await })
             .await
     }

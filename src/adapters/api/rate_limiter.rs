@@ -3,62 +3,75 @@
 mod budget;
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::budget::Budget;
+use super::connection::Priority;
+
+/// Of normal priority so many requests at most go between two of low priority that wait.
+const BETWEEN: u32 = 4;
 
 /// Gives out permits for requests, no more than so many in any second.
+///
+/// Requests of one priority wait in a line, and only the first of each line has a place in the budget: so none
+/// waits for the end of another line.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     started: Instant,
     budget: Mutex<Budget>,
-    /// Requests of low priority get half the budget at most, one after another.
-    low_priority: tokio::sync::Mutex<Budget>,
+    list: tokio::sync::Mutex<()>,
+    normal: tokio::sync::Mutex<()>,
+    /// When the first of low priority goes at the latest.
+    low: tokio::sync::Mutex<Instant>,
+    /// How long that is put off by each of them.
+    low_every: Duration,
 }
 
 impl RateLimiter {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
-        let half = NonZeroU32::new(per_second.get() / 2).unwrap_or(NonZeroU32::MIN);
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
             budget: Mutex::new(Budget::new(per_second)),
-            low_priority: tokio::sync::Mutex::new(Budget::new(half)),
+            list: tokio::sync::Mutex::default(),
+            normal: tokio::sync::Mutex::default(),
+            low: tokio::sync::Mutex::new(started),
+            low_every: Duration::from_secs(1) * BETWEEN / per_second.get(),
         }
     }
 
-    /// Waits for a permit, and returns how long that took. A free one comes at once: a timer would
-    /// round up.
-    pub(super) async fn acquire(&self) -> Duration {
+    /// Waits for a permit, and returns how long that took.
+    pub(super) async fn acquire(&self, priority: Priority) -> Duration {
+        let came = Instant::now();
+        match priority {
+            Priority::List => {
+                let _first = self.list.lock().await;
+                self.take().await;
+            }
+            Priority::Normal => {
+                let _first = self.normal.lock().await;
+                self.take().await;
+            }
+            Priority::Low => {
+                let mut at_the_latest = self.low.lock().await;
+                // It waits among those of normal priority, as long as it has to.
+                let _first = timeout_at(*at_the_latest, self.normal.lock()).await;
+                self.take().await;
+                *at_the_latest = Instant::now() + self.low_every;
+            }
+        }
+        came.elapsed()
+    }
+
+    /// Takes the next place in the budget. A free one comes at once: a timer would round up.
+    async fn take(&self) {
         let ready = self.started.elapsed();
         let reserved = lock(&self.budget).reserve(ready);
         if reserved > ready {
             sleep_until(self.started + reserved).await;
-        }
-        reserved.saturating_sub(ready)
-    }
-
-    /// Waits for a permit that no request of normal priority wants. Those who wait get theirs in the order in
-    /// which they came.
-    pub(super) async fn acquire_low_priority(&self) {
-        let mut low_priority = self.low_priority.lock().await;
-        let reserved = low_priority.reserve(self.started.elapsed());
-        sleep_until(self.started + reserved).await;
-        loop {
-            let backlog = {
-                let mut budget = lock(&self.budget);
-                let ready = self.started.elapsed();
-                let backlog = budget.backlog(ready);
-                if backlog.is_zero() {
-                    // Where nothing is owed it goes at once.
-                    let _ = budget.reserve(ready);
-                    return;
-                }
-                backlog
-            };
-            sleep(backlog).await;
         }
     }
 
@@ -68,12 +81,16 @@ impl RateLimiter {
     }
 }
 
-fn lock(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {
+fn lock(budget: &Mutex<Budget>) -> std::sync::MutexGuard<'_, Budget> {
     budget.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::task::JoinSet;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -82,12 +99,12 @@ mod tests {
         RateLimiter::new(NonZeroU32::new(per_second).unwrap())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_free_permit_comes_at_once() {
         let limiter = limiter(10);
         tokio::select! {
             biased;
-            waited = limiter.acquire() => assert_eq!(waited, Duration::ZERO),
+            waited = limiter.acquire(Priority::Normal) => assert_eq!(waited, Duration::ZERO),
             () = std::future::ready(()) => panic!("it waits"),
         }
     }
@@ -98,7 +115,7 @@ mod tests {
         let start = Instant::now();
         let mut times = Vec::new();
         for _ in 0..30 {
-            limiter.acquire().await;
+            limiter.acquire(Priority::Normal).await;
             times.push(start.elapsed());
         }
         assert!(times[9] < SECOND / 100, "{times:?}");
@@ -111,66 +128,31 @@ mod tests {
         assert!(times[29] < SECOND * 31 / 10, "{times:?}");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn low_priority_gets_half_the_budget_and_waits_for_normal_priority() {
-        let limiter = limiter(10);
-        let start = Instant::now();
-        for _ in 0..25 {
-            limiter.acquire_low_priority().await;
+    /// When each of so many requests went that came at once.
+    async fn times(limiter: &Arc<RateLimiter>, priority: Priority, count: usize) -> Vec<Duration> {
+        let mut requests = JoinSet::new();
+        for _ in 0..count {
+            let limiter = Arc::clone(limiter);
+            requests.spawn(async move {
+                limiter.acquire(priority).await;
+                limiter.started.elapsed()
+            });
         }
-        assert!(start.elapsed() >= 3 * SECOND, "{:?}", start.elapsed());
-        for _ in 0..30 {
-            let _ = limiter.acquire().await;
-        }
-        // The burst of normal priority is paid back before anything of low priority goes.
-        let normal = start.elapsed();
-        limiter.acquire_low_priority().await;
-        assert!(
-            start.elapsed() >= normal + SECOND * 9 / 10,
-            "{:?}",
-            start.elapsed()
-        );
+        requests.join_all().await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn low_priority_goes_in_the_order_in_which_it_came() {
-        let limiter = limiter(10);
-        let order = Mutex::new(Vec::new());
-        let one = async |number: u32| {
-            // They come a little apart, faster than they can go.
-            sleep(Duration::from_millis(u64::from(number) * 20)).await;
-            limiter.acquire_low_priority().await;
-            order.lock().unwrap().push(number);
-        };
-        let normal = async {
-            for _ in 0..60 {
-                limiter.acquire().await;
-                sleep(Duration::from_millis(150)).await;
-            }
-        };
-        let low = async {
-            tokio::join!(
-                one(0),
-                one(1),
-                one(2),
-                one(3),
-                one(4),
-                one(5),
-                one(6),
-                one(7),
-                one(8),
-                one(9),
-                one(10),
-                one(11),
-                one(12),
-                one(13),
-                one(14),
-                one(15),
-            )
-        };
-        tokio::join!(normal, low);
-        let order = order.into_inner().unwrap();
-        assert!(order.is_sorted() && order.len() == 16, "{order:?}");
+    async fn many_requests_of_one_priority_do_not_hold_up_another() {
+        let limiter = Arc::new(limiter(10));
+        let (normal, low, list) = tokio::join!(
+            times(&limiter, Priority::Normal, 300),
+            times(&limiter, Priority::Low, 20),
+            times(&limiter, Priority::List, 1),
+        );
+        // The first ten go at once.
+        assert!(list[0] < SECOND * 3 / 2, "{list:?}");
+        assert!(low[19] < 13 * SECOND, "a fifth of 10 a second: {low:?}");
+        assert!(normal[99] < 15 * SECOND, "what they leave: {normal:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,9 +160,9 @@ mod tests {
         let limiter = limiter(10);
         let start = Instant::now();
         limiter.slow_down(Some(7 * SECOND));
-        limiter.acquire().await;
+        limiter.acquire(Priority::Normal).await;
         assert!(start.elapsed() >= 7 * SECOND);
-        limiter.acquire_low_priority().await;
+        limiter.acquire(Priority::Low).await;
         assert!(start.elapsed() >= 7 * SECOND);
     }
 }

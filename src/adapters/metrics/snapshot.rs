@@ -121,13 +121,13 @@ impl Scrape {
         let (interval, ratio) = snapshot.check_interval;
         out.seconds(
             "health_check_interval",
-            "How often agents are checked of which nothing new is known",
+            "How often agents are checked of which nothing new is known, late checks included",
             Some(interval),
         )?;
         out.each(
             "health_check_interval_ratio",
             None,
-            "That interval by the configured one: above 1 where the limit on requests stretches it",
+            "That interval by the configured one: above 1 where the limit on requests, or a slow API, stretches it",
             [([], ratio)],
         )?;
         out.count(

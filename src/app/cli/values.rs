@@ -1,14 +1,15 @@
 //! Values of keys that can be typed and filed: both are read by the same parser.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Arg;
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use strum::VariantNames;
 use toml::Value;
 
@@ -17,19 +18,19 @@ use crate::adapters::simulator::Scenario;
 use crate::core::text::parse_duration;
 
 /// A duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Time(pub(crate) Duration);
 
 /// A duration that is longer than zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct PositiveTime(pub(crate) Duration);
 
 /// How many requests a second there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct MaxRps(pub(crate) NonZeroU32);
 
 /// Where to listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Listen {
     /// At this address.
     At(SocketAddr),
@@ -49,6 +50,17 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
         Form::One(text) => vec![text],
         Form::List(texts) => texts,
     })
+}
+
+/// Reads a path.
+pub(crate) fn path<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.as_os_str().is_empty() {
+        return Err(de::Error::custom("it is empty; a path is due"));
+    }
+    Ok(Some(path))
 }
 
 /// Reads a duration that is longer than zero.
@@ -80,11 +92,10 @@ pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
 }
 
 /// Reads an address on this machine.
-pub(super) fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
-    address(text).ok_or(
-        "it is an address of this machine and a port, like 127.0.0.1:8080 or localhost:8080; port 0 picks \
-         a free one",
-    )
+pub(super) fn local_address(text: &str) -> Result<SocketAddr, String> {
+    const FORMS: &str = "it is an address of this machine and a port, like 127.0.0.1:8080 or localhost:8080; \
+                         port 0 picks a free one";
+    address(text, FORMS)
 }
 
 /// Reads the word of an enum.
@@ -150,7 +161,7 @@ impl FromStr for MaxRps {
 }
 
 impl FromStr for Listen {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORMS: &str = "it is an address and a port, like 127.0.0.1:9464, localhost:9464 or :9464 \
@@ -158,22 +169,27 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        address(text).map(Self::At).ok_or(FORMS)
+        address(text, FORMS).map(Self::At)
     }
 }
 
-/// An address and a port; the address may be left out, or be `localhost`.
-fn address(text: &str) -> Option<SocketAddr> {
-    let with_port = |host: Ipv4Addr, port: &str| {
-        // A sign is none of a port.
-        let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
-        Some(SocketAddr::from((host, port)))
-    };
-    match text.split_once(':') {
-        Some(("", port)) => with_port(Ipv4Addr::UNSPECIFIED, port),
-        Some(("localhost", port)) => with_port(Ipv4Addr::LOCALHOST, port),
-        _ => text.parse().ok(),
+/// An address and a port; the address may be left out, or be `localhost`. `forms` says what can be written.
+fn address(text: &str, forms: &str) -> Result<SocketAddr, String> {
+    let (host, port) = text.rsplit_once(':').ok_or(forms)?;
+    if port.is_empty() || !port.chars().all(|char| char.is_ascii_digit()) {
+        return Err(forms.to_owned());
     }
+    let port: u16 = port.parse().map_err(|_| "65535 is the highest port")?;
+    let host: IpAddr = match host {
+        "" => Ipv4Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        // As an address it has brackets where it needs them.
+        _ => match format!("{host}:0").parse::<SocketAddr>() {
+            Ok(address) => address.ip(),
+            Err(_) => return Err(format!("no host but localhost has a name here: {forms}")),
+        },
+    };
+    Ok(SocketAddr::from((host, port)))
 }
 
 /// Has the configuration file read values as the switches do.
@@ -229,5 +245,11 @@ mod tests {
         ] {
             assert!(at(text).is_err(), "{text}");
         }
+        assert_eq!(at(":70000").unwrap_err(), "65535 is the highest port");
+        let named = at("host:1").unwrap_err();
+        assert!(
+            named.starts_with("no host but localhost has a name here: "),
+            "{named}"
+        );
     }
 }

@@ -1,11 +1,13 @@
 //! What can be typed for `watch`, and what its configuration file can say: one struct for both.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::values::{Listen, MaxRps, PositiveTime, Time, list};
+use super::values::{Listen, MaxRps, PositiveTime, Time, list, path};
 use super::{TraceArgs, help};
 
 /// `watch`.
@@ -90,7 +92,7 @@ pub(crate) enum LogArg {
 /// The keys of `watch`: each can be typed, set as an environment variable, and written into the file.
 ///
 /// A new key is a field here, a line in `or`, and what the plan makes of it.
-#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WatchKeys {
     /// Watch these agents only, by default the whole organization
@@ -102,9 +104,11 @@ pub(crate) struct WatchKeys {
     pub(crate) api_url: Option<String>,
 
     #[arg(long, value_name = "PATH", env, help = help::KEY_FILE, long_help = help::KEY_FILE_LONG, help_heading = help::API)]
+    #[serde(deserialize_with = "path")]
     pub(crate) api_key_file: Option<PathBuf>,
 
     #[arg(long, value_name = "PATH", env, help = help::CA_FILE, help_heading = help::API)]
+    #[serde(deserialize_with = "path")]
     pub(crate) ca_file: Option<PathBuf>,
 
     #[arg(long, env, help = help::INSECURE_HTTP, help_heading = help::API)]
@@ -146,6 +150,7 @@ pub(crate) struct WatchKeys {
     pub(crate) rollout_timeout: Option<PositiveTime>,
 
     #[arg(long, value_name = "PATH", env, help = help::STORE, long_help = help::STORE_LONG, help_heading = help::STORING)]
+    #[serde(deserialize_with = "path")]
     pub(crate) store: Option<PathBuf>,
 
     /// How long events and the history are kept [default: 90days]
@@ -165,6 +170,7 @@ pub(crate) struct WatchKeys {
 
     /// File with the token that every request to the endpoints but a probe has to bear
     #[arg(long, value_name = "PATH", env, help_heading = help::HTTP)]
+    #[serde(deserialize_with = "path")]
     pub(crate) http_token_file: Option<PathBuf>,
 
     /// Address under which people reach the page, for links to it
@@ -187,6 +193,16 @@ pub(crate) struct WatchKeys {
 }
 
 impl WatchKeys {
+    /// What each key is set to, without those that are not set.
+    pub(crate) fn set(&self) -> BTreeMap<String, Value> {
+        let Ok(Value::Object(keys)) = serde_json::to_value(self) else {
+            return BTreeMap::new();
+        };
+        let unset = [Value::Null, Value::Bool(false), Value::Array(Vec::new())];
+        let keys = keys.into_iter();
+        keys.filter(|(_, value)| !unset.contains(value)).collect()
+    }
+
     /// These keys, and what they do not say, from `filed`.
     pub(crate) fn or(self, filed: Self) -> Self {
         let list = |typed: Vec<String>, filed| if typed.is_empty() { filed } else { typed };

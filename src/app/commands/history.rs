@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -34,6 +35,10 @@ struct Summary {
 /// Prints rollouts and their statistics, or what was not delivered.
 pub(super) fn history(args: &HistoryArgs, level: Level) -> Result<Ending, Error> {
     super::install(Style::Plain, level)?;
+    if args.by.is_some() && args.output == HistoryFormat::Csv {
+        let why = "--by adds statistics, for which CSV has no place; leave out one of --by and --output csv";
+        return Err(Error::Usage(anyhow!(why)));
+    }
     let store = open(args)?;
     if args.undelivered {
         return undelivered(&store, args);
@@ -82,6 +87,13 @@ fn read_latest(
 
 fn open(args: &HistoryArgs) -> Result<Reader, Error> {
     let path = args.store.clone().unwrap_or_else(plan::default_store);
+    // Opening a pipe, for example, may take for ever.
+    if path.exists() && !path.is_file() {
+        return Err(Error::Usage(anyhow!(
+            "--store: {} is no file",
+            path.display()
+        )));
+    }
     Ok(Reader::open(&path)?)
 }
 

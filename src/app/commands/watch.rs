@@ -1,5 +1,6 @@
 //! `watch`: the sidecar, put together and run to its end.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::adapters::api::connection::{Connection, Hooks};
 use crate::adapters::api::{Client, Credentials};
 use crate::adapters::metrics::Metrics;
 use crate::adapters::store::Store;
-use crate::app::cli::{Listen, WatchArgs};
+use crate::app::cli::{Listen, WatchArgs, WatchKeys};
 use crate::app::error::{Error, chain};
 use crate::app::exit::Ending;
 use crate::app::plan::{self, WatchPlan};
@@ -32,6 +33,15 @@ use crate::core::text::one_line;
 
 /// How long a sink may take nothing before that is reported.
 const SINK_PATIENCE: Duration = Duration::from_mins(5);
+
+/// The keys that count as soon as they are reloaded, as do sinks and mutes.
+const RELOADED: [&str; 5] = [
+    "interval",
+    "health-interval",
+    "unready-for",
+    "rollout-timeout",
+    "history-retention",
+];
 
 /// Runs the sidecar until a signal ends it, or makes its one pass.
 pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
@@ -68,7 +78,7 @@ pub(super) async fn watch(mut args: WatchArgs) -> Result<Ending, Error> {
     let signals = Signals::listen(hangup).map_err(Error::Setup)?;
     let reloads = match hangup {
         Hangup::Ends => mpsc::channel(1).1,
-        Hangup::IsForOthers => reload_on_hangup(args).map_err(Error::Setup)?,
+        Hangup::IsForOthers => reload_on_hangup(args, plan.keys.clone()).map_err(Error::Setup)?,
     };
     let store = open(&plan).await?;
     let demo = match demo {
@@ -249,13 +259,13 @@ fn stop_on(mut signals: Signals) -> watch::Receiver<bool> {
 }
 
 /// Reads the configuration anew with each SIGHUP.
-fn reload_on_hangup(args: WatchArgs) -> io::Result<mpsc::Receiver<Reload>> {
+fn reload_on_hangup(args: WatchArgs, keys: WatchKeys) -> io::Result<mpsc::Receiver<Reload>> {
     let mut hangups = signal(SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            let args = args.clone();
-            let read = tokio::task::spawn_blocking(move || reload(&args)).await;
+            let (args, keys) = (args.clone(), keys.clone());
+            let read = tokio::task::spawn_blocking(move || reload(&args, &keys)).await;
             let reload = read.unwrap_or_else(|lost| Err(lost.to_string()));
             if sender.send(reload).await.is_err() {
                 break;
@@ -265,7 +275,7 @@ fn reload_on_hangup(args: WatchArgs) -> io::Result<mpsc::Receiver<Reload>> {
     Ok(receiver)
 }
 
-fn reload(args: &WatchArgs) -> Reload {
+fn reload(args: &WatchArgs, at_start: &WatchKeys) -> Reload {
     let in_words = |problems: Vec<anyhow::Error>| {
         let lines: Vec<String> = problems
             .iter()
@@ -275,6 +285,17 @@ fn reload(args: &WatchArgs) -> Reload {
     };
     let plan = plan::watch_plan(args).map_err(in_words)?;
     plan::check_files(&plan).map_err(in_words)?;
+    let (before, now) = (at_start.set(), plan.keys.set());
+    let all: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let kept = all.into_iter().filter(|key| {
+        let is_changed = before.get(*key) != now.get(*key);
+        is_changed && !RELOADED.contains(&key.as_str())
+    });
+    match kept.cloned().collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [key] => warn!("{key} changed: it counts after a restart"),
+        keys => warn!("{} changed: they count after a restart", keys.join(", ")),
+    }
     Ok(Reloaded {
         rules: plan.rules,
         sinks: plan.sinks,

@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod mutes;
+mod places;
 mod sinks;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,11 +11,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, ensure};
 use reqwest::Url;
 
 pub(crate) use self::check::check_files;
 pub use self::file::check_watch_file;
+use self::places::Places;
 use self::sinks::SinkTable;
 use super::{agents, api_url, path_in, telemetry};
 use crate::adapters::api::{self, ApiUrl, Credentials, PlainHttp};
@@ -43,6 +45,9 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_hours(24);
 /// What the sidecar will do.
 #[derive(Debug)]
 pub(crate) struct WatchPlan {
+    /// The keys that it was made of.
+    pub(crate) keys: WatchKeys,
+    places: Places,
     pub(crate) url: ApiUrl,
     /// Where events come from.
     pub(crate) origin: Origin,
@@ -66,7 +71,8 @@ impl WatchPlan {
     /// # Errors
     /// When there is nothing.
     pub(crate) fn credentials(&self) -> Result<Credentials> {
-        Credentials::find(self.key_file.as_deref())
+        let found = Credentials::find(self.key_file.as_deref());
+        found.map_err(|problem| self.places.name(problem))
     }
 
     /// Who may ask the endpoints.
@@ -90,7 +96,7 @@ impl WatchPlan {
 
     fn of_token_file<T>(&self, read: fn(&Path) -> Result<T, String>) -> Result<Option<T>> {
         let read = self.http_token_file.as_deref().map(read).transpose();
-        read.map_err(|why| anyhow!("--http-token-file: {why}"))
+        read.map_err(|why| self.places.name(anyhow!("--http-token-file: {why}")))
     }
 }
 
@@ -111,6 +117,7 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let file = args.config.as_deref().map(file::read).transpose();
     let file = file.map_err(in_file)?.unwrap_or_default();
     let keys = args.keys.clone().or(file.keys);
+    let places = Places::new(args, file.lines);
     let plain_http = PlainHttp::new(keys.allow_insecure_http);
     let network = network(plain_http, keys.ca_file.clone(), keys.api_key_file.clone());
     let typed = keys.webhook.clone();
@@ -119,24 +126,17 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
     let mut problems = Vec::new();
     let sinks = sinks::build(tables, &network);
     let sinks = sinks.map_err(|of_sinks| problems.extend(in_file(of_sinks)));
-    let mut note = |problem| problems.push(problem);
-    let place = |key: &str, is_typed: bool| match (&args.config, file.lines.get(key)) {
-        (Some(file), Some(line)) if !is_typed => format!("{}, line {line}: {key}", file.display()),
-        _ => format!("--{key}"),
-    };
-    let given_by = place("api-url", args.keys.api_url.is_some());
-    let url = api_url(keys.api_url.as_deref(), &given_by, plain_http);
+    let mut note = |problem| problems.push(places.name(problem));
+    let url = api_url(keys.api_url.as_deref(), "--api-url", plain_http);
     let url = url.map_err(&mut note).ok();
-    let watched = watched(&keys).map_err(&mut note).ok();
+    let watched = watched(&keys, &args.keys).map_err(&mut note).ok();
     let telemetry = telemetry::telemetry(&args.trace, keys.ca_file.as_deref());
     let telemetry = telemetry.map_err(&mut note);
-    let given_by = place("dashboard-url", args.keys.dashboard_url.is_some());
     let dashboard_url = keys.dashboard_url.as_deref().map(dashboard_url).transpose();
-    let dashboard_url = dashboard_url.map_err(|why| note(anyhow!("{given_by}: {why}")));
-    let given_by = place("public-url", args.keys.public_url.is_some());
+    let dashboard_url = dashboard_url.map_err(|why| note(anyhow!("--dashboard-url: {why}")));
     let public_url = keys.public_url.as_deref().map(str::parse::<PublicUrl>);
     let public_url = public_url.transpose();
-    let public_url = public_url.map_err(|why| note(anyhow!("{given_by}: {why}")));
+    let public_url = public_url.map_err(|why| note(anyhow!("--public-url: {why}")));
     let (Some(url), Some(watched), true) = (url, watched, problems.is_empty()) else {
         return Err(problems);
     };
@@ -150,6 +150,8 @@ pub(crate) fn watch_plan(args: &WatchArgs) -> Result<WatchPlan, Vec<Error>> {
         Listen::At(LISTEN)
     };
     Ok(WatchPlan {
+        keys: keys.clone(),
+        places,
         origin: Origin {
             source: url.to_string(),
             public_url: public_url.unwrap_or_default(),
@@ -205,12 +207,29 @@ fn rules(keys: &WatchKeys, watched: Watched, once: bool) -> Rules {
     }
 }
 
-fn watched(keys: &WatchKeys) -> Result<Watched> {
+fn watched(keys: &WatchKeys, typed: &WatchKeys) -> Result<Watched> {
     if !keys.agents.is_empty() {
-        return Ok(Watched::Named(agents::select(&keys.agents, None)?));
+        // What is typed comes before what is filed.
+        let chosen = if typed.agents.is_empty() { keys } else { typed };
+        ensure!(
+            [&chosen.include, &chosen.exclude, &chosen.regions].map(Vec::len) == [0; 3],
+            "--agents: include, exclude and regions choose among all agents; leave them out, or name no agents"
+        );
+        let named = agents::select(&keys.agents, None);
+        return named.map(Watched::Named).map_err(|problem| {
+            if typed.agents.is_empty() {
+                anyhow!("--agents: {problem}")
+            } else {
+                problem
+            }
+        });
     }
-    let scope = Scope::new(&keys.include, &keys.exclude, keys.regions.clone())?;
-    Ok(Watched::Listed(scope))
+    let (include, exclude) = (&keys.include, &keys.exclude);
+    Scope::new(include, &[], Vec::new()).map_err(|bad| anyhow!("--include: {bad}"))?;
+    let scope = Scope::new(include, exclude, keys.regions.clone());
+    Ok(Watched::Listed(
+        scope.map_err(|bad| anyhow!("--exclude: {bad}"))?,
+    ))
 }
 
 /// How sinks reach their receivers. They trust whom the API's client trusts.

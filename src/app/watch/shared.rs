@@ -181,7 +181,7 @@ impl Shared {
     /// Why the sidecar does not know what it is there to know; empty where it does.
     pub(crate) fn faults(&self) -> Vec<String> {
         let now = self.now();
-        let mut faults = self.fleet().sources().faults(now.at);
+        let mut faults = self.fleet().faults(now.at);
         if let Err(why) = self.store() {
             faults.push(format!("the store cannot be written: {why}"));
         }

@@ -39,9 +39,9 @@ pub struct Wanted {
 /// A filter that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFilter {
-    /// A pattern cannot be understood.
-    #[error(transparent)]
-    Pattern(#[from] BadPattern),
+    /// A pattern of this key cannot be understood.
+    #[error("{0}: {1}")]
+    Pattern(&'static str, BadPattern),
     /// A pattern fits no event that there is.
     #[error("events: {:?} fits no event{}; there are {}", .0, meant(.0, kinds()), kinds().join(", "))]
     NoSuchEvent(String),
@@ -69,15 +69,32 @@ pub(super) const FINAL: [Verdict; 7] = [
     Verdict::Timeout,
 ];
 
+impl BadFilter {
+    /// The key that makes no sense.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Pattern(key, _) => key,
+            Self::NoSuchEvent(_) => "events",
+            Self::NoSuchVerdict(_) => "verdicts",
+            Self::NoSuchSeverity(_) => "severities",
+        }
+    }
+}
+
 impl Filter {
     /// The events that are wanted.
     ///
     /// # Errors
     /// When a pattern cannot be understood, or fits nothing that there is.
     pub fn new(wanted: &Wanted) -> Result<Self, BadFilter> {
+        let patterns = |key, list: &[String]| {
+            Patterns::or_all(list).map_err(|bad| BadFilter::Pattern(key, bad))
+        };
+        let events = patterns("events", &wanted.events)?;
         for pattern in &wanted.events {
             let word = pattern.strip_prefix('!').unwrap_or(pattern);
-            let set = Patterns::new(&[word.to_owned()])?;
+            let set = patterns("events", &[word.to_owned()])?;
             if !EventKind::ALL.iter().any(|kind| set.fit(kind.as_str())) {
                 return Err(BadFilter::NoSuchEvent(word.to_owned()));
             }
@@ -88,10 +105,10 @@ impl Filter {
         };
         let verdicts = wanted.verdicts.iter().map(|word| final_verdict(word));
         Ok(Self {
-            events: Patterns::or_all(&wanted.events)?,
+            events,
             verdicts: verdicts.collect::<Result<_, _>>()?,
-            agents: Patterns::or_all(&wanted.agents)?,
-            regions: Patterns::or_all(&wanted.regions)?,
+            agents: patterns("agents", &wanted.agents)?,
+            regions: patterns("regions", &wanted.regions)?,
             severities: wanted
                 .severities
                 .iter()
@@ -273,6 +290,6 @@ mod tests {
             agents: own(&["a["]),
             ..Wanted::default()
         };
-        assert!(why(agents).starts_with("\"a[\" is no pattern: "));
+        assert!(why(agents).starts_with("agents: \"a[\" is no pattern: "));
     }
 }

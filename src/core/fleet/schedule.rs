@@ -27,7 +27,7 @@ pub(super) enum NextCheck {
 pub enum Urgency {
     /// Something is known to have happened, or has to be confirmed: nothing holds it up.
     Urgent,
-    /// It looks after an agent at rest, a few at once, with what the others leave of the budget.
+    /// It looks after an agent at rest, a few at once, with a fifth of the budget at least.
     Regular,
 }
 
@@ -76,9 +76,18 @@ impl Schedule {
         }
     }
 
-    /// How often each agent really is checked.
+    /// How often each agent is checked if all goes well.
     pub(super) fn interval(&self) -> Duration {
         self.interval.max(self.shortest_round())
+    }
+
+    /// For how long, at `at`, the check has been due that waits the longest, or whose answer does.
+    pub(super) fn lateness(&self, at: Duration) -> Duration {
+        let late = self
+            .of_agent
+            .values()
+            .map(|(_, due)| at.saturating_sub(*due));
+        late.max().unwrap_or_default()
     }
 
     /// Takes in an agent that is new at `at`.

@@ -26,6 +26,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         None if with_units(&minutes).is_some() => Err(format!(
             "minutes are written with a small letter: {minutes}"
         )),
+        None if text
+            .parse()
+            .is_ok_and(|span: Span| span.get_years() != 0 || span.get_months() != 0) =>
+        {
+            Err("months and years differ in length: write days".to_owned())
+        }
         None => Err("a time is written like 90s, 10m, 1h 30m, or as seconds: 90".to_owned()),
     }
 }
@@ -57,10 +63,21 @@ pub fn short_duration(duration: Duration) -> String {
     }
 }
 
+/// None where the text is no duration; one that is too long to be counted is the longest.
 fn with_units(text: &str) -> Option<Duration> {
-    let span: Span = text.parse().ok()?;
+    let span = match text.parse::<Span>() {
+        Ok(span) => span,
+        Err(_) if has_long_number(text) => return Some(Duration::MAX),
+        Err(_) => return None,
+    };
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours());
     duration.ok()?.try_into().ok()
+}
+
+/// Whether a whole number is longer than any that a duration has.
+fn has_long_number(text: &str) -> bool {
+    let mut numbers = text.split(|char: char| !char.is_ascii_digit());
+    !text.contains('.') && numbers.any(|number| number.len() > 15)
 }
 
 #[cfg(test)]
@@ -103,8 +120,11 @@ mod tests {
             "99999999999999999999",
             "18446744073709551615s",
         ] {
-            assert!(parse_duration(text).is_err(), "{text}");
+            let words = "a time can be 3650 days at most";
+            assert_eq!(parse_duration(text), Err(words.to_owned()), "{text}");
         }
+        let words = "months and years differ in length: write days";
+        assert_eq!(parse_duration("250years"), Err(words.to_owned()));
         let words = "minutes are written with a small letter: 1m";
         assert_eq!(parse_duration("1M"), Err(words.to_owned()));
     }

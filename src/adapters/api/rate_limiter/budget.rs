@@ -100,13 +100,6 @@ impl Budget {
         }
         self.changed_at = at;
     }
-
-    /// How long a request that is ready at `at` would wait if there were no bursts. A request of low
-    /// priority goes only when that is zero.
-    #[must_use]
-    pub(super) fn backlog(&self, at: Duration) -> Duration {
-        self.due.saturating_sub(at)
-    }
 }
 
 #[cfg(test)]
@@ -141,12 +134,7 @@ mod tests {
                     200..250 => at += Duration::from_millis(random.u64(..3000)),
                     250..=255 => budget.slow_down(at, None),
                 }
-                // Those of low priority go only when nothing is owed.
-                if random.bool() || budget.backlog(at).is_zero() {
-                    let goes_at = budget.reserve(at);
-                    assert!(goes_at == at || !budget.backlog(at).is_zero());
-                    sent.push(goes_at);
-                }
+                sent.push(budget.reserve(at));
             }
             let most = usize::try_from(per_second).unwrap();
             for together in sent.windows(most + 1) {
@@ -183,7 +171,6 @@ mod tests {
             ms(5310),
             "half the rate, once for both"
         );
-        assert_eq!(budget.backlog(ms(6000)), ms(465));
         let calm = ms(110) + CALM;
         let gaps = |budget: &mut Budget, at: Duration| {
             let burst: Vec<Duration> = (0..20).map(|_| budget.reserve(at)).collect();

@@ -12,7 +12,7 @@ use super::file::{NO_SINK, Source};
 use crate::adapters::delivery::{Config, Kind, Network, Sink};
 use crate::app::cli::{PositiveTime, list};
 use crate::app::watch::SinkPlan;
-use crate::core::fleet::{BadFilter, Filter, Wanted};
+use crate::core::fleet::{Filter, Wanted};
 use crate::core::text::diagnostics::Problem;
 
 /// The keys that sinks of all kinds have: three of the sink itself, and those that say which events are sent.
@@ -135,15 +135,7 @@ impl SinkTable {
             severities: shared.severities,
             incidents,
         });
-        let filter = filter.map_err(|error| {
-            let key = match &error {
-                BadFilter::NoSuchEvent { .. } => "events",
-                BadFilter::NoSuchVerdict { .. } => "verdicts",
-                BadFilter::NoSuchSeverity { .. } => "severities",
-                BadFilter::Pattern(_) => "kind",
-            };
-            problem(key, &error)
-        })?;
+        let filter = filter.map_err(|error| problem(error.key(), &error))?;
         let sink = Sink::new(self.own, shared.timeout.map(|time| time.0), network);
         let sink = sink.map_err(|error| problem(error.key, &error))?;
         let plan = SinkPlan {

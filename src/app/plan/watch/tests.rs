@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Parser;
 use tempfile::TempDir;
 
+use super::check::check_store;
 use super::*;
 use crate::app::error::chain;
 
@@ -59,6 +60,41 @@ fn plan(switches: &[&str]) -> Result<WatchPlan, Vec<anyhow::Error>> {
 
 fn problems(text: &str) -> Vec<String> {
     Place::with(text).plan(&[]).unwrap_err()
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_said_with_their_line() {
+    for (text, line, what) in [
+        (
+            "listen = \"host.s3cret:9464\"",
+            1,
+            "listen: no host but localhost has a name here: it is an address and a port",
+        ),
+        ("store = \"\"", 1, "store: it is empty; a path is due"),
+        (
+            "interval = \"250years\"",
+            1,
+            "interval: months and years differ in length: write days",
+        ),
+        ("include = [\"a[\"]", 1, "include: \"a[\" is no pattern"),
+        ("\nexclude = [\"a[\"]", 2, "exclude: \"a[\" is no pattern"),
+        (
+            "agents = [\"a/b\"]",
+            1,
+            "agents: \"a/b\" cannot be an agent name: ",
+        ),
+        (
+            "include = \"b\"\nagents = \"a\"",
+            2,
+            "agents: include, exclude and regions choose among all agents; leave them out",
+        ),
+    ] {
+        let shown = problems(text);
+        let expected = format!("watch.toml, line {line}: {what}");
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].starts_with(&expected), "{shown:?}");
+        assert!(!shown[0].contains("s3cret"), "{shown:?}");
+    }
 }
 
 #[test]
@@ -254,7 +290,7 @@ timeout = "301s"
         "watch.toml, line 29: sink \"d\": command: /no/such/program: No such file",
         "watch.toml, line 34: sink \"e\": url: it needs a url or a url-file",
         "watch.toml, line 40: sink \"f\": timeout: 5m is the most",
-        "\"a[\" is no pattern",
+        "watch.toml, line 2: include: \"a[\" is no pattern",
     ];
     for (shown, start) in shown.iter().zip(starts) {
         assert!(shown.starts_with(start), "{shown}");
@@ -334,6 +370,11 @@ fn what_sinks_cannot_do_together_is_named_with_its_line() {
             "group-for: a group opens and closes nothing; it cannot be had with incidents or on-close",
         ),
         (sink, "group-for = \"61m\"", "group-for: 1h is the most"),
+        (
+            sink,
+            "regions = \"a[\"",
+            "regions: \"a[\" is no pattern: * stands for any characters, ? for any one, and a ! before it excludes",
+        ),
         (
             &heartbeat,
             "events = [\"rollout.*\"]",
@@ -466,17 +507,53 @@ fn files_that_would_fail_at_the_start_are_found() {
     let problems = problems.unwrap_err();
     for (problem, start) in problems.iter().zip([
         "--api-key-file: cannot read none: No such file",
-        "cannot use the CA file empty: it holds no certificate",
+        "--ca-file: cannot use the CA file empty: it holds no certificate",
         "--store: key/store.db cannot be opened or made: ",
     ]) {
         assert!(problem.starts_with(start), "{problem}");
     }
     assert_eq!(problems.len(), 3, "{problems:?}");
+    let key = check(&[("--store", "key")]).unwrap_err();
+    assert!(
+        key[0].starts_with("the store key is not of this program: "),
+        "{key:?}"
+    );
+    let device = check_store(Path::new("/dev/null")).unwrap_err();
+    assert_eq!(device.to_string(), "it is no file");
     let folder = check(&[("--store", "")]).unwrap_err();
     assert!(
         folder[0].contains("cannot be opened or made: Is a directory"),
         "{folder:?}"
     );
+}
+
+#[test]
+fn files_that_are_filed_are_named_with_their_line() {
+    let keys = ["api-key-file", "ca-file", "http-token-file", "store"];
+    let place = Place::with("");
+    let nowhere = place.path("watch.toml/nowhere");
+    let text = keys.map(|key| format!("{key} = {nowhere:?}\n")).concat();
+    place.write("watch.toml", &text);
+    let check = |switches: &[&str]| {
+        let problems = check_files(&place.plan(switches).unwrap()).unwrap_err();
+        place.without_folder(&problems)
+    };
+    let problems = check(&[]);
+    assert_eq!(problems.len(), keys.len(), "{problems:?}");
+    for ((problem, key), line) in problems.iter().zip(keys).zip(1..) {
+        let start = format!("watch.toml, line {line}: {key}: ");
+        assert!(problem.starts_with(&start), "{problem}");
+    }
+    let typed = check(&["--ca-file", &nowhere]);
+    assert!(typed[1].starts_with("--ca-file: "), "{typed:?}");
+}
+
+#[test]
+fn agents_that_are_typed_come_before_what_is_filed() {
+    let place = Place::with("include = \"b-*\"\n");
+    let plan = place.plan(&["a"]).unwrap();
+    assert!(matches!(plan.rules.watched, Watched::Named(_)));
+    assert!(place.plan(&["a", "--exclude", "b"]).is_err());
 }
 
 #[test]

@@ -212,6 +212,7 @@ fn list<Q: DeserializeOwned + Send + 'static>(
               Strict(query)| async move {
             let endpoints = Arc::clone(&state.endpoints);
             let write = move || match list(&endpoints, &query, trust) {
+                Ok(Value::Null) => Ok(error(StatusCode::NOT_FOUND, "nothing is known of this")),
                 Ok(body) => Ok(json_unless_known(&headers, &body)),
                 Err(error) => Err(chain(&error)),
             };
@@ -300,7 +301,7 @@ impl Endpoints {
             list_age: fleet.sources().list.age(now.at),
             list_distrusted: fleet.is_list_distrusted(),
             details_age: fleet.sources().details.age(now.at),
-            check_interval: fleet.check_interval(),
+            check_interval: fleet.check_interval(now.at),
             store_writable: shared.store().is_ok(),
             unsaved_events: shared.unsaved.load(Ordering::Relaxed),
             config_ok: shared.reload_ok.load(Ordering::Relaxed),

@@ -199,6 +199,24 @@ fn a_recovery_lasts_only_while_answers_show_it() {
 }
 
 #[test]
+fn checks_that_are_late_are_a_fault_and_stretch_the_interval() {
+    let mut sidecar = Sidecar::watching(&["a"]);
+    let state = |sidecar: &Sidecar| {
+        let (_, ratio) = sidecar.fleet.check_interval(sidecar.at);
+        (sidecar.fleet.faults(sidecar.at), ratio)
+    };
+    assert_eq!(state(&sidecar), (vec![], 1.0));
+    sidecar.is_saturated = true;
+    sidecar.run(700 * SECOND);
+    let (faults, ratio) = state(&sidecar);
+    assert!(
+        faults.len() == 1 && faults[0].starts_with("a check of an agent is "),
+        "{faults:?}"
+    );
+    assert!(ratio > 2.0, "{ratio}");
+}
+
+#[test]
 fn the_watcher_is_blind_while_the_list_or_the_details_cannot_be_read() {
     let mut sidecar = Sidecar::watching(&["a"]);
     sidecar.world.list_failure = Some(failure("Http500"));
