@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// What was reported as wrong with the sidecar itself and is not over: `dedupkey` of the events, each with
-    /// its time.
+    /// when that began.
     pub(crate) fn own_incidents(&self) -> Result<BTreeMap<String, Timestamp>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare("SELECT key, value FROM facts WHERE key > ?1")?;
@@ -340,7 +340,10 @@ fn note_incident(transaction: &Transaction<'_>, event: &FleetEvent) -> rusqlite:
     let noted = match event.incident() {
         Some(IncidentChange::Opens) => transaction.execute(
             "INSERT OR IGNORE INTO facts (key, value) VALUES (?1, ?2)",
-            params![key, event.time.as_microsecond()],
+            params![
+                key,
+                event.data.started_at.unwrap_or(event.time).as_microsecond()
+            ],
         ),
         Some(IncidentChange::Closes) => {
             transaction.execute("DELETE FROM facts WHERE key = ?1", [key])

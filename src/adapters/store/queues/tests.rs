@@ -374,7 +374,10 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
             kind,
             time: at(5),
             dedup_key: key.to_owned(),
-            data: EventData::default(),
+            data: EventData {
+                started_at: Some(at(2)),
+                ..EventData::default()
+            },
         };
         Change {
             events: vec![event],
@@ -391,7 +394,7 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
     }
     drop(store);
     let incidents = place.open().own_incidents().unwrap();
-    assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(5))]));
+    assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(2))]));
 }
 
 /// What happened to an agent, all of it about one incident.
