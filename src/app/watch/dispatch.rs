@@ -249,6 +249,7 @@ impl Dispatch {
             Some((name.clone(), target.borrow().as_ref()?.fallback.clone()?))
         };
         let fallbacks: BTreeMap<_, _> = self.sinks.iter().filter_map(fallback).collect();
+        let shared = Arc::clone(&self.parts.shared);
         move |store| {
             let now = Timestamp::now();
             let before = now.checked_sub(timeout).unwrap_or(Timestamp::MIN);
@@ -258,6 +259,8 @@ impl Dispatch {
                     sink,
                     expired, "{sink}: {expired} events were given up, and are kept: {why}"
                 );
+                // A fallback may have something to do now.
+                shared.wake_deliveries();
             }
             Ok(())
         }

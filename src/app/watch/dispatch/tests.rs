@@ -12,6 +12,7 @@ use super::*;
 use crate::adapters::api;
 use crate::adapters::delivery::{Config, Network, Sink};
 use crate::adapters::metrics::{Format, Snapshot};
+use crate::adapters::store::{Outcome, Settled};
 use crate::core::fleet::{
     Change, EventData, EventKind, Fleet, Mode, Rules, Scope, Wanted, Watched,
 };
@@ -139,22 +140,8 @@ impl Place {
 
     /// Lets happen what these lines say, each `agent kind`.
     async fn happens(&self, lines: &[&str]) {
-        let events = lines.iter().map(|line| {
-            let (agent, kind) = line.split_once(' ').unwrap();
-            let mut kinds = EventKind::ALL.into_iter();
-            let kind = kinds.find(|one| one.as_str().ends_with(kind));
-            FleetEvent {
-                kind: kind.unwrap(),
-                time: Timestamp::now(),
-                dedup_key: String::new(),
-                data: EventData {
-                    agent: agent.to_owned(),
-                    ..EventData::default()
-                },
-            }
-        });
         let change = Change {
-            events: events.collect(),
+            events: lines.iter().map(|line| event(line)).collect(),
             ..Change::default()
         };
         let filters = self.dispatch.filters();
@@ -191,6 +178,22 @@ impl Place {
         let backlogs = self.store.reader().backlogs().unwrap();
         let backlog = backlogs.get(sink).copied().unwrap_or_default();
         (backlog.pending, backlog.dead_letters)
+    }
+}
+
+/// What happens to an agent, as `agent kind` says it.
+fn event(line: &str) -> FleetEvent {
+    let (agent, kind) = line.split_once(' ').unwrap();
+    let mut kinds = EventKind::ALL.into_iter();
+    let kind = kinds.find(|one| one.as_str().ends_with(kind));
+    FleetEvent {
+        kind: kind.unwrap(),
+        time: Timestamp::now(),
+        dedup_key: String::new(),
+        data: EventData {
+            agent: agent.to_owned(),
+            ..EventData::default()
+        },
     }
 }
 
@@ -473,6 +476,40 @@ async fn a_burst_is_sent_as_one_group_once_it_has_been_gathered() {
         .wait_until(|| place.backlog("grouped") == (0, 0))
         .await;
     assert_eq!(grouped.taken(), ["group group"]);
+}
+
+#[tokio::test]
+async fn a_group_that_waits_for_its_next_try_is_looked_for_then() {
+    let hook = well().await;
+    let place = Place::with(&[]).await;
+    let mut plan = plans(&[("grouped", &hook)]).remove(0);
+    plan.group_for = Some(Duration::from_secs(30));
+    let configured = watch::Sender::new(Some(Arc::new(plan)));
+    let change = Change {
+        events: vec![event("a started")],
+        ..Change::default()
+    };
+    let retry = Settled {
+        agent: "a".to_owned(),
+        number: 1,
+        outcome: Outcome::Retry(Timestamp::now() + Duration::from_secs(2)),
+    };
+    let fail = move |store: &mut Store| {
+        let now = Timestamp::now();
+        store.apply(now, &change, |_| vec!["grouped"])?;
+        store.settle("grouped", now, &[retry], None)
+    };
+    place.store.with(fail).await.unwrap();
+    let mut worker = Worker::new(
+        "grouped".to_owned(),
+        Arc::clone(&place.dispatch.parts),
+        configured.subscribe(),
+        place.dispatch.parts.shared.deliveries(),
+        place.dispatch.drain.subscribe(),
+        Arc::default(),
+    );
+    let before = Instant::now();
+    assert!(worker.turn().await < before + TICK);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Worker {
     }
 
     /// Writes how attempts ended, and starts those that are due; gives when to look again.
-    async fn turn(&mut self) -> Instant {
+    pub(super) async fn turn(&mut self) -> Instant {
         let now = self.started.elapsed();
         let failing_for = self.health.failing_for(now);
         let is_failing = self.health.failures_in_a_row() > 0;
@@ -200,6 +200,11 @@ impl Worker {
             for one in settled.iter() {
                 self.under_way.remove(&one.agent);
             }
+            // A fallback may have something to do now.
+            let is_dead = |one: &Settled| matches!(one.outcome, Outcome::Dead(_));
+            if settled.iter().any(is_dead) {
+                self.parts.shared.wake_deliveries();
+            }
         } else {
             // It is written again; what was written already stays as it is.
             self.settled = Arc::unwrap_or_clone(settled);
@@ -225,7 +230,9 @@ impl Worker {
         };
         let next = due.next_at.map(in_time);
         if let Some(group_for) = target.group_for {
-            let oldest = due.deliveries.iter().map(|due| due.written_at).min()?;
+            let Some(oldest) = due.deliveries.iter().map(|due| due.written_at).min() else {
+                return next;
+            };
             let gathered = oldest.checked_add(group_for).unwrap_or(oldest);
             let is_whole = due.deliveries.len() >= MAX_GROUP || *self.drain.borrow();
             if gathered > Timestamp::now() && !is_whole {
@@ -361,6 +368,7 @@ impl Worker {
                 self.works(sent);
                 attempt
             }
+            DeliveryFailure::Unsendable => attempt,
             DeliveryFailure::TimedOut
             | DeliveryFailure::Unavailable { .. }
             | DeliveryFailure::Gone => {
