@@ -10,6 +10,7 @@ mod queue;
 mod queues;
 mod reader;
 mod rollouts;
+mod route;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -26,10 +27,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
-use self::queue::Queue;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
 pub(crate) use self::rollouts::EventDelivery;
+pub(crate) use self::route::{Route, Target};
 use crate::core::fleet::{AgentRecord, Change, FleetEvent, IncidentChange, StoredEvent};
 use crate::core::rollout::Verdict;
 
@@ -135,7 +136,7 @@ impl Store {
         &mut self,
         now: Timestamp,
         change: &Change,
-        sinks_of: impl Fn(&FleetEvent) -> Vec<&'sinks str>,
+        route: impl Fn(&FleetEvent) -> Route<'sinks>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let id = self.id.clone();
         self.write(|transaction| {
@@ -169,11 +170,7 @@ impl Store {
                     json(data),
                 ])?;
                 let number = transaction.last_insert_rowid();
-                for sink in sinks_of(event) {
-                    Queue::new(transaction, now, sink, &data.agent)
-                        .push(number, Some(event.kind))?;
-                }
-                queue::close_at_fallbacks(transaction, now, number, event)?;
+                route::send(transaction, now, number, event, &route(event))?;
                 if data.agent.is_empty() {
                     note_incident(transaction, event)?;
                 }
@@ -235,16 +232,12 @@ impl Store {
             transaction.execute(
                 "DELETE FROM events WHERE at < ?1
                  AND number NOT IN (SELECT event FROM deliveries)
+                 AND number NOT IN (SELECT event FROM muted)
                  AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
             )?;
-            for table in ["delivered", "opened_by_fallback"] {
-                transaction.execute(
-                    &format!("DELETE FROM {table} WHERE event < (SELECT min(number) FROM events)"),
-                    [],
-                )?;
-            }
-            Ok(())
+            let delivered = "DELETE FROM delivered WHERE event < (SELECT min(number) FROM events)";
+            transaction.execute(delivered, []).map(drop)
         })?;
         self.read(|connection| {
             let mut vacuum =

@@ -205,14 +205,15 @@ impl Sidecar {
         }
     }
 
-    /// Says what was not said while it was muted.
-    fn end_mutes(&self) {
+    /// Says what was not said while it was muted, and has sent what was opened and is not over.
+    fn end_mutes(&mut self) {
         let shared = &self.parts.shared;
         for Muted { mute, events } in shared.take_ended_mutes(shared.now().wall) {
             warn!(
                 events,
-                "not muted any more: {mute}; {events} events were not sent"
+                "not muted any more: {mute}; {events} events were not sent, but what they opened and is still open is now"
             );
+            self.unsaved.keep_up_now();
         }
     }
 
@@ -279,6 +280,7 @@ impl Sidecar {
         self.parts.shared.set_sinks(names);
         self.parts.shared.set_mutes(reloaded.mutes);
         self.parts.dispatch.reload(reloaded.sinks).await;
+        self.unsaved.keep_up_now();
         info!("the configuration was reloaded");
     }
 }

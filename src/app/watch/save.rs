@@ -63,6 +63,11 @@ impl Unsaved {
         self.measure();
     }
 
+    /// Has the upkeep done as soon as may be.
+    pub(super) fn keep_up_now(&mut self) {
+        self.upkeep_at = Instant::now();
+    }
+
     /// Whether so much waits that nothing new is to be begun.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.events.len() >= MAX_WAITING
@@ -90,14 +95,18 @@ impl Unsaved {
         if upkeep.is_some() {
             self.upkeep_at = now + UPKEEP_EVERY;
         }
+        let shared = Arc::clone(&self.shared);
         let write = self.store.spawn(move |store| {
             let now = Timestamp::now();
-            let events = store.apply(now, &written, |event| filters.sinks_of(event))?;
+            let events = store.apply(now, &written, |event| filters.route(event))?;
             let keep_up = || {
                 let Some((retention, expire)) = upkeep else {
                     return Ok(());
                 };
                 store.touch(now)?;
+                if store.unmute(now, |event| filters.route(event))? > 0 {
+                    shared.wake_deliveries();
+                }
                 expire(store)?;
                 store.prune(now, retention)
             };

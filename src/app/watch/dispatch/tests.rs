@@ -146,7 +146,7 @@ impl Place {
         };
         let filters = self.dispatch.filters();
         let apply = move |store: &mut Store| {
-            store.apply(Timestamp::now(), &change, |event| filters.sinks_of(event))
+            store.apply(Timestamp::now(), &change, |event| filters.route(event))
         };
         self.store.with(apply).await.unwrap();
         self.dispatch.parts.shared.wake_deliveries();
@@ -496,7 +496,7 @@ async fn a_group_that_waits_for_its_next_try_is_looked_for_then() {
     };
     let fail = move |store: &mut Store| {
         let now = Timestamp::now();
-        store.apply(now, &change, |_| vec!["grouped"])?;
+        store.apply(now, &change, |_| Route::to(&["grouped"]))?;
         store.settle("grouped", now, &[retry], None)
     };
     place.store.with(fail).await.unwrap();
@@ -550,7 +550,7 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
     let why = failing.data.reason.as_ref().unwrap();
     assert_eq!(why.summary, "the receiver answered 503 Service Unavailable");
     // It is not sent that itself.
-    assert!(place.dispatch.filters().sinks_of(&failing).is_empty());
+    assert_eq!(place.dispatch.filters().route(&failing), Route::to(&[]));
     status.store(200, std::sync::atomic::Ordering::Relaxed);
     place.retry_until(|| !hook.taken().is_empty()).await;
     let recovered = place.reported.recv().await.unwrap();
@@ -559,7 +559,7 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
 }
 
 #[tokio::test]
-async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_incidents() {
+async fn what_is_muted_is_for_nobody() {
     let hook = well().await;
     let sinks = [("pager", &hook), ("chat", &hook)];
     let mut place = Place::with(&sinks).await;
@@ -588,11 +588,17 @@ async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_i
             },
         };
         assert_eq!(shared.count_muted(&event), shared.is_muted(&event));
-        filters.sinks_of(&event).join(" ")
+        let Route::To(targets) = filters.route(&event) else {
+            return "muted".to_owned();
+        };
+        let follows = |target: Target| target.follows_incidents == (target.sink == "pager");
+        assert!(targets.iter().copied().all(follows), "{targets:?}");
+        let names: Vec<&str> = targets.iter().map(|target| target.sink).collect();
+        names.join(" ")
     };
     let (muted, after) = ("2026-12-01T07:59:59Z", "2026-12-01T08:00:00Z");
-    assert_eq!(sinks(EventKind::AgentUnready, "a1", muted), "");
-    assert_eq!(sinks(EventKind::AgentRecovered, "a1", muted), "pager");
+    assert_eq!(sinks(EventKind::AgentUnready, "a1", muted), "muted");
+    assert_eq!(sinks(EventKind::AgentRecovered, "a1", muted), "muted");
     assert_eq!(sinks(EventKind::AgentUnready, "b", muted), "pager chat");
     assert_eq!(sinks(EventKind::AgentUnready, "a1", after), "pager chat");
     // About the sidecar itself.
