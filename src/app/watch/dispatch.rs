@@ -26,7 +26,7 @@ use crate::core::messages::{Notification, event_line};
 /// How often a worker shows that it is alive, and looks for events although nothing woke it.
 const TICK: Duration = Duration::from_secs(10);
 /// Why events are given up that were not tried.
-const TOOK_NOTHING: &str = "its sink was down for too long, wants no more or is not configured";
+const TOOK_NOTHING: &str = "its sink was down for too long or is not configured";
 /// How often, and how soon again, it is tried to announce what cannot be stored.
 const ANNOUNCEMENTS: u32 = 6;
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(2);
@@ -198,6 +198,11 @@ impl Dispatch {
             let mut incident = OwnIncident::of_sink(name).resumed(incidents);
             self.parts.report(incident.close(now));
         }
+    }
+
+    /// What was reported as wrong with the sidecar itself and is not over, by `dedupkey`.
+    pub(super) fn incidents(&self) -> &BTreeMap<String, Timestamp> {
+        &self.parts.incidents
     }
 
     /// Sends an event that cannot be stored to the sinks that want it, a few times where that fails.

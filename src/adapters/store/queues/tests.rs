@@ -409,9 +409,16 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
     ] {
         store.apply(at(5), &change, |_| Route::to(&[])).unwrap();
     }
+    store.mark_failing(at(3)).unwrap();
     drop(store);
-    let incidents = place.open().own_incidents().unwrap();
-    assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(2))]));
+    let mut store = place.open();
+    let sink = ("sink/ops".to_owned(), at(2));
+    let failing = ("store".to_owned(), at(3));
+    let incidents = store.own_incidents().unwrap();
+    assert_eq!(incidents, BTreeMap::from([sink.clone(), failing]));
+    let recovered = own(EventKind::StoreRecovered, "store");
+    store.apply(at(5), &recovered, |_| Route::to(&[])).unwrap();
+    assert_eq!(store.own_incidents().unwrap(), BTreeMap::from([sink]));
 }
 
 /// What happened to an agent, all of it about one incident.

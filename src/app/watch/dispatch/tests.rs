@@ -13,6 +13,7 @@ use crate::adapters::api;
 use crate::adapters::delivery::{Config, Network, Sink};
 use crate::adapters::metrics::{Format, Snapshot};
 use crate::adapters::store::{Outcome, Settled};
+use crate::app::watch::save::Unsaved;
 use crate::core::fleet::{
     Change, EventData, EventKind, Fleet, Mode, Rules, Scope, Wanted, Watched,
 };
@@ -100,7 +101,7 @@ struct Place {
     metrics: Arc<Metrics>,
     dispatch: Dispatch,
     reported: mpsc::UnboundedReceiver<FleetEvent>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Place {
@@ -134,7 +135,7 @@ impl Place {
             metrics,
             dispatch: Dispatch::start(plans(sinks), parts).await,
             reported,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -338,27 +339,40 @@ async fn a_receiver_that_asks_for_an_hour_is_left_alone_whatever_else_it_takes_m
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_no_more_is_sent_nothing_until_the_next_configuration() {
+async fn what_waits_for_a_receiver_that_wants_no_more_goes_to_the_fallback_at_once() {
     let gone = Receiver::replying(|_| (410, None)).await;
-    let (new, other) = (well().await, well().await);
-    let mut place = Place::with(&[("hook", &gone), ("other", &other)]).await;
+    let (new, fallback) = (well().await, well().await);
+    let mut place = Place::with(&[]).await;
+    let with_fallback = |plan: &mut SinkPlan| {
+        if plan.name == "hook" {
+            plan.fallback = Some("fallback".to_owned());
+        } else {
+            let wanted = Wanted {
+                agents: vec!["!*".to_owned()],
+                ..Wanted::default()
+            };
+            plan.filter = Filter::new(&wanted).unwrap();
+        }
+    };
+    let sinks = [("hook", &gone), ("fallback", &fallback)];
+    place.change(&sinks, with_fallback).await;
     place.happens(&["a started"]).await;
-    gone.wait_for(|seen| seen.len() == 1).await;
-    place.happens(&["a finished"]).await;
-    other.wait_for_taken("a finished").await;
+    fallback.wait_for_taken("a started").await;
+    // Later events as well, without another try.
+    place.happens(&["a unready"]).await;
+    fallback.wait_for_taken("a unready").await;
     assert_eq!(gone.seen().len(), 1);
-    // The same once more, perhaps set right at the other end, and then another.
-    place
-        .dispatch
-        .reload(plans(&[("hook", &gone), ("other", &other)]))
-        .await;
+    assert_eq!(place.backlog("hook"), (0, 2));
+    // The next configuration is tried, perhaps set right at the other end.
+    place.change(&sinks, with_fallback).await;
+    place.happens(&["a finished"]).await;
     gone.wait_for(|seen| seen.len() == 2).await;
-    place
-        .dispatch
-        .reload(plans(&[("hook", &new), ("other", &other)]))
-        .await;
-    new.wait_for_taken("a finished").await;
-    assert_eq!(new.taken(), ["a started", "a finished"]);
+    fallback.wait_for_taken("a finished").await;
+    let sinks = [("hook", &new), ("fallback", &fallback)];
+    place.change(&sinks, with_fallback).await;
+    place.happens(&["b started"]).await;
+    new.wait_for_taken("b started").await;
+    assert_eq!(new.taken(), ["b started"]);
 }
 
 #[tokio::test]
@@ -611,4 +625,20 @@ async fn what_is_muted_is_for_nobody() {
         "a* until 2026-12-01T08:00:00Z: load test"
     );
     assert!(shared.mutes().is_empty());
+}
+
+#[tokio::test]
+async fn at_the_end_a_store_that_is_not_in_its_place_is_lost_even_where_nothing_is_left_to_write() {
+    let place = Place::with(&[]).await;
+    let shared = Arc::clone(&place.dispatch.parts.shared);
+    let mut unsaved = Unsaved::new(place.store.clone(), shared, Duration::MAX);
+    let until = Instant::now() + Duration::from_mins(2);
+    assert_eq!(unsaved.finish(&place.dispatch, until).await, None);
+    let path = place.folder.path().join("store.db");
+    std::fs::rename(&path, place.folder.path().join("aside")).unwrap();
+    std::fs::write(&path, "somebody's").unwrap();
+    let lost = unsaved.finish(&place.dispatch, until).await.unwrap();
+    let start = "the history and the state of all agents: the store ";
+    assert!(lost.starts_with(start), "{lost}");
+    assert!(lost.contains(" was replaced while it was in use"), "{lost}");
 }
