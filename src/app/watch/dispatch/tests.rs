@@ -563,6 +563,9 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
     assert_eq!(failing.dedup_key, "sink/hook");
     let why = failing.data.reason.as_ref().unwrap();
     assert_eq!(why.summary, "the receiver answered 503 Service Unavailable");
+    // The store keeps no more of it, and it is to be the same when it is over.
+    let since = failing.data.started_at.unwrap();
+    assert_eq!(since.subsec_nanosecond() % 1_000_000, 0, "{since}");
     // It is not sent that itself.
     assert_eq!(place.dispatch.filters().route(&failing), Route::to(&[]));
     status.store(200, std::sync::atomic::Ordering::Relaxed);

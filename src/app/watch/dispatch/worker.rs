@@ -242,13 +242,13 @@ impl Worker {
             }
             store.give_up(&name, Timestamp::now(), &why, fallback.as_deref())
         };
-        let given_up = self.parts.store.with(give_up).await?;
-        if given_up > 0 {
-            (0..given_up).for_each(|_| self.count(DeliveryOutcome::GivenUp));
+        let count = self.parts.store.with(give_up).await?;
+        if count > 0 {
+            (0..count).for_each(|_| self.count(DeliveryOutcome::GivenUp));
             error!(
                 sink = self.name,
-                given_up,
-                "{}: {given_up} events were given up, and are kept: the receiver wants no more",
+                count,
+                "{}: {count} events were given up, and are kept: the receiver wants no more",
                 self.name
             );
             self.parts.shared.wake_deliveries();
