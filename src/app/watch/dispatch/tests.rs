@@ -376,6 +376,30 @@ async fn what_waits_for_a_receiver_that_wants_no_more_goes_to_the_fallback_at_on
 }
 
 #[tokio::test]
+async fn sinks_are_woken_when_there_may_be_something_for_a_fallback() {
+    let gone = Receiver::replying(|_| (410, None)).await;
+    let mut place = Place::with(&[]).await;
+    let change = Change {
+        events: vec![event("a started")],
+        ..Change::default()
+    };
+    let apply = move |store: &mut Store| {
+        let route = |_: &_| Route::to(&["hook"]);
+        store.apply(Timestamp::now(), &change, route)
+    };
+    place.store.with(apply).await.unwrap();
+    let mut woken = place.dispatch.parts.shared.deliveries();
+    place
+        .change(&[("hook", &gone)], |plan| {
+            plan.fallback = Some("fallback".to_owned());
+        })
+        .await;
+    let woken = tokio::time::timeout(Duration::from_mins(2), woken.changed()).await;
+    woken.expect("nobody was woken").unwrap();
+    assert_eq!(place.backlog("fallback"), (1, 0));
+}
+
+#[tokio::test]
 async fn a_reload_starts_what_is_new_stops_what_is_gone_and_leaves_alone_what_stays() {
     let down = Receiver::replying(|_| (503, Some(3600))).await;
     let (old, new) = (well().await, well().await);
