@@ -207,7 +207,15 @@ impl DeliveryError {
         }
     }
 
-    /// The receiver works, and cannot be sent this.
+    /// This cannot be sent to the receiver, now or later.
+    fn unsendable(reason: &str) -> Self {
+        Self {
+            reason: one_line(reason),
+            failure: DeliveryFailure::Unsendable,
+        }
+    }
+
+    /// The receiver works, and does not want this.
     fn refused(reason: &str) -> Self {
         Self {
             reason: one_line(reason),

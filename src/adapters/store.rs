@@ -10,6 +10,7 @@ mod queue;
 mod queues;
 mod reader;
 mod rollouts;
+mod route;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -20,17 +21,17 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 pub(crate) use self::error::StoreError;
-use self::queue::Queue;
 pub(crate) use self::queues::{Delivery, Due, Outcome, Settled, Unreadable};
 pub(crate) use self::reader::{DeadLetter, EventQuery, Reader, RolloutQuery};
 pub(crate) use self::rollouts::EventDelivery;
-use crate::core::fleet::{AgentRecord, Change, FleetEvent, IncidentChange, StoredEvent};
+pub(crate) use self::route::{Route, Target};
+use crate::core::fleet::{AgentRecord, Change, EventKind, FleetEvent, IncidentChange, StoredEvent};
 use crate::core::rollout::Verdict;
 
 /// How long to wait for another program that holds the file. Everything that is written waits for that, one
@@ -42,6 +43,9 @@ const LOCK_TRIES: u32 = 10;
 const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// What the keys of facts begin with that are incidents of the sidecar itself.
 const INCIDENT: &str = "incident ";
+/// The key of that of the store; what its marker beside the store is called.
+const STORE_INCIDENT: &str = "store";
+const FAILING: &str = "-failing";
 /// How many pages are given back to the file system at once.
 const FREED_PAGES: u32 = 20_000;
 
@@ -135,10 +139,10 @@ impl Store {
         &mut self,
         now: Timestamp,
         change: &Change,
-        sinks_of: impl Fn(&FleetEvent) -> Vec<&'sinks str>,
+        route: impl Fn(&FleetEvent) -> Route<'sinks>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let id = self.id.clone();
-        self.write(|transaction| {
+        let stored = self.write(|transaction| {
             let mut put = transaction
                 .prepare("INSERT OR REPLACE INTO agents (name, record) VALUES (?1, ?2)")?;
             let mut delete = transaction.prepare("DELETE FROM agents WHERE name = ?1")?;
@@ -169,11 +173,7 @@ impl Store {
                     json(data),
                 ])?;
                 let number = transaction.last_insert_rowid();
-                for sink in sinks_of(event) {
-                    Queue::new(transaction, now, sink, &data.agent)
-                        .push(number, Some(event.kind))?;
-                }
-                queue::close_at_fallbacks(transaction, now, number, event)?;
+                route::send(transaction, now, number, event, &route(event))?;
                 if data.agent.is_empty() {
                     note_incident(transaction, event)?;
                 }
@@ -184,11 +184,16 @@ impl Store {
                 });
             }
             Ok(stored)
-        })
+        })?;
+        let is_over = |event: &FleetEvent| event.kind == EventKind::StoreRecovered;
+        if change.events.iter().any(is_over) {
+            let _ = fs::remove_file(beside(&self.path, FAILING));
+        }
+        Ok(stored)
     }
 
     /// What was reported as wrong with the sidecar itself and is not over: `dedupkey` of the events, each with
-    /// its time.
+    /// when that began.
     pub(crate) fn own_incidents(&self) -> Result<BTreeMap<String, Timestamp>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare("SELECT key, value FROM facts WHERE key > ?1")?;
@@ -198,8 +203,26 @@ impl Store {
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter();
             let own =
                 rows.filter_map(|(key, at)| Some((key.strip_prefix(INCIDENT)?.to_owned(), at)));
-            Ok(own.collect())
+            let marker = fs::metadata(beside(&self.path, FAILING)).and_then(|it| it.modified());
+            let failing = marker.ok().and_then(|at| {
+                let since = at.duration_since(UNIX_EPOCH).ok()?.as_micros();
+                Timestamp::from_microsecond(since.try_into().ok()?).ok()
+            });
+            let failing = failing.map(|since| (STORE_INCIDENT.to_owned(), since));
+            Ok(own.chain(failing).collect())
         })
+    }
+
+    /// Notes that it was reported that the store cannot be written since a moment: in the time of an empty file beside
+    /// it, which a full disk has room for.
+    pub(crate) fn mark_failing(&self, since: Timestamp) -> Result<(), StoreError> {
+        let path = beside(&self.path, FAILING);
+        let marked = private(&path).and_then(|file| {
+            file.set_modified(
+                UNIX_EPOCH + Duration::from_micros(since.as_microsecond().unsigned_abs()),
+            )
+        });
+        marked.map_err(|error| StoreError::file("mark as failing", &self.path, error))
     }
 
     /// Writes that the sidecar is alive at `now`, which shows whether the store can be written.
@@ -235,16 +258,12 @@ impl Store {
             transaction.execute(
                 "DELETE FROM events WHERE at < ?1
                  AND number NOT IN (SELECT event FROM deliveries)
+                 AND number NOT IN (SELECT event FROM muted)
                  AND number NOT IN (SELECT event FROM dead_letters)",
                 [before],
             )?;
-            for table in ["delivered", "opened_by_fallback"] {
-                transaction.execute(
-                    &format!("DELETE FROM {table} WHERE event < (SELECT min(number) FROM events)"),
-                    [],
-                )?;
-            }
-            Ok(())
+            let delivered = "DELETE FROM delivered WHERE event < (SELECT min(number) FROM events)";
+            transaction.execute(delivered, []).map(drop)
         })?;
         self.read(|connection| {
             let mut vacuum =
@@ -272,7 +291,7 @@ impl Store {
 
     /// Makes sure that what is written goes where it will be looked for: `SQLite` would go on with a file
     /// that has no name any more.
-    fn check_place(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn check_place(&mut self) -> Result<(), StoreError> {
         let place = |found: &fs::Metadata| (found.dev(), found.ino());
         let failed = |error| StoreError::file("look for", &self.path, error);
         let own = self.file.metadata().map_err(failed)?;
@@ -340,7 +359,10 @@ fn note_incident(transaction: &Transaction<'_>, event: &FleetEvent) -> rusqlite:
     let noted = match event.incident() {
         Some(IncidentChange::Opens) => transaction.execute(
             "INSERT OR IGNORE INTO facts (key, value) VALUES (?1, ?2)",
-            params![key, event.time.as_microsecond()],
+            params![
+                key,
+                event.data.started_at.unwrap_or(event.time).as_microsecond()
+            ],
         ),
         Some(IncidentChange::Closes) => {
             transaction.execute("DELETE FROM facts WHERE key = ?1", [key])

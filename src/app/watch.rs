@@ -28,6 +28,7 @@ use self::supervisor::{Supervisor, notify};
 use self::tasks::Tasks;
 use crate::adapters::api::connection::Connection;
 use crate::adapters::metrics::Metrics;
+use crate::app::error::chain;
 use crate::app::telemetry::Traces;
 use crate::core::fleet::{
     Action, Change, EventKind, FleetEvent, Input, Moment, Mute, OwnIncident, PassEnd, Rules,
@@ -109,7 +110,7 @@ impl Sidecar {
             unsaved: Unsaved::new(store, shared, parts.retention),
             supervisor: Supervisor::new(),
             store_failing: None,
-            store_incident: OwnIncident::of_store(),
+            store_incident: OwnIncident::of_store().resumed(parts.dispatch.incidents()),
             parts,
         }
     }
@@ -196,6 +197,14 @@ impl Sidecar {
                 && let Some(event) = self.store_incident.open(now.wall, since.wall, why)
             {
                 self.parts.dispatch.announce(event);
+                self.parts.store.spawn(move |store| {
+                    if let Err(error) = store.mark_failing(since.wall) {
+                        warn!(
+                            "{}; nothing will say that it is over after a restart",
+                            chain(&error)
+                        );
+                    }
+                });
             }
         } else {
             self.store_failing = None;
@@ -205,14 +214,15 @@ impl Sidecar {
         }
     }
 
-    /// Says what was not said while it was muted.
-    fn end_mutes(&self) {
+    /// Says what was not said while it was muted, and has sent what was opened and is not over.
+    fn end_mutes(&mut self) {
         let shared = &self.parts.shared;
         for Muted { mute, events } in shared.take_ended_mutes(shared.now().wall) {
             warn!(
                 events,
-                "not muted any more: {mute}; {events} events were not sent"
+                "not muted any more: {mute}; {events} events were not sent, but what they opened and is still open is now"
             );
+            self.unsaved.keep_up_now();
         }
     }
 
@@ -279,6 +289,7 @@ impl Sidecar {
         self.parts.shared.set_sinks(names);
         self.parts.shared.set_mutes(reloaded.mutes);
         self.parts.dispatch.reload(reloaded.sinks).await;
+        self.unsaved.keep_up_now();
         info!("the configuration was reloaded");
     }
 }

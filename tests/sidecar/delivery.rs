@@ -138,6 +138,8 @@ fn a_sink_that_answers_410_gets_no_more_until_the_next_start() {
     sidecar.wait_for_log("a: rollout ready");
     sidecar.stop();
     assert_eq!(hook.received().len(), 1, "nothing was sent after that");
+    let redelivered = place.other(&["watch", "--redeliver"]);
+    assert_eq!(redelivered.code(), 0, "{}", redelivered.stderr);
     let sidecar = place.start();
     let lines = hook.wait_for_line("a d2 rollout.finished ready");
     assert_eq!(lines[0], "a d2 rollout.started", "nothing was lost");

@@ -8,6 +8,7 @@ use crate::api::Api;
 use crate::harness::{Place, get, get_json};
 use crate::receiver::{Receiver, Reply};
 use crate::support::http::{answer, send};
+use crate::support::process::Signal;
 use crate::support::{http, wait_until};
 
 #[test]
@@ -242,6 +243,24 @@ fn muted_events_are_logged_and_counted_but_not_sent() {
 }
 
 #[test]
+fn what_opened_while_muted_is_sent_when_it_is_muted_no_more() {
+    let (api, hook) = (Api::with(&["quiet"]), Receiver::start());
+    let muted =
+        "muted = [{ agents = [\"quiet\"], until = \"2999-01-01T00:00:00Z\", reason = \"x\" }]\n";
+    let place = Place::of(&api).config(muted).webhook("hook", &hook.url());
+    let sidecar = place.start_watching();
+    api.deploy("quiet", "d2");
+    api.fail("quiet");
+    sidecar.wait_for_log("quiet: rollout failed after");
+    let config = std::fs::read_to_string(place.path("watch.toml")).unwrap();
+    std::fs::write(place.path("watch.toml"), config.replace(muted, "")).unwrap();
+    sidecar.signal(Signal::HUP);
+    let lines = hook.wait_for_line("quiet d2 rollout.finished failed");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    sidecar.stop();
+}
+
+#[test]
 fn a_store_that_cannot_be_written_is_announced_to_sinks() {
     let (api, hook) = (Api::with(&["a"]), Receiver::start());
     let place = Place::of(&api).webhook("hook", &hook.url());
@@ -263,9 +282,18 @@ fn a_store_that_cannot_be_written_is_announced_to_sinks() {
     let failing = of_kind("store.failing");
     let why = failing.event["data"]["reason"]["summary"].as_str().unwrap();
     assert!(why.contains(" was replaced while it was in use"), "{why}");
+    // Also after a restart it is known to have been said.
+    wait_until("it is noted", || {
+        place.path("store.db-failing").exists().then_some(())
+    });
+    sidecar.kill();
     std::fs::rename(&aside, &store).unwrap();
+    let sidecar = place.start();
     let recovered = of_kind("store.recovered");
-    assert_eq!(recovered.event["dedupkey"], failing.event["dedupkey"]);
+    for key in ["/dedupkey", "/data/startedAt"] {
+        let [closed, opened] = [&recovered, &failing].map(|one| one.event.pointer(key).unwrap());
+        assert_eq!(closed, opened, "{key}");
+    }
     hook.wait_for(|all| all.iter().any(|one| one.event["data"]["agent"] == "a"));
     sidecar.stop();
 }

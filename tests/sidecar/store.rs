@@ -112,6 +112,8 @@ fn a_store_deleted_while_in_use_is_created_again() {
     fs::remove_file(place.path("store.db")).unwrap();
     roll_out("d3");
     sidecar.wait_for_log("was deleted while it was in use, and has been made again");
+    // Also at the end, where nothing is left to write.
+    fs::remove_file(place.path("store.db")).unwrap();
     sidecar.stop();
     let history = place.other(&["history"]).stdout;
     assert!(history.contains("2 rollouts: 2 ready"), "{history}");

@@ -67,7 +67,7 @@ fn fill(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Url, Delive
         return Err(misplaced());
     }
     if let Some(name) = template.missing(values) {
-        return Err(DeliveryError::refused(&format!(
+        return Err(DeliveryError::unsendable(&format!(
             "the address needs {{{{{name}}}}}, which this event does not have"
         )));
     }
@@ -79,7 +79,7 @@ fn fill(text: &str, plain_http: PlainHttp, values: &Value) -> Result<Url, Delive
         }
         let path = filled.split(['?', '#']).next().unwrap_or_default();
         if path.split(['/', '\\']).any(leaves_its_place) {
-            return Err(DeliveryError::refused(
+            return Err(DeliveryError::unsendable(
                 "a part of the address's path is . or .., which would lead elsewhere",
             ));
         }

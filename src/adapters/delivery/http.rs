@@ -318,7 +318,9 @@ mod tests {
             match failure(status, &headers, Timestamp::UNIX_EPOCH) {
                 DeliveryFailure::Refused => refused.push(code),
                 DeliveryFailure::Gone => gone.push(code),
-                DeliveryFailure::TimedOut => panic!("{code} is an answer"),
+                DeliveryFailure::TimedOut | DeliveryFailure::Unsendable => {
+                    panic!("{code} is an answer")
+                }
                 DeliveryFailure::Unavailable { retry_after } => {
                     assert_eq!(retry_after, Some(Duration::from_secs(7)), "{code}");
                     unavailable.push(code);

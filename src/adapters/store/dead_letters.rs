@@ -85,14 +85,16 @@ fn redeliver(
 #[cfg(test)]
 mod tests {
     use crate::adapters::store::tests::{Place, at, due, started};
-    use crate::adapters::store::{Outcome, Settled};
+    use crate::adapters::store::{Outcome, Route, Settled};
 
     #[test]
     fn a_dead_letter_sent_again_is_due_before_later_events_of_its_agent() {
         let place = Place::new();
         let mut store = place.open();
         let change = started(&[("a", "1"), ("a", "2"), ("b", "1")]);
-        store.apply(at(0), &change, |_| vec!["one", "two"]).unwrap();
+        store
+            .apply(at(0), &change, |_| Route::to(&["one", "two"]))
+            .unwrap();
         let dead = |number, agent: &str| Settled {
             agent: agent.to_owned(),
             number,

@@ -1,7 +1,5 @@
 //! The queue of events about an agent that wait for a sink: what comes in, and what leaves it.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
@@ -165,7 +163,8 @@ impl<'a> Queue<'a> {
         self.push(number, kind.and_then(|kind| reader::known(&kind)))?;
         let incident = self.incident_of(number)?;
         if let Some(incident) = incident.filter(|one| one.change == IncidentChange::Opens) {
-            let note = "INSERT OR IGNORE INTO opened_by_fallback (event, sink) VALUES (?1, ?2)";
+            let note = "INSERT OR IGNORE INTO opened (dedup_key, sink)
+                SELECT dedup_key, ?2 FROM events WHERE number = ?1";
             match incident.overtaken_by {
                 Some((by, kind)) => self.push(by, Some(kind))?,
                 None => self.transaction.execute(note, params![number, self.sink])?,
@@ -199,26 +198,4 @@ impl<'a> Queue<'a> {
         };
         changed.map(drop)
     }
-}
-
-/// Puts an event that closes an incident into the queues of the sinks where it was opened by a fallback.
-pub(super) fn close_at_fallbacks(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    number: i64,
-    event: &FleetEvent,
-) -> rusqlite::Result<()> {
-    if event.incident() != Some(IncidentChange::Closes) {
-        return Ok(());
-    }
-    let mut query = transaction.prepare(
-        "DELETE FROM opened_by_fallback
-         WHERE event IN (SELECT number FROM opened_by_fallback JOIN events ON number = event
-                         WHERE dedup_key = ?1) RETURNING sink",
-    )?;
-    let sinks = query.query_map([&event.dedup_key], |row| row.get(0))?;
-    for sink in sinks.collect::<rusqlite::Result<BTreeSet<String>>>()? {
-        Queue::new(transaction, now, &sink, &event.data.agent).push(number, Some(event.kind))?;
-    }
-    Ok(())
 }

@@ -140,6 +140,27 @@ impl Store {
         })
     }
 
+    /// Gives up all that waits for a sink, and keeps it as dead letters; it goes to the fallback, if there is one. Gives
+    /// how much that was.
+    pub(crate) fn give_up(
+        &mut self,
+        sink: &str,
+        now: Timestamp,
+        why: &str,
+        fallback: Option<&str>,
+    ) -> Result<usize, StoreError> {
+        self.write(|transaction| {
+            let mut query = transaction
+                .prepare("SELECT agent, event FROM deliveries WHERE sink = ?1 ORDER BY event")?;
+            let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let waiting = rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()?;
+            for (agent, number) in &waiting {
+                Queue::new(transaction, now, sink, agent).bury(*number, why, fallback)?;
+            }
+            Ok(waiting.len())
+        })
+    }
+
     /// Gives up what has waited since before a moment for any but these sinks, and keeps it as dead
     /// letters; it goes to the sinks' fallbacks. Gives how much that was, by sink.
     pub(crate) fn expire(

@@ -125,7 +125,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<EventDelivery> {
 mod tests {
     use super::*;
     use crate::adapters::store::tests::{Place, at, started};
-    use crate::adapters::store::{Outcome, Settled};
+    use crate::adapters::store::{Outcome, Route, Settled};
 
     #[test]
     fn what_became_of_an_event_is_known_for_each_sink() {
@@ -135,7 +135,7 @@ mod tests {
         for (event, id) in change.events.iter_mut().zip(["d1", "d2", "d1"]) {
             event.data.deployment_id = Some(id.to_owned());
         }
-        let sinks = |_: &_| vec!["dead", "good", "slow"];
+        let sinks = |_: &_| Route::to(&["dead", "good", "slow"]);
         store.apply(at(0), &change, sinks).unwrap();
         let settled = |outcome| Settled {
             agent: "a".to_owned(),

@@ -9,7 +9,7 @@ use super::StoreError;
 /// Marks the file as a store of this program (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x7063_726f;
 /// The version of the tables (`PRAGMA user_version`).
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Moments are microseconds since 1970.
 ///
 /// An event's number is never given twice, also when the latest was deleted. What the history counts
@@ -19,7 +19,8 @@ const VERSION: i64 = 2;
 /// delivered: `next_at`, `attempts` and `rank` are about that. `urgent_until` is the last event of a queue
 /// that must not wait behind what other agents have to say.
 ///
-/// What opened an incident at a sink that got it as a fallback is kept until that is closed there as well.
+/// `opened` has the sinks that are sent what closes an incident for the only reason that they were sent what
+/// opened it. `muted` has the latest event that opened it where no sink was sent that.
 const TABLES: &str = "
     CREATE TABLE facts (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE agents (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -65,11 +66,12 @@ const TABLES: &str = "
         at INTEGER NOT NULL,
         PRIMARY KEY (event, sink)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE opened_by_fallback (
-        event INTEGER NOT NULL,
+    CREATE TABLE opened (
+        dedup_key TEXT NOT NULL,
         sink TEXT NOT NULL,
-        PRIMARY KEY (event, sink)
+        PRIMARY KEY (dedup_key, sink)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE muted (dedup_key TEXT PRIMARY KEY, event INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE dead_letters (
         sink TEXT NOT NULL,
         event INTEGER NOT NULL,

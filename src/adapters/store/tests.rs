@@ -120,7 +120,9 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
     let mut change = agents(["a".to_owned(), "b".to_owned()]);
     change.events = started(&[("a", "1"), ("b", "1")]).events;
     let mut store = Store::open(&path).unwrap();
-    let stored = store.apply(at(20), &change, |_| vec!["hook"]).unwrap();
+    let stored = store
+        .apply(at(20), &change, |_| Route::to(&["hook"]))
+        .unwrap();
     assert_eq!(
         stored.iter().map(|one| one.number).collect::<Vec<_>>(),
         [1, 2]
@@ -136,7 +138,7 @@ fn what_was_applied_is_there_when_the_store_is_opened_again() {
         agents: [("a".to_owned(), None)].into(),
         ..Change::default()
     };
-    store.apply(at(40), &deleted, |_| vec![]).unwrap();
+    store.apply(at(40), &deleted, |_| Route::to(&[])).unwrap();
     assert_eq!(store.agents().unwrap().records, [agent("b")]);
     assert_eq!(
         due(&mut store, "hook", at(40)),
@@ -151,7 +153,7 @@ fn an_id_is_given_once_also_by_copies_and_after_the_latest_was_deleted() {
     let mut ids = Vec::new();
     let mut give = |store: &mut Store| {
         let stored = store
-            .apply(at(0), &started(&[("a", "1")]), |_| vec![])
+            .apply(at(0), &started(&[("a", "1")]), |_| Route::to(&[]))
             .unwrap();
         ids.push(stored[0].id());
     };
@@ -175,7 +177,7 @@ fn a_record_that_cannot_be_read_holds_up_no_other() {
     let place = Place::new();
     let mut store = place.open();
     let all = agents(["a", "b", "c", "d"].map(str::to_owned));
-    store.apply(at(0), &all, |_| vec![]).unwrap();
+    store.apply(at(0), &all, |_| Route::to(&[])).unwrap();
     let spoiled = "UPDATE agents SET record = '{' WHERE name = 'a';
                    UPDATE agents SET record = replace(record, '\"idle\"', '\"dancing\"') WHERE name = 'c';
                    UPDATE agents SET record = CAST(x'ff' AS TEXT) WHERE name = 'd';";
@@ -194,12 +196,14 @@ fn a_full_disk_is_said_and_loses_nothing() {
         store.connection.query_row(&set, [], |_| Ok(())).unwrap();
     };
     store
-        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .apply(at(0), &started(&[("a", "1")]), |_| Route::to(&["one"]))
         .unwrap();
     limit(&store, 1);
     let mut much = agents((0..2000).map(|number| format!("agent-{number}")));
     much.events = started(&[("a", "2")]).events;
-    let error = store.apply(at(1), &much, |_| vec!["one"]).unwrap_err();
+    let error = store
+        .apply(at(1), &much, |_| Route::to(&["one"]))
+        .unwrap_err();
     let StoreError::Failed { source, .. } = &error else {
         panic!("{error:?}");
     };
@@ -207,7 +211,13 @@ fn a_full_disk_is_said_and_loses_nothing() {
     assert!(store.agents().unwrap().records.is_empty());
     assert_eq!(due(&mut store, "one", at(1)), ["a 1"]);
     limit(&store, 1_000_000);
-    assert_eq!(store.apply(at(2), &much, |_| vec!["one"]).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .apply(at(2), &much, |_| Route::to(&["one"]))
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(store.agents().unwrap().records.len(), 2000);
 }
 
@@ -222,8 +232,8 @@ fn what_is_old_is_deleted_but_not_what_waits_and_dead_letters_last_as_long() {
         ..Change::default()
     };
     let sinks = |event: &FleetEvent| match event.data.agent.as_str() {
-        "old" => vec![],
-        _ => vec!["one"],
+        "old" => Route::to(&[]),
+        _ => Route::to(&["one"]),
     };
     store.apply(at(0), &change, sinks).unwrap();
     let dead = Settled {
@@ -242,7 +252,7 @@ fn what_is_old_is_deleted_but_not_what_waits_and_dead_letters_last_as_long() {
         events: vec![finished("new", 101)],
         ..Change::default()
     };
-    store.apply(at(101), &later, |_| vec![]).unwrap();
+    store.apply(at(101), &later, |_| Route::to(&[])).unwrap();
     // Nor does one event that was written by such a clock, once that is set right.
     store.prune(at(99), keep).unwrap();
     assert_eq!(left(&store), [1, 2, 3, 4]);
@@ -265,7 +275,7 @@ fn the_file_shrinks_with_what_is_deleted() {
         events: (0..300).map(long).chain([finished("a", 10_000)]).collect(),
         ..Change::default()
     };
-    store.apply(at(0), &change, |_| vec![]).unwrap();
+    store.apply(at(0), &change, |_| Route::to(&[])).unwrap();
     store.prune(at(10_000), Duration::from_secs(1)).unwrap();
     drop(store);
     let size = fs::metadata(&place.path).unwrap().len();
@@ -285,7 +295,7 @@ fn a_second_sidecar_is_refused_under_whichever_name_and_a_reader_is_not() {
     }
     let reader = Reader::open(&name("symlink")).unwrap();
     store
-        .apply(at(0), &started(&[("a", "1")]), |_| vec![])
+        .apply(at(0), &started(&[("a", "1")]), |_| Route::to(&[]))
         .unwrap();
     let events = |reader: &Reader| reader.events(&EventQuery::default(), 9, 9).unwrap().found;
     assert_eq!(events(&reader), log(&store));
@@ -299,16 +309,18 @@ fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() 
     let place = Place::new();
     let mut store = place.open();
     store
-        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .apply(at(0), &started(&[("a", "1")]), |_| Route::to(&["one"]))
         .unwrap();
     // What is made again is laid out in another way: there is room in between.
     let names = || (0..500).map(|number| format!("agent-{number}"));
-    store.apply(at(0), &agents(names()), |_| vec![]).unwrap();
+    store
+        .apply(at(0), &agents(names()), |_| Route::to(&[]))
+        .unwrap();
     let deleted = Change {
         agents: names().step_by(2).map(|name| (name, None)).collect(),
         ..Change::default()
     };
-    store.apply(at(0), &deleted, |_| vec![]).unwrap();
+    store.apply(at(0), &deleted, |_| Route::to(&[])).unwrap();
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
     store
         .connection
@@ -321,7 +333,7 @@ fn a_store_that_is_deleted_while_it_is_in_use_is_made_again_and_loses_nothing() 
             fs::remove_file(beside(&place.path, suffix)).unwrap();
         }
         store
-            .apply(at(1), &started(&[("a", "2")]), |_| vec!["one"])
+            .apply(at(1), &started(&[("a", "2")]), |_| Route::to(&["one"]))
             .unwrap();
         let second = Store::open(&place.path).unwrap_err();
         assert!(matches!(second, StoreError::InUse(_)), "{second:?}");
@@ -351,7 +363,7 @@ fn nothing_is_written_when_another_file_has_come_in_the_place_of_the_store() {
     fs::write(&place.path, "somebody's").unwrap();
     let change = started(&[("a", "1")]);
     for _ in 0..2 {
-        let error = store.apply(at(0), &change, |_| vec![]).unwrap_err();
+        let error = store.apply(at(0), &change, |_| Route::to(&[])).unwrap_err();
         assert!(matches!(error, StoreError::Replaced(_)), "{error:?}");
     }
     assert_eq!(fs::read(&place.path).unwrap(), b"somebody's");
@@ -366,7 +378,7 @@ fn a_store_that_another_program_holds_can_be_read_and_is_written_when_it_is_let_
     let place = Place::new();
     let mut store = place.open();
     store
-        .apply(at(0), &started(&[("a", "1")]), |_| vec!["one"])
+        .apply(at(0), &started(&[("a", "1")]), |_| Route::to(&["one"]))
         .unwrap();
     let other = place.database();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -465,7 +477,9 @@ fn a_file_that_is_no_store_one_of_another_version_and_a_damaged_one_are_left_alo
 
     let mut store = place.open();
     let names = (0..500).map(|number| format!("agent-{number}"));
-    store.apply(at(0), &agents(names), |_| vec![]).unwrap();
+    store
+        .apply(at(0), &agents(names), |_| Route::to(&[]))
+        .unwrap();
     drop(store);
     let bytes = fs::read(&place.path).unwrap();
     let mut damaged = bytes.clone();
@@ -482,7 +496,7 @@ fn a_file_that_is_no_store_one_of_another_version_and_a_damaged_one_are_left_alo
     place.database().execute_batch(newer).unwrap();
     refused(
         &place.path,
-        "is of another version (schema 77; this program knows 2)",
+        "is of another version (schema 77; this program knows 3)",
     );
 }
 
@@ -491,7 +505,9 @@ fn a_store_that_loses_its_content_while_it_is_in_use_is_said_to_be_damaged() {
     let place = Place::new();
     let mut store = place.open();
     let names = (0..500).map(|number| format!("agent-{number}"));
-    store.apply(at(0), &agents(names), |_| vec![]).unwrap();
+    store
+        .apply(at(0), &agents(names), |_| Route::to(&[]))
+        .unwrap();
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
     store
         .connection

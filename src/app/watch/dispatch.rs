@@ -19,16 +19,14 @@ use super::shared::lock;
 use super::{Shared, StoreHandle};
 use crate::adapters::delivery::Sink;
 use crate::adapters::metrics::Metrics;
-use crate::adapters::store::{Reader, Store, StoreError};
-use crate::core::fleet::{
-    EventKind, Filter, FleetEvent, IncidentChange, Origin, OwnIncident, StoredEvent,
-};
+use crate::adapters::store::{Reader, Route, Store, StoreError, Target};
+use crate::core::fleet::{EventKind, Filter, FleetEvent, Origin, OwnIncident, StoredEvent};
 use crate::core::messages::{Notification, event_line};
 
 /// How often a worker shows that it is alive, and looks for events although nothing woke it.
 const TICK: Duration = Duration::from_secs(10);
 /// Why events are given up that were not tried.
-const TOOK_NOTHING: &str = "its sink was down for too long, wants no more or is not configured";
+const TOOK_NOTHING: &str = "its sink was down for too long or is not configured";
 /// How often, and how soon again, it is tried to announce what cannot be stored.
 const ANNOUNCEMENTS: u32 = 6;
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(2);
@@ -94,19 +92,22 @@ pub(super) struct Filters {
 type Working = Arc<Mutex<BTreeSet<String>>>;
 
 impl Filters {
-    /// The sinks that get an event. Of what is muted, only what closes incidents is sent, to those that get
-    /// nothing but incidents: one that is open would stay so.
-    pub(super) fn sinks_of(&self, event: &FleetEvent) -> Vec<&str> {
-        let is_muted = self.shared.is_muted(event);
-        let closes = event.incident() == Some(IncidentChange::Closes);
-        let fit = self.sinks.iter().filter(|plan| {
-            // What takes nothing need not be sent that.
-            let is_own = event.kind == EventKind::SinkFailing
-                && event.data.sink.as_ref() == Some(&plan.name);
-            let is_heard = !is_muted || closes && plan.filter.wants_incidents_only();
-            plan.filter.passes(event) && is_heard && !is_own
+    /// Which sinks want an event.
+    pub(super) fn route(&self, event: &FleetEvent) -> Route<'_> {
+        if self.shared.is_muted(event) {
+            return Route::Muted;
+        }
+        // What takes nothing need not be sent that.
+        let is_own = |name: &String| {
+            event.kind == EventKind::SinkFailing && event.data.sink.as_ref() == Some(name)
+        };
+        let fit = self.sinks.iter();
+        let fit = fit.filter(|plan| plan.filter.passes(event) && !is_own(&plan.name));
+        let targets = fit.map(|plan| Target {
+            sink: &plan.name,
+            follows_incidents: plan.filter.wants_incidents_only(),
         });
-        fit.map(|plan| plan.name.as_str()).collect()
+        Route::To(targets.collect())
     }
 }
 
@@ -199,14 +200,21 @@ impl Dispatch {
         }
     }
 
+    /// What was reported as wrong with the sidecar itself and is not over, by `dedupkey`.
+    pub(super) fn incidents(&self) -> &BTreeMap<String, Timestamp> {
+        &self.parts.incidents
+    }
+
     /// Sends an event that cannot be stored to the sinks that want it, a few times where that fails.
     pub(super) fn announce(&self, event: FleetEvent) {
         let line = event_line(&event);
         error!(event = event.kind.as_str(), "{line}");
-        let names = self.filters.sinks_of(&event).into_iter();
-        let targets = names.filter_map(|name| {
-            let target = self.sinks.get(name)?.borrow().clone()?;
-            Some((name.to_owned(), target))
+        let Route::To(targets) = self.filters.route(&event) else {
+            return;
+        };
+        let targets = targets.into_iter().filter_map(|target| {
+            let plan = self.sinks.get(target.sink)?.borrow().clone()?;
+            Some((target.sink.to_owned(), plan))
         });
         let stored = StoredEvent {
             number: 1,
@@ -249,6 +257,7 @@ impl Dispatch {
             Some((name.clone(), target.borrow().as_ref()?.fallback.clone()?))
         };
         let fallbacks: BTreeMap<_, _> = self.sinks.iter().filter_map(fallback).collect();
+        let shared = Arc::clone(&self.parts.shared);
         move |store| {
             let now = Timestamp::now();
             let before = now.checked_sub(timeout).unwrap_or(Timestamp::MIN);
@@ -258,6 +267,8 @@ impl Dispatch {
                     sink,
                     expired, "{sink}: {expired} events were given up, and are kept: {why}"
                 );
+                // A fallback may have something to do now.
+                shared.wake_deliveries();
             }
             Ok(())
         }

@@ -123,7 +123,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::store::Store;
+    use crate::adapters::store::{Route, Store};
     use crate::core::fleet::{Change, EventData, EventKind, FleetEvent};
 
     fn finished(agent: &str, second: i64, verdict: Verdict) -> Change {
@@ -162,7 +162,9 @@ mod tests {
             )
         };
         let write = |store: &mut Store, change| {
-            store.apply(Timestamp::now(), &change, |_| vec![]).unwrap();
+            store
+                .apply(Timestamp::now(), &change, |_| Route::to(&[]))
+                .unwrap();
         };
         for second in 1..=12 {
             write(&mut store, finished("a", second, Verdict::Ready));

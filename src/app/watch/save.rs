@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::{Dispatch, Shared, StoreHandle};
-use crate::adapters::store::StoreError;
+use crate::adapters::store::{Store, StoreError};
 use crate::app::error::chain;
 use crate::core::fleet::{Change, StoredEvent};
 use crate::core::messages::{Severity, event_line, event_severity};
@@ -63,6 +63,11 @@ impl Unsaved {
         self.measure();
     }
 
+    /// Has the upkeep done as soon as may be.
+    pub(super) fn keep_up_now(&mut self) {
+        self.upkeep_at = Instant::now();
+    }
+
     /// Whether so much waits that nothing new is to be begun.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.events.len() >= MAX_WAITING
@@ -90,14 +95,18 @@ impl Unsaved {
         if upkeep.is_some() {
             self.upkeep_at = now + UPKEEP_EVERY;
         }
+        let shared = Arc::clone(&self.shared);
         let write = self.store.spawn(move |store| {
             let now = Timestamp::now();
-            let events = store.apply(now, &written, |event| filters.sinks_of(event))?;
+            let events = store.apply(now, &written, |event| filters.route(event))?;
             let keep_up = || {
                 let Some((retention, expire)) = upkeep else {
                     return Ok(());
                 };
                 store.touch(now)?;
+                if store.unmute(now, |event| filters.route(event))? > 0 {
+                    shared.wake_deliveries();
+                }
                 expire(store)?;
                 store.prune(now, retention)
             };
@@ -138,11 +147,12 @@ impl Unsaved {
         Vec::new()
     }
 
-    /// Writes what is left, as long as there is time for it; says what could not be written, and why.
+    /// Writes what is left, as long as there is time for it, and makes sure that the store is there; says what is
+    /// lost, and why.
     pub(super) async fn finish(&mut self, dispatch: &Dispatch, until: Instant) -> Option<String> {
         loop {
             if self.writing.is_none() && self.waiting.is_empty() {
-                return None;
+                return self.lost_with_the_store(until).await;
             }
             self.start(dispatch);
             if self.writing.is_some() {
@@ -168,6 +178,16 @@ impl Unsaved {
         let why = self.shared.store().err();
         let why = why.unwrap_or_else(|| "it takes too long".to_owned());
         Some(format!("{}: {why}", in_words(&self.waiting)))
+    }
+
+    /// What was written and is not where it is looked for, and why; none where all of it is.
+    async fn lost_with_the_store(&self, until: Instant) -> Option<String> {
+        let check = self.store.with(Store::check_place);
+        let why = match tokio::time::timeout_at(until, check).await {
+            Ok(Err(error)) => chain(&error),
+            Ok(Ok(())) | Err(_) => return None,
+        };
+        Some(format!("the history and the state of all agents: {why}"))
     }
 
     fn store_fails(&self, why: &str) {

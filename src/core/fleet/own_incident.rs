@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
 use super::event::{EventData, EventKind, FleetEvent};
 use crate::core::rollout::{Reason, whole_millis};
@@ -66,6 +66,8 @@ impl OwnIncident {
         if self.since.is_some() {
             return None;
         }
+        // As precise as it is kept, and so the same when it is over.
+        let since = since.round(Unit::Millisecond).unwrap_or(since);
         self.since = Some(since);
         let data = EventData {
             reason: Some(Reason::new(&self.code, why)),

@@ -38,6 +38,8 @@ pub struct Backlog {
 pub enum DeliveryFailure {
     /// The receiver does not want this event.
     Refused,
+    /// There is no way to send it this event.
+    Unsendable,
     /// It did not answer in time: it may be slow with this event, or down.
     TimedOut,
     /// It cannot be reached, or takes nothing at the moment.
@@ -72,6 +74,7 @@ impl DeliveryFailure {
         random: f64,
     ) -> Retry {
         let (tries, first) = match self {
+            Self::Unsendable => (0, FIRST),
             Self::Refused => (TRIES, FIRST_REFUSED),
             Self::TimedOut => (TRIES_IN_TIME, FIRST),
             Self::Unavailable { .. } | Self::Gone => (u32::MAX, FIRST),
@@ -86,7 +89,7 @@ impl DeliveryFailure {
     fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after } => retry_after.map(|asked| asked.min(LONGEST_WAIT)),
-            Self::Refused | Self::TimedOut | Self::Gone => None,
+            Self::Refused | Self::Unsendable | Self::TimedOut | Self::Gone => None,
         }
     }
 }
@@ -191,6 +194,7 @@ mod tests {
             waits(DeliveryFailure::Refused, 99, 0.0),
             [2000, 4000, 8000, 16_000]
         );
+        assert!(waits(DeliveryFailure::Unsendable, 99, 1.0).is_empty());
         let slow = waits(DeliveryFailure::TimedOut, 99, 1.0);
         assert_eq!(
             slow,

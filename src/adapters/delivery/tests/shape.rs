@@ -95,9 +95,11 @@ async fn what_cannot_be_sent_or_taken_is_said_in_a_line_without_secrets() {
     // An event that does not have what the address needs.
     let receiver = Receiver::answering("200 OK", "", "");
     let keys = format!("url = '{}'", receiver.url("/statuses/{{commit}}"));
-    let reason = refused(&sink(Kind::Webhook, &keys).unwrap()).await;
+    let error = deliver(&sink(Kind::Webhook, &keys).unwrap(), &event()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.failure, DeliveryFailure::Unsendable);
     assert_eq!(
-        reason,
+        error.reason,
         "the address needs {{commit}}, which this event does not have"
     );
     assert!(receiver.requests().is_empty());
@@ -116,7 +118,7 @@ async fn what_cannot_be_sent_or_taken_is_said_in_a_line_without_secrets() {
                 );
                 continue;
             };
-            assert_eq!(error.failure, DeliveryFailure::Refused);
+            assert_eq!(error.failure, DeliveryFailure::Unsendable);
             let why = "a part of the address's path is . or .., which would lead elsewhere";
             assert_eq!(error.reason, why, "{path} {agent}");
         }

@@ -1,6 +1,7 @@
 //! The order in which events are due, and what becomes of those that cannot be delivered.
 
 use super::*;
+use crate::adapters::store::Route;
 use crate::adapters::store::tests::{Place, at, due, event, started};
 use crate::core::fleet::{Backlog, Change, EventData, EventKind, FleetEvent};
 
@@ -26,7 +27,9 @@ fn events_of_an_agent_go_in_order_and_agents_and_sinks_do_not_hold_each_other_up
     let place = Place::new();
     let mut store = place.open();
     let change = started(&[("a", "1"), ("a", "2"), ("b", "1"), ("a", "3")]);
-    store.apply(at(0), &change, |_| vec!["one", "two"]).unwrap();
+    store
+        .apply(at(0), &change, |_| Route::to(&["one", "two"]))
+        .unwrap();
     assert_eq!(due(&mut store, "one", at(0)), ["a 1", "b 1"]);
 
     settle(&mut store, "one", "a", 0, Outcome::Retry(at(60)));
@@ -48,7 +51,7 @@ fn events_of_an_agent_go_in_order_and_agents_and_sinks_do_not_hold_each_other_up
     );
     // What comes later waits its turn as well.
     store
-        .apply(at(62), &started(&[("a", "4")]), |_| vec!["one"])
+        .apply(at(62), &started(&[("a", "4")]), |_| Route::to(&["one"]))
         .unwrap();
     assert_eq!(due(&mut store, "one", at(62)), ["b 1", "a 3"]);
 
@@ -86,7 +89,9 @@ fn what_is_urgent_comes_first_and_first_tries_before_retries() {
     ];
     let urgent = urgent.map(|(kind, agent)| event(kind, agent, "urgent"));
     change.events.extend(urgent);
-    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(0), &change, |_| Route::to(&["one"]))
+        .unwrap();
     settle(&mut store, "one", "tried", 1, Outcome::Retry(at(2)));
     // What an agent has to say before its verdict is as urgent as that.
     assert_eq!(
@@ -103,7 +108,7 @@ fn what_is_urgent_comes_first_and_first_tries_before_retries() {
     assert_eq!(due(&mut store, "one", at(4))[1], "late urgent");
     // With its verdict the agent's urgency is over.
     store
-        .apply(at(5), &started(&[("late", "3")]), |_| vec!["one"])
+        .apply(at(5), &started(&[("late", "3")]), |_| Route::to(&["one"]))
         .unwrap();
     settle(&mut store, "one", "late", 6, Outcome::Delivered);
     assert_eq!(
@@ -119,7 +124,9 @@ fn the_next_retry_is_known() {
     let next = |store: &mut Store, now| store.due("one", at(now), 9).unwrap().next_at;
     assert_eq!(store.due("one", at(0), 9).unwrap(), Due::default());
     let change = started(&[("a", "1"), ("b", "1")]);
-    store.apply(at(5), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(5), &change, |_| Route::to(&["one"]))
+        .unwrap();
     assert_eq!(next(&mut store, 5), None);
     settle(&mut store, "one", "a", 5, Outcome::Retry(at(60)));
     settle(&mut store, "one", "b", 5, Outcome::Retry(at(50)));
@@ -132,7 +139,9 @@ fn settling_twice_changes_nothing() {
     let place = Place::new();
     let mut store = place.open();
     let change = started(&[("a", "1"), ("a", "2")]);
-    store.apply(at(5), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(5), &change, |_| Route::to(&["one"]))
+        .unwrap();
     let delivered = [Settled {
         agent: "a".to_owned(),
         number: 1,
@@ -155,7 +164,7 @@ fn what_cannot_be_read_becomes_a_dead_letter_and_holds_up_nobody() {
         .collect();
     events.push(("well", "1"));
     store
-        .apply(at(0), &started(&events), |_| vec!["one", "two"])
+        .apply(at(0), &started(&events), |_| Route::to(&["one", "two"]))
         .unwrap();
     let spoiled = "UPDATE events SET kind = 'agent.danced' WHERE number = 1;
                    UPDATE events SET data = '{\"agent\":' WHERE number = 3;
@@ -208,11 +217,13 @@ fn what_waits_for_too_long_is_given_up_at_once_and_the_rest_goes_on() {
     for second in [0, 10] {
         let change = started(&[("a", "1"), ("b", "1")]);
         store
-            .apply(at(second), &change, |_| vec!["kept", "gone"])
+            .apply(at(second), &change, |_| Route::to(&["kept", "gone"]))
             .unwrap();
     }
     let change = started(&[("c", "1")]);
-    store.apply(at(0), &change, |_| vec!["gone"]).unwrap();
+    store
+        .apply(at(0), &change, |_| Route::to(&["gone"]))
+        .unwrap();
     settle(&mut store, "gone", "a", 0, Outcome::Retry(at(20)));
     let working = ["kept".to_owned()].into();
     let expire = |store: &mut Store, before| {
@@ -249,7 +260,9 @@ fn a_clock_that_was_set_back_silences_nobody() {
     let place = Place::new();
     let mut store = place.open();
     let change = started(&[("a", "1"), ("b", "1"), ("c", "1")]);
-    store.apply(at(2 * HOUR), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(2 * HOUR), &change, |_| Route::to(&["one"]))
+        .unwrap();
     for (agent, until) in [("a", 2 * HOUR), ("b", HOUR)] {
         settle(
             &mut store,
@@ -305,7 +318,9 @@ fn a_group_is_what_waits_of_all_agents_in_the_order_in_which_it_happened() {
     let place = Place::new();
     let mut store = place.open();
     let change = started(&[("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("b", "2")]);
-    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(0), &change, |_| Route::to(&["one"]))
+        .unwrap();
     settle(&mut store, "one", "c", 0, Outcome::Retry(at(60)));
     let group = |store: &mut Store, now, limit| {
         let due = store
@@ -333,7 +348,9 @@ fn what_is_given_up_goes_to_the_fallback_and_waits_again_when_that_is_asked_for(
     let place = Place::new();
     let mut store = place.open();
     let change = started(&[("a", "1"), ("b", "1"), ("a", "2")]);
-    store.apply(at(0), &change, |_| vec!["one"]).unwrap();
+    store
+        .apply(at(0), &change, |_| Route::to(&["one"]))
+        .unwrap();
     let first = store.due("one", at(0), 1).unwrap().deliveries.remove(0);
     let settled = Settled {
         agent: "a".to_owned(),
@@ -374,7 +391,10 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
             kind,
             time: at(5),
             dedup_key: key.to_owned(),
-            data: EventData::default(),
+            data: EventData {
+                started_at: Some(at(2)),
+                ..EventData::default()
+            },
         };
         Change {
             events: vec![event],
@@ -387,21 +407,28 @@ fn what_is_wrong_with_the_sidecar_itself_is_known_after_a_restart_until_it_is_ov
         own(EventKind::SinkFailing, "sink/ops"),
         own(EventKind::WatcherRecovered, "watcher/list"),
     ] {
-        store.apply(at(5), &change, |_| vec![]).unwrap();
+        store.apply(at(5), &change, |_| Route::to(&[])).unwrap();
     }
+    store.mark_failing(at(3)).unwrap();
     drop(store);
-    let incidents = place.open().own_incidents().unwrap();
-    assert_eq!(incidents, BTreeMap::from([("sink/ops".to_owned(), at(5))]));
+    let mut store = place.open();
+    let sink = ("sink/ops".to_owned(), at(2));
+    let failing = ("store".to_owned(), at(3));
+    let incidents = store.own_incidents().unwrap();
+    assert_eq!(incidents, BTreeMap::from([sink.clone(), failing]));
+    let recovered = own(EventKind::StoreRecovered, "store");
+    store.apply(at(5), &recovered, |_| Route::to(&[])).unwrap();
+    assert_eq!(store.own_incidents().unwrap(), BTreeMap::from([sink]));
 }
 
 /// What happened to an agent, all of it about one incident.
-fn incident(store: &mut Store, now: i64, kinds: &[EventKind], sinks: &'static [&'static str]) {
+fn incident(store: &mut Store, now: i64, kinds: &[EventKind], sinks: &[&str]) {
     let events = kinds.iter().map(|kind| event(*kind, "a", "1"));
     let change = Change {
         events: events.collect(),
         ..Change::default()
     };
-    store.apply(at(now), &change, |_| sinks.to_vec()).unwrap();
+    store.apply(at(now), &change, |_| Route::to(sinks)).unwrap();
 }
 
 /// Settles what is first in turn for a sink; what is given up goes to `second`.

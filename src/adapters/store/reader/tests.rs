@@ -1,8 +1,8 @@
 //! The log and the history: which events, in what order, how many, and at what cost.
 
 use super::*;
-use crate::adapters::store::Store;
 use crate::adapters::store::tests::{Place, at, event};
+use crate::adapters::store::{Route, Store};
 use crate::core::fleet::{Change, EventData};
 
 fn rollout(agent: &str, verdict: Verdict, finished: i64) -> FleetEvent {
@@ -34,7 +34,7 @@ fn store(place: &Place) -> Store {
             .push(event(EventKind::RolloutStarted, agent, "x"));
         change.events.push(rollout(agent, verdict, number * 100));
     }
-    store.apply(at(0), &change, |_| vec![]).unwrap();
+    store.apply(at(0), &change, |_| Route::to(&[])).unwrap();
     store
 }
 
@@ -148,7 +148,7 @@ fn a_page_has_bounds_in_number_and_bytes_and_says_whether_there_is_more() {
         events: (1..=5).map(long).collect(),
         ..Change::default()
     };
-    store.apply(at(0), &change, |_| vec![]).unwrap();
+    store.apply(at(0), &change, |_| Route::to(&[])).unwrap();
     let reader = store.reader();
     for (limit, bytes, expected) in [
         (9, usize::MAX, (5, false)),

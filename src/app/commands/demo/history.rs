@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::simulator::Scenario;
-use crate::adapters::store::{Outcome, Settled, Store, StoreError};
+use crate::adapters::store::{Outcome, Route, Settled, Store, StoreError};
 use crate::core::fleet::{Change, EventData, EventKind, FleetEvent};
 use crate::core::rollout::{Phase, PhaseEntry, Reason, RevisionReport, Verdict};
 
@@ -70,8 +70,8 @@ pub(super) fn write(
         events,
         ..Change::default()
     };
-    store.apply(now, &past, |_| Vec::new())?;
-    let refused = store.apply(now, &refused, |_| vec!["pager"])?;
+    store.apply(now, &past, |_| Route::to(&[]))?;
+    let refused = store.apply(now, &refused, |_| Route::to(&["pager"]))?;
     let settled: Vec<Settled> = refused
         .into_iter()
         .map(|stored| Settled {

@@ -12,6 +12,8 @@ use super::*;
 use crate::adapters::api;
 use crate::adapters::delivery::{Config, Network, Sink};
 use crate::adapters::metrics::{Format, Snapshot};
+use crate::adapters::store::{Outcome, Settled};
+use crate::app::watch::save::Unsaved;
 use crate::core::fleet::{
     Change, EventData, EventKind, Fleet, Mode, Rules, Scope, Wanted, Watched,
 };
@@ -99,7 +101,7 @@ struct Place {
     metrics: Arc<Metrics>,
     dispatch: Dispatch,
     reported: mpsc::UnboundedReceiver<FleetEvent>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Place {
@@ -133,33 +135,19 @@ impl Place {
             metrics,
             dispatch: Dispatch::start(plans(sinks), parts).await,
             reported,
-            _folder: folder,
+            folder,
         }
     }
 
     /// Lets happen what these lines say, each `agent kind`.
     async fn happens(&self, lines: &[&str]) {
-        let events = lines.iter().map(|line| {
-            let (agent, kind) = line.split_once(' ').unwrap();
-            let mut kinds = EventKind::ALL.into_iter();
-            let kind = kinds.find(|one| one.as_str().ends_with(kind));
-            FleetEvent {
-                kind: kind.unwrap(),
-                time: Timestamp::now(),
-                dedup_key: String::new(),
-                data: EventData {
-                    agent: agent.to_owned(),
-                    ..EventData::default()
-                },
-            }
-        });
         let change = Change {
-            events: events.collect(),
+            events: lines.iter().map(|line| event(line)).collect(),
             ..Change::default()
         };
         let filters = self.dispatch.filters();
         let apply = move |store: &mut Store| {
-            store.apply(Timestamp::now(), &change, |event| filters.sinks_of(event))
+            store.apply(Timestamp::now(), &change, |event| filters.route(event))
         };
         self.store.with(apply).await.unwrap();
         self.dispatch.parts.shared.wake_deliveries();
@@ -191,6 +179,22 @@ impl Place {
         let backlogs = self.store.reader().backlogs().unwrap();
         let backlog = backlogs.get(sink).copied().unwrap_or_default();
         (backlog.pending, backlog.dead_letters)
+    }
+}
+
+/// What happens to an agent, as `agent kind` says it.
+fn event(line: &str) -> FleetEvent {
+    let (agent, kind) = line.split_once(' ').unwrap();
+    let mut kinds = EventKind::ALL.into_iter();
+    let kind = kinds.find(|one| one.as_str().ends_with(kind));
+    FleetEvent {
+        kind: kind.unwrap(),
+        time: Timestamp::now(),
+        dedup_key: String::new(),
+        data: EventData {
+            agent: agent.to_owned(),
+            ..EventData::default()
+        },
     }
 }
 
@@ -335,27 +339,64 @@ async fn a_receiver_that_asks_for_an_hour_is_left_alone_whatever_else_it_takes_m
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_no_more_is_sent_nothing_until_the_next_configuration() {
+async fn what_waits_for_a_receiver_that_wants_no_more_goes_to_the_fallback_at_once() {
     let gone = Receiver::replying(|_| (410, None)).await;
-    let (new, other) = (well().await, well().await);
-    let mut place = Place::with(&[("hook", &gone), ("other", &other)]).await;
+    let (new, fallback) = (well().await, well().await);
+    let mut place = Place::with(&[]).await;
+    let with_fallback = |plan: &mut SinkPlan| {
+        if plan.name == "hook" {
+            plan.fallback = Some("fallback".to_owned());
+        } else {
+            let wanted = Wanted {
+                agents: vec!["!*".to_owned()],
+                ..Wanted::default()
+            };
+            plan.filter = Filter::new(&wanted).unwrap();
+        }
+    };
+    let sinks = [("hook", &gone), ("fallback", &fallback)];
+    place.change(&sinks, with_fallback).await;
     place.happens(&["a started"]).await;
-    gone.wait_for(|seen| seen.len() == 1).await;
-    place.happens(&["a finished"]).await;
-    other.wait_for_taken("a finished").await;
+    fallback.wait_for_taken("a started").await;
+    // Later events as well, without another try.
+    place.happens(&["a unready"]).await;
+    fallback.wait_for_taken("a unready").await;
     assert_eq!(gone.seen().len(), 1);
-    // The same once more, perhaps set right at the other end, and then another.
-    place
-        .dispatch
-        .reload(plans(&[("hook", &gone), ("other", &other)]))
-        .await;
+    assert_eq!(place.backlog("hook"), (0, 2));
+    // The next configuration is tried, perhaps set right at the other end.
+    place.change(&sinks, with_fallback).await;
+    place.happens(&["a finished"]).await;
     gone.wait_for(|seen| seen.len() == 2).await;
+    fallback.wait_for_taken("a finished").await;
+    let sinks = [("hook", &new), ("fallback", &fallback)];
+    place.change(&sinks, with_fallback).await;
+    place.happens(&["b started"]).await;
+    new.wait_for_taken("b started").await;
+    assert_eq!(new.taken(), ["b started"]);
+}
+
+#[tokio::test]
+async fn sinks_are_woken_when_there_may_be_something_for_a_fallback() {
+    let gone = Receiver::replying(|_| (410, None)).await;
+    let mut place = Place::with(&[]).await;
+    let change = Change {
+        events: vec![event("a started")],
+        ..Change::default()
+    };
+    let apply = move |store: &mut Store| {
+        let route = |_: &_| Route::to(&["hook"]);
+        store.apply(Timestamp::now(), &change, route)
+    };
+    place.store.with(apply).await.unwrap();
+    let mut woken = place.dispatch.parts.shared.deliveries();
     place
-        .dispatch
-        .reload(plans(&[("hook", &new), ("other", &other)]))
+        .change(&[("hook", &gone)], |plan| {
+            plan.fallback = Some("fallback".to_owned());
+        })
         .await;
-    new.wait_for_taken("a finished").await;
-    assert_eq!(new.taken(), ["a started", "a finished"]);
+    let woken = tokio::time::timeout(Duration::from_mins(2), woken.changed()).await;
+    woken.expect("nobody was woken").unwrap();
+    assert_eq!(place.backlog("fallback"), (1, 0));
 }
 
 #[tokio::test]
@@ -476,6 +517,40 @@ async fn a_burst_is_sent_as_one_group_once_it_has_been_gathered() {
 }
 
 #[tokio::test]
+async fn a_group_that_waits_for_its_next_try_is_looked_for_then() {
+    let hook = well().await;
+    let place = Place::with(&[]).await;
+    let mut plan = plans(&[("grouped", &hook)]).remove(0);
+    plan.group_for = Some(Duration::from_secs(30));
+    let configured = watch::Sender::new(Some(Arc::new(plan)));
+    let change = Change {
+        events: vec![event("a started")],
+        ..Change::default()
+    };
+    let retry = Settled {
+        agent: "a".to_owned(),
+        number: 1,
+        outcome: Outcome::Retry(Timestamp::now() + Duration::from_secs(2)),
+    };
+    let fail = move |store: &mut Store| {
+        let now = Timestamp::now();
+        store.apply(now, &change, |_| Route::to(&["grouped"]))?;
+        store.settle("grouped", now, &[retry], None)
+    };
+    place.store.with(fail).await.unwrap();
+    let mut worker = Worker::new(
+        "grouped".to_owned(),
+        Arc::clone(&place.dispatch.parts),
+        configured.subscribe(),
+        place.dispatch.parts.shared.deliveries(),
+        place.dispatch.drain.subscribe(),
+        Arc::default(),
+    );
+    let before = Instant::now();
+    assert!(worker.turn().await < before + TICK);
+}
+
+#[tokio::test]
 async fn what_a_sink_refuses_goes_to_its_fallback() {
     let first =
         Receiver::replying(|line| (if line.starts_with("a ") { 400 } else { 200 }, None)).await;
@@ -512,8 +587,11 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
     assert_eq!(failing.dedup_key, "sink/hook");
     let why = failing.data.reason.as_ref().unwrap();
     assert_eq!(why.summary, "the receiver answered 503 Service Unavailable");
+    // The store keeps no more of it, and it is to be the same when it is over.
+    let since = failing.data.started_at.unwrap();
+    assert_eq!(since.subsec_nanosecond() % 1_000_000, 0, "{since}");
     // It is not sent that itself.
-    assert!(place.dispatch.filters().sinks_of(&failing).is_empty());
+    assert_eq!(place.dispatch.filters().route(&failing), Route::to(&[]));
     status.store(200, std::sync::atomic::Ordering::Relaxed);
     place.retry_until(|| !hook.taken().is_empty()).await;
     let recovered = place.reported.recv().await.unwrap();
@@ -522,7 +600,7 @@ async fn a_sink_that_takes_nothing_is_reported_and_that_it_takes_events_again() 
 }
 
 #[tokio::test]
-async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_incidents() {
+async fn what_is_muted_is_for_nobody() {
     let hook = well().await;
     let sinks = [("pager", &hook), ("chat", &hook)];
     let mut place = Place::with(&sinks).await;
@@ -551,11 +629,17 @@ async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_i
             },
         };
         assert_eq!(shared.count_muted(&event), shared.is_muted(&event));
-        filters.sinks_of(&event).join(" ")
+        let Route::To(targets) = filters.route(&event) else {
+            return "muted".to_owned();
+        };
+        let follows = |target: Target| target.follows_incidents == (target.sink == "pager");
+        assert!(targets.iter().copied().all(follows), "{targets:?}");
+        let names: Vec<&str> = targets.iter().map(|target| target.sink).collect();
+        names.join(" ")
     };
     let (muted, after) = ("2026-12-01T07:59:59Z", "2026-12-01T08:00:00Z");
-    assert_eq!(sinks(EventKind::AgentUnready, "a1", muted), "");
-    assert_eq!(sinks(EventKind::AgentRecovered, "a1", muted), "pager");
+    assert_eq!(sinks(EventKind::AgentUnready, "a1", muted), "muted");
+    assert_eq!(sinks(EventKind::AgentRecovered, "a1", muted), "muted");
     assert_eq!(sinks(EventKind::AgentUnready, "b", muted), "pager chat");
     assert_eq!(sinks(EventKind::AgentUnready, "a1", after), "pager chat");
     // About the sidecar itself.
@@ -568,4 +652,20 @@ async fn of_what_is_muted_only_ends_of_incidents_are_sent_to_those_that_follow_i
         "a* until 2026-12-01T08:00:00Z: load test"
     );
     assert!(shared.mutes().is_empty());
+}
+
+#[tokio::test]
+async fn at_the_end_a_store_that_is_not_in_its_place_is_lost_even_where_nothing_is_left_to_write() {
+    let place = Place::with(&[]).await;
+    let shared = Arc::clone(&place.dispatch.parts.shared);
+    let mut unsaved = Unsaved::new(place.store.clone(), shared, Duration::MAX);
+    let until = Instant::now() + Duration::from_mins(2);
+    assert_eq!(unsaved.finish(&place.dispatch, until).await, None);
+    let path = place.folder.path().join("store.db");
+    std::fs::rename(&path, place.folder.path().join("aside")).unwrap();
+    std::fs::write(&path, "somebody's").unwrap();
+    let lost = unsaved.finish(&place.dispatch, until).await.unwrap();
+    let start = "the history and the state of all agents: the store ";
+    assert!(lost.starts_with(start), "{lost}");
+    assert!(lost.contains(" was replaced while it was in use"), "{lost}");
 }

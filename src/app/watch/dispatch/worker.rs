@@ -29,8 +29,10 @@ pub(super) struct Worker {
     name: String,
     parts: Arc<Parts>,
     configured: watch::Receiver<Option<Arc<SinkPlan>>>,
-    /// Where it delivers to; none where the sink is not configured any more, or wants no more.
+    /// Where it delivers to; none where the sink is not configured any more.
     target: Option<Arc<SinkPlan>>,
+    /// Why the sink wants no more, if it does not.
+    gone: Option<String>,
     wake: watch::Receiver<()>,
     drain: watch::Receiver<bool>,
     working: Working,
@@ -71,6 +73,7 @@ impl Worker {
         let target = configured.borrow_and_update().clone();
         Self {
             target,
+            gone: None,
             incident: OwnIncident::of_sink(&name).resumed(&parts.incidents),
             name,
             parts,
@@ -129,13 +132,15 @@ impl Worker {
         if target.is_none() {
             self.report_recovery();
         }
-        if !is_same {
+        // What wanted no more is tried anew.
+        let was_gone = self.gone.take().is_some();
+        if !is_same || was_gone {
             self.target = target;
         }
     }
 
     /// Writes how attempts ended, and starts those that are due; gives when to look again.
-    async fn turn(&mut self) -> Instant {
+    pub(super) async fn turn(&mut self) -> Instant {
         let now = self.started.elapsed();
         let failing_for = self.health.failing_for(now);
         let is_failing = self.health.failures_in_a_row() > 0;
@@ -143,14 +148,15 @@ impl Worker {
             self.report_failure(failing_for);
         }
         let is_down = is_failing && failing_for >= self.parts.delivery_timeout;
-        if self.target.is_some() && !is_down {
+        if self.target.is_some() && self.gone.is_none() && !is_down {
             lock(&self.working).insert(self.name.clone());
         } else {
             lock(&self.working).remove(&self.name);
         }
         let pause = self.health.paused_until(now);
         let sent = self.attempts.len();
-        let free = match (&self.target, pause) {
+        let target = self.target.as_ref().filter(|_| self.gone.is_none());
+        let free = match (target, pause) {
             // Groups are sent one after another.
             (Some(target), None) if target.group_for.is_some() => usize::from(sent == 0),
             (Some(_), None) => self.health.places().saturating_sub(sent),
@@ -172,6 +178,12 @@ impl Worker {
                     return Instant::now() + STORE_AGAIN;
                 }
             }
+        }
+        if sent == 0
+            && let Err(error) = self.give_up_if_gone().await
+        {
+            self.complain(&error);
+            return Instant::now() + STORE_AGAIN;
         }
         let pause = pause.map(|until| self.started + until);
         pause.or(next).unwrap_or_else(|| Instant::now() + TICK)
@@ -200,11 +212,48 @@ impl Worker {
             for one in settled.iter() {
                 self.under_way.remove(&one.agent);
             }
+            // A fallback may have something to do now.
+            let is_dead = |one: &Settled| matches!(one.outcome, Outcome::Dead(_));
+            if settled.iter().any(is_dead) {
+                self.parts.shared.wake_deliveries();
+            }
         } else {
             // It is written again; what was written already stays as it is.
             self.settled = Arc::unwrap_or_clone(settled);
         }
         due
+    }
+
+    /// Gives up all that waits for a sink that wants no more.
+    async fn give_up_if_gone(&mut self) -> Result<(), StoreError> {
+        let Some(why) = self.gone.clone() else {
+            return Ok(());
+        };
+        let fallback = self
+            .target
+            .as_ref()
+            .and_then(|target| target.fallback.clone());
+        let name = self.name.clone();
+        let configured = self.configured.clone();
+        let give_up = move |store: &mut Store| {
+            // What came after a new configuration is for that.
+            if configured.has_changed().unwrap_or(false) {
+                return Ok(0);
+            }
+            store.give_up(&name, Timestamp::now(), &why, fallback.as_deref())
+        };
+        let count = self.parts.store.with(give_up).await?;
+        if count > 0 {
+            (0..count).for_each(|_| self.count(DeliveryOutcome::GivenUp));
+            error!(
+                sink = self.name,
+                count,
+                "{}: {count} events were given up, and are kept: the receiver wants no more",
+                self.name
+            );
+            self.parts.shared.wake_deliveries();
+        }
+        Ok(())
     }
 
     fn start_due(&mut self, due: Due, free: usize) -> Option<Instant> {
@@ -225,7 +274,9 @@ impl Worker {
         };
         let next = due.next_at.map(in_time);
         if let Some(group_for) = target.group_for {
-            let oldest = due.deliveries.iter().map(|due| due.written_at).min()?;
+            let Some(oldest) = due.deliveries.iter().map(|due| due.written_at).min() else {
+                return next;
+            };
             let gathered = oldest.checked_add(group_for).unwrap_or(oldest);
             let is_whole = due.deliveries.len() >= MAX_GROUP || *self.drain.borrow();
             if gathered > Timestamp::now() && !is_whole {
@@ -305,6 +356,9 @@ impl Worker {
     }
 
     fn works(&mut self, sent: Duration) {
+        if self.gone.is_some() {
+            return;
+        }
         let failures = self.health.failures_in_a_row();
         self.health.works(sent);
         if failures > 0 && self.health.failures_in_a_row() == 0 {
@@ -317,8 +371,10 @@ impl Worker {
 
     /// The sink wants no more.
     fn end(&mut self, why: &str) {
-        self.target = None;
         self.count(DeliveryOutcome::Failed);
+        if self.gone.replace(why.to_owned()).is_some() {
+            return;
+        }
         error!(
             sink = self.name,
             %why,
@@ -361,6 +417,7 @@ impl Worker {
                 self.works(sent);
                 attempt
             }
+            DeliveryFailure::Unsendable => attempt,
             DeliveryFailure::TimedOut
             | DeliveryFailure::Unavailable { .. }
             | DeliveryFailure::Gone => {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::adapters::api::connection::Hooks;
 use crate::adapters::api::{ApiUrl, Client, Credentials, PlainHttp};
-use crate::adapters::store::Store;
+use crate::adapters::store::{Route, Store};
 use crate::core::fleet::{
     AgentRecord, Change, EventData, EventKind, Fleet, FleetEvent, KnownDeployment, Mode, Rules,
     Scope, Watched,
@@ -139,7 +139,7 @@ impl Served {
             ..Change::default()
         };
         store
-            .apply(Timestamp::now(), &change, |_| Vec::new())
+            .apply(Timestamp::now(), &change, |_| Route::to(&[]))
             .unwrap();
         let store = StoreHandle::new(store);
         let fleet = Fleet::restore(rules(), agents, Some(Timestamp::UNIX_EPOCH));

@@ -50,7 +50,7 @@ async fn with_dead_letters(address: Ipv4Addr, access: Access) -> Served {
                 ..Change::default()
             };
             let now = Timestamp::now();
-            let written = store.apply(now, &change, |_| vec!["ops"]).unwrap();
+            let written = store.apply(now, &change, |_| Route::to(&["ops"])).unwrap();
             let dead = written.into_iter().map(|stored| Settled {
                 agent: stored.event.data.agent,
                 number: stored.number,
