@@ -46,6 +46,16 @@ impl Fleet {
         self.schedule.put(now.at, name, Urgency::Urgent);
     }
 
+    /// Checks an agent that could be read, while another one cannot: whether it is that one alone.
+    fn check_another(&mut self, now: Moment) {
+        let can_be_read = |entry: &Entry| entry.agent.is_some() && entry.failing.is_none();
+        let mut others = self.agents.iter();
+        let other = others.find(|(_, entry)| can_be_read(entry) && !entry.is_followed());
+        if let Some(name) = other.map(|(name, _)| name.clone()) {
+            self.check_soon(now, &name);
+        }
+    }
+
     /// Starts a check that is due, unless there is nothing to check.
     pub(super) fn check(&mut self, name: &str, due: Urgency) -> Option<Action> {
         let number = self.number();
@@ -109,7 +119,11 @@ impl Fleet {
         let again = std::mem::take(&mut entry.check_again);
         match observation {
             Observation::Failed(failure) => {
+                let failed_before = entry.failing.is_some();
                 entry.on_unreadable(now, name, &failure, self.sources.patience, step);
+                if failed_before && self.rules.mode == Mode::Daemon {
+                    self.check_another(now);
+                }
             }
             Observation::Absent(_) => {
                 entry.on_readable(name, step);
