@@ -260,32 +260,61 @@ impl Fleet {
                 agent.record.service_id = Some(id);
             }
         });
-        let Some(agent) = self.agent_mut(name) else {
+        if is_known {
+            self.on_known_deployment(now, name, details, server_time, step);
+        } else {
+            self.on_other_deployment(now, name, &details, seen_until, step);
+        }
+    }
+
+    /// Another deployment than the one that is known is desired: a rollout has begun, if dates or a second
+    /// answer say so.
+    fn on_other_deployment(
+        &mut self,
+        now: Moment,
+        name: &str,
+        details: &AgentDetails,
+        seen_until: Option<Timestamp>,
+        step: &mut Step,
+    ) {
+        let Some((agent, desired)) = self.agent_mut(name).zip(details.desired()) else {
             return;
         };
-        if !is_known {
-            let record = &agent.record;
-            let known = record.deployment.as_ref();
-            let known_since = seen_until.max(known.and_then(|known| known.created_at));
-            let ran_before = is_before(deployment.created_at, known_since)
-                || is_previous(&deployment, record.previous.as_ref());
-            let is_newer_answer = is_before(seen_until, details.updated_at);
-            let is_newer = is_newer_answer
-                || is_newer_deployment(&deployment, known, record.previous.as_ref());
-            if is_newer || confirms(agent, now, &desired) {
-                // What was there already was made the desired one when the agent's record was changed.
-                let started_at = if ran_before {
-                    details.updated_at.filter(|_| is_newer_answer)
-                } else {
-                    deployment.created_at
-                };
-                self.follow(now, name, deployment, started_at, step);
-            }
-            return;
+        let deployment = deployment_of(details, desired);
+        let record = &agent.record;
+        let (known, previous) = (record.deployment.as_ref(), record.previous.as_ref());
+        let known_since = seen_until.max(known.and_then(|known| known.created_at));
+        let ran_before =
+            is_before(deployment.created_at, known_since) || is_previous(&deployment, previous);
+        let is_newer_answer = is_before(seen_until, details.updated_at);
+        let is_newer = is_newer_answer || is_newer_deployment(&deployment, known, previous);
+        if is_newer || confirms(agent, now, desired) {
+            // What was there already was made the desired one when the agent's record was changed.
+            let started_at = if ran_before {
+                details.updated_at.filter(|_| is_newer_answer)
+            } else {
+                deployment.created_at
+            };
+            self.follow(now, name, deployment, started_at, step);
         }
+    }
+
+    /// The deployment that is known is still desired: its rollout goes on, or its health is judged.
+    fn on_known_deployment(
+        &mut self,
+        now: Moment,
+        name: &str,
+        details: Box<AgentDetails>,
+        server_time: Option<Timestamp>,
+        step: &mut Step,
+    ) {
+        let Some((agent, desired)) = self.agent_mut(name).zip(details.desired()) else {
+            return;
+        };
         agent.unconfirmed = None;
         if let Some(rollout) = agent.record.under_way() {
             let started_at = Some(rollout.started_at).filter(|_| !rollout.observed_late);
+            let deployment = deployment_of(&details, desired);
             return self.follow(now, name, deployment, started_at, step);
         }
         let observation = Observation::Details {

@@ -161,7 +161,9 @@ fn the_report_is_about_the_target_as_it_was_seen_last() {
     // The wait for the deploy command is none for the rollout.
     let mut run = super::watch("run, dated");
     run.play("0 base/base c500 | 0 start | 1 new/new c1001 | 3..8 new/new ready c1001 | 9 end 0 | 10 new/new ready c1001");
-    assert_eq!(run.ended(Verdict::Ready).elapsed, ms(2000));
+    let outcome = run.ended(Verdict::Ready);
+    assert_eq!(outcome.elapsed, ms(2000));
+    assert_eq!(outcome.server_time, Some(second("1010")));
     let mut run = super::watch("run, dated");
     run.play("0 base/base c500 | 0 start | 1 new/new c1001 | 3..8 new/new ready c1001 | 9 new/new Failed c1001");
     assert_eq!(run.ended(Verdict::Failed).elapsed, ms(8000));
