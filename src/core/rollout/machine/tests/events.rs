@@ -210,6 +210,11 @@ fn a_heartbeat_says_how_things_are() {
         failing: 2,
     };
     assert_eq!(watch.machine.heartbeat(ms(5000)), expected);
+    let replicas = Event::ReplicasChanged {
+        ready_replicas: 1,
+        replicas_started: 2,
+    };
+    assert!(watch.events.contains(&replicas), "{:?}", watch.events);
 }
 
 #[test]
