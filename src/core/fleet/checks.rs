@@ -221,7 +221,7 @@ impl Fleet {
         agent.record.forget_future(server_now);
         let seen_until = agent.record.updated_at;
         let is_stale = is_before(details.updated_at, seen_until);
-        if !is_stale && is_before(agent.record.created_at, details.created_at) {
+        if !is_stale && is_another(agent.record.created_at, details.created_at) {
             // Another agent under this name: the one that is known is gone, once that is confirmed.
             if agent::confirms(&mut entry.absent, now.at) {
                 let hint = entry.hint.take();
@@ -525,6 +525,13 @@ fn is_newer_deployment(
 
 fn is_previous(deployment: &KnownDeployment, previous: Option<&KnownDeployment>) -> bool {
     previous.is_some_and(|previous| previous.id == deployment.id)
+}
+
+/// Whether dates say that an agent is another one than the known: below a second, servers write the same date
+/// differently.
+fn is_another(known: Option<Timestamp>, shown: Option<Timestamp>) -> bool {
+    let later = known.zip(shown);
+    later.is_some_and(|(known, shown)| shown.duration_since(known) >= SignedDuration::from_secs(1))
 }
 
 /// Forgets the dates of an answer that prove nothing at this time of the server's.

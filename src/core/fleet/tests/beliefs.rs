@@ -485,8 +485,17 @@ fn another_agent_under_the_same_name_has_to_be_confirmed_and_one_that_comes_back
             assert_eq!(sidecar.lines(), [""; 0], "{created:?}");
         }
     }
+    // Below a second, replicas write the same date differently.
+    let created: Timestamp = truth["createdAt"].as_str().unwrap().parse().unwrap();
+    let other = json!(created + SignedDuration::from_millis(795));
+    sidecar.world.agents.get_mut("a").unwrap()["createdAt"] = other;
+    sidecar.run(900 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
+    sidecar.world.agents.insert("a".to_owned(), truth.clone());
+    sidecar.run(900 * SECOND);
+    assert_eq!(sidecar.lines(), [""; 0]);
     sidecar.delete("a");
-    sidecar.run_until("a d1 agent.removed", 60 * SECOND);
+    sidecar.run_until("a d1 agent.removed", 400 * SECOND);
     sidecar.world.agents.insert("a".to_owned(), truth);
     sidecar.run(60 * SECOND);
     assert_eq!(sidecar.lines(), ["a d1 agent.removed", "a d1 agent.added"]);
