@@ -65,7 +65,7 @@ fn headline(kind: EventKind, data: &EventData) -> String {
         headline.push_str(", revision unchanged");
     }
     if data.observed_late {
-        headline.push_str(", begun while nobody watched");
+        headline.push_str(", not seen from beginning to end");
     }
     headline
 }
@@ -169,7 +169,7 @@ mod tests {
         };
         assert_eq!(
             event_line(&event(EventKind::RolloutFinished, ready)),
-            "roll-back ready, revision unchanged, begun while nobody watched"
+            "roll-back ready, revision unchanged, not seen from beginning to end"
         );
         let bare = event(EventKind::RolloutFinished, EventData::default());
         assert_eq!(event_line(&bare), "rollout -");

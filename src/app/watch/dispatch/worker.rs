@@ -17,7 +17,7 @@ use crate::adapters::metrics::DeliveryOutcome;
 use crate::adapters::store::{Delivery, Due, Outcome, Settled, Store, StoreError, Unreadable};
 use crate::app::error::chain;
 use crate::core::fleet::{DeliveryFailure, OwnIncident, Retry, SinkHealth, StoredEvent};
-use crate::core::messages::Notification;
+use crate::core::messages::{Notification, count};
 
 /// How soon to try again what the store could not do.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
@@ -438,12 +438,13 @@ impl Worker {
             }
             Retry::GiveUp => {
                 self.count(DeliveryOutcome::GivenUp);
+                let attempts = count(attempt.into(), "attempt");
                 error!(
                     sink = self.name,
                     id,
                     attempt,
                     %why,
-                    "{}: an event was given up after {attempt} attempts, and is kept: {why}",
+                    "{}: an event was given up after {attempts}, and is kept: {why}",
                     self.name
                 );
                 Outcome::Dead(why)

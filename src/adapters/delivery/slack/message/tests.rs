@@ -114,7 +114,7 @@ fn every_kind_has_its_message() {
     assert_eq!(
         messages,
         [
-            ":information_source: *my-agent: roll-back of new started, begun while nobody watched*\n\
+            ":information_source: *my-agent: roll-back of new started, not seen from beginning to end*\n\
              Deployment: new, created 2026-11-23T14:59:58Z (before: old)\n\
              Image: registry/bot:1.4@sha256:1\nRegion: us-west"
                 .to_owned(),
