@@ -33,7 +33,7 @@ pub(super) enum Trust {
     StatusOnly,
 }
 
-/// What is answered to a query; null where nothing is known of what is asked for.
+/// What is answered to a query.
 pub(super) type Answer = Result<Value, StoreError>;
 
 pub(super) fn overview(endpoints: &Endpoints, _: &NoQuery, trust: Trust) -> Answer {
@@ -129,9 +129,6 @@ pub(super) fn rollout(endpoints: &Endpoints, query: &RolloutQuery, _: Trust) -> 
         .rev()
         .find_map(|stored| stored.event.data.previous_deployment_id.as_deref());
     let now = endpoints.shared.fleet().agent(agent).cloned();
-    if now.is_none() && events.is_empty() {
-        return Ok(Value::Null);
-    }
     Ok(value(&RolloutView {
         agent: agent.to_owned(),
         deployment_id: id.to_owned(),

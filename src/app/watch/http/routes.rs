@@ -212,7 +212,6 @@ fn list<Q: DeserializeOwned + Send + 'static>(
               Strict(query)| async move {
             let endpoints = Arc::clone(&state.endpoints);
             let write = move || match list(&endpoints, &query, trust) {
-                Ok(Value::Null) => Ok(error(StatusCode::NOT_FOUND, "nothing is known of this")),
                 Ok(body) => Ok(json_unless_known(&headers, &body)),
                 Err(error) => Err(chain(&error)),
             };
