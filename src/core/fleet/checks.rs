@@ -119,9 +119,8 @@ impl Fleet {
         let again = std::mem::take(&mut entry.check_again);
         match observation {
             Observation::Failed(failure) => {
-                let failed_before = entry.failing.is_some();
                 entry.on_unreadable(now, name, &failure, self.sources.patience, step);
-                if failed_before && self.rules.mode == Mode::Daemon {
+                if self.sources.is_details_doubtful(now.at) && self.rules.mode == Mode::Daemon {
                     self.check_another(now);
                 }
             }
@@ -277,12 +276,22 @@ impl Fleet {
         seen_until: Option<Timestamp>,
         step: &mut Step,
     ) {
+        let since_wall = self.server_now(now).duration_since(now.wall);
         let Some((agent, desired)) = self.agent_mut(name).zip(details.desired()) else {
             return;
         };
         let deployment = deployment_of(details, desired);
         let record = &agent.record;
-        let (known, previous) = (record.deployment.as_ref(), record.previous.as_ref());
+        // What the list had shown when the agent was first seen was created before.
+        let idle_since = match &record.state {
+            AgentState::Idle { since } => since.checked_add(since_wall).ok(),
+            AgentState::RollingOut(_) | AgentState::Unready { .. } => None,
+        };
+        let known = record.deployment.clone().map(|known| KnownDeployment {
+            created_at: known.created_at.or(idle_since),
+            ..known
+        });
+        let (known, previous) = (known.as_ref(), record.previous.as_ref());
         let known_since = seen_until.max(known.and_then(|known| known.created_at));
         let ran_before =
             is_before(deployment.created_at, known_since) || is_previous(&deployment, previous);

@@ -84,6 +84,11 @@ impl Sources {
             .collect()
     }
 
+    /// Whether no details could be read for a third of what there is patience for.
+    pub(super) fn is_details_doubtful(&self, at: Duration) -> bool {
+        self.details.failing_for(at).saturating_mul(3) >= self.patience
+    }
+
     /// Reports what cannot be read for longer than there is patience, and what can be again.
     pub(super) fn report(&mut self, now: Moment) -> impl Iterator<Item = FleetEvent> {
         let patience = self.patience;

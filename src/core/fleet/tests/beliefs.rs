@@ -693,6 +693,17 @@ fn a_date_in_the_future_blinds_nobody() {
 }
 
 #[test]
+fn what_was_created_after_the_list_has_shown_another_is_new_at_once() {
+    let mut sidecar = Sidecar::with(rules(), &["a"]);
+    sidecar.is_saturated = true;
+    sidecar.run(5 * SECOND);
+    assert_eq!(sidecar.checked, []);
+    sidecar.deploy("a", "d2");
+    sidecar.run_until("a d2 rollout.started", 20 * SECOND);
+    assert_eq!(sidecar.checked.len(), 1);
+}
+
+#[test]
 fn details_count_whatever_date_the_list_gives() {
     for rules in [
         rules(),
