@@ -41,5 +41,5 @@ fn expected(logs: Option<&Value>) -> Vec<String> {
 }
 
 fn id<'a>(entry: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    entry.get(key)?.as_str().filter(|id| !id.is_empty())
+    entry.get(key)?.as_str().filter(|id| !id.trim().is_empty())
 }

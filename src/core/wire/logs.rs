@@ -22,7 +22,8 @@ impl LogPage {
     /// When it is not JSON.
     pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
         let read = |line: &Object<'_>| LogLine {
-            log: line.text("log"),
+            // An empty line is one, too.
+            log: line.word("log"),
             deployment_id: deployment_of(line),
         };
         let logs = json::parse(body, |page| {
@@ -54,12 +55,12 @@ mod tests {
     fn log_lines_are_of_one_deployment_and_oldest_first() {
         let page = r#"{"total": {"value": 9}, "logs": [
             {"log": "d", "deploymentId": "new"}, {"log": "x", "deploymentId": "old"},
-            {"log": "c"}, {"nolog": 1}, 7, {"log": "b", "deploymentID": "NEW", "timestamp": "t"},
+            {"log": ""}, {"nolog": 1}, 7, {"log": "b", "deploymentID": "NEW", "timestamp": "t"},
             {"log": "a", "deploymentId": "new"}
         ]}"#;
         let page = LogPage::parse(page.as_bytes()).unwrap();
-        assert_eq!(page.clone().lines(Some("new"), 3), ["b", "c", "d"]);
-        assert_eq!(page.lines(Some("New"), 9), ["a", "b", "c", "d"]);
+        assert_eq!(page.clone().lines(Some("new"), 3), ["b", "", "d"]);
+        assert_eq!(page.lines(Some("New"), 9), ["a", "b", "", "d"]);
     }
 
     #[test]
