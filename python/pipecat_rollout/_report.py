@@ -78,6 +78,7 @@ class AgentReport:
     started_at: str
     elapsed_ms: int
     phases: list[Phase]
+    server_time: str | None
     polls: int
     failed_polls: int
     request_id: str | None
