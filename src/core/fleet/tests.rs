@@ -3,6 +3,7 @@
 mod beliefs;
 mod health;
 mod once;
+mod starts;
 mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -425,4 +426,15 @@ fn merge(target: &mut Value, patch: Value) {
         }
         (target, patch) => *target = patch,
     }
+}
+
+/// An agent of the list.
+pub(super) fn entry(agent: &str, deployment: &str) -> Value {
+    json!({"name": agent, "id": format!("service-of-{agent}"), "region": "us-west",
+           "desiredDeploymentId": deployment, "reconciledDeploymentId": deployment})
+}
+
+/// The names of so many agents.
+pub(super) fn many(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("agent-{number}")).collect()
 }
