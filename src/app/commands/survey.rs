@@ -119,25 +119,21 @@ async fn list(prepared: &mut Prepared, survey: &Survey) -> Result<(), NoAgents> 
     if there.is_empty() {
         return Err(NoAgents::NoneSelected("it has none".to_owned()));
     }
-    let meant = there.iter().filter(|service| {
-        let region = service.region.as_deref();
-        survey.scope.holds(&service.name, region)
-    });
-    let (valid, invalid): (Vec<_>, Vec<_>) = meant
-        .map(|service| service.name.parse::<AgentName>())
-        .partition(Result::is_ok);
     let is_first = prepared.plan.agents.is_empty();
-    for error in invalid
-        .into_iter()
-        .filter_map(Result::err)
-        .filter(|_| is_first)
-    {
-        warn!(
-            "an agent of the list is not checked: {}",
-            one_line(&error.to_string())
-        );
+    let mut names: Vec<AgentName> = Vec::new();
+    for service in &there {
+        if !survey.scope.holds(&service.name, service.region.as_deref()) {
+            continue;
+        }
+        match service.name.parse() {
+            Ok(name) => names.push(name),
+            Err(error) if is_first => {
+                let why = one_line(&format!("{error}"));
+                warn!("an agent of the list is not checked: {why}");
+            }
+            Err(_) => {}
+        }
     }
-    let mut names: Vec<AgentName> = valid.into_iter().flatten().collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {

@@ -276,7 +276,7 @@ impl Fleet {
         seen_until: Option<Timestamp>,
         step: &mut Step,
     ) {
-        let since_wall = self.server_now(now).duration_since(now.wall);
+        let server_ahead = self.server_now(now).duration_since(now.wall);
         let Some((agent, desired)) = self.agent_mut(name).zip(details.desired()) else {
             return;
         };
@@ -284,7 +284,7 @@ impl Fleet {
         let record = &agent.record;
         // What the list had shown when the agent was first seen was created before.
         let idle_since = match &record.state {
-            AgentState::Idle { since } => since.checked_add(since_wall).ok(),
+            AgentState::Idle { since } => since.checked_add(server_ahead).ok(),
             AgentState::RollingOut(_) | AgentState::Unready { .. } => None,
         };
         let known = record.deployment.clone().map(|known| KnownDeployment {

@@ -304,18 +304,18 @@ fn a_deployment_that_another_replaces_is_superseded_and_the_other_followed() {
 
 #[test]
 fn a_named_agent_that_does_not_exist_is_reported_and_watched_once_it_does() {
-    let mut sidecar = Sidecar::with(named(&["a", "ghost"]), &["a"]);
+    let mut sidecar = Sidecar::with(named(&["a", "nobody"]), &["a"]);
     sidecar.run(60 * SECOND);
     let reports = sidecar
         .log
         .iter()
-        .filter(|line| line.contains("there is no agent ghost"));
+        .filter(|line| line.contains("there is no agent nobody"));
     assert_eq!(reports.count(), 1, "{:?}", sidecar.log);
     assert_eq!(sidecar.fleet.missing_agents(), 1);
     let now = sidecar.server_now();
-    sidecar.create("ghost", now);
-    sidecar.run_until("ghost d1 rollout.finished ready", 30 * SECOND);
-    assert_eq!(sidecar.lines()[0], "ghost d1 agent.added");
+    sidecar.create("nobody", now);
+    sidecar.run_until("nobody d1 rollout.finished ready", 30 * SECOND);
+    assert_eq!(sidecar.lines()[0], "nobody d1 agent.added");
     assert_eq!(sidecar.fleet.missing_agents(), 0);
 }
 

@@ -52,8 +52,8 @@ fn a_pass_ends_when_every_agent_was_checked_and_what_is_under_way_has_ended() {
 
 #[test]
 fn a_pass_over_nobody_is_no_success() {
-    let mut sidecar = once(named(&["a", "ghost"]), &["a"]);
-    let failed = PassEnd::Failed(Verdict::NotFound, "there is no agent ghost".to_owned());
+    let mut sidecar = once(named(&["a", "nobody"]), &["a"]);
+    let failed = PassEnd::Failed(Verdict::NotFound, "there is no agent nobody".to_owned());
     assert_eq!(end(&mut sidecar), failed);
     let scope = Scope::new(&["prod-*".to_owned()], &[], Vec::new()).unwrap();
     let narrow = Rules {
@@ -143,7 +143,7 @@ fn a_pass_that_cannot_read_is_no_success() {
     sidecar.world.list_failure = None;
     assert_eq!(end(&mut sidecar), PassEnd::Passed);
     // What ends does not say that it will go on.
-    let mut sidecar = once(named(&["ghost"]), &[]);
+    let mut sidecar = once(named(&["nobody"]), &[]);
     end(&mut sidecar);
-    assert_eq!(sidecar.log, ["Warning: there is no agent ghost"]);
+    assert_eq!(sidecar.log, ["Warning: there is no agent nobody"]);
 }
